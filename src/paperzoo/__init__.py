@@ -1,0 +1,113 @@
+"""paperzoo: landmark deep-learning papers, each one readable file, trained by one command, measured beside its own claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paperzoo.errors import PaperzooError
+
+if TYPE_CHECKING:
+    from paperzoo.data import Dataset
+    from paperzoo.engine.run import Run
+    from paperzoo.records import Paper
+    from paperzoo.tasks.model import Model
+
+__version__ = "0.1.0"
+__all__ = ["PaperzooError", "create", "dataset", "evaluate", "list_papers", "load", "paper", "resume", "train"]
+
+
+def list_papers(task: str | None = None, family: str | None = None) -> list[str]:
+    """Sorted names of the papers, optionally of one task or family. Imports no torch.
+
+    Raises:
+        PaperzooError: unknown task or family.
+    """
+    from paperzoo import catalog
+
+    return catalog.list_papers(task, family)
+
+
+def paper(name: str) -> Paper:
+    """What is known of a paper: title, authors, claims, deviations, recipes, variants."""
+    from paperzoo import catalog
+
+    return catalog.paper(name)
+
+
+def create(name: str, **arguments: Any) -> Model:
+    """A model with fresh weights. Arguments default to the paper's sizes: ``create("resnet:resnet50", classes=10)``.
+
+    Raises:
+        PaperzooError: unknown name or argument, or a value of a wrong type or out of range.
+    """
+    from paperzoo import catalog
+
+    return catalog.create(name, **arguments)
+
+
+def train(
+    name: str,
+    recipe: str = "small",
+    data: str | None = None,
+    init: str | None = None,
+    seed: int = 0,
+    out: str | Path = "runs",
+    devices: int = 1,
+    overrides: Mapping[str, Any] | None = None,
+) -> Run:
+    """Trains a paper by one of its recipes and measures it.
+
+    Args:
+        name: ``paper``, ``paper:variant``, or the path of a file of the same anatomy.
+        recipe: ``paper``, ``small`` or ``smoke``; ``show`` lists them.
+        data: another data set, such as ``folder:PATH`` for the user's own images.
+        init: a run or weights file to start from.
+        seed: of weights, order and chance.
+        out: a directory for the run is made below it.
+        devices: processes; the batch is shared among them.
+        overrides: such as ``{"model.width": 32, "batch_size": 64, "optimizer.lr": 1e-4, "steps": 500}``.
+
+    Returns:
+        The run: ``.directory``, ``.metrics``, ``.model``.
+
+    Raises:
+        PaperzooError: a wrong name, key or value (before anything is loaded), data that cannot be had, or a loss that
+            is not finite.
+    """
+    from paperzoo.engine.train import train
+
+    return train(name, recipe, data, init, seed, out, devices, overrides)
+
+
+def resume(directory: str | Path, devices: int = 1) -> Run:
+    """Goes on with a run that was interrupted, from its newest good checkpoint; a finished run is returned as it is."""
+    from paperzoo.engine.train import resume
+
+    return resume(directory, devices)
+
+
+def load(source: str | Path) -> Model:
+    """A trained model in eval mode: from a run's directory, a weights file, or the name of a paper whose weights ship.
+
+    Raises:
+        PaperzooError: nothing is there, or it is damaged.
+    """
+    from paperzoo.engine.train import load
+
+    return load(source)
+
+
+def evaluate(directory: str | Path, split: str = "test") -> dict[str, float]:
+    """The recipe's metrics of a run's last checkpoint on one split."""
+    from paperzoo.engine.train import evaluate
+
+    return evaluate(directory, split)
+
+
+def dataset(name: str) -> Dataset:
+    """A data set by name: ``.splits``, ``.schema``, ``.licence``; ``dataset("mnist")["train"][0]`` is its first item."""
+    from paperzoo.data.datasets import dataset
+
+    return dataset(name)

@@ -1,0 +1,201 @@
+"""The catalogue: one row a paper. A paper exists here once its row does; its file is loaded when it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Paper, Recipe
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.model import Model
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the catalogue knows without loading the paper's file; a test holds it against ``PAPER``."""
+
+    module: str
+    title: str
+    year: int
+    task: str
+
+    @property
+    def family(self) -> str:
+        """The folder the paper lies in."""
+        return self.module.split(".")[0]
+
+
+CATALOG: dict[str, Row] = {
+    "bilstm_crf": Row("language.bilstm_crf", "Bidirectional LSTM-CRF Models for Sequence Tagging", 2015, "tagging"),
+    "dcgan": Row(
+        "gan.dcgan",
+        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+        2015,
+        "image generation",
+    ),
+    "lenet": Row("recognition.lenet", "Gradient-Based Learning Applied to Document Recognition", 1998, "classification"),
+    "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
+    "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),
+    "word2vec": Row("language.word2vec", "Distributed Representations of Words and Phrases and their Compositionality", 2013, "embedding"),
+}
+
+
+def list_papers(task: str | None = None, family: str | None = None) -> list[str]:
+    """Sorted names, optionally of one task or family. Imports no torch.
+
+    Raises:
+        PaperzooError: no paper has this task or family.
+    """
+    for what, wanted, legal in (
+        ("task", task, {r.task for r in CATALOG.values()}),
+        ("family", family, {r.family for r in CATALOG.values()}),
+    ):
+        if wanted is not None and wanted not in legal:
+            raise unknown(what, wanted, legal)
+    return sorted(n for n, r in CATALOG.items() if task in (None, r.task) and family in (None, r.family))
+
+
+def find(text: str) -> list[str]:
+    """Names of papers whose name, title, task or family contains ``text``, whatever its case."""
+    wanted = text.lower()
+    return [n for n, r in sorted(CATALOG.items()) if wanted in f"{n} {r.title} {r.task} {r.family} {r.year}".lower()]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A paper's file, loaded, and the variant that was named."""
+
+    paper: Paper
+    module: ModuleType
+    variant: str
+    file: Path
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The variant's constructor arguments."""
+        return {k: v for k, v in self.paper.variants[self.variant].items() if k != "class"}
+
+    @property
+    def model_class(self) -> type[Model]:
+        """``Model``, or the class that the variant names."""
+        found: type[Model] = getattr(self.module, self.paper.variants[self.variant].get("class", "Model"))
+        return found
+
+    @property
+    def name(self) -> str:
+        """``paper`` or ``paper:variant``, as it is typed."""
+        return self.paper.name if self.variant == next(iter(self.paper.variants)) else f"{self.paper.name}:{self.variant}"
+
+    def recipe(self, name: str) -> tuple[str, Recipe]:
+        """The recipe's full name and the recipe. ``paper`` finds ``paper-imagenet`` for a variant that only that one serves.
+
+        Raises:
+            PaperzooError: there is none of this name for this variant.
+        """
+        recipes = self.paper.recipes
+        fitting = {n: r for n, r in recipes.items() if not r.variants or self.variant in r.variants}
+        for candidate in (name, *(n for n in fitting if n.startswith(f"{name}-"))):
+            if candidate in fitting:
+                return candidate, fitting[candidate]
+        raise unknown("recipe", name, fitting, f"of {self.name}")
+
+
+def load(name: str) -> Entry:
+    """The paper file behind ``paper``, ``paper:variant``, or a path to a file of the same anatomy (``./mine.py``).
+
+    Raises:
+        PaperzooError: unknown name or variant, or a file that lacks a part.
+    """
+    if name.endswith(".py") or ".py:" in name:
+        place, _, variant = name.partition(".py")
+        return _own(Path(place + ".py"), variant.removeprefix(":"))
+    base, _, variant = name.partition(":")
+    if base not in CATALOG:
+        raise unknown("paper", base, CATALOG)
+    module = importlib.import_module(f"paperzoo.papers.{CATALOG[base].module}")
+    return _entry(module, variant, Path(inspect.getfile(module)))
+
+
+def _own(path: Path, variant: str) -> Entry:
+    if not path.is_file():
+        raise PaperzooError(f"there is no file {path}")
+    key = f"paperzoo_own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(key, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[key]
+        raise PaperzooError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    missing = [part for part in ("PAPER", "Model", "VARIANTS", "RECIPES") if not hasattr(module, part)]
+    if missing:
+        raise PaperzooError(f"{path} has no {' and no '.join(missing)}: `paperzoo new NAME` writes a file with all parts")
+    return _entry(module, variant, path)
+
+
+def _entry(module: ModuleType, variant: str, file: Path) -> Entry:
+    paper = dataclasses.replace(module.PAPER, recipes=module.RECIPES, variants=module.VARIANTS)
+    chosen = variant or next(iter(paper.variants))
+    if chosen not in paper.variants:
+        raise unknown("variant", chosen, paper.variants, f"of {paper.name}")
+    return Entry(paper, module, chosen, file)
+
+
+def paper(name: str) -> Paper:
+    """The record of a paper, with its recipes and variants."""
+    return load(name).paper
+
+
+def create(name: str, **arguments: Any) -> Model:
+    """A model with fresh weights; arguments default to the variant's, then to the paper's sizes.
+
+    Raises:
+        PaperzooError: unknown name, or an argument that is unknown, of a wrong type or out of range.
+    """
+    entry = load(name)
+    return build(entry, {**entry.arguments, **arguments})
+
+
+def signature(entry: Entry) -> Mapping[str, inspect.Parameter]:
+    """The constructor's keyword arguments."""
+    parameters = inspect.signature(entry.model_class.__init__).parameters
+    return {n: p for n, p in parameters.items() if n != "self" and p.kind is p.KEYWORD_ONLY}
+
+
+def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
+    """The model of these complete arguments, checked by name and type; they are kept as ``model.arguments``."""
+    legal = signature(entry)
+    for name, value in arguments.items():
+        if name not in legal:
+            raise unknown("argument", f"model.{name}", [f"model.{n}" for n in legal], f"of {entry.name}")
+        check_type(f"model.{name}", value, legal[name])
+    model = entry.model_class(**arguments)
+    model.arguments = dict(arguments)
+    model.name = entry.name
+    return model
+
+
+def check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
+    """Raises ``PaperzooError`` if a plain value does not fit the parameter's annotation."""
+    wanted = str(parameter.annotation)
+    fits = {
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, int | float) and not isinstance(value, bool),
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+    }
+    if not fits.get(wanted, True):
+        raise PaperzooError(f"{key} must be {wanted}, not {value!r} ({type(value).__name__}); its default is {parameter.default!r}")

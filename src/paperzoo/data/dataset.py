@@ -1,0 +1,192 @@
+"""A data set: splits of columns, with a schema that tasks check and model arguments are filled from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paperzoo.data.batch import Batch
+from paperzoo.errors import unknown
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a data set offers.
+
+    Attributes:
+        fields: names of the batch's fields.
+        arguments: what a model's constructor may be filled with: ``channels``, ``image_size``, ``classes``,
+            ``vocabulary``, ``counts``, ``tags``.
+        names: what the labels are called, in order.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+
+class Column(Protocol):
+    """One field of a split, or several that belong together."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray) -> dict[str, Any]:
+        """The fields of these items, stacked."""
+
+    def to(self, device: torch.device) -> Column:
+        """The column on another device, if it is small enough to live there."""
+
+    def join(self, other: Column) -> Column:
+        """The items of this column, then those of the other."""
+
+
+class Images:
+    """Images as uint8 (N, C, H, W), given out as float32 in [0, 1]."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        assert pixels.dtype == torch.uint8 and pixels.ndim == 4
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, indices: np.ndarray) -> dict[str, Any]:
+        index = torch.from_numpy(indices).to(self.pixels.device)
+        return {"image": self.pixels[index].to(torch.float32).div_(255)}  # (N, C, H, W)
+
+    def to(self, device: torch.device) -> Images:
+        return Images(self.pixels.to(device)) if self.pixels.nbytes < 2**30 else self
+
+    def join(self, other: Column) -> Images:
+        assert isinstance(other, Images)
+        return Images(torch.cat([self.pixels, other.pixels]))
+
+
+class Values:
+    """One number or vector an item, such as ``label`` (N) or ``point`` (N, D)."""
+
+    def __init__(self, name: str, values: Tensor) -> None:
+        self.name, self.values = name, values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, indices: np.ndarray) -> dict[str, Any]:
+        return {self.name: self.values[torch.from_numpy(indices).to(self.values.device)]}
+
+    def to(self, device: torch.device) -> Values:
+        return Values(self.name, self.values.to(device))
+
+    def join(self, other: Column) -> Values:
+        assert isinstance(other, Values) and other.name == self.name
+        return Values(self.name, torch.cat([self.values, other.values]))
+
+
+class Sequences:
+    """Sequences of different lengths that share their lengths: ``tokens`` and maybe ``tags``, 0 where padded.
+
+    Args:
+        offsets: int64 (N + 1); item i is ``values[name][offsets[i]:offsets[i + 1]]``.
+        values: each field as one flat array.
+        words: optionally the strings themselves, flat.
+    """
+
+    def __init__(self, offsets: np.ndarray, values: Mapping[str, np.ndarray], words: Sequence[str] | None = None) -> None:
+        self.offsets, self.values, self.words = offsets, dict(values), words
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, indices: np.ndarray) -> dict[str, Any]:
+        starts, ends = self.offsets[indices], self.offsets[indices + 1]
+        lengths = ends - starts
+        fields: dict[str, Any] = {"length": torch.from_numpy(lengths)}
+        for name, flat in self.values.items():
+            padded = np.zeros((len(indices), int(lengths.max(initial=0))), np.int64)  # (N, T)
+            for row, (a, b) in enumerate(zip(starts, ends, strict=True)):
+                padded[row, : b - a] = flat[a:b]
+            fields[name] = torch.from_numpy(padded)
+        if self.words is not None:
+            fields["words"] = [list(self.words[a:b]) for a, b in zip(starts, ends, strict=True)]
+        return fields
+
+    def to(self, device: torch.device) -> Sequences:
+        return self  # padded on the host, a batch at a time
+
+    def join(self, other: Column) -> Sequences:
+        assert isinstance(other, Sequences) and other.values.keys() == self.values.keys()
+        values = {k: np.concatenate([v, other.values[k]]) for k, v in self.values.items()}
+        words = None if self.words is None or other.words is None else [*self.words, *other.words]
+        return Sequences(np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]), values, words)
+
+
+class Split:
+    """Items addressed by number; ``split[i]`` is one item, ``split.batch(indices)`` several."""
+
+    def __init__(self, *columns: Column) -> None:
+        self.columns = columns
+        lengths = {len(c) for c in columns}
+        assert len(lengths) == 1, f"columns of different lengths: {lengths}"
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def batch(self, indices: np.ndarray | Sequence[int]) -> Batch:
+        """The items with these numbers, in this order."""
+        chosen = np.asarray(indices, np.int64)
+        return Batch(**{k: v for column in self.columns for k, v in column.take(chosen).items()})
+
+    def __getitem__(self, index: int) -> Batch:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"item {index} of a split of {len(self)}")
+        one = self.batch([index % len(self)])
+        return Batch(**{k: v[0] for k, v in one.__dict__.items()})
+
+    def batches(self, size: int, limit: int | None = None) -> list[np.ndarray]:
+        """Item numbers in order, cut into batches of ``size``; at most ``limit`` items."""
+        total = len(self) if limit is None else min(limit, len(self))
+        return [np.arange(a, min(a + size, total)) for a in range(0, total, size)]
+
+    def to(self, device: torch.device) -> Split:
+        """The split with its small columns on ``device``."""
+        return Split(*(c.to(device) for c in self.columns))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Named splits of the same schema.
+
+    Attributes:
+        splits: ``train``, and ``validation`` and ``test`` where there are any.
+        licence: under which terms the data may be used.
+        source: where it comes from, in words.
+    """
+
+    schema: Schema
+    splits: Mapping[str, Split]
+    licence: str
+    source: str
+    pictures: bool = True  # whether pictures of it may be committed or printed in docs
+
+    @property
+    def name(self) -> str:
+        """The name it was asked for by."""
+        return self.schema.name
+
+    def __getitem__(self, split: str) -> Split:
+        if split not in self.splits:
+            raise unknown("split", split, self.splits, f"of {self.name}")
+        return self.splits[split]
+
+    def joined(self, names: str) -> Split:
+        """The split called ``names``, or several joined by ``+`` (``"train+validation"``)."""
+        first, *others = [self[name] for name in names.split("+")]
+        for other in others:
+            first = Split(*(a.join(b) for a, b in zip(first.columns, other.columns, strict=True)))
+        return first

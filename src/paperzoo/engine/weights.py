@@ -1,0 +1,71 @@
+"""Weights files: a model's tensors with what is needed to build it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from paperzoo import catalog
+from paperzoo.engine import checkpoint
+from paperzoo.errors import PaperzooError
+from paperzoo.tasks.model import Model
+
+SHIPPED = Path(__file__).parent.parent / "weights"
+
+
+def load_file(path: Path) -> Model:
+    """The model in a checkpoint or weights file, in eval mode on the CPU.
+
+    Raises:
+        PaperzooError: no such file, damaged, or its tensors do not fit its paper.
+    """
+    tensors, header = checkpoint.read(path)
+    entry = catalog.load(header["name"])
+    model = catalog.build(entry, header["arguments"])
+    load_into(model, tensors, path)
+    return model.eval()
+
+
+def load_into(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copies tensors (without optimiser state) into the model.
+
+    Raises:
+        PaperzooError: a key is missing, unknown or of another shape; the first three are named.
+    """
+    own = model.state_dict()
+    state = {k: v for k, v in tensors.items() if not k.startswith("optimizer/")}
+    wrong = [f"{k} is missing" for k in own if k not in state]
+    wrong += [f"{k} is unknown" for k in state if k not in own]
+    wrong += [
+        f"{k} is {tuple(state[k].shape)}, not {tuple(own[k].shape)}" for k in own if k in state and state[k].shape != own[k].shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise PaperzooError(f"{path} does not fit {model.name}: {'; '.join(wrong[:3])}{more}")
+    model.load_state_dict(state)
+
+
+def shipped(name: str) -> Path:
+    """The weights that ship for ``paper`` or ``paper:variant``.
+
+    Raises:
+        PaperzooError: none ship for it.
+    """
+    path = SHIPPED / f"{catalog.load(name).name.replace(':', '-')}.safetensors"
+    if not path.exists():
+        there = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors")))
+        raise PaperzooError(f"no weights ship for {name} (there are {there or 'none'}): train it, then load the run's directory")
+    return path
+
+
+def export(model_path: Path, path: Path, half: bool, header: Mapping[str, Any]) -> None:
+    """Writes the model's tensors of a checkpoint as a weights file, optionally in half precision, with more in its header."""
+    tensors, old = checkpoint.read(model_path)
+    state = {k: v for k, v in tensors.items() if not k.startswith("optimizer/")}
+    if half:
+        state = {k: v.to(torch.float16) if v.dtype == torch.float32 else v for k, v in state.items()}
+    checkpoint.write(path, state, {"name": old["name"], "arguments": old["arguments"], **header})

@@ -1,0 +1,29 @@
+"""The one kind of error a user sees: a sentence that names what was wrong, where, and the nearest right thing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PaperzooError(Exception):
+    """Something the user typed or handed over cannot be used. The command line prints it and exits with code 2."""
+
+
+class Interrupted(PaperzooError):
+    """The user stopped a run; what was done is saved. The command line exits with code 130."""
+
+
+def unknown(what: str, name: object, legal: Iterable[str], where: str = "") -> PaperzooError:
+    """An error for a name that is not among the legal ones, with the nearest of them.
+
+    Args:
+        what: the kind of thing named, for example ``"recipe"``.
+        name: what was given.
+        legal: every legal name.
+        where: optional place, for example ``"of dcgan"``.
+    """
+    names = sorted(legal)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names) or 'none'}."
+    return PaperzooError(f"unknown {what} {str(name)!r}{' ' + where if where else ''}: {hint}")

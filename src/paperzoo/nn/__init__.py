@@ -1,0 +1,1 @@
+"""Blocks that several papers share because their papers say so."""

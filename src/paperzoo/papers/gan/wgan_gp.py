@@ -1,0 +1,275 @@
+"""WGAN-GP: a critic kept Lipschitz by a penalty on its gradient instead of clipped weights (Gulrajani et al. 2017).
+
+A critic f estimates the Wasserstein distance between data and samples if it is 1-Lipschitz. WGAN clips weights for that,
+which biases the critic towards simple functions. Here the norm of the critic's gradient is drawn to 1 at random points
+x^ = alpha x + (1 - alpha) G(z), one alpha a pair, along the lines where an optimal critic has it (proposition 1):
+
+    L_critic = E f(G(z)) - E f(x) + lambda E (||grad f(x^)||_2 - 1)^2          (Eq. 3),        L_G = -E f(G(z)).
+
+The critic moves ``critic_steps`` times for each step of the generator (algorithm 1). The penalty is a statement about
+each input by itself, so the critic must not normalise over the batch. Read ``gradient_penalty`` first, then ``step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.average import Average
+from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
+from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
+from paperzoo.tasks.model import Players, Schedule
+
+PAPER = Paper(
+    name="wgan_gp",
+    title="Improved Training of Wasserstein GANs",
+    authors="Ishaan Gulrajani, Faruk Ahmed, Martin Arjovsky, Vincent Dumoulin, Aaron Courville",
+    year=2017,
+    task="image generation",
+    arxiv="1704.00028",
+    claims=(
+        Claim(
+            metric="inception score",
+            data="CIFAR-10",
+            value=7.86,
+            spread=0.07,
+            where="table 3",
+            mark="memory",
+            protocol="unsupervised ResNet, TensorFlow Inception, 10 splits of 5,000",
+            not_measured="needs the ResNet of appendix F and the official Inception weights, which are not here yet",
+        ),
+        Claim(
+            metric="inception score",
+            data="CIFAR-10",
+            value=8.42,
+            spread=0.10,
+            where="table 3",
+            mark="memory",
+            protocol="supervised ResNet",
+            not_measured="needs the ResNet of appendix F and the official Inception weights, which are not here yet",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="constant or linearly falling rate 0.0001; no average of the weights",
+            here="the small recipe starts at 0.0005, falls linearly over the second half and samples from a moving average (0.99)",
+            why="a few minutes on two cores allow about a thousand steps of the generator",
+        ),
+        Deviation(
+            paper="the generator's step draws a batch of its own",
+            here="it uses fresh noise beside the batch of the last critic step",
+            why="a generator's step needs no data; a step here is one batch",
+        ),
+    ),
+    exemptions=(
+        Exemption("moves", "critic.*.bias", "the last bias cancels in f(G(z)) - f(x) and has no part in the penalty (Eq. 3)"),
+        Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels"),
+    ),
+    parameters={"wgan_gp": 36_544_900, "toy": 1_055_235},
+    fails=(
+        "A penalty whose norm runs over the channels only (dim=1 of an NCHW tensor) trains, and holds the critic to another "
+        "constraint. Batch norm in the critic makes the penalty meaningless. The critic's estimate rising from the start is a sign error."
+    ),
+)
+
+
+class ToyNetwork(nn.Module):
+    """Three hidden ReLU layers; both players of the toy experiments (section 4, figure 1b)."""
+
+    def __init__(self, inputs: int, outputs: int, width: int) -> None:
+        super().__init__()
+        sizes = [inputs, width, width, width]
+        layers = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+        self.body = nn.Sequential(*layers, nn.Linear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)  # (N, outputs)
+        return y
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """``E f(G(z)) - E f(x)`` from the critic's values (N): minus its estimate of the Wasserstein distance."""
+    return fake.mean() - real.mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """``-E f(G(z))`` from the critic's values (N)."""
+    return -fake.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
+    """``E (||grad f(x^)||_2 - 1)^2`` at ``x^ = alpha x + (1 - alpha) G(z)``; the penalty of Eq. 3 without lambda.
+
+    Args:
+        critic: maps (N, ...) to values (N) or (N, 1), each depending on its own input only.
+        real, fake: (N, ...), any shape; no gradient flows to what made them.
+        alpha: (N) in [0, 1], one a pair.
+    """
+    share = alpha.view(-1, *[1] * (real.ndim - 1))  # (N, 1, ...)
+    between = (share * real.detach() + (1 - share) * fake.detach()).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)  # (N, ...)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()  # the norm runs over all but the batch
+
+
+class WassersteinGAN(Sampler):
+    """The method itself, for whatever the two networks work on."""
+
+    generator: nn.Module
+    critic: nn.Module
+    average: Average | None
+    penalty: float
+    critic_steps: int
+
+    def optimizers(
+        self, *, lr: float = 1e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
+    ) -> dict[str, Adam]:
+        """Adam for both (algorithm 1)."""
+        return {
+            "critic": Adam(self.critic.parameters(), lr, (beta1, beta2)),
+            "generator": Adam(self.generator.parameters(), lr, (beta1, beta2)),
+        }
+
+    def schedules(
+        self, *, lr: float = 1e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
+    ) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+        return {"critic": linear_decay(decay_from), "generator": linear_decay(decay_from)}
+
+    def real(self, batch: Batch) -> Tensor:
+        """The batch in the networks' range."""
+        raise TypeError(f"{type(self).__name__} does not say what is real")
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        real = self.real(batch)
+        with torch.no_grad():
+            fake = self.generator(self.draw(len(real)))
+        distance = -critic_loss(self.critic(real), self.critic(fake))
+        alpha = torch.rand(len(real), device=real.device)
+        opt.critic.minimize(self.penalty * gradient_penalty(self.critic, real, fake, alpha) - distance)
+        if opt.iteration % self.critic_steps == self.critic_steps - 1:
+            opt.generator.minimize(generator_loss(self.critic(self.generator(self.draw(len(real))))))
+            if self.average is not None:
+                self.average.update(self.generator)
+        return {"distance": distance}
+
+
+class Model(WassersteinGAN, ImageGenerator):
+    """DCGAN's networks, the critic without batch normalisation.
+
+    Args:
+        image_size: side of the images, a power of two from 16 to 256.
+        latent: dimensions of the noise, standard normal.
+        width: channels of the widest image-sized layer.
+        penalty: lambda of Eq. 3.
+        critic_steps: the critic's steps for each of the generator.
+        average: decay of the weights' moving average that samples are taken from; 0 for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 64,
+        channels: int = 3,
+        latent: int = 128,
+        width: int = 128,
+        penalty: float = 10.0,
+        critic_steps: int = 5,
+        average: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_size(image_size, width)
+        check_counts(critic_steps, penalty)
+        self.latent, self.penalty, self.critic_steps = latent, penalty, critic_steps
+        self.generator = Generator(image_size, channels, latent, width)
+        self.critic = Discriminator(image_size, channels, width, normalise=False)
+        for module in self.critic.modules():  # without batch norm to rescale it, N(0, 0.02^2) would leave the signal to die out
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, 0.2)
+        self.average = Average(self.generator, average) if average else None
+
+    def real(self, batch: Batch) -> Tensor:
+        """[0, 1] to [-1, 1], (N, C, S, S)."""
+        return 2 * batch.image - 1
+
+    def generate(self, z: Tensor) -> Tensor:
+        network = self.generator if self.average is None else self.average
+        image: Tensor = network(z)
+        return (image + 1) / 2
+
+
+class Toy(WassersteinGAN, PointGenerator):
+    """Two small fully connected networks for points; arguments as in ``Model``."""
+
+    def __init__(
+        self, *, dimensions: int = 2, latent: int = 2, width: int = 512, penalty: float = 0.1, critic_steps: int = 5
+    ) -> None:
+        super().__init__()
+        check_counts(critic_steps, penalty)
+        self.latent, self.penalty, self.critic_steps, self.average = latent, penalty, critic_steps, None
+        self.generator = ToyNetwork(latent, dimensions, width)
+        self.critic = ToyNetwork(dimensions, 1, width)
+
+    def real(self, batch: Batch) -> Tensor:
+        """The points as they are, (N, D)."""
+        points: Tensor = batch.point
+        return points
+
+    def generate(self, z: Tensor) -> Tensor:
+        points: Tensor = self.generator(z)
+        return points
+
+
+def check_counts(critic_steps: int, penalty: float) -> None:
+    """Raises ``PaperzooError`` unless the critic moves at least once a round and lambda is not negative."""
+    if critic_steps < 1:
+        raise PaperzooError(f"critic_steps must be at least 1, not {critic_steps}")
+    if penalty < 0:
+        raise PaperzooError(f"penalty must not be negative, but is {penalty}")
+
+
+VARIANTS = {"wgan_gp": {}, "toy": {"class": "Toy"}}
+
+RECIPES = {
+    "paper": Recipe(
+        data="lsun-bedroom",
+        steps=1_000_000,
+        batch_size=64,
+        variants=("wgan_gp",),
+        note="200,000 steps of the generator (section 5.1); five of the critic for each",
+    ),
+    "small": Recipe(
+        data="mnist",
+        steps=7500,
+        batch_size=64,
+        model={"image_size": 32, "width": 24, "latent": 32, "average": 0.99},
+        optimizer={"lr": 5e-4, "beta1": 0.0, "decay_from": 0.5},
+        judge="zoo-digits",
+        targets=(Target("least class share %[zoo-digits]", at_least=5),),
+        variants=("wgan_gp",),
+    ),
+    "small-toy": Recipe(
+        data="ring8",
+        steps=20_000,
+        batch_size=256,
+        optimizer={"beta1": 0.5},
+        precision="float32",
+        targets=(Target("modes", at_least=8),),
+        variants=("toy",),
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"image_size": 16, "width": 8, "latent": 8, "average": 0.9},
+        optimizer={"lr": 1e-3},
+        precision="float32",
+        variants=("wgan_gp",),
+    ),
+    "smoke-toy": Recipe(data="ring8", steps=60, batch_size=64, model={"width": 32}, precision="float32", variants=("toy",)),
+}

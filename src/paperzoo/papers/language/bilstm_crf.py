@@ -1,0 +1,260 @@
+"""BI-LSTM-CRF: a recurrent net scores the tags of each word, a chain scores whole tag sequences (Huang, Xu and Yu 2015).
+
+A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word
+with its own best tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A
+of transition scores ties neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
+
+    s(x, i) = sum_t  A[i_{t-1}, i_t] + f(i_t, t),        p(i | x) = exp s(x, i) / Z(x),
+
+with Z(x) the sum of exp s over all K^T paths, and training minimises -log p of the true path. Dynamic programming finds
+the sum (forward algorithm) and the best path (Viterbi) in T K^2 steps. The gradient of log Z is how often a path drawn
+from p uses each emission and each transition, which the forward-backward algorithm counts.
+
+Read ``score``, ``log_partition_textbook`` and ``viterbi`` first; ``forward_backward`` is the same sum, only faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.optim import SGD
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.model import Players
+from paperzoo.tasks.tagging import Tagger
+
+CONLL2003 = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER")
+
+
+class BiLSTM(nn.Module):
+    """Tokens (N, T) to emissions f (N, T, K): embedding, dropout, an LSTM each way, a linear layer (figure 7).
+
+    The backward LSTM reads each sentence from its own last word, so that padding is never read before a real word and a
+    sentence's emissions do not depend on the others in its batch.
+    """
+
+    def __init__(self, words: int, embedding: int, hidden: int, tags: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, embedding)
+        self.dropout = nn.Dropout(dropout)
+        # two LSTMs over padded batches rather than one bidirectional over packed ones: 2 to 4 times as fast on a CPU
+        self.forwards = nn.LSTM(embedding, hidden, batch_first=True)
+        self.backwards = nn.LSTM(embedding, hidden, batch_first=True)
+        self.emit = nn.Linear(2 * hidden, tags)
+
+    def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
+        x = self.dropout(self.embedding(tokens))  # (N, T, embedding)
+        right, _ = self.forwards(x)  # (N, T, hidden)
+        left, _ = self.backwards(mirror(x, length))
+        h = torch.cat([right, mirror(left, length)], 2)  # (N, T, 2 hidden)
+        emissions: Tensor = self.emit(self.dropout(h))
+        return emissions
+
+
+def inside(length: Tensor, steps: int) -> Tensor:
+    """Which positions are real: bool (N, steps), true where t < length."""
+    return torch.arange(steps, device=length.device) < length[:, None]
+
+
+def mirror(x: Tensor, length: Tensor) -> Tensor:
+    """The first ``length`` steps of each row of x (N, T, D) in reverse order; padding stays where it is."""
+    step = torch.arange(x.shape[1], device=x.device)
+    source = torch.where(inside(length, x.shape[1]), length[:, None] - 1 - step, step)  # (N, T)
+    return x.gather(1, source[..., None].expand_as(x))
+
+
+# --- the chain ---------------------------------------------------------------------------------------------------------
+# Everywhere below: emissions (N, T, K), tags int64 (N, T), length int64 (N) of at least 1, all results (N) by sentence.
+
+
+class Chain(NamedTuple):
+    """Transition scores: A of Eq. 5, and what stands in it for the ends of a sentence."""
+
+    start: Tensor  # (K): of the first tag
+    end: Tensor  # (K): of the last tag
+    pair: Tensor  # (K, K): pair[i, j] of tag j right after tag i
+
+
+def score(emissions: Tensor, tags: Tensor, length: Tensor, chain: Chain) -> Tensor:
+    """``s(x, i)`` of Eq. 5."""
+    mask, none = inside(length, tags.shape[1]), emissions.new_zeros(())
+    words = emissions.gather(2, tags[..., None])[..., 0]  # (N, T)
+    pairs = chain.pair[tags[:, :-1], tags[:, 1:]]  # (N, T - 1)
+    last = tags.gather(1, length[:, None] - 1)[:, 0]
+    along = torch.where(mask, words, none).sum(1) + torch.where(mask[:, 1:], pairs, none).sum(1)
+    return chain.start[tags[:, 0]] + along + chain.end[last]
+
+
+def log_partition_textbook(emissions: Tensor, length: Tensor, chain: Chain) -> Tensor:
+    """``log Z`` by the forward algorithm, in logarithms throughout: right for scores of any size.
+
+    alpha[j] is the log of the sum over all paths that have tag j at position t.
+    """
+    start, end, pair = (scores.clamp_min(-1e30) for scores in chain)  # -inf forbids, but has no gradient
+    alpha = start + emissions[:, 0]  # (N, K)
+    for t in range(1, emissions.shape[1]):
+        longer = (alpha[:, :, None] + pair).logsumexp(1) + emissions[:, t]  # (N, K, K), summed over the tag before
+        alpha = torch.where((t < length)[:, None], longer, alpha)
+    return (alpha + end).logsumexp(1)
+
+
+class Marginals(NamedTuple):
+    """What the forward-backward algorithm finds: log Z, and how often a path drawn from p uses each score."""
+
+    log_z: Tensor  # (N)
+    tag: Tensor  # (N, T, K): probability of each tag at each position; 0 where padded
+    pair: Tensor  # (N, K, K): expected number of times that tag j follows tag i
+
+
+@torch.no_grad()
+def forward_backward(emissions: Tensor, length: Tensor, chain: Chain) -> Marginals | None:
+    """``log Z`` and the marginals by a matrix product a step, on probabilities scaled to sum to 1 at every step.
+
+    The backward algorithm is the forward algorithm on the mirrored sentence with A transposed, so both run as one batched
+    product. ``None`` if some probability is so small that products might vanish; then only logarithms are safe.
+    """
+    (number, steps, tags), mask = emissions.shape, inside(length, emissions.shape[1])[..., None]  # (N, T, 1)
+    peak, top = emissions.amax(2, keepdim=True), [scores.max() for scores in chain]  # factored out of every exponential
+    emit = (emissions - peak).exp().masked_fill(~mask, 1)  # (N, T, K)
+    emit = torch.stack([emit, mirror(emit, length)]).permute(2, 0, 1, 3).contiguous()  # (T, 2, N, K)
+    start, end, pair = (scores.sub(high).exp() for scores, high in zip(chain, top, strict=True))
+    move = torch.stack([pair, pair.T])  # (2, K, K)
+    before, after = torch.empty_like(emit), torch.empty_like(emit)  # probabilities without and with the word at t
+    scale = emit.new_empty(steps, 2, number, 1)
+    before[0] = torch.stack([start, end])[:, None]
+    for t, (b, a, s, e) in enumerate(zip(before, after, scale, emit, strict=True)):
+        if t:
+            torch.bmm(after[t - 1], move, out=b)
+        torch.sum(torch.mul(b, e, out=a), 2, keepdim=True, out=s)
+        a.div_(s)
+    smallest = torch.minimum(before.min(), after.min())
+    if not smallest > torch.finfo(emit.dtype).tiny ** (2 / 3):  # about 1e-25; also when it is not a number
+        return None
+
+    past, (future, after_future) = after[:, 0].transpose(0, 1), (mirror(x[:, 1].transpose(0, 1), length) for x in (before, after))
+    logs = torch.where(mask, scale[:, 0].transpose(0, 1).log() + peak, 0).sum((1, 2)) + top[0] + top[1] + (length - 1) * top[2]
+    log_z = logs + (last(past, length) @ end).log()
+    tag = past * future  # (N, T, K)
+    tag = tag / tag.sum(2, keepdim=True) * mask
+    arrive = after_future[:, 1:] / (before[1:, 0].transpose(0, 1) * after_future[:, 1:]).sum(2, keepdim=True) * mask[:, 1:]
+    return Marginals(log_z, tag, pair * (past[:, :-1].transpose(1, 2) @ arrive))  # (N, K, T - 1) @ (N, T - 1, K)
+
+
+def last(x: Tensor, length: Tensor) -> Tensor:
+    """The last real step of each row: (N, T, K) to (N, K)."""
+    return x[torch.arange(len(x), device=x.device), length - 1]
+
+
+class _LogPartition(torch.autograd.Function):
+    """log Z with its gradient from the marginals rather than by differentiating the recursion."""
+
+    @staticmethod
+    def forward(ctx: Any, emissions: Tensor, start: Tensor, end: Tensor, pair: Tensor, length: Tensor, found: Marginals) -> Tensor:
+        ctx.save_for_backward(found.tag, found.pair, length)
+        return found.log_z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        tag, pair, length = ctx.saved_tensors
+        return grad[:, None, None] * tag, grad @ tag[:, 0], grad @ last(tag, length), torch.einsum("n,nij->ij", grad, pair), None, None
+
+
+def log_partition(emissions: Tensor, length: Tensor, chain: Chain) -> Tensor:
+    """``log Z``, by ``forward_backward`` where that is exact and by ``log_partition_textbook`` where it is not."""
+    found = forward_backward(emissions, length, chain)
+    if found is None:
+        return log_partition_textbook(emissions, length, chain)
+    log_z: Tensor = _LogPartition.apply(emissions, *chain, length, found)
+    return log_z
+
+
+def nll(emissions: Tensor, tags: Tensor, length: Tensor, chain: Chain) -> Tensor:
+    """``-log p(i | x) = log Z - s(x, i)``."""
+    return log_partition(emissions, length, chain) - score(emissions, tags, length, chain)
+
+
+@torch.no_grad()
+def viterbi(emissions: Tensor, length: Tensor, chain: Chain) -> Tensor:
+    """The path of highest score, int64 (N, T), 0 where padded."""
+    number, steps, tags = emissions.shape
+    best, onto = chain.start + emissions[:, 0], chain.pair.T.contiguous()  # (N, K), (K after, K before)
+    came = torch.empty(steps, number, tags, dtype=torch.int64, device=emissions.device)  # best tag before, by tag
+    for t in range(1, steps):
+        high, came[t] = (best[:, None] + onto).max(2)  # (N, K after, K before) -> (N, K after)
+        best = torch.where((t < length)[:, None], high + emissions[:, t], best)
+    mask = inside(length, steps)
+    came = torch.where(mask.T[..., None], came, torch.arange(tags, device=came.device))  # through padding, stay
+    path = [(best + chain.end).argmax(1, keepdim=True)]
+    for t in range(steps - 1, 0, -1):
+        path.append(came[t].gather(1, path[-1]))
+    return torch.cat(path[::-1], 1) * mask
+
+
+def softmax_nll(emissions: Tensor, tags: Tensor, length: Tensor) -> Tensor:
+    """``-log p`` of the true tags where each word's tag is drawn by itself (Eq. 4): no chain."""
+    words = F.cross_entropy(emissions.transpose(1, 2), tags, reduction="none")  # (N, K, T) -> (N, T)
+    return (words * inside(length, tags.shape[1])).sum(1)
+
+
+class Model(Tagger):
+    """The network with the chain on top, or with ``crf=False`` the paper's BI-LSTM: the same network under a softmax.
+
+    Args:
+        vocabulary: what words are known by; begins with ``<pad>``, ``<unk>``. Filled in from the data.
+        tags: names of the tags, O first; by default those of CoNLL-2003. Filled in from the data.
+        embedding: dimensions of a word's vector.
+        hidden: units of each of the two LSTMs.
+        dropout: share of the embeddings and of the LSTMs' outputs put to zero in training.
+        crf: whether there is a chain.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: Sequence[str] = ("<pad>", "<unk>"),
+        tags: Sequence[str] = CONLL2003,
+        embedding: int = 50,
+        hidden: int = 300,
+        dropout: float = 0.0,
+        crf: bool = True,
+    ) -> None:
+        super().__init__(vocabulary, tags)
+        if embedding < 1 or hidden < 1:
+            raise PaperzooError(f"embedding and hidden must be at least 1, not {embedding} and {hidden}")
+        if not 0 <= dropout < 1:
+            raise PaperzooError(f"dropout must be at least 0 and below 1, not {dropout}")
+        self.network = BiLSTM(len(vocabulary), embedding, hidden, len(tags), dropout)
+        if crf:
+            # parameters of the model, not of a network: networks may compute in bfloat16, and log Z must not
+            self.start, self.end = nn.Parameter(torch.zeros(len(tags))), nn.Parameter(torch.zeros(len(tags)))
+            self.pair = nn.Parameter(torch.zeros(len(tags), len(tags)))
+        self.crf = crf
+
+    def optimizers(self, *, lr: float = 0.1, momentum: float = 0.0) -> dict[str, SGD]:  # type: ignore[override]
+        """SGD (section 3) at a rate of 0.1 (section 4.3)."""
+        return {"tagger": SGD(self.parameters(), lr, momentum)}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        emissions = self.network(batch.tokens, batch.length)  # (N, T, K)
+        if self.crf:
+            loss = nll(emissions, batch.tags, batch.length, Chain(self.start, self.end, self.pair))
+        else:
+            loss = softmax_nll(emissions, batch.tags, batch.length)
+        opt.tagger.minimize(loss.mean())
+
+    def tag(self, tokens: Tensor, length: Tensor) -> Tensor:
+        emissions = self.network(tokens, length)  # (N, T, K)
+        if self.crf:
+            return viterbi(emissions, length, Chain(self.start, self.end, self.pair))
+        return emissions.argmax(2) * inside(length, tokens.shape[1])
+
+
+VARIANTS = {"bilstm_crf": {}, "bilstm": {"crf": False}}

@@ -1,0 +1,306 @@
+"""LeNet-5: convolution, subsampling, convolution, subsampling, and the features are learnt (LeCun et al. 1998).
+
+Local receptive fields with shared weights see the same stroke wherever it lies; subsampling forgets where exactly. Two
+networks stand here. ``lenet``, which everybody calls LeNet-5 today: ReLU, max pooling, full connections, cross-entropy
+over 10 logits; 61,706 parameters. ``lenet:1998``, the one of section II-B: squashing f(a) = 1.7159 tanh(2a/3), trainable
+subsampling, a third layer that sees chosen maps only (table I), and Euclidean radial basis functions for output,
+
+    y_i = sum_j (x_j - w_ij)^2        (Eq. 7),
+
+where w_i is a 7x12 picture of the i-th digit: the penalty of class i is how far the 84 features are from that picture.
+The criterion of Eq. 9 pulls the right penalty down and, softly, all others up. Read ``LeNet1998.forward`` beside figure 2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
+from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Players, Schedule
+
+PAPER = Paper(
+    name="lenet",
+    title="Gradient-Based Learning Applied to Document Recognition",
+    authors="Yann LeCun, Léon Bottou, Yoshua Bengio, Patrick Haffner",
+    year=1998,
+    task="classification",
+    url="https://doi.org/10.1109/5.726791",
+    claims=(
+        Claim(
+            metric="error %",
+            data="mnist",
+            value=0.95,
+            spread=0.1,
+            where="section III-C, figure 9",
+            mark="memory",
+            variant="1998",
+            protocol="trained on all 60,000 digits, 20 passes, test error of the last",
+        ),
+        Claim(
+            metric="error %",
+            data="mnist with distortions",
+            value=0.8,
+            where="section III-C, figure 9",
+            mark="memory",
+            variant="1998",
+            protocol="540,000 artificially distorted digits added",
+            not_measured="the distortions are described in words only",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="stochastic diagonal Levenberg-Marquardt, one digit at a time, rates from 0.0005 to 0.00001",
+            here="AdamW on batches of 128, the rate rising and falling once",
+            why="the method needs second derivatives of each weight; the adaptive rate plays its part, in a minute",
+        ),
+        Deviation(
+            paper="the RBF's 7x12 bitmaps are stylised ASCII characters of a printed figure",
+            here="ten 7x12 digits drawn anew",
+            why="the figure's pixels are not published; the paper asks only that likely confusions look alike",
+        ),
+        Deviation(
+            paper="the constant j of Eq. 9 is positive and not stated",
+            here="j = 0.1 after squashed penalties; see eq9",
+            why="any positive value keeps already large penalties from being pushed further",
+        ),
+        Deviation(
+            paper="lenet: sigmoidal units, average pooling with trainable gain, RBF output",
+            here="lenet (not lenet:1998): ReLU, max pooling, ten logits",
+            why="it is what the name means today; 61,706 parameters against the paper's 60,000",
+        ),
+    ),
+    exemptions=(
+        Exemption("input sensitivity", "*", "ReLU and max pooling let the largest value through alone; corner pixels may be dropped"),
+    ),
+    parameters={"lenet": 61_706, "1998": 60_000},
+    fails=(
+        "Putting a softmax before the cross-entropy still trains and costs about half a point; feeding 28x28 images without "
+        "the border makes another network. In the 1998 network large initial weights saturate the squashing function and "
+        "nothing moves, which is what its initialisation range prevents."
+    ),
+)
+
+# Table I: which of the six maps of S2 each of the sixteen maps of C3 sees.
+TABLE_I = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
+    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
+    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+
+# The ten targets of the output layer, 12 rows of 7 bits each, in hex.
+GLYPHS = (
+    "1c 36 63 63 63 63 63 63 63 63 36 1c", "0c 1c 3c 6c 0c 0c 0c 0c 0c 0c 0c 7f", "3e 63 03 03 06 0c 18 30 60 60 60 7f",
+    "7f 03 06 0c 1e 07 03 03 03 03 63 3e", "06 0e 1e 36 66 66 7f 06 06 06 06 06", "7f 60 60 60 7e 63 03 03 03 03 63 3e",
+    "1e 30 60 60 6e 73 63 63 63 63 33 1e", "7f 03 03 06 06 0c 0c 18 18 30 30 30", "3e 63 63 63 36 1c 36 63 63 63 63 3e",
+    "3c 66 63 63 63 67 3b 03 03 03 06 3c",
+)  # fmt: skip
+
+
+class LeNet(nn.Module):
+    """Images (N, C, 32, 32) to logits (N, classes), as the name is used today."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.c1 = nn.Conv2d(channels, 6, 5)
+        self.c3 = nn.Conv2d(6, 16, 5)
+        self.c5 = nn.Conv2d(16, 120, 5)
+        self.f6 = nn.Linear(120, 84)
+        self.output = nn.Linear(84, classes)
+
+    def features(self, image: Tensor) -> Tensor:
+        """What the last layer sees, (N, 84)."""
+        s2 = F.max_pool2d(self.c1(image).relu(), 2)  # (N, 6, 14, 14)
+        s4 = F.max_pool2d(self.c3(s2).relu(), 2)  # (N, 16, 5, 5)
+        c5 = self.c5(s4).relu().flatten(1)  # (N, 120)
+        f6: Tensor = self.f6(c5).relu()  # (N, 84)
+        return f6
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.features(image))
+        return logits
+
+
+class Subsampling(nn.Module):
+    """S2 and S4: each 2x2 block is added up, multiplied by a trainable gain, given a bias and squashed; a pair a map."""
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((maps, 1, 1), 0.25))
+        self.bias = nn.Parameter(torch.zeros(maps, 1, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return squash(4 * F.avg_pool2d(maps, 2) * self.gain + self.bias)  # (N, maps, H / 2, W / 2)
+
+
+class PartialConvolution(nn.Module):
+    """C3: sixteen 5x5 convolutions, each over the maps that table I gives it; 1,516 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Conv2d(len(inputs), 1, 5) for inputs in TABLE_I)
+
+    def forward(self, s2: Tensor) -> Tensor:
+        # One full convolution whose absent connections are zero: the same sums in one call instead of sixteen.
+        weight = torch.zeros(16, 6, 5, 5, dtype=s2.dtype, device=s2.device)
+        for index, (inputs, conv) in enumerate(zip(TABLE_I, self.maps, strict=True)):
+            weight[index, list(inputs)] = conv.weight[0].to(s2.dtype)
+        return F.conv2d(s2, weight, torch.cat([conv.bias for conv in self.maps]).to(s2.dtype))
+
+
+class LeNet1998(nn.Module):
+    """Images (N, 1, 32, 32) to penalties (N, 10): squared distances to the ten digit pictures. 60,000 parameters."""
+
+    targets: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1, self.s2 = nn.Conv2d(1, 6, 5), Subsampling(6)
+        self.c3, self.s4 = PartialConvolution(), Subsampling(16)
+        self.c5, self.f6 = nn.Conv2d(16, 120, 5), nn.Linear(120, 84)
+        bits = [[int(b) for row in glyph.split() for b in f"{int(row, 16):07b}"] for glyph in GLYPHS]
+        self.register_buffer("targets", 2 * torch.tensor(bits, dtype=torch.float32) - 1)  # (10, 84), -1 or +1
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):  # section II-B: uniform in +-2.4 / fan-in
+                fan_in = module.weight[0].numel()
+                nn.init.uniform_(module.weight, -2.4 / fan_in, 2.4 / fan_in)
+                assert module.bias is not None
+                nn.init.uniform_(module.bias, -2.4 / fan_in, 2.4 / fan_in)
+
+    def features(self, image: Tensor) -> Tensor:
+        """F6, squashed, (N, 84)."""
+        s2 = self.s2(squash(self.c1(image)))  # (N, 6, 14, 14)
+        s4 = self.s4(squash(self.c3(s2)))  # (N, 16, 5, 5)
+        c5 = squash(self.c5(s4)).flatten(1)  # (N, 120)
+        return squash(self.f6(c5))  # (N, 84)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return rbf(self.features(image).float(), self.targets)
+
+
+def squash(a: Tensor) -> Tensor:
+    """``1.7159 tanh(2a/3)``: squash(1) = 1 and squash(-1) = -1 (appendix A)."""
+    return 1.7159 * torch.tanh(a * (2 / 3))
+
+
+def rbf(features: Tensor, targets: Tensor) -> Tensor:
+    """Eq. 7: squared distances (N, K) of features (N, D) to targets (K, D)."""
+    return (features[:, None] - targets[None]).square().sum(2)
+
+
+def eq9(penalties: Tensor, label: Tensor, j: float = 0.1) -> Tensor:
+    """Eq. 9, the maximum a posteriori criterion: ``y_D + log(exp(-j) + sum_i exp(-y_i))``, mean over the batch.
+
+    Args:
+        penalties: (N, K), not negative.
+        label: (N), the right classes D.
+        j: positive; penalties far above it are left alone, so that nothing is pushed away for ever.
+    """
+    right = penalties.gather(1, label[:, None])[:, 0]  # (N)
+    rubbish = penalties.new_full((len(penalties), 1), j)
+    return (right + torch.logsumexp(-torch.cat([penalties, rubbish], 1), 1)).mean()
+
+
+def one_cycle(warm: float = 0.25) -> Schedule:
+    """Rises linearly to 1 over the first quarter of the steps, then falls along a cosine to 0."""
+
+    def factor(iteration: int, total: int) -> float:
+        at = (iteration + 1) / total
+        return at / warm if at < warm else 0.5 * (1 + math.cos(math.pi * (at - warm) / (1 - warm)))
+
+    return factor
+
+
+class Model(Classifier):
+    """One of the two networks, by ``original``.
+
+    Args:
+        original: the network of 1998 instead of today's.
+        channels: of the images; 1 for the original.
+        classes: number of classes; 10 for the original.
+    """
+
+    def __init__(self, *, original: bool = False, image_size: int = 32, channels: int = 1, classes: int = 10) -> None:
+        super().__init__()
+        if image_size != 32:
+            raise PaperzooError(f"lenet reads 32x32 images, not {image_size}x{image_size}: leave model.image_size at 32")
+        if original and (channels, classes) != (1, 10):
+            raise PaperzooError(f"lenet:1998 has 1 channel and 10 classes, not {channels} and {classes}; lenet takes any")
+        self.original, self.image_size, self.channels = original, image_size, channels
+        self.names = tuple(str(i) for i in range(classes))
+        self.network = LeNet1998() if original else LeNet(channels, classes)
+
+    def optimizers(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> dict[str, AdamW]:
+        """AdamW."""
+        return {"network": AdamW(self.network.parameters(), lr, weight_decay=weight_decay)}
+
+    def schedules(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> dict[str, Schedule]:
+        """One rise and fall over the whole run."""
+        return {"network": one_cycle()}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        output = self.network(self.scale(batch.image))
+        loss = eq9(output, batch.label) if self.original else F.cross_entropy(output, batch.label)
+        opt.network.minimize(loss)
+
+    def scale(self, image: Tensor) -> Tensor:
+        """[0, 1] to -0.1 (background) .. 1.175 (ink), so that the mean is about 0 and the variance about 1 (section II-B)."""
+        return image * 1.275 - 0.1
+
+    def forward(self, image: Tensor) -> Tensor:
+        output: Tensor = self.network(self.scale(image))
+        return -output if self.original else output  # a penalty is the less likely the larger
+
+    def features(self, image: Tensor) -> Tensor:
+        """The 84 features under the output, (N, 84), for images in [0, 1]."""
+        return self.network.features(self.scale(image))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits from ``features``."""
+        if isinstance(self.network, LeNet1998):
+            return -rbf(features, self.network.targets)
+        assert isinstance(self.network, LeNet)
+        logits: Tensor = self.network.output(features)
+        return logits
+
+
+VARIANTS = {"lenet": {}, "1998": {"original": True}}
+
+RECIPES = {
+    "paper": Recipe(
+        data="mnist",
+        steps=9380,
+        batch_size=128,
+        train_on="train+validation",
+        model={"image_size": 32},
+        precision="float32",
+        targets=(Target("error %", at_most=1.05, claim=True),),
+        variants=("1998",),
+        note="20 passes over all 60,000 digits, as in section III-B",
+    ),
+    "small": Recipe(
+        data="mnist",
+        steps=6250,
+        batch_size=128,
+        train_on="train+validation",
+        model={"image_size": 32},
+        precision="float32",
+        targets=(Target("error %", at_most=0.9),),
+        note="13 passes",
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=40,
+        batch_size=64,
+        model={"image_size": 32},
+        precision="float32",
+    ),
+}

@@ -1,0 +1,327 @@
+"""Deep Residual Learning for Image Recognition (He, Zhang, Ren and Sun, 2015).
+
+A plain network of 56 layers has a higher *training* error than one of 20, although it could copy the shallow one and
+let the other layers do nothing. So doing nothing should be easy: a few layers learn the residual F, and their input
+goes round them and is added,
+
+    y = F(x, {W_i}) + x                                                                                         (Eq. 1)
+
+With F = 0 the block is the identity. Where the number of channels rises, the shortcut is padded with zeros (option A,
+no parameters) or projected by a 1x1 convolution, y = F(x) + W_s x (option B, Eq. 2). Without shortcuts the same file
+gives the plain networks that the paper compares with: ``resnet:plain56`` against ``resnet:resnet56``.
+
+Read ``BasicBlock`` first, then ``ResNet``. Section 4.2 (CIFAR) and Table 1 (ImageNet) differ only in stem and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.published import load_published
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Players, Schedule
+
+Shortcut = Literal["A", "B", "C", "none"]
+
+#: block counts of Table 1; 50 layers and more are built of bottlenecks
+TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+#: torchvision's first set of weights (BSD-3-Clause), trained on ImageNet with the stride in the 3x3 convolution
+URLS = {
+    18: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    34: "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    50: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    101: "https://download.pytorch.org/models/resnet101-63fe2227.pth",
+    152: "https://download.pytorch.org/models/resnet152-394f9c45.pth",
+}
+
+_CIFAR = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97}  # Table 6, test error %
+_TEN_CROP = {  # Tables 2 and 3, ImageNet validation, top-1 error %
+    "plain18": 27.94, "plain34": 28.54, "resnet18": 27.88, "resnet34": 24.52, "resnet50": 22.85, "resnet101": 21.75, "resnet152": 21.43,
+}  # fmt: skip
+_ONE_CROP = {"resnet18": 30.242, "resnet34": 26.686, "resnet50": 23.870, "resnet101": 22.626, "resnet152": 21.688}
+_GATED = "ImageNet cannot be fetched without registration"
+
+PAPER = Paper(
+    name="resnet",
+    title="Deep Residual Learning for Image Recognition",
+    authors="Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun",
+    year=2015,
+    task="classification",
+    arxiv="1512.03385",
+    claims=(
+        *(
+            Claim("error %", "CIFAR-10", error, "table 6", "seen", variant=f"resnet{depth}", source="README of akamaster/pytorch_resnet_cifar10")
+            for depth, error in _CIFAR.items()
+        ),
+        Claim(
+            "error %", "CIFAR-10", 6.61, "table 6", "memory", spread=0.16, variant="resnet110", protocol="mean of five runs; the best is 6.43"
+        ),
+        *(
+            Claim("error %", "ImageNet", error, "tables 2 and 3", "memory", variant=variant, protocol="validation, ten crops", not_measured=_GATED)
+            for variant, error in _TEN_CROP.items()
+        ),
+        *(
+            Claim(
+                "error %", "ImageNet", error, "torchvision, first weights", "memory", variant=variant,
+                protocol="validation, one crop, published weights", source="torchvision's documentation", not_measured=_GATED,
+            )
+            for variant, error in _ONE_CROP.items()
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="the per-pixel mean of the training images is subtracted",
+            here="the mean of each channel is; on ImageNet the difference is also divided by the standard deviation",
+            why="independent of the image size; on ImageNet as the published weights expect it",
+        ),
+        Deviation(
+            paper="a bottleneck of stride 2 takes it in its first 1x1 convolution",
+            here="in its 3x3 convolution",
+            why="the published weights were trained so; parameters are the same in number, outputs are not",
+        ),
+        Deviation(
+            paper="ResNet-110 starts at a rate of 0.01 until the training error is below 80 %, about 400 iterations",
+            here="for the first 400 of 64,000 steps, or that share of a shorter run",
+            why="the rate is a function of the step, so that a resumed run is the same run",
+        ),
+        Deviation(
+            paper="on ImageNet the rate is divided by 10 when the error stops falling",
+            here="after a quarter, a half and three quarters of the steps",
+            why="as above",
+        ),
+        Deviation(
+            paper="ImageNet images are resized to a short side of 256 to 480 and changed in colour before a crop of 224",
+            here="resized to a short side of 256, cut to the middle square, then cropped to 224; no change of colour",
+            why="Krizhevsky 2012's crops work on whole batches; expect a slightly higher error",
+        ),
+        Deviation(
+            paper="ImageNet errors are those of ten crops (tables 2 and 3) or of several scales",
+            here="of one middle crop",
+            why="one forward pass an image; do not put the two beside each other",
+        ),
+        Deviation(
+            paper="does not say where option A puts its zeros",
+            here="behind the channels that are there",
+            why="a free choice that the next convolution can undo",
+        ),
+    ),
+    parameters={
+        **{"resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018, "resnet110": 1_727_962},
+        **{"resnet20-b": 272_474, "resnet32-b": 466_906, "resnet44-b": 661_338, "resnet56-b": 855_770, "resnet110-b": 1_730_714},
+        **{"plain20": 269_722, "plain32": 464_154, "plain44": 658_586, "plain56": 853_018},
+        **{"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032},
+        **{"resnet101": 44_549_160, "resnet152": 60_192_808},
+    },
+    fails=(
+        "Plain networks of 44 layers and more fail by optimisation: the training loss itself stays high, with healthy batch "
+        "statistics and gradients that neither vanish nor explode. A residual network that behaves so has lost its shortcut, "
+        "most often by a ReLU before the addition."
+    ),
+)
+
+
+class PadShortcut(nn.Module):
+    """Option A: every ``stride``-th pixel, and channels of zeros behind those of x. No parameters."""
+
+    def __init__(self, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.outputs, self.stride = outputs, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, outputs, H / stride, W / stride), rounded up."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.outputs - x.shape[1]))
+
+
+def make_shortcut(kind: Shortcut, inputs: int, outputs: int, stride: int) -> nn.Module | None:
+    """What goes round a block: x itself where shapes agree (but for C, which always projects), else option A or B."""
+    changes = stride != 1 or inputs != outputs
+    if kind == "none":
+        return None
+    if kind == "C" or (kind == "B" and changes):  # W_s of Eq. 2
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    return PadShortcut(outputs, stride) if changes else nn.Identity()
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut: relu(F(x) + x), Fig. 2. Batch normalisation follows each convolution."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int, shortcut: Shortcut) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = make_shortcut(shortcut, inputs, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, width, H / stride, W / stride)."""
+        y = self.bn1(self.conv1(x)).relu()
+        y = self.bn2(self.conv2(y))
+        return (y if self.downsample is None else y + self.downsample(x)).relu()  # the second ReLU follows the addition
+
+
+class Bottleneck(nn.Module):
+    """1x1 to fewer channels, 3x3, 1x1 to four times as many, and a shortcut (Fig. 5, right)."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int, shortcut: Shortcut) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.downsample = make_shortcut(shortcut, inputs, 4 * width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, 4 width, H / stride, W / stride)."""
+        y = self.bn1(self.conv1(x)).relu()
+        y = self.bn2(self.conv2(y)).relu()
+        y = self.bn3(self.conv3(y))
+        return (y if self.downsample is None else y + self.downsample(x)).relu()
+
+
+class ResNet(nn.Module):
+    """Stem, stages of blocks that halve the resolution and double the width, global average, one linear layer.
+
+    Args:
+        stem: ``"cifar"`` (a 3x3 convolution) or ``"imagenet"`` (7x7 of stride 2, then 3x3 max pooling of stride 2).
+        blocks: how many blocks each stage has.
+        width: channels of the first stage's 3x3 convolutions.
+    """
+
+    def __init__(
+        self,
+        stem: str,
+        block: type[BasicBlock] | type[Bottleneck],
+        blocks: Sequence[int],
+        width: int,
+        shortcut: Shortcut,
+        channels: int,
+        classes: int,
+    ) -> None:
+        super().__init__()
+        large = stem == "imagenet"
+        self.conv1 = nn.Conv2d(channels, width, 7 if large else 3, 2 if large else 1, padding=3 if large else 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1) if large else nn.Identity()
+        self.stages, inputs = len(blocks), width
+        for stage, count in enumerate(blocks):
+            layer = []
+            for index in range(count):
+                layer.append(block(inputs, width << stage, 2 if stage and not index else 1, shortcut))
+                inputs = block.expansion * (width << stage)
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layer))
+        self.fc = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight)  # N(0, 2 / fan-in), He et al. 2015, 1502.01852, Eq. 10
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W) to logits (N, classes)."""
+        x = self.maxpool(self.bn1(self.conv1(image)).relu())
+        for stage in range(self.stages):
+            x = self.get_submodule(f"layer{stage + 1}")(x)
+        return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]  # (N, C, H, W) -> (N, C)
+
+
+class Model(Classifier):
+    """A residual network, or its plain twin, and stochastic gradient descent.
+
+    Args:
+        depth: weighted layers. ``cifar``: 6n + 2 with n blocks in each of three stages; ``imagenet``: those of Table 1.
+        design: ``"cifar"`` (section 4.2) or ``"imagenet"`` (section 3.3; state-dict keys as in torchvision).
+        shortcut: ``"A"`` zero padding, ``"B"`` projection where shapes change, ``"C"`` projection everywhere, or
+            ``"none"``: the plain network.
+        width: channels of the first stage; the paper's are 16 and 64.
+        image_size: height and width trained on; the network itself takes any.
+        mean, std: of the training images, one value or one a channel, in units of [0, 1].
+        weights: ``"imagenet"`` (published by torchvision) or a local file; with other classes than the file's the last
+            layer stays fresh.
+
+    Raises:
+        PaperzooError: an argument is out of range, or the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 20,
+        design: str = "cifar",
+        shortcut: Shortcut = "A",
+        width: int = 16,
+        channels: int = 3,
+        classes: int = 10,
+        image_size: int = 32,
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
+        weights: str = "",
+    ) -> None:
+        super().__init__()
+        if design not in ("cifar", "imagenet"):
+            raise unknown("design", design, ("cifar", "imagenet"), "of resnet")
+        if shortcut not in ("A", "B", "C", "none"):
+            raise unknown("shortcut", shortcut, ("A", "B", "C", "none"), "of resnet")
+        if design == "cifar" and (depth < 8 or depth % 6 != 2):
+            raise PaperzooError(f"depth {depth} of resnet: CIFAR designs have 6n + 2 layers, such as 8, 20, 32, 44, 56, 110")
+        if design == "imagenet" and depth not in TABLE_1:
+            raise PaperzooError(f"depth {depth} of resnet: ImageNet designs have {', '.join(map(str, TABLE_1))} layers")
+        for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
+            if value < 1:
+                raise PaperzooError(f"{name} of resnet must be at least 1, not {value}")
+        for name, values in {"mean": mean, "std": std}.items():
+            if len(values) not in (1, channels):
+                raise PaperzooError(f"{name} of resnet needs 1 or {channels} values for {channels} channels, not {len(values)}")
+        if min(std) <= 0:
+            raise PaperzooError(f"std of resnet must be positive, not {min(std)}")
+        self.depth, self.channels, self.image_size = depth, channels, image_size
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))  # (1, C, 1, 1)
+        self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1))
+        blocks = ((depth - 2) // 6,) * 3 if design == "cifar" else TABLE_1[depth]
+        block = Bottleneck if design == "imagenet" and depth >= 50 else BasicBlock
+        self.network = ResNet(design, block, blocks, width, shortcut, channels, classes)
+        if weights:
+            published = {"imagenet": URLS[depth]} if design == "imagenet" else {}
+            load_published(self.network, weights, published, head="fc.")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
+        logits: Tensor = self.network((image - self.mean) / self.std)
+        return logits
+
+    def optimizers(
+        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.5, 0.75)
+    ) -> dict[str, Optimizer]:
+        """SGD on all parameters; ``drops`` are the shares of the steps after which ``schedules`` divides the rate by 10."""
+        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+
+    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75), **others: float) -> Mapping[str, Schedule]:
+        """The rate falls at 32,000 and 48,000 of 64,000 steps (section 4.2); 110 layers and more start at a tenth of it."""
+        warm_up = 400 / 64_000 if self.depth >= 110 and self.depth not in TABLE_1 else 0
+
+        def factor(iteration: int, total: int) -> float:
+            done = iteration / total
+            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
+
+        return {"network": factor}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step on the cross-entropy of a batch."""
+        opt.network.minimize(F.cross_entropy(self(batch.image), batch.label))

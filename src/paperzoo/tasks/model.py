@@ -1,0 +1,83 @@
+"""What every trainable thing here is: networks, optimisers, and one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.errors import PaperzooError
+
+#: ``schedule(iteration, total) -> factor`` on the base learning rate; both count steps of the present stage.
+Schedule = Callable[[int, int], float]
+
+
+class Players(Protocol):
+    """The seam between a paper and the engine, as ``step`` sees it; ``engine/players.py`` stands behind it."""
+
+    iteration: int
+    total: int
+
+    def minimize(self, **losses: Tensor) -> None:
+        """All gradients first, then all steps: each loss moves the parameters of the optimiser of its name, no others."""
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of ``value`` over all processes, detached."""
+
+    def __getattr__(self, name: str) -> Any:
+        """``opt.generator.minimize(loss)`` for the optimiser called ``generator``."""
+
+
+class Model(nn.Module):
+    """Networks (its module attributes), their optimisers, and one training step. It knows no device, file or engine.
+
+    A task derives from it and adds how such a model is used, measured and shown.
+    """
+
+    #: the task's name, as the catalogue prints it
+    task: ClassVar[str] = ""
+    #: fields that the data must have for this task
+    needs: ClassVar[tuple[str, ...]] = ()
+    #: set by the catalogue: the name it was created by, and the constructor's arguments
+    name: str = ""
+    arguments: Mapping[str, Any] = {}
+
+    def optimizers(self, *_: Any, **arguments: Any) -> Mapping[str, Optimizer]:
+        """The optimisers by player, from keyword arguments. ``{}`` for a model that updates itself in ``step``."""
+        return {}
+
+    def schedules(self, *_: Any, **arguments: Any) -> Mapping[str, Schedule]:
+        """Learning-rate factors by player; a player that is not named keeps its rate. Gets the optimisers' arguments."""
+        return {}
+
+    def stage(self, name: str) -> None:
+        """A stage of the recipe begins; optimisers are made anew after this."""
+
+    def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor | float] | None:
+        """One batch. May return numbers to be logged beside the losses."""
+        raise TypeError(f"{type(self).__name__} does not say how it is trained: it has no step")
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """The task's metrics on one split. The engine calls it in eval mode, without gradients, with chance guarded."""
+        return {}
+
+    def preview(self, folder: Path, stem: str) -> list[Path]:
+        """Cheap pictures of the present state, drawn with every checkpoint."""
+        return []
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """Writes pictures named ``stem-*`` into ``folder`` and returns their paths."""
+        return []
+
+    @classmethod
+    def check(cls, schema: Schema) -> None:
+        """Raises ``PaperzooError`` if data of this schema cannot be used for the task."""
+        missing = [name for name in cls.needs if name not in schema.fields]
+        if missing:
+            raise PaperzooError(
+                f"{cls.task} needs data with {' and '.join(cls.needs)}, but {schema.name} has only {', '.join(schema.fields)}"
+            )

@@ -1,0 +1,37 @@
+"""Small pictures that several tasks draw."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+
+def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 2) -> Image.Image:
+    """Images (N, C, H, W) in [0, 1] side by side, row by row, on white.
+
+    Args:
+        columns: images a row; default: the rounded root of N.
+        scale: each pixel becomes a square of this side.
+    """
+    array = (images.detach().float().cpu().clamp(0, 1).numpy() * 255).round().astype(np.uint8)  # (N, C, H, W)
+    if scale > 1:
+        array = array.repeat(scale, 2).repeat(scale, 3)
+    number, channels, height, width = array.shape
+    columns = columns or max(1, round(math.sqrt(number)))
+    rows = -(-number // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    for index, image in enumerate(array):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def save(picture: Image.Image, path: Path) -> Path:
+    """Writes ``picture`` as PNG and returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, optimize=True)
+    return path
