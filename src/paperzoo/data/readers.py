@@ -62,8 +62,11 @@ def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
     """Unpacks the regular files of an archive into ``folder``, which appears whole or not at all; links are left out.
 
     Raises:
-        PaperzooError: no archive, a damaged one, a path that leaves the folder, or more than ``limit`` bytes in all.
+        PaperzooError: no archive, a damaged one, a path that leaves the folder, more than ``limit`` bytes in all, or a
+            folder that is there already or cannot be written.
     """
+    if folder.exists():
+        raise PaperzooError(f"{folder} is there already: {archive} is not unpacked over it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
@@ -75,7 +78,7 @@ def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
                     while part := stream.read(2**20):
                         limit -= len(part)
                         if limit < 0:
-                            raise PaperzooError(f"{archive} unpacks to more than expected: stopped at {name}")
+                            raise PaperzooError(f"{archive} unpacks to more bytes than allowed, at {name}: refused")
                         out.write(part)
         os.replace(scratch, folder)
     finally:
@@ -85,7 +88,7 @@ def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
 
 @contextmanager
 def _archive(path: Path) -> Iterator[Iterator[tuple[str, int, Callable[[], IO[bytes]]]]]:
-    """Name, size and a way to open each regular file of an archive, in its order; every way of being damaged is one error."""
+    """Name, size and a way to open each regular file of an archive, in order; every way of being damaged is one error."""
     if not path.is_file():
         raise PaperzooError(f"there is no archive {path}")
     try:
@@ -95,7 +98,11 @@ def _archive(path: Path) -> Iterator[Iterator[tuple[str, int, Callable[[], IO[by
         else:
             with tarfile.open(path) as tarred:
                 yield ((i.name, i.size, lambda i=i: tarred.extractfile(i)) for i in tarred if i.isfile())  # type: ignore[misc]
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, NotImplementedError, RuntimeError) as error:
+    except PaperzooError:
+        raise
+    except Exception as error:  # zipfile, tarfile and their decompressors raise a dozen kinds
+        if isinstance(error, OSError) and error.errno:  # the disk's fault, not the archive's
+            raise PaperzooError(f"cannot unpack {path}: {error.strerror}") from error
         raise PaperzooError(f"{path} is damaged, or neither a zip nor a tar archive: {error}") from error
 
 
@@ -110,7 +117,7 @@ def _inside(name: str, archive: Path) -> PurePosixPath:
     return path
 
 
-def _bounded(stream: IO[bytes], limit: int, what: str) -> bytes:
+def _bounded(stream: IO[bytes] | gzip.GzipFile, limit: int, what: str) -> bytes:
     data = stream.read(limit + 1)
     if len(data) > limit:
         raise PaperzooError(f"{what} has more than {limit} bytes: refused")
@@ -127,21 +134,26 @@ def _gunzip(data: bytes, limit: int, what: str) -> bytes:
 
 # Pickles -------------------------------------------------------------------------------------------------------------
 
-_ARRAYS = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
-    (f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")
+_MULTIARRAY = np.zeros(0).__reduce__()[0].__module__  # numpy._core.multiarray, before NumPy 2 numpy.core.multiarray
+_ARRAYS = {
+    ("numpy", "ndarray"): "numpy",
+    ("numpy", "dtype"): "numpy",
+    ("_codecs", "encode"): "_codecs",
+    **{(f"numpy.{core}.multiarray", name): _MULTIARRAY for core in ("core", "_core") for name in ("_reconstruct", "scalar")},
 }
-_PLAIN = {"bool", "int", "float", "complex", "str", "bytes", "bytearray", "list", "tuple", "dict", "set", "frozenset", "slice", "range"}
+_PLAIN = {
+    "bool", "int", "float", "complex", "str", "bytes", "bytearray",
+    "list", "tuple", "dict", "set", "frozenset", "slice", "range",
+}  # fmt: skip
 
 
 class _Restricted(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ARRAYS or (module in ("builtins", "__builtin__") and name in _PLAIN):
-            # arrays pickled by NumPy 1 name numpy.core, by NumPy 2 numpy._core; either is read by the one installed
-            return super().find_class(module.replace("numpy.core", "numpy._core") if _NUMPY_2 else module.replace("_core", "core"), name)
+        if (module, name) in _ARRAYS:
+            return super().find_class(_ARRAYS[module, name], name)
+        if module in ("builtins", "__builtin__") and name in _PLAIN:
+            return super().find_class("builtins", name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-
-
-_NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 
 
 def restricted_unpickle(data: bytes, what: str = "the pickle") -> Any:
@@ -185,6 +197,12 @@ def idx(path: Path, limit: int = 4 * GIB) -> np.ndarray:
     return np.frombuffer(data, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
 
 
+_CIFAR = {  # training files, test files, field of the labels, file of the names and their field
+    10: ([f"data_batch_{i}" for i in range(1, 6)], ["test_batch"], "labels", "batches.meta", "label_names"),
+    100: (["train"], ["test"], "fine_labels", "meta", "fine_label_names"),
+}
+
+
 def cifar_batches(path: Path, classes: int = 10) -> tuple[dict[str, Labelled], tuple[str, ...]]:
     """CIFAR-10 or CIFAR-100 in its Python version: the ``.tar.gz``, or the folder that it unpacks to.
 
@@ -195,14 +213,15 @@ def cifar_batches(path: Path, classes: int = 10) -> tuple[dict[str, Labelled], t
     Raises:
         PaperzooError: a file is missing, damaged, or of another format.
     """
-    if classes not in (10, 100):
+    if classes not in _CIFAR:
         raise PaperzooError(f"there is a CIFAR-10 and a CIFAR-100, no CIFAR-{classes}")
-    few = classes == 10
-    files = {"train": [f"data_batch_{i}" for i in range(1, 6)] if few else ["train"], "test": ["test_batch"] if few else ["test"]}
-    field, meta, names = ("labels", "batches.meta", "label_names") if few else ("fine_labels", "meta", "fine_label_names")
-    wanted = [meta, *(name for group in files.values() for name in group)]
-    found = {name: restricted_unpickle(data, f"{name} of {path}") for name, data in _from_folder_or_archive(path, wanted).items()}
-    splits = {split: _cifar_join([_cifar_batch(found[n], field, classes, f"{n} of {path}") for n in group]) for split, group in files.items()}
+    train, test, field, meta, names = _CIFAR[classes]
+    pickles = _from_folder_or_archive(path, [*train, *test, meta])
+    found = {name: restricted_unpickle(data, f"{name} of {path}") for name, data in pickles.items()}
+    splits = {}
+    for split, files in (("train", train), ("test", test)):
+        batches = [_cifar_batch(found[name], field, classes, f"{name} of {path}") for name in files]
+        splits[split] = np.concatenate([image for image, _ in batches]), np.concatenate([label for _, label in batches])
     labels = found[meta].get(names) if isinstance(found[meta], dict) else None
     if not isinstance(labels, list) or len(labels) != classes:
         raise PaperzooError(f"{meta} of {path} does not name {classes} classes")
@@ -212,17 +231,22 @@ def cifar_batches(path: Path, classes: int = 10) -> tuple[dict[str, Labelled], t
 def _cifar_batch(batch: Any, field: str, classes: int, what: str) -> Labelled:
     if not isinstance(batch, dict) or not {"data", field} <= batch.keys():
         raise PaperzooError(f"{what} has no data and {field}: no batch of CIFAR-{classes}")
-    image, label = np.asarray(batch["data"]), np.asarray(batch[field], np.int64)
-    if image.dtype != np.uint8 or image.ndim != 2 or image.shape != (len(label), 3072):
-        raise PaperzooError(f"{what} holds {image.dtype} {image.shape} for {len(label)} labels instead of uint8 (N, 3072)")
+    image, label = _array(batch["data"], what), _array(batch[field], what)
+    if image.dtype != np.uint8 or label.dtype.kind not in "iu" or image.shape != (len(label), 3072):
+        raise PaperzooError(f"{what} holds {image.dtype} {image.shape} and {label.shape} instead of uint8 (N, 3072) and (N)")
     if len(label) and not (label.min() >= 0 and label.max() < classes):
         raise PaperzooError(f"{what} has labels outside 0..{classes - 1}")
-    return image.reshape(-1, 3, 32, 32), label  # (N, 3072) -> (N, C, H, W)
+    return image.reshape(-1, 3, 32, 32), label.astype(np.int64)  # (N, 3072) -> (N, C, H, W)
 
 
-def _cifar_join(batches: list[Labelled]) -> Labelled:
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+def _array(value: Any, what: str) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise PaperzooError(f"{what} holds no array: {error}") from error
+    if array.ndim == 0:
+        raise PaperzooError(f"{what} holds {type(value).__name__} where an array belongs")
+    return array
 
 
 def _from_folder_or_archive(path: Path, names: list[str]) -> dict[str, bytes]:
@@ -256,14 +280,20 @@ def mnist_pickle(data: bytes, what: str = "mnist.pkl.gz") -> dict[str, Labelled]
         PaperzooError: damaged, or of another format.
     """
     parts = restricted_unpickle(_gunzip(data, GIB, what), what)
-    if not isinstance(parts, tuple | list) or len(parts) != 3 or not all(isinstance(p, tuple | list) and len(p) == 2 for p in parts):
+    pairs = isinstance(parts, tuple | list) and all(isinstance(part, tuple | list) and len(part) == 2 for part in parts)
+    if not pairs or len(parts) != 3:
         raise PaperzooError(f"{what} does not hold three pairs of images and labels")
-    return {split: _mnist_split(np.asarray(x), np.asarray(y), f"{split} of {what}") for split, (x, y) in zip(_MNIST_SIZES, parts, strict=True)}
+    named = zip(_MNIST_SIZES, parts, strict=True)
+    return {split: _mnist_split(_array(x, what), _array(y, what), f"{split} of {what}") for split, (x, y) in named}
 
 
 def _mnist_split(image: np.ndarray, label: np.ndarray, what: str) -> Labelled:
     if image.shape != (len(label), 784) or image.dtype.kind != "f" or label.dtype.kind not in "iu":
-        raise PaperzooError(f"{what} holds {image.dtype} {image.shape} and {label.dtype} {label.shape} instead of (N, 784) and (N)")
+        raise PaperzooError(
+            f"{what} holds {image.dtype} {image.shape} and {label.dtype} {label.shape} instead of (N, 784) and (N)"
+        )
+    if len(label) and not (label.min() >= 0 and label.max() < 10):
+        raise PaperzooError(f"{what} has labels outside 0..9")
     level = image * 256
     if not ((level == np.rint(level)) & (level >= 0) & (level <= 255)).all():
         raise PaperzooError(f"{what} has pixels that are no multiples of 1/256 in [0, 255/256]")

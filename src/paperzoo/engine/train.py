@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from paperzoo.data.datasets import dataset
 from paperzoo.engine import precision
@@ -17,7 +18,7 @@ from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.judge import judge
 from paperzoo.engine.run import Run, create, job_of, newest, open_run
 from paperzoo.engine.weights import load_file, shipped
-from paperzoo.errors import PaperzooError
+from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.tasks.model import Model
 
 
@@ -53,7 +54,11 @@ def _go(job: Job, run: Run, devices: int) -> Run:
     else:
         if torch.cuda.is_available() and devices > torch.cuda.device_count():
             raise PaperzooError(f"devices={devices}, but this machine has {torch.cuda.device_count()}")
-        _fabric(devices, "ddp_spawn").launch(_worker, job, run.directory)
+        sizes = [job.recipe.batch_size, *(s.batch_size for s in job.recipe.stages if s.batch_size)]
+        for size in sizes:
+            if size == "all" or size % devices:
+                raise PaperzooError(f"batch_size {size} cannot be shared by {devices} processes: choose a multiple of {devices}")
+        _spawn(devices, run)
     return open_run(run.directory)
 
 
@@ -66,10 +71,22 @@ def _fabric(devices: int, strategy: str = "auto") -> Fabric:
     return Fabric(accelerator="auto", devices=devices, strategy=strategy)
 
 
-def _worker(fabric: Fabric, job: Job, directory: Path) -> None:
+def _spawn(devices: int, run: Run) -> None:
+    try:
+        _fabric(devices, "ddp_spawn").launch(_worker, str(run.directory))
+    except ProcessRaisedException as error:
+        lines = [line for line in str(error).splitlines() if line.startswith("paperzoo.errors.")]
+        if not lines:
+            raise
+        kind, _, message = lines[-1].removeprefix("paperzoo.errors.").partition(": ")
+        raise (Interrupted if kind == "Interrupted" else PaperzooError)(message) from None
+
+
+def _worker(fabric: Fabric, directory: str) -> None:
     if fabric.device.type == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // fabric.world_size))
-    fit(fabric, job, Run(directory))
+    run = Run(Path(directory))
+    fit(fabric, job_of(run), run)
 
 
 def load(source: str | Path) -> Model:

@@ -20,7 +20,9 @@ class _Weights(Source):
 
     def check(self, path: Path) -> None:
         if not (found := sha256(path)).startswith(self.sha256):
-            raise PaperzooError(f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256}...: damaged, or another file")
+            raise PaperzooError(
+                f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256}...: damaged, or another file"
+            )
 
 
 def load_published(network: nn.Module, weights: str, urls: Mapping[str, str], head: str = "") -> None:
@@ -39,10 +41,11 @@ def load_published(network: nn.Module, weights: str, urls: Mapping[str, str], he
     if not path.is_file():
         raise unknown("weights", weights, [*urls, "a .pth or .safetensors file"])
     tensors, own = read(path), network.state_dict()
-    if head and (replaced := _other_shape(head, tensors, own)):
-        warnings.warn(f"{path.name} has another number of outputs: {', '.join(replaced)} keep fresh weights", stacklevel=2)
-        tensors |= {name: own[name] for name in replaced}
+    fresh = _other_shape(head, tensors, own) if head else []
+    tensors |= {name: own[name] for name in fresh}
     _same_network(path, tensors, own)
+    if fresh:
+        warnings.warn(f"{path.name} has another number of outputs: {', '.join(fresh)} keep fresh weights", stacklevel=2)
     network.load_state_dict(tensors, strict=False)  # strict but for the counters, which _same_network excuses
 
 

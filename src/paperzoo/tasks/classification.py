@@ -15,7 +15,7 @@ from torch import Tensor
 from paperzoo.data import Dataset
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
-from paperzoo.tasks.pictures import grid
+from paperzoo.tasks.pictures import grid, save
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,7 @@ def _confusion(guess: np.ndarray, label: np.ndarray, names: Sequence[str], path:
             if count:
                 dark = np.log1p(count) > 0.6 * np.log1p(counts.max())
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=6, color="white" if dark else "black")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
-    return path
+    return save(figure, path)
 
 
 def _mistakes(images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str], path: Path) -> Path:
@@ -125,8 +123,6 @@ def _mistakes(images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str]
         axes.imshow(np.asarray(grid(image[None])), cmap="gray" if image.shape[0] == 1 else None)
         axes.set_title(f"{names[int(label[index])]} as {names[int(guess[index])]}", fontsize=7)
         axes.axis("off")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
-    return path
+    return save(figure, path)
 
 

@@ -149,6 +149,4 @@ class PointGenerator(Sampler):
         axes.scatter(*fake[:, :2].T, s=2, alpha=0.5, label="samples")
         axes.scatter(*real[:, :2].T, s=2, alpha=0.5, label="data")
         axes.legend(loc="upper right", markerscale=4)
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path := folder / f"{stem}-points.png", dpi=80)
-        return [path]
+        return [save(figure, folder / f"{stem}-points.png")]

@@ -41,7 +41,7 @@ def read_image(source: Any, channels: int, size: int) -> Tensor:
         array = array[None]
     elif array.shape[0] not in (1, 3) and array.shape[-1] in (1, 3):
         array = array.transpose(2, 0, 1)
-    image = torch.from_numpy(np.ascontiguousarray(array)).float()[None]  # (1, C, H, W)
+    image = torch.from_numpy(np.array(array)).float()[None]  # (1, C, H, W)
     if array.dtype.kind in "ui":
         image = image / 255
     if not torch.isfinite(image).all() or image.min() < 0 or image.max() > 1:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 2) -> Image.Image:
@@ -30,8 +35,13 @@ def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def save(picture: Image.Image, path: Path) -> Path:
-    """Writes ``picture`` as PNG and returns its path."""
+def save(picture: Image.Image | Figure, path: Path, dpi: int = 80) -> Path:
+    """Writes a picture as PNG, under a temporary name first, and returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
+    scratch = path.with_name(f".{path.name}.part")
+    if isinstance(picture, Image.Image):
+        picture.save(scratch, format="PNG", optimize=True)
+    else:
+        picture.savefig(scratch, format="png", dpi=dpi)
+    os.replace(scratch, path)
     return path

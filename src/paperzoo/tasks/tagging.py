@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Tagging:
-    """One tagged sentence. ``types`` are all that the tagger knows, so that colours stay the same from sentence to sentence."""
+    """One tagged sentence. ``types`` are all that the tagger knows: a type keeps its colour from sentence to sentence."""
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
@@ -97,7 +97,8 @@ class Tagger(Model):
         super().__init__()
         for what, names, first in (("vocabulary", vocabulary, (PAD, UNKNOWN)), ("tags", tags, ("O",))):
             if tuple(names[: len(first)]) != first:
-                raise PaperzooError(f"{what} must begin with {', '.join(first)}, not with {', '.join(names[: len(first)]) or 'nothing'}")
+                given = ", ".join(names[: len(first)]) or "nothing"
+                raise PaperzooError(f"{what} must begin with {', '.join(first)}, not with {given}")
             if len(set(names)) < len(names):
                 raise PaperzooError(f"{what} names {next(n for i, n in enumerate(names) if n in names[:i])!r} twice")
         wrong = [tag for tag in tags[1:] if not re.fullmatch(r"[BIES]-\S+", tag)]
@@ -123,20 +124,24 @@ class Tagger(Model):
         """
         if isinstance(input, str):
             return self._taggings([words_of(input)])[0]
-        if not isinstance(input, list | tuple) or not all(isinstance(one, str | list | tuple) for one in input):
+        if not isinstance(input, list | tuple):
             raise PaperzooError(f"tagging needs a string, a list of words, or a list of these, not {type(input).__name__}")
-        if input and all(isinstance(one, str) and not re.search(r"\s", one) for one in input):
-            return self._taggings([list(input)])[0]
-        sentences = [words_of(one) if isinstance(one, str) else list(one) for one in input]
-        if wrong := next((word for words in sentences for word in words if not isinstance(word, str) or not word), None):
-            raise PaperzooError(f"a word must be a string that is not empty, not {wrong!r}")
-        return self._taggings(sentences)
+        one = bool(input) and all(isinstance(word, str) and not re.search(r"\s", word) for word in input)
+        sentences = [input] if one else [words_of(text) if isinstance(text, str) else text for text in input]
+        for words in sentences:
+            if not isinstance(words, list | tuple):
+                raise PaperzooError(f"a sentence must be a string or a list of words, not {words!r}")
+            for word in words:
+                if not isinstance(word, str) or not word:
+                    raise PaperzooError(f"a word must be a string that is not empty, not {word!r}")
+        found = self._taggings(sentences)
+        return found[0] if one else found
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """Scores over the whole split.
 
         ``entity F1 %`` with its ``entity precision %`` and ``entity recall %``: strict and micro-averaged, by seqeval.
-        ``illegal transitions %``: of all transitions of the found tags (ends of sentences included), those that no tagging has.
+        ``illegal transitions %``: of all transitions of the found tags, ends of sentences included, those that cannot be.
         ``token accuracy % (secondary)``: of the real words, padding not counted. Most words are O, so it says little.
         """
         gold, found = self._outputs(dataset, split)
@@ -159,7 +164,8 @@ class Tagger(Model):
         pairs = [(self._tagging(*gold[i]), self._tagging(gold[i][0], found[i])) for i in with_spans]
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / f"{stem}-sentences.html"
-        rows = [f"<tr><th>{what}</th><td>{t.html()}</td></tr>" for pair in pairs for what, t in zip(("true", "found"), pair, strict=True)]
+        both = [named for pair in pairs for named in zip(("true", "found"), pair, strict=True)]
+        rows = [f"<tr><th>{what}</th><td>{tagging.html()}</td></tr>" for what, tagging in both]
         page.write_text(f"<table>{''.join(rows)}</table>\n", encoding="utf-8")
         return [
             _picture(pairs, colour_of(self.types), folder / f"{stem}-sentences.png"),

@@ -233,7 +233,7 @@ class Model(Classifier):
         if image_size != 32:
             raise PaperzooError(f"lenet reads 32x32 images, not {image_size}x{image_size}: leave model.image_size at 32")
         if original and (channels, classes) != (1, 10):
-            raise PaperzooError(f"lenet:1998 has 1 channel and 10 classes, not {channels} and {classes}; lenet takes any")
+            raise PaperzooError(f"lenet:1998 needs channels=1 and classes=10, not {channels} and {classes}; lenet takes any")
         self.original, self.image_size, self.channels = original, image_size, channels
         self.names = tuple(str(i) for i in range(classes))
         self.network = LeNet1998() if original else LeNet(channels, classes)

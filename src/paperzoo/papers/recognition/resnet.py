@@ -16,7 +16,8 @@ Read ``BasicBlock`` first, then ``ResNet``. Section 4.2 (CIFAR) and Table 1 (Ima
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,21 +36,32 @@ Shortcut = Literal["A", "B", "C", "none"]
 #: block counts of Table 1; 50 layers and more are built of bottlenecks
 TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
-#: torchvision's first set of weights (BSD-3-Clause), trained on ImageNet with the stride in the 3x3 convolution
-URLS = {
-    18: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-    34: "https://download.pytorch.org/models/resnet34-b627a593.pth",
-    50: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-    101: "https://download.pytorch.org/models/resnet101-63fe2227.pth",
-    152: "https://download.pytorch.org/models/resnet152-394f9c45.pth",
-}
-
-_CIFAR = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97}  # Table 6, test error %
-_TEN_CROP = {  # Tables 2 and 3, ImageNet validation, top-1 error %
-    "plain18": 27.94, "plain34": 28.54, "resnet18": 27.88, "resnet34": 24.52, "resnet50": 22.85, "resnet101": 21.75, "resnet152": 21.43,
+#: torchvision's first weights (BSD-3-Clause), trained on ImageNet with the stride in the 3x3 convolution
+URL = "https://download.pytorch.org/models/{}.pth"
+FILES = {
+    18: "resnet18-f37072fd", 34: "resnet34-b627a593", 50: "resnet50-0676ba61",
+    101: "resnet101-63fe2227", 152: "resnet152-394f9c45",
 }  # fmt: skip
-_ONE_CROP = {"resnet18": 30.242, "resnet34": 26.686, "resnet50": 23.870, "resnet101": 22.626, "resnet152": 21.688}
-_GATED = "ImageNet cannot be fetched without registration"
+
+PARAMETERS = {
+    "resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018, "resnet110": 1_727_962,
+    "resnet20-b": 272_474, "resnet32-b": 466_906, "resnet44-b": 661_338, "resnet56-b": 855_770, "resnet110-b": 1_730_714,
+    "plain20": 269_722, "plain32": 464_154, "plain44": 658_586, "plain56": 853_018,
+    "plain18": 11_515_688, "plain34": 21_623_848,
+    "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "resnet101": 44_549_160, "resnet152": 60_192_808,
+}  # fmt: skip
+
+TABLE_6 = {"resnet20": 8.75, "resnet32": 7.51, "resnet44": 7.17, "resnet56": 6.97, "resnet110": 6.43}
+TABLE_2_A = {"plain18": 27.94, "plain34": 28.54, "resnet18": 27.88, "resnet34": 25.03}
+TABLE_3_B = {"resnet34": 24.52, "resnet50": 22.85, "resnet101": 21.75, "resnet152": 21.43}
+PUBLISHED = {"resnet18": 30.242, "resnet34": 26.686, "resnet50": 23.870, "resnet101": 22.626, "resnet152": 21.688}
+README = "README of akamaster/pytorch_resnet_cifar10"
+
+
+def _on_imagenet(variant: str, error: float, where: str, protocol: str) -> Claim:
+    gated = "ImageNet cannot be fetched without registration"
+    return Claim("error %", "ImageNet", error, where, "memory", variant=variant, protocol=protocol, not_measured=gated)
+
 
 PAPER = Paper(
     name="resnet",
@@ -59,73 +71,46 @@ PAPER = Paper(
     task="classification",
     arxiv="1512.03385",
     claims=(
-        *(
-            Claim("error %", "CIFAR-10", error, "table 6", "seen", variant=f"resnet{depth}", source="README of akamaster/pytorch_resnet_cifar10")
-            for depth, error in _CIFAR.items()
-        ),
+        *(Claim("error %", "CIFAR-10", e, "table 6", "seen", variant=v, source=README) for v, e in TABLE_6.items()),
         Claim(
-            "error %", "CIFAR-10", 6.61, "table 6", "memory", spread=0.16, variant="resnet110", protocol="mean of five runs; the best is 6.43"
+            "error %", "CIFAR-10", 6.61, "table 6", "memory", 0.16, "resnet110", protocol="mean of five; the best is 6.43"
         ),
-        *(
-            Claim("error %", "ImageNet", error, "tables 2 and 3", "memory", variant=variant, protocol="validation, ten crops", not_measured=_GATED)
-            for variant, error in _TEN_CROP.items()
-        ),
-        *(
-            Claim(
-                "error %", "ImageNet", error, "torchvision, first weights", "memory", variant=variant,
-                protocol="validation, one crop, published weights", source="torchvision's documentation", not_measured=_GATED,
-            )
-            for variant, error in _ONE_CROP.items()
-        ),
+        *(_on_imagenet(*row, "table 2", "ten crops, shortcut A or none") for row in TABLE_2_A.items()),
+        *(_on_imagenet(*row, "table 3", "ten crops, shortcut B") for row in TABLE_3_B.items()),
+        *(_on_imagenet(*row, "torchvision, not the paper", "one crop, published weights") for row in PUBLISHED.items()),
     ),
     deviations=(
         Deviation(
-            paper="the per-pixel mean of the training images is subtracted",
-            here="the mean of each channel is; on ImageNet the difference is also divided by the standard deviation",
+            paper="the per-pixel mean of the training images is subtracted, then the border of 4 pixels is zero",
+            here="the border is black, then the mean of each channel is subtracted (ImageNet: and divided by the deviation)",
             why="independent of the image size; on ImageNet as the published weights expect it",
         ),
         Deviation(
             paper="a bottleneck of stride 2 takes it in its first 1x1 convolution",
             here="in its 3x3 convolution",
-            why="the published weights were trained so; parameters are the same in number, outputs are not",
+            why="the published weights were trained so; the parameters are as many, the outputs differ",
         ),
         Deviation(
-            paper="ResNet-110 starts at a rate of 0.01 until the training error is below 80 %, about 400 iterations",
-            here="for the first 400 of 64,000 steps, or that share of a shorter run",
-            why="the rate is a function of the step, so that a resumed run is the same run",
+            paper="ResNet-110 starts at 0.01 until the training error is below 80 %; ImageNet's falls as the error rests",
+            here="at 0.01 for 400 of 64,000 steps, about the paper's count; after 1/4, 1/2 and 3/4 of the steps",
+            why="the rate is a function of the step alone, so that a resumed run is the same run",
         ),
         Deviation(
-            paper="on ImageNet the rate is divided by 10 when the error stops falling",
-            here="after a quarter, a half and three quarters of the steps",
-            why="as above",
-        ),
-        Deviation(
-            paper="ImageNet images are resized to a short side of 256 to 480 and changed in colour before a crop of 224",
-            here="resized to a short side of 256, cut to the middle square, then cropped to 224; no change of colour",
-            why="Krizhevsky 2012's crops work on whole batches; expect a slightly higher error",
-        ),
-        Deviation(
-            paper="ImageNet errors are those of ten crops (tables 2 and 3) or of several scales",
-            here="of one middle crop",
-            why="one forward pass an image; do not put the two beside each other",
+            paper="ImageNet crops of 224 come from a short side of 256 to 480, changed in colour; errors are of ten crops",
+            here="from the middle square at a short side of 256, without change of colour; errors are of one crop",
+            why="Krizhevsky 2012's crops can be taken of a whole batch at once; expect a higher error than the paper's",
         ),
         Deviation(
             paper="does not say where option A puts its zeros",
             here="behind the channels that are there",
-            why="a free choice that the next convolution can undo",
+            why="any place serves: the next convolution can permute channels",
         ),
     ),
-    parameters={
-        **{"resnet20": 269_722, "resnet32": 464_154, "resnet44": 658_586, "resnet56": 853_018, "resnet110": 1_727_962},
-        **{"resnet20-b": 272_474, "resnet32-b": 466_906, "resnet44-b": 661_338, "resnet56-b": 855_770, "resnet110-b": 1_730_714},
-        **{"plain20": 269_722, "plain32": 464_154, "plain44": 658_586, "plain56": 853_018},
-        **{"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032},
-        **{"resnet101": 44_549_160, "resnet152": 60_192_808},
-    },
+    parameters=PARAMETERS,
     fails=(
-        "Plain networks of 44 layers and more fail by optimisation: the training loss itself stays high, with healthy batch "
-        "statistics and gradients that neither vanish nor explode. A residual network that behaves so has lost its shortcut, "
-        "most often by a ReLU before the addition."
+        "A plain network of 44 layers or more fails by optimisation: its training loss stays high although batch "
+        "normalisation keeps signals and gradients alive. A residual network that behaves so has lost its shortcut, most "
+        "often to a ReLU before the addition."
     ),
 )
 
@@ -143,7 +128,7 @@ class PadShortcut(nn.Module):
 
 
 def make_shortcut(kind: Shortcut, inputs: int, outputs: int, stride: int) -> nn.Module | None:
-    """What goes round a block: x itself where shapes agree (but for C, which always projects), else option A or B."""
+    """What goes round a block: x itself where shapes agree (C projects there too), else option A or B."""
     changes = stride != 1 or inputs != outputs
     if kind == "none":
         return None
@@ -167,7 +152,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, width, H / stride, W / stride)."""
-        y = self.bn1(self.conv1(x)).relu()
+        y: Tensor = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y))
         return (y if self.downsample is None else y + self.downsample(x)).relu()  # the second ReLU follows the addition
 
@@ -189,10 +174,13 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, 4 width, H / stride, W / stride)."""
-        y = self.bn1(self.conv1(x)).relu()
+        y: Tensor = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)).relu()
         y = self.bn3(self.conv3(y))
         return (y if self.downsample is None else y + self.downsample(x)).relu()
+
+
+Block = type[BasicBlock] | type[Bottleneck]
 
 
 class ResNet(nn.Module):
@@ -205,14 +193,7 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self,
-        stem: str,
-        block: type[BasicBlock] | type[Bottleneck],
-        blocks: Sequence[int],
-        width: int,
-        shortcut: Shortcut,
-        channels: int,
-        classes: int,
+        self, stem: str, block: Block, blocks: Sequence[int], width: int, shortcut: Shortcut, channels: int, classes: int
     ) -> None:
         super().__init__()
         large = stem == "imagenet"
@@ -228,9 +209,8 @@ class ResNet(nn.Module):
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layer))
         self.fc = nn.Linear(inputs, classes)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight)  # N(0, 2 / fan-in), He et al. 2015, 1502.01852, Eq. 10
-        nn.init.zeros_(self.fc.bias)
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # N(0, 2 / fan-in), 1502.01852, Eq. 10
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalised images (N, C, H, W) to logits (N, classes)."""
@@ -249,6 +229,7 @@ class Model(Classifier):
         shortcut: ``"A"`` zero padding, ``"B"`` projection where shapes change, ``"C"`` projection everywhere, or
             ``"none"``: the plain network.
         width: channels of the first stage; the paper's are 16 and 64.
+        classes: default: 10 for ``cifar``, 1,000 for ``imagenet``.
         image_size: height and width trained on; the network itself takes any.
         mean, std: of the training images, one value or one a channel, in units of [0, 1].
         weights: ``"imagenet"`` (published by torchvision) or a local file; with other classes than the file's the last
@@ -266,30 +247,34 @@ class Model(Classifier):
         shortcut: Shortcut = "A",
         width: int = 16,
         channels: int = 3,
-        classes: int = 10,
+        classes: int | None = None,
         image_size: int = 32,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         weights: str = "",
     ) -> None:
         super().__init__()
-        if design not in ("cifar", "imagenet"):
-            raise unknown("design", design, ("cifar", "imagenet"), "of resnet")
-        if shortcut not in ("A", "B", "C", "none"):
-            raise unknown("shortcut", shortcut, ("A", "B", "C", "none"), "of resnet")
+        if design not in (designs := ("cifar", "imagenet")):
+            raise unknown("design", design, designs, "of resnet")
+        if shortcut not in (shortcuts := ("A", "B", "C", "none")):
+            raise unknown("shortcut", shortcut, shortcuts, "of resnet")
         if design == "cifar" and (depth < 8 or depth % 6 != 2):
             raise PaperzooError(f"depth {depth} of resnet: CIFAR designs have 6n + 2 layers, such as 8, 20, 32, 44, 56, 110")
         if design == "imagenet" and depth not in TABLE_1:
             raise PaperzooError(f"depth {depth} of resnet: ImageNet designs have {', '.join(map(str, TABLE_1))} layers")
+        classes = classes if classes is not None else 1000 if design == "imagenet" else 10
         for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
             if value < 1:
                 raise PaperzooError(f"{name} of resnet must be at least 1, not {value}")
         for name, values in {"mean": mean, "std": std}.items():
             if len(values) not in (1, channels):
-                raise PaperzooError(f"{name} of resnet needs 1 or {channels} values for {channels} channels, not {len(values)}")
+                raise PaperzooError(
+                    f"{name} of resnet has one value or one for each of {channels} channels, not {len(values)}"
+                )
         if min(std) <= 0:
             raise PaperzooError(f"std of resnet must be positive, not {min(std)}")
-        self.depth, self.channels, self.image_size = depth, channels, image_size
+        self.channels, self.image_size = channels, image_size
+        self.warm_up = 400 / 64_000 if design == "cifar" and depth >= 110 else 0.0  # section 4.2
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))  # (1, C, 1, 1)
@@ -298,13 +283,12 @@ class Model(Classifier):
         block = Bottleneck if design == "imagenet" and depth >= 50 else BasicBlock
         self.network = ResNet(design, block, blocks, width, shortcut, channels, classes)
         if weights:
-            published = {"imagenet": URLS[depth]} if design == "imagenet" else {}
+            published = {"imagenet": URL.format(FILES[depth])} if design == "imagenet" else {}
             load_published(self.network, weights, published, head="fc.")
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
-        logits: Tensor = self.network((image - self.mean) / self.std)
-        return logits
+        return self.network((image - self.mean) / self.std)  # type: ignore[no-any-return]
 
     def optimizers(
         self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.5, 0.75)
@@ -314,14 +298,67 @@ class Model(Classifier):
 
     def schedules(self, *, drops: Sequence[float] = (0.5, 0.75), **others: float) -> Mapping[str, Schedule]:
         """The rate falls at 32,000 and 48,000 of 64,000 steps (section 4.2); 110 layers and more start at a tenth of it."""
-        warm_up = 400 / 64_000 if self.depth >= 110 and self.depth not in TABLE_1 else 0
 
         def factor(iteration: int, total: int) -> float:
             done = iteration / total
-            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
+            return 0.1 if done < self.warm_up else 0.1 ** sum(done >= drop for drop in drops)
 
         return {"network": factor}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""
         opt.network.minimize(F.cross_entropy(self(batch.image), batch.label))
+
+
+_NORMALISED = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # as the published weights expect it
+_ON_IMAGENET = {"design": "imagenet", "shortcut": "B", "width": 64, "channels": 3, "image_size": 224, **_NORMALISED}
+VARIANTS: dict[str, dict[str, object]] = {
+    **{f"resnet{depth}": {"depth": depth} for depth in (20, 32, 44, 56, 110)},
+    **{f"resnet{depth}-b": {"depth": depth, "shortcut": "B"} for depth in (20, 32, 44, 56, 110)},
+    **{f"plain{depth}": {"depth": depth, "shortcut": "none"} for depth in (20, 32, 44, 56)},
+    **{f"resnet{depth}": {**_ON_IMAGENET, "depth": depth} for depth in TABLE_1},
+    **{f"plain{depth}": {**_ON_IMAGENET, "depth": depth, "shortcut": "none"} for depth in (18, 34)},
+}
+_LARGE = tuple(name for name, arguments in VARIANTS.items() if "design" in arguments)
+_PLAIN = tuple(name for name in VARIANTS if name.startswith("plain") and name not in _LARGE)
+_RESIDUAL = tuple(name for name in VARIANTS if name not in _LARGE + _PLAIN)
+
+RECIPES = {
+    "paper": Recipe(
+        data="cifar10",
+        steps=64_000,
+        batch_size=128,
+        augment=("crop4", "flip"),
+        model={"mean": (0.4914, 0.4822, 0.4465)},
+        variants=_RESIDUAL,
+        targets=(Target("error %", at_most=8.75, claim=True),),
+        note="trained on 45,000 images, as in section 4.2; the target is ResNet-20's",
+    ),
+    "paper-imagenet": Recipe(
+        data="imagenet",
+        steps=600_000,
+        batch_size=256,
+        augment=("crop224", "flip"),
+        optimizer={"drops": (0.25, 0.5, 0.75)},
+        variants=_LARGE,
+        note="not run here: ImageNet cannot be fetched without registration",
+    ),
+    "small": Recipe(
+        data="mnist-5k",
+        steps=400,
+        batch_size=128,
+        augment=("shift2",),
+        optimizer={"lr": 0.05},
+        variants=_RESIDUAL,
+        targets=(Target("error %", at_most=1.5),),
+        note="5,000 digits at 28x28; train resnet56 and plain56 to see the degradation",
+    ),
+    "smoke": Recipe(
+        data="digits", steps=60, model={"width": 8, "channels": 1, "image_size": 8, "mean": (0.0,), "std": (1.0,)}
+    ),
+}
+RECIPES = {  # the plain networks take the same steps; deep ones are there to fail, so they have no target
+    **RECIPES,
+    "paper-plain": replace(RECIPES["paper"], variants=_PLAIN, targets=(), note="figure 6 has curves, no figures"),
+    "small-plain": replace(RECIPES["small"], variants=_PLAIN, targets=(), note="compare the training loss with resnet56's"),
+}

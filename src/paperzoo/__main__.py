@@ -1,0 +1,5 @@
+"""``python -m paperzoo``."""
+
+from paperzoo.cli import main
+
+main()

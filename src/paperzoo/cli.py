@@ -1,0 +1,378 @@
+"""The command line: the public functions of ``paperzoo``, one command each."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from paperzoo import catalog
+from paperzoo.errors import Interrupted, PaperzooError
+
+if TYPE_CHECKING:
+    from paperzoo.engine.run import Run
+
+app = typer.Typer(
+    name="paperzoo",
+    help="Landmark deep-learning papers: each one readable file, trained by one command, measured beside its own claim.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="List, fetch, verify and look at data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data", rich_help_panel="Look up")
+
+LOOK, TRAIN, USE, MAKE = "Look up", "Train", "Use", "Measure and publish"
+Name = Annotated[str, typer.Argument(help="A paper, paper:variant, or the path of a file of your own.", metavar="NAME")]
+RunDirectory = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
+Out = Annotated[Path, typer.Option(help="Folder below which the run's directory is made.")]
+Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
+Settings = Annotated[
+    Optional[list[str]],  # noqa: UP045 (typer reads this at run time)
+    typer.Option("--set", metavar="KEY=VALUE", help="Override: model.width=32, optimizer.lr=1e-4, batch_size=64, steps=500 ..."),
+]
+
+
+def main() -> None:
+    """Entry point: runs a command; user errors are one sentence on standard error and exit code 2."""
+    try:
+        app()
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(130)
+    except PaperzooError as error:
+        print(f"paperzoo: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("paperzoo: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def version(value: bool) -> None:
+    """Prints the version and leaves."""
+    if value:
+        from paperzoo import __version__
+
+        print(f"paperzoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and leave.")] = False,
+) -> None:
+    """Landmark deep-learning papers: each one readable file, trained by one command, measured beside its own claim."""
+
+
+@app.command("list", rich_help_panel=LOOK)
+def list_command(
+    task: Annotated[str | None, typer.Option(help="Only papers of this task.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only papers of this family.")] = None,
+) -> None:
+    """The papers in the catalogue."""
+    _table(catalog.list_papers(task, family))
+
+
+@app.command(rich_help_panel=LOOK)
+def find(text: Annotated[str, typer.Argument(help="Part of a name, title, task or family.")]) -> None:
+    """Papers whose name, title, task or family contains TEXT."""
+    if found := catalog.find(text):
+        _table(found)
+        return
+    raise PaperzooError(f"nothing in the catalogue contains {text!r}: `paperzoo list` shows all")
+
+
+def _table(names: list[str]) -> None:
+    width = max(map(len, names), default=0)
+    for name in names:
+        row = catalog.CATALOG[name]
+        print(f"{name:{width}}  {row.year}  {row.task:18}  {row.title}")
+
+
+@app.command(rich_help_panel=LOOK)
+def show(name: Name) -> None:
+    """A paper: claims, recipes, deviations, and what was measured here."""
+    from paperzoo.report.cards import card
+
+    print(card(name))
+
+
+@app.command(rich_help_panel=MAKE)
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the paper: lower-case letters, digits and _.")],
+    folder: Annotated[Path, typer.Option(help="Where the file and its tests are written.")] = Path(),
+) -> None:
+    """Write a paper's skeleton, which trains as it stands, with its tests."""
+    from paperzoo.report.skeleton import write
+
+    for path in write(name, folder):
+        print(path)
+
+
+@app.command(rich_help_panel=TRAIN)
+def train(
+    name: Name,
+    recipe: Annotated[str, typer.Option(help="paper, small or smoke; `paperzoo show NAME` lists them.")] = "small",
+    data: Annotated[str | None, typer.Option(help="Another data set, or your own: folder:PATH, text:PATH, conll:PATH.")] = None,
+    init: Annotated[str | None, typer.Option(help="A run or weights file to start from.", metavar="RUN|FILE")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and chance.")] = 0,
+    out: Out = Path("runs"),
+    devices: Devices = 1,
+    settings: Settings = None,
+) -> None:
+    """Train a paper by a recipe, measure it, and draw its report. The last line printed is the run's directory."""
+    from paperzoo.engine.train import train
+
+    overrides = parse_settings(settings or [])
+    _finish(train(name, recipe, data, init, seed, out, devices, overrides))
+
+
+@app.command(rich_help_panel=TRAIN)
+def resume(run: RunDirectory, devices: Devices = 1) -> None:
+    """Go on with an interrupted run, from its newest good checkpoint."""
+    from paperzoo.engine.train import resume
+
+    _finish(resume(run, devices))
+
+
+@app.command(rich_help_panel=TRAIN)
+def evaluate(
+    run: RunDirectory,
+    split: Annotated[str, typer.Option(help="Which split of the run's data.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a run's last checkpoint."""
+    from paperzoo.engine.train import evaluate
+
+    metrics = evaluate(run, split)
+    if as_json:
+        print(json.dumps(metrics))
+    else:
+        for key, value in metrics.items():
+            print(f"{key}: {value:.6g}")
+
+
+@app.command(rich_help_panel=USE)
+def sample(
+    source: Annotated[str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")],
+    items: Annotated[int, typer.Option("-n", help="How many samples.")] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
+) -> None:
+    """Draw samples from a trained generator and write them as a picture."""
+    import torch
+
+    from paperzoo.engine.train import load
+    from paperzoo.tasks.generation import ImageGenerator, Sampler
+    from paperzoo.tasks.pictures import grid, save
+
+    model = load(source)
+    if not isinstance(model, Sampler):
+        raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
+    samples = model.sample(items, seed)
+    try:
+        if isinstance(model, ImageGenerator):
+            save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
+        else:
+            out = out.with_suffix(".csv")
+            out.write_text("\n".join(",".join(f"{v:.6g}" for v in row) for row in torch.atleast_2d(samples).tolist()) + "\n")
+    except (OSError, ValueError) as error:
+        raise PaperzooError(f"cannot write {out}: {error}") from error
+    print(out)
+
+
+@app.command(rich_help_panel=USE)
+def predict(
+    source: Annotated[str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")],
+    inputs: Annotated[list[str], typer.Argument(help="Images by path, or sentences, or words, as the task wants.")],
+) -> None:
+    """Ask a trained model."""
+    from rich.console import Console
+
+    from paperzoo.engine.train import load
+
+    model = load(source)
+    if not hasattr(model, "predict"):
+        raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
+    for one in inputs:
+        Console(soft_wrap=True).print(model.predict(one), highlight=False)
+
+
+@app.command(rich_help_panel=MAKE)
+def compare(
+    names: Annotated[list[str], typer.Argument(help="Two or more papers.", metavar="NAME NAME ...")],
+    data: Annotated[str | None, typer.Option(help="One data set for all; default: the first paper's.")] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ... for each.")] = 3,
+    seconds: Annotated[float, typer.Option(help="Training time for each; turned into steps once, by 20 timed ones.")] = 60.0,
+    recipe: Annotated[str, typer.Option(help="Recipe to start from.")] = "small",
+    out: Out = Path("runs"),
+) -> None:
+    """Train several papers on the same data for equal time, and write a table with mean and spread, and a picture."""
+    from paperzoo.report.compare import compare
+
+    print(compare(names, data, seeds, seconds, recipe, out))
+
+
+@app.command(rich_help_panel=MAKE)
+def results(
+    as_json: Annotated[bool, typer.Option("--json", help="Print every Result as a list of objects.")] = False,
+    add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045
+    ship: Annotated[Path | None, typer.Option(help="Write this run's weights as those that ship.", metavar="RUN")] = None,
+    write: Annotated[bool, typer.Option(help="Write the tables in README and docs (in a checkout).")] = False,
+) -> None:
+    """What was measured here, beside what the papers claim."""
+    from paperzoo import results as store
+    from paperzoo.report.tables import text_table, write_tables
+
+    for run in add or []:
+        print(store.add(run))
+    if ship:
+        print(store.ship(ship))
+    if write:
+        for path in write_tables():
+            print(path)
+    elif as_json:
+        print(json.dumps(store.rows(), indent=1))
+    elif not add and not ship:
+        print(text_table(store.rows()))
+
+
+@app.command(rich_help_panel=MAKE)
+def report(run: RunDirectory) -> None:
+    """Write a run's report: one HTML file with curves, pictures and numbers."""
+    from paperzoo.engine.run import open_run
+    from paperzoo.report.page import write_page
+
+    print(write_page(open_run(run)))
+
+
+@app.command(rich_help_panel=TRAIN)
+def demo(
+    steps: Annotated[int | None, typer.Option(help="Fewer steps than the recipe's, for a quick look.")] = None,
+    out: Out = Path("runs"),
+) -> None:
+    """Train DCGAN on real MNIST for about two minutes, measure it, and show it."""
+    from paperzoo.engine.train import train
+
+    print("DCGAN on 60,000 real handwritten digits: about two minutes on two cores.", file=sys.stderr)
+    run = train("dcgan", "small", out=out, overrides={"steps": steps} if steps else {})
+    _finish(run, every_picture=True)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """The data sets and their licences."""
+    from paperzoo.data.datasets import DATASETS, OWN
+
+    for name, entry in DATASETS.items():
+        licence = entry.source.licence if entry.source else "ships with the package or is made by formula"
+        print(f"{name:14} {entry.about}; {licence}")
+    for name, about in OWN.items():
+        print(f"{name + ':PATH':14} {about}; yours")
+
+
+@data_app.command("show")
+def data_show(
+    name: Annotated[str, typer.Argument(help="A data set.")],
+    out: Annotated[Path | None, typer.Option(help="Where to write a contact sheet; default: NAME.png.")] = None,
+) -> None:
+    """A data set's splits, schema and licence, and a contact sheet if it holds images."""
+    from paperzoo.data.datasets import dataset
+    from paperzoo.tasks.pictures import grid, save
+
+    built = dataset(name)
+    print(f"{built.name}: {built.source}\nlicence: {built.licence}")
+    for split, items in built.splits.items():
+        print(f"  {split}: {len(items):,} items")
+    print("fields: " + ", ".join(built.schema.fields))
+    for key, value in built.schema.arguments.items():
+        print(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}")
+    if "image" in built.schema.fields:
+        items = built["train"]
+        chosen = [i * len(items) // 100 for i in range(min(100, len(items)))]
+        stem = name.replace(":", "-").replace("/", "_")
+        print(save(grid(items.batch(chosen).image, 10), out or Path(f"{stem}.png")))
+    else:
+        print(f"first item: {built['train'][0]}")
+
+
+@data_app.command("fetch")
+def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -> None:
+    """Fetch data sets into the cache ahead of time."""
+    from paperzoo.data.datasets import DATASETS, check_name, dataset
+
+    for name in names:
+        check_name(name)
+    for name in names:
+        entry = DATASETS.get(name)
+        if entry and entry.source:
+            print(entry.source.fetch())
+        else:
+            print(f"{name}: nothing to fetch ({dataset(name).source})")
+
+
+@data_app.command("verify")
+def data_verify() -> None:
+    """Check every fetched file against its pinned hash."""
+    from paperzoo.data.datasets import DATASETS
+
+    wrong = []
+    for source in {e.source.name: e.source for e in DATASETS.values() if e.source}.values():
+        if not source.path.exists():
+            print(f"{source.name}: not fetched")
+            continue
+        if source.path.is_dir() or not source.sha256:
+            print(f"{source.name}: there, and has no pinned hash")
+            continue
+        try:
+            source.check(source.path)
+            print(f"{source.name}: good")
+        except PaperzooError as error:
+            print(error)
+            wrong.append(source.path)
+    if wrong:
+        raise PaperzooError(f"delete {', '.join(map(str, wrong))} and fetch again")
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """``["model.width=32", "clip=none"]`` as a dictionary; values are JSON where they can be, else strings.
+
+    Raises:
+        PaperzooError: no ``=``, or a key given twice.
+    """
+    found: dict[str, Any] = {}
+    for setting in settings:
+        key, sign, text = setting.partition("=")
+        if not sign or not key:
+            raise PaperzooError(f"--set {setting!r}: write KEY=VALUE, for example --set steps=500")
+        if key in found:
+            raise PaperzooError(f"--set {key} is given twice")
+        lowered = {"none": "null", "true": "true", "false": "false"}.get(text.lower(), text)
+        try:
+            found[key] = json.loads(lowered)
+        except json.JSONDecodeError:
+            found[key] = text
+    return found
+
+
+def _finish(run: Run, every_picture: bool = False) -> None:
+    from paperzoo.report.page import write_page
+
+    page = write_page(run)
+    for path in run.figures if every_picture else [p for p in run.figures if not p.stem[:8].isdigit()]:
+        print(path)
+    print(page)
+    print(run.directory)
+
+
+if __name__ == "__main__":
+    main()

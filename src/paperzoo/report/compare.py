@@ -1,0 +1,230 @@
+"""Several papers on the same data for equal time: a table with mean and spread over seeds, a picture, a page."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from paperzoo.engine.fit import Loop
+from paperzoo.engine.job import Job, code_hash, resolve, stages
+from paperzoo.engine.run import Run, create, hardware, read_json, write_json
+from paperzoo.engine.train import _fabric, resume, train
+from paperzoo.errors import PaperzooError
+from paperzoo.report.figures import bars
+from paperzoo.report.page import data_uri, render, write
+from paperzoo.tasks.generation import ImageGenerator
+from paperzoo.tasks.pictures import grid
+
+#: steps before the clock starts, and steps that it times
+WARM, TIMED = 5, 20
+#: samples in each paper's strip
+SAMPLES = 16
+
+
+def compare(names: Sequence[str], data: str | None, seeds: int, seconds: float, recipe: str, out: str | Path) -> str:
+    """Trains each paper for equal time with seeds 0 .. ``seeds - 1``, measures it, and writes what was found.
+
+    Steps are fixed once for each paper, from 20 timed ones, and kept in ``compare.json`` in a folder below ``out``. The
+    same call again goes on where it was stopped: a finished run is reused, an unfinished one resumed, and more seeds
+    may be asked for.
+
+    Args:
+        names: two or more papers of one task.
+        data: one data set for all; default: that of the first paper's recipe.
+        seconds: of training for each run.
+        recipe: the recipe of each paper to start from; its steps give way to ``seconds``.
+
+    Returns:
+        The table as text, then the paths of table, picture and page.
+
+    Raises:
+        PaperzooError: fewer than two papers, papers of different tasks, data that does not fit one of them, or numbers
+            out of range; all of it before anything trains.
+    """
+    jobs = check(names, data, seeds, seconds, recipe)
+    first = jobs[names[0]]
+    data, judge = first.recipe.data, first.recipe.judge
+    key = {"names": list(names), "data": data, "recipe": recipe, "seconds": seconds, "judge": judge}
+    folder = Path(out) / folder_name(key)
+    steps = {name: entry["steps"] for name, entry in fixed(folder, key, jobs)["papers"].items()}
+    runs: dict[str, list[Run]] = {}
+    for name, job in jobs.items():
+        overrides = {**job.overrides, "steps": steps[name]}
+        runs[name] = [run_once(name, recipe, seed, overrides, folder / "runs") for seed in range(seeds)]
+    return publish(folder, key, runs, first)
+
+
+def check(names: Sequence[str], data: str | None, seeds: int, seconds: float, recipe: str) -> dict[str, Job]:
+    """The resolved jobs by name, all on the same data and under the same judge; see ``compare`` for what it raises."""
+    if len(names) < 2:
+        raise PaperzooError("compare needs two papers or more: paperzoo compare dcgan wgan_gp")
+    if twice := [name for name in names if list(names).count(name) > 1]:
+        raise PaperzooError(f"{twice[0]} is named twice; several seeds are asked for by --seeds")
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise PaperzooError(f"--seeds must be a whole number from 1, not {seeds!r}")
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
+        raise PaperzooError(f"--seconds must be a positive number, not {seconds!r}")
+    first = resolve(names[0], recipe, data)
+    # steps are those of the timing; the last one also logs, and is not reached
+    overrides = {"data": first.recipe.data, "judge": first.recipe.judge, "steps": WARM + TIMED + 1}
+    jobs = {name: resolve(name, recipe, overrides=overrides) for name in names}
+    tasks = {name: job.entry.model_class.task for name, job in jobs.items()}
+    if other := next((name for name in names if tasks[name] != tasks[names[0]]), None):
+        raise PaperzooError(f"{names[0]} is for {tasks[names[0]]}, {other} for {tasks[other]}: there is nothing to compare")
+    for job in jobs.values():
+        job.build(job.dataset())
+    return jobs
+
+
+def folder_name(key: Mapping[str, Any]) -> str:
+    """One folder for one comparison, whatever its number of seeds."""
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:6]
+    names = "-".join(Path(name).stem if ".py" in name else name for name in key["names"])
+    words = f"compare-{names}-{key['recipe']}-{key['data']}-{key['seconds']:g}s"
+    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', words)[:100]}-{digest}"
+
+
+def fixed(folder: Path, key: Mapping[str, Any], jobs: Mapping[str, Job]) -> dict[str, Any]:
+    """What ``compare.json`` fixed before: steps by paper, from the time a step takes. What is missing is timed now.
+
+    A paper whose file or recipe has changed since is timed anew.
+    """
+    path = folder / "compare.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        old = read_json(path).get("papers", {}) if path.exists() else {}
+        papers: dict[str, Any] = {}
+        for name, job in jobs.items():
+            stamp = {"recipe_hash": job.recipe.hash(), "code_hash": code_hash(job.entry.file)}
+            if name in old and {k: old[name].get(k) for k in stamp} == stamp:
+                papers[name] = old[name]
+            else:
+                each = seconds_a_step(job)
+                timing = {"seconds_a_step": each, "timed_steps": TIMED, "hardware": hardware()}
+                papers[name] = {**stamp, "steps": max(1, round(key["seconds"] / each)), **timing}
+            each, steps = papers[name]["seconds_a_step"], papers[name]["steps"]
+            say(f"{name}: {1000 * each:.3g} ms a step, so {steps:,} steps in {key['seconds']:g} s")
+            write_json(path, {**key, "papers": papers})
+    except OSError as error:
+        raise PaperzooError(f"cannot write to {folder}: {error.strerror or error}") from error
+    return {**key, "papers": papers}
+
+
+def seconds_a_step(job: Job) -> float:
+    """The mean of 20 steps after 5, by the wall clock, in the engine's own loop and a folder that is thrown away."""
+    fabric = _fabric(1)
+    fabric.launch()
+    quiet = dataclasses.replace(job, options={"checkpoint_every": 10**9, "log_every": 10**9})
+    with tempfile.TemporaryDirectory() as scratch:
+        loop = Loop(fabric, quiet, create(quiet, scratch))
+        try:
+            loop.begin(stages(quiet.recipe)[0], 0)
+            for _ in range(WARM):
+                loop.step()
+            began = now(fabric.device)
+            for _ in range(TIMED):
+                loop.step()
+            return (now(fabric.device) - began) / TIMED
+        finally:
+            for opened in (loop.log_file, loop.board):
+                if opened is not None:
+                    opened.close()
+
+
+def now(device: torch.device) -> float:
+    """Seconds, after all that was asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def run_once(name: str, recipe: str, seed: int, overrides: Mapping[str, Any], out: Path) -> Run:
+    """The run of this job: a finished one as it is, an unfinished one resumed, else a new one."""
+    job = resolve(name, recipe, seed=seed, overrides=overrides)
+    wanted = (job.name, job.seed, job.recipe.hash(), code_hash(job.entry.file))
+    for folder in sorted(p.parent for p in out.glob("*/run.json")):
+        info = read_json(folder / "run.json")
+        if (info["name"], info["seed"], info["recipe_hash"], info["code_hash"]) == wanted:
+            say(f"{name}, seed {seed}: {folder}")
+            return resume(folder)
+    return train(name, recipe, seed=seed, out=out, overrides=overrides)
+
+
+def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Run]], first: Job) -> str:
+    """Writes ``compare.json``, ``compare.png`` and ``compare.html``; returns the table and their paths."""
+    record = read_json(folder / "compare.json")
+    metrics = list(dict.fromkeys(metric for group in runs.values() for run in group for metric in run.metrics))
+    values = {m: {n: [r.metrics[m] for r in group if m in r.metrics] for n, group in runs.items()} for m in metrics}
+    listed = []
+    for name, group in runs.items():
+        for seed, run in enumerate(group):
+            place = run.directory.relative_to(folder).as_posix()
+            listed.append({"paper": name, "seed": seed, "directory": place, **read_json(run.directory / "result.json")})
+    seeds = max(len(group) for group in runs.values())
+    write_json(folder / "compare.json", {**record, "seeds": seeds, "metrics": values, "runs": listed})
+
+    header = ["paper", "steps", "seconds", *metrics]
+    table = [header]
+    for name in runs:
+        own = [run for run in listed if run["paper"] == name]
+        scores = [figure(values[metric][name]) for metric in metrics]
+        table.append([name, f"{own[0]['steps']:,}", figure([run["seconds"] for run in own]), *scores])
+    strips = {name: strip(group[0]) for name, group in runs.items() if issubclass(first.entry.model_class, ImageGenerator)}
+    picture = bars({m: {n: v for n, v in by_name.items() if v} for m, by_name in values.items()}, strips)
+    (folder / "compare.png").write_bytes(picture)
+    words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]
+    words += ["--seconds", f"{key['seconds']:g}", "--seeds", str(seeds)]
+    page = render(
+        "compare.html",
+        **{k: v for k, v in key.items() if k != "judge"},
+        task=first.entry.model_class.task,
+        seeds=seeds,
+        timed=TIMED,
+        hardware=next(iter(record["papers"].values()))["hardware"],
+        table=table,
+        picture=data_uri(picture, "png"),
+        strips=bool(strips),
+        runs=listed,
+        command=shlex.join(words),
+    )
+    write(folder / "compare.html", page)
+    return "\n".join([text(table), *(str(folder / f"compare.{kind}") for kind in ("json", "png", "html"))])
+
+
+def figure(values: Sequence[float]) -> str:
+    """``mean ± deviation`` over seeds; one seed has no deviation."""
+    if not values:
+        return "-"
+    return f"{statistics.fmean(values):.4g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+
+
+def text(table: Sequence[Sequence[str]]) -> str:
+    """Rows of cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
+def strip(run: Run) -> np.ndarray:
+    """A row of samples of a run, (H, W) or (H, W, 3) uint8."""
+    model = run.model
+    assert isinstance(model, ImageGenerator)
+    return np.asarray(grid(model.sample(SAMPLES, seed=0), SAMPLES))
+
+
+def say(line: str) -> None:
+    """Progress, on standard error."""
+    print(line, file=sys.stderr, flush=True)

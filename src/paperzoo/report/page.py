@@ -1,0 +1,205 @@
+"""A run's report: one HTML file that holds everything and needs no network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+from paperzoo import __version__, catalog
+from paperzoo.data.datasets import DATASETS
+from paperzoo.engine.job import OPTIONS
+from paperzoo.engine.run import Run, read_json
+from paperzoo.errors import PaperzooError
+from paperzoo.records import Claim, Recipe
+from paperzoo.report.cards import claim_figure, claim_here, idea
+from paperzoo.report.figures import loss_curves, measured_curves
+from paperzoo.results import claim_text
+from paperzoo.tasks.generation import Sampler
+
+TEMPLATES = Path(__file__).parent / "templates"
+#: pictures of the strip over the training
+STRIP = 8
+
+
+def write_page(run: Run) -> Path:
+    """Writes ``report.html`` into the run's directory, whether the run has finished or not, and returns its path.
+
+    Raises:
+        PaperzooError: the run's paper is no longer there, or the file cannot be written.
+    """
+    info, entry = run.info, catalog.load(run.info["name"])
+    done = run.directory / "result.json"
+    finished, lines = done.exists(), run.lines
+    at = lines[-1] if lines else {"step": 0, "seconds": 0.0}
+    last = read_json(done) if finished else {"steps": at["step"], "seconds": at["seconds"]}
+    recipe = entry.paper.recipes.get(info["recipe_name"])
+    changed = {k: v for k, v in info["overrides"].items() if k not in OPTIONS}
+    pictures = [p for p in run.figures if p.suffix == ".png"]
+    steps, finals = [p for p in pictures if p.stem[:8].isdigit()], [p for p in pictures if p.stem.startswith("final")]
+    curves = [*loss_curves(lines).items(), *measured_curves(lines).items()]
+    html = render(
+        "run.html",
+        name=entry.name,
+        paper=entry.paper,
+        idea=idea(entry),
+        info=info,
+        finished=finished,
+        at=last["steps"],
+        measured=measured_rows(entry, recipe, info["recipe"]["data"], run.metrics),
+        changed=", ".join(f"{k} = {v}" for k, v in changed.items()),
+        finals=[picture(p, p.stem.removeprefix("final-")) for p in finals],
+        fragments=[p.read_text(encoding="utf-8") for p in sorted((run.directory / "figures").glob("final-*.html"))],
+        strip=[picture(p, f"step {int(p.stem[:8]):,}") for p in spread(steps, STRIP)],
+        moving=[picture(p, f"{p.stem} of every checkpoint") for p in run.figures if p.suffix == ".gif"],
+        curves=[(title, data_uri(drawn, "png")) for title, drawn in curves],
+        facts=facts(info, last, changed),
+        claims=[{**vars(c), "figure": claim_figure(c), "here": claim_here(c)} for c in entry.paper.claims],
+        commands=commands(run, info, entry),
+    )
+    return write(run.directory / "report.html", html)
+
+
+def measured_rows(
+    entry: catalog.Entry, recipe: Recipe | None, data: str, metrics: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Each metric beside the recipe's target and the claims about the same metric and data."""
+    targets = {t.metric: t for t in recipe.targets} if recipe else {}
+    rows = []
+    for metric, value in metrics.items():
+        target = targets.get(metric)
+        about = [c for c in entry.paper.claims if same(c, metric, data) and c.variant in ("", entry.variant)]
+        rows.append(
+            {
+                "metric": metric,
+                "value": f"{value:.4g}",
+                "target": str(target) if target else "",
+                "met": bool(target and target.met(value)),
+                "claims": [claim_text(c) for c in about],
+            }
+        )
+    return rows
+
+
+def same(claim: Claim, metric: str, data: str) -> bool:
+    """Whether a claim is about this metric on this data, however its paper writes the data's name."""
+    plain = [name.lower().replace("-", "") for name in (claim.data, data)]
+    return claim.metric == metric and plain[0] == plain[1]
+
+
+def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was trained, with what, on what; in the order of interest."""
+    recipe = info["recipe"]
+    shown = {k: v for k, v in recipe.items() if k not in ("data", "steps", "train_on") and v not in (None, "", 1, {}, [])}
+    source = DATASETS[recipe["data"]].source if recipe["data"] in DATASETS else None
+    found = [
+        ("recipe", info["recipe_name"]),
+        ("changed by hand", plain(changed) or "nothing"),
+        ("data", f"{recipe['data']}, trained on {recipe['train_on']}" + (f"; licence: {source.licence}" if source else "")),
+        ("seed", str(info["seed"])),
+        ("steps", f"{last['steps']:,} of {recipe['steps']:,}"),
+        ("training time", f"{last['seconds']:,.1f} s"),
+        *((key.replace("_", " "), plain(value)) for key, value in shown.items()),
+        ("started from", info["init"]),
+        ("notes", " ".join(info["notes"])),
+        ("hardware", info["hardware"]),
+        ("versions", ", ".join(f"{k} {v}" for k, v in info["versions"].items())),
+        ("commit", info["commit"].replace("+", ", with uncommitted changes")),
+        ("hashes", f"recipe {info['recipe_hash']}, paper file {info['code_hash']}"),
+    ]
+    return [(key, value) for key, value in found if value]
+
+
+def plain(value: Any) -> str:
+    """Settings in words: ``width = 24, latent = 32``."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} = {plain(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(plain, value))
+    return str(value)
+
+
+def commands(run: Run, info: Mapping[str, Any], entry: catalog.Entry) -> dict[str, str]:
+    """The commands that repeat, resume, evaluate and use this run."""
+    again = ["paperzoo", "train", info["name"], "--recipe", info["recipe_name"], "--seed", str(info["seed"])]
+    overrides = {**info["overrides"], **info["options"]}
+    if "data" in overrides:
+        again += ["--data", overrides.pop("data")]
+    if info["init"]:
+        again += ["--init", info["init"]]
+    for key, value in overrides.items():
+        again += ["--set", f"{key}={setting(value)}"]
+    folder = str(run.directory)
+    found = {"repeat": again, "resume": ["paperzoo", "resume", folder], "evaluate": ["paperzoo", "evaluate", folder]}
+    if issubclass(entry.model_class, Sampler):
+        found["sample"] = ["paperzoo", "sample", folder, "-n", "64"]
+    elif hasattr(entry.model_class, "predict"):
+        found["predict"] = ["paperzoo", "predict", folder, "INPUT"]
+    return {what: shlex.join(words) for what, words in found.items()}
+
+
+def setting(value: Any) -> str:
+    """A value as ``--set KEY=VALUE`` reads it: a string as it is unless it would be read as something else."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except json.JSONDecodeError:
+            return json.dumps(value) if value.lower() in ("none", "true", "false") else value
+    return json.dumps(value)
+
+
+def picture(path: Path, caption: str) -> dict[str, Any]:
+    """A picture for the template; small ones are shown larger by a whole factor, pixel by pixel."""
+    with Image.open(path) as opened:
+        width = opened.width
+    scale = max(1, 480 // width)
+    kind = path.suffix[1:]
+    return {
+        "uri": data_uri(path.read_bytes(), kind),
+        "width": width * scale,
+        "scaled": scale > 1,
+        "caption": caption,
+        "moving": kind == "gif",
+    }
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture inside the page."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def spread(items: Sequence[Path], most: int) -> list[Path]:
+    """At most ``most`` items, evenly spaced, first and last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from one of the templates; everything but a task's own HTML fragments is escaped."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    strict = jinja2.StrictUndefined
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(template).render(version=__version__, **values)
+
+
+def write(path: Path, text: str) -> Path:
+    """Writes a text file under a temporary name and renames it.
+
+    Raises:
+        PaperzooError: the folder cannot be written to.
+    """
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        os.replace(scratch, path)
+    except OSError as error:
+        raise PaperzooError(f"cannot write {path}: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,188 @@
+"""What holds for every paper, because it is listed in the catalogue."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import count, job, loop, same, state
+from torch import Tensor
+
+import paperzoo
+from paperzoo import catalog
+from paperzoo.engine import checkpoint, fit
+from paperzoo.engine.weights import load_file
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.generation import Sampler
+from paperzoo.tasks.model import Model
+from paperzoo.tasks.tagging import Tagger
+
+#: every (name, recipe) that has a smoke recipe: a paper is tested by being listed in the catalogue
+SMOKES = sorted(
+    {
+        (entry.name, recipe)
+        for paper in catalog.list_papers()
+        for variant in catalog.paper(paper).variants
+        for entry in [catalog.load(f"{paper}:{variant}")]
+        for recipe, settings in entry.paper.recipes.items()
+        if recipe.startswith("smoke") and variant in (settings.variants or [next(iter(entry.paper.variants))])
+    }
+)
+COUNTS = [(name, variant) for name in catalog.list_papers() for variant in catalog.paper(name).parameters]
+smoke = pytest.mark.parametrize(("name", "recipe"), SMOKES, ids=[f"{n}-{r}" for n, r in SMOKES])
+
+
+@pytest.fixture(autouse=True)
+def budget(request: pytest.FixtureRequest) -> Iterator[None]:
+    began = time.process_time()
+    yield
+    if (spent := time.process_time() - began) > 10:
+        print(f"\n{request.node.name} took {spent:.0f} worker-seconds, more than 10")
+
+
+def exempt(model: Model, test: str, name: str) -> bool:
+    paper = catalog.load(model.name).paper
+    return any(e.test == test and fnmatch.fnmatch(name, e.match) for e in paper.exemptions)
+
+
+@pytest.mark.parametrize(("name", "variant"), COUNTS, ids=[f"{n}:{v}" for n, v in COUNTS])
+def test_parameter_count_at_the_papers_size(name: str, variant: str) -> None:
+    with torch.device("meta"):
+        model = paperzoo.create(f"{name}:{variant}")
+    assert count(model) == catalog.paper(name).parameters[variant]
+
+
+@smoke
+def test_every_tensor_moves_and_stays_finite(name: str, recipe: str, tmp_path: Path) -> None:
+    made = loop(job(name, recipe), tmp_path)
+    trained = {n: p for n, p in made.model.named_parameters() if p.requires_grad}
+    start = {n: p.detach().clone() for n, p in trained.items()}
+    moved: set[str] = set()
+    while made.opt.iteration < made.opt.total:
+        made.step()
+        moved |= {n for n, p in trained.items() if n not in moved and not torch.equal(p, start[n])}
+    assert all(torch.isfinite(v).all() for v in state(made).values() if v.is_floating_point())
+    still = [n for n in trained if n not in moved and not exempt(made.model, "moves", n)]
+    assert not still, f"never moved: {still}"
+    excused = [n for n in trained if n not in moved]
+    if excused:
+        print(f"\n{name}: excused from moving: {excused}")
+    if not trained:  # a model that updates itself
+        assert any(not torch.equal(b, 0 * b) for b in made.model.buffers())
+
+
+@smoke
+def test_resuming_at_every_step_is_bitwise_the_same(name: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One step from the checkpoint of step k must give the state of step k + 1, for every k: by induction every cut is exact.
+    monkeypatch.setattr("paperzoo.engine.run.KEPT", 10**6)
+    monkeypatch.setattr(Model, "preview", lambda self, folder, stem: [])
+    monkeypatch.setattr("paperzoo.tasks.generation.ImageGenerator.preview", lambda self, folder, stem: [])
+    steps = min(30, job(name, recipe).recipe.steps)
+    straight = loop(job(name, recipe, checkpoint_every=1), tmp_path / "straight")
+    states = []
+    while straight.opt.iteration < steps:
+        straight.step()
+        if straight.opt.iteration == straight.opt.total:
+            straight.save()
+        states.append(state(straight))
+    for cut in range(1, steps):
+        saved = straight.run.directory / "checkpoints" / f"{cut:08d}.safetensors"
+        again = loop(job(name, recipe), tmp_path / "again", saved)
+        assert again.opt.iteration == cut
+        again.step()
+        assert same(state(again), states[cut]), f"cut after step {cut}"
+        again.log_file.close()
+
+
+@smoke
+def test_same_seed_same_run_other_seed_other_run(name: str, recipe: str, tmp_path: Path) -> None:
+    ends = []
+    for seed, extra in ((0, {}), (0, {"measure_every": 2}), (1, {})):
+        chosen = catalog_job(name, recipe, seed, extra)
+        made = loop(chosen, tmp_path)
+        for _ in range(min(6, made.opt.total)):
+            made.step()
+        ends.append(checkpoint.tensors_of(made.model))
+    assert same(ends[0], ends[1]), "measuring changed the run"
+    assert not same(ends[0], ends[2])
+
+
+def catalog_job(name: str, recipe: str, seed: int, overrides: dict[str, Any]) -> Any:
+    from paperzoo.engine.job import resolve
+
+    return resolve(name, recipe, seed=seed, overrides=overrides)
+
+
+@smoke
+def test_saved_and_loaded_gives_the_same_outputs(name: str, recipe: str, tmp_path: Path) -> None:
+    made = loop(job(name, recipe), tmp_path)
+    for _ in range(3):
+        made.step()
+    made.save()
+    (path,) = (made.run.directory / "checkpoints").iterdir()
+    loaded = load_file(path)
+    with fit.guarded(made.model):
+        for given in inputs(made):
+            assert torch.equal(answer(made.model, given), answer(loaded, given))
+
+
+@smoke
+def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: str, tmp_path: Path) -> None:
+    made = loop(job(name, recipe), tmp_path)
+    for _ in range(5):
+        made.step()
+    made.model.eval()
+    for given in inputs(made):
+        if not given.is_floating_point():
+            whole = answer(made.model, given)
+            for row in range(len(given)):
+                alone = answer(made.model, given[row : row + 1])
+                assert torch.allclose(whole[row, : alone.shape[1]], alone[0], atol=1e-5), f"{name}: sequence {row}"
+            continue
+        given = given.clone().requires_grad_()
+        out = answer(made.model, given)
+        (gradient,) = torch.autograd.grad(out[1].square().sum(), given)
+        others = [i for i in range(len(given)) if i != 1]
+        assert not gradient[others].any(), f"{name}: sample 1 depends on another"
+        (gradient,) = torch.autograd.grad(answer(made.model, given).square().sum(), given)
+        dead = (gradient == 0).all(0)
+        if not exempt(made.model, "input sensitivity", "input"):
+            assert not dead.any(), f"{name}: {int(dead.sum())} inputs have no effect"
+
+
+def inputs(made: fit.Loop) -> list[Tensor]:
+    """Something to ask the model: noise, images, or sequences of different lengths."""
+    if isinstance(made.model, Sampler):
+        return [torch.randn(4, made.model.latent)]
+    batch = made.split.batch(np.arange(4))
+    if isinstance(made.model, Classifier):
+        return [torch.rand_like(batch.image)]
+    return [batch.tokens] if isinstance(made.model, Tagger) else []
+
+
+def answer(model: Model, given: Tensor) -> Tensor:
+    """The model's output, a row an input."""
+    if isinstance(model, Sampler):
+        return model.generate(given)
+    if isinstance(model, Tagger):
+        used = given[:, : int((given > 0).sum(1).max())]
+        out: Tensor = model.network(used, (used > 0).sum(1))
+        return out * (used > 0)[..., None]
+    return model(given)
+
+
+@pytest.mark.parametrize("name", [n for n in catalog.list_papers() if catalog.CATALOG[n].task.endswith("generation")])
+def test_first_samples_do_not_depend_on_how_many_are_drawn(name: str, tmp_path: Path) -> None:
+    run = paperzoo.train(name, "smoke", out=tmp_path, overrides={"steps": 5})
+    model = run.model
+    many, few = model.sample(16, seed=3), model.sample(4, seed=3)
+    assert many.dtype == torch.float32 and many.device.type == "cpu"
+    assert torch.allclose(many[:4], few, atol=1e-6)
+    assert many.min() >= 0 and many.max() <= 1
+    assert not torch.equal(few, model.sample(4, seed=4))
