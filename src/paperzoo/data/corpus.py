@@ -245,9 +245,12 @@ def grammar(sentences: int = 20_000, seed: int = 0) -> Corpus:
 
 def _coined(random: np.random.Generator) -> Iterator[str]:
     """Words of two or three syllables that mean nothing, each once."""
+    consonants, vowels = list("bdfgklmnprstvz"), list("aeiou")
     seen = {word for family in _FAMILIES for word in family.split()}
     while True:
-        word = "".join(random.choice(list("bdfgklmnprstvz")) + random.choice(list("aeiou")) for _ in range(random.integers(2, 4)))
+        syllables = int(random.integers(2, 4))
+        letters = zip(random.choice(consonants, syllables), random.choice(vowels, syllables), strict=True)
+        word = "".join(consonant + vowel for consonant, vowel in letters)
         if word not in seen:
             seen.add(word)
             yield word

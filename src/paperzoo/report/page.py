@@ -43,7 +43,9 @@ def write_page(run: Run) -> Path:
     recipe = entry.paper.recipes.get(info["recipe_name"])
     changed = {k: v for k, v in info["overrides"].items() if k not in OPTIONS}
     pictures = [p for p in run.figures if p.suffix == ".png"]
-    steps, finals = [p for p in pictures if p.stem[:8].isdigit()], [p for p in pictures if p.stem.startswith("final")]
+    steps = [p for p in pictures if p.stem[:8].isdigit()]
+    fragments = sorted((run.directory / "figures").glob("final-*.html"))  # text that can be selected, instead of its picture
+    finals = [p for p in pictures if p.stem.startswith("final") and p.with_suffix(".html") not in fragments]
     curves = [*loss_curves(lines).items(), *measured_curves(lines).items()]
     html = render(
         "run.html",
@@ -56,7 +58,7 @@ def write_page(run: Run) -> Path:
         measured=measured_rows(entry, recipe, info["recipe"]["data"], run.metrics),
         changed=", ".join(f"{k} = {v}" for k, v in changed.items()),
         finals=[picture(p, p.stem.removeprefix("final-")) for p in finals],
-        fragments=[p.read_text(encoding="utf-8") for p in sorted((run.directory / "figures").glob("final-*.html"))],
+        fragments=[p.read_text(encoding="utf-8") for p in fragments],
         strip=[picture(p, f"step {int(p.stem[:8]):,}") for p in spread(steps, STRIP)],
         moving=[picture(p, f"{p.stem} of every checkpoint") for p in run.figures if p.suffix == ".gif"],
         curves=[(title, data_uri(drawn, "png")) for title, drawn in curves],

@@ -87,7 +87,7 @@ class Embedding(Model):
         if len(words) == 1:
             return self.neighbours(words[0])
         if len(words) == 3:
-            return self.analogy(*words)
+            return self.analogy(words[0], words[1], words[2])
         raise PaperzooError(f'an embedding needs a word, three words ("king queen man"), or a list of these, not {input!r}')
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
@@ -101,7 +101,8 @@ class Embedding(Model):
         figures = self._against_people()
         if isinstance(dataset, Corpus) and dataset.questions:
             right = self._right(dataset.questions)
-            figures = {"analogy %": _percent(right), "analogy covered %": 100 * len(right) / len(dataset.questions), **figures}
+            covered = 100 * len(right) / len(dataset.questions)
+            figures = {"analogy %": _percent(right), "analogy covered %": covered, **figures}
         return {name: value for name, value in figures.items() if not np.isnan(value)}
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
@@ -119,7 +120,7 @@ class Embedding(Model):
         figure = Figure(figsize=(9, 9))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.scatter(*place.T, s=2, color="#c03028")
+        axes.scatter(place[:, 0], place[:, 1], s=2, color="#c03028")
         for (x, y), row in zip(place, shown, strict=True):
             axes.annotate(self.words[row], (x, y), xytext=(2, 1), textcoords="offset points", fontsize=7)
         picture, text = folder / f"{stem}-map.png", folder / f"{stem}-neighbours.txt"
@@ -140,7 +141,7 @@ class Embedding(Model):
             return self.words.index(word.lower())
         except ValueError:
             close = difflib.get_close_matches(word.lower(), self.words, n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"none of its {len(self.words)} words is spelt like it"
+            hint = f"did you mean {' or '.join(close)}?" if close else f"none of {len(self.words)} words is spelt like it"
             raise PaperzooError(f"this embedding has no word {word!r}: {hint}") from None
 
     def _nearest(self, query: str, cosines: np.ndarray, without: Sequence[int], n: int) -> Neighbours:
@@ -156,7 +157,7 @@ class Embedding(Model):
         package = find_spec("gensim")  # only looked for: importing it takes seconds
         if package is None or not package.submodule_search_locations:
             warnings.warn(
-                'WordSim-353, SimLex-999 and the Google analogies are not measured: they lie inside gensim, which is not '
+                "WordSim-353, SimLex-999 and the Google analogies are not measured: they lie inside gensim, which is not "
                 'installed (pip install "paperzoo[text]")',
                 stacklevel=3,
             )

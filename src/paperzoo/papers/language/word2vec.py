@@ -1,17 +1,17 @@
-"""word2vec: word vectors from predicting neighbours, by a log-bilinear model with no hidden layer.
+"""word2vec: word vectors learnt by predicting neighbours, with no hidden layer (Mikolov et al. 2013, two papers).
 
-Skip-gram takes the vector v of a word and predicts each word within a window around it; CBOW takes the mean of the
-vectors in the window and predicts the word in the middle. A softmax over the vocabulary would cost its size for every
-pair, so two cheaper things stand in for it. Negative sampling (Eq. 4 of the second paper) tells the word from k drawn ones:
+Skip-gram takes the vector v of a word and predicts each word in a window around it; CBOW takes the mean of the vectors in
+the window and predicts the word in the middle. A softmax over the vocabulary would cost its size at every prediction, so
+two cheaper things stand in for it. Negative sampling (Eq. 4 of the second paper) tells word w from k drawn ones,
 
-    log sigma(u_w . v) + sum over k words r drawn from P of log sigma(-u_r . v),    P(r) ~ count(r)^0.75
+    log sigma(u_w . v) + sum over k words r drawn from P of log sigma(-u_r . v),        P(r) ~ count(r)^0.75,
 
-and hierarchical softmax (Eq. 3) walks down a Huffman tree, with a two-way decision at each node n of the word's path:
+and hierarchical softmax (Eq. 3) makes a two-way decision at each node n of the word's path down a Huffman tree,
 
-    p(w | v) = product over its nodes of sigma(s u_n . v),    s = 1 to the left, -1 to the right
+    log p(w | v) = sum over its nodes of log sigma(s u_n . v),        s = 1 to the left, -1 to the right.
 
-Both are logistic regressions of a few labels (1 or 0) on u . v, so one ``update`` serves all four models. Read ``update``,
-then ``train``. They are plain loops that numba compiles; threads share the tables without locks, as the authors' do.
+Both are logistic regressions of a few labels, 1 or 0, on u . v, so one ``update`` serves all four models. Read it first,
+then ``train``: plain loops that numba compiles. Threads share the vectors without locks, as in the authors' program.
 """
 
 from __future__ import annotations
@@ -26,28 +26,113 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
+from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Claim, Deviation, Paper, Recipe
 from paperzoo.tasks.embedding import Embedding
+from paperzoo.tasks.model import Players
 
-# ---- The inner loops, compiled by ``kernels``. A row of a table is a record with one field, ``vector``: its length is
-# ---- part of its type, so that the compiler knows how often a loop over it runs.
+FIRST = "Efficient Estimation of Word Representations in Vector Space, arXiv 1301.3781"
+UNPUBLISHED = "the paper's news text was never published"
+#: variant, corpus, protocol, semantic / syntactic / total % of the Google analogies, source
+REPORTED = (
+    ("cbow-hs", "news, 783M words", "300 dimensions, 3 epochs", "15.5 / 53.1 / 36.1", FIRST),
+    ("sg-hs", "news, 783M words", "300 dimensions, 3 epochs", "50.0 / 55.9 / 53.3", FIRST),
+    ("sg-ns", "news, 1B words", "300 dimensions, 5 negatives", "59 in total", ""),
+    ("sg-ns", "news, 1B words", "300 dimensions, 15 negatives", "61 in total", ""),
+    ("sg-hs", "news, 1B words", "300 dimensions", "47 in total", ""),
+    ("sg-ns", "news, 1B words", "300 dimensions, 5 negatives, subsampling at 1e-5", "60 in total", ""),
+    ("sg-ns", "news, 1B words", "300 dimensions, 15 negatives, subsampling at 1e-5", "61 in total", ""),
+    ("sg-hs", "news, 1B words", "300 dimensions, subsampling at 1e-5", "55 in total", ""),
+)
+
+PAPER = Paper(
+    name="word2vec",
+    title="Distributed Representations of Words and Phrases and their Compositionality",
+    authors="Tomas Mikolov, Ilya Sutskever, Kai Chen, Greg Corrado, Jeffrey Dean",
+    year=2013,
+    task="embedding",
+    arxiv="1310.4546",
+    claims=tuple(
+        Claim("Google analogy %", data, value, "", "memory", None, v, protocol=how, source=source, not_measured=UNPUBLISHED)
+        for v, data, how, value, source in REPORTED
+    ),
+    deviations=(
+        Deviation(
+            paper="a billion words of Google's news, 692,000 of them different",
+            here="the paper recipe takes the one-billion-word benchmark of Chelba et al., three epochs",
+            why="Google's text was never published; the first paper speaks of three epochs, the second of none",
+        ),
+        Deviation(
+            paper="does not say what becomes of a drawn word that is the true one",
+            here="it is left out, and that prediction has one negative fewer",
+            why="so it is in the authors' program",
+        ),
+        Deviation(
+            paper="CBOW predicts from the mean of n vectors, whose gradient is 1/n of the mean's for each of them",
+            here="each gets the whole of it; model.divide=true divides",
+            why="so it is in the authors' program, which made the figures",
+        ),
+        Deviation(
+            paper="keeps a word of frequency f with probability sqrt(t / f) (Eq. 5)",
+            here="as in the paper; model.subsampling=code is sqrt(t / f) + t / f",
+            why="the authors' program, and those made after it, differ from the paper",
+        ),
+        Deviation(
+            paper="the logistic function",
+            here="interpolated in a table of 1,025 points, to 1e-5, and constant outside of [-10, 10]",
+            why="a quarter faster; the authors' program rounds to 1,000 steps inside of [-6, 6]",
+        ),
+        Deviation(
+            paper="asynchronous training on many machines with AdaGrad (section 3.1 of the first paper)",
+            here="plain steps, lock-free between threads; several processes average their vectors after every step",
+            why="as in the authors' program, and the engine has no parameter server",
+        ),
+        Deviation(
+            paper="phrases of two and more words as single tokens (section 4)",
+            here="not made",
+            why="they are a matter of the text, not of the model",
+        ),
+    ),
+    fails=(
+        "Neighbours that merely stand beside the word in the text mean too few epochs: on small text, ten and more are needed, "
+        "and a subsampling threshold of 1e-3 rather than the paper's 1e-5, which leaves next to nothing. A rate that does not "
+        "fall, or is too high for a small vocabulary, drives all vectors into one direction: look at the mean cosine."
+    ),
+)
+
+# ---- The loops. ``input`` holds the v, ``output`` the u. A row of either is a record with the one field ``vector``, whose
+# ---- length is part of its type, so that the compiler knows how often a loop over it runs.
 
 
-def advance(state: np.uint64) -> np.uint64:
+class Tables(NamedTuple):
+    """What ``train`` looks up, made once from the counts."""
+
+    place: np.ndarray  # int32: number of a word in the data -> its row, or -1
+    keep: np.ndarray  # float64 (V): see keep_probability
+    chance: np.ndarray  # float32 (V): see alias_table, also other
+    other: np.ndarray  # int32 (V)
+    start: np.ndarray  # int64 (V + 1): word w's path from the root is nodes[start[w]:start[w + 1]]
+    nodes: np.ndarray  # int32, 0 ... V - 2
+    left: np.ndarray  # float32: 1 where the path goes on to the left
+    sigmoid: np.ndarray  # float32 (1025)
+
+
+def advance(state: Any) -> Any:
     """The next state of a 64-bit linear congruential generator (Knuth's MMIX)."""
     return state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
 
 
-def uniform(state: np.uint64) -> float:
+def uniform(state: Any) -> Any:
     """A number in [0, 1) from the upper 53 bits, which are the good ones."""
     return (state >> np.uint64(11)) * 2.0**-53
 
 
-def sigmoid(x: np.float32, table: np.ndarray) -> np.float32:
-    """Linear interpolation in ``table`` (see ``sigmoid_table``); x is held to [-10, 10]. Error below 1e-5 inside."""
+def sigmoid(x: Any, table: np.ndarray) -> Any:
+    """Linear interpolation in ``table``, for x held to [-10, 10]."""
     x = x if x < np.float32(9.999) else np.float32(9.999)  # not-a-number goes here too, and so never becomes an index
     x = x if x > np.float32(-10) else np.float32(-10)
     place = (x + np.float32(10)) * np.float32(51.2)
@@ -56,22 +141,12 @@ def sigmoid(x: np.float32, table: np.ndarray) -> np.float32:
 
 
 def update(
-    v: np.ndarray,
-    output: np.ndarray,
-    rows: np.ndarray,
-    labels: np.ndarray,
-    first: int,
-    last: int,
-    rate: np.float32,
-    error: np.ndarray,
-    slope: np.ndarray,
-    table: np.ndarray,
-    watch: bool,
-) -> float:
-    """One step up the gradient of sum_k log p(labels[k] | v . output[rows[k]]), over k from ``first`` to ``last``.
+    v: Any, output: Any, rows: np.ndarray, labels: np.ndarray, first: int, last: int, rate: Any, error: Any,
+    slope: np.ndarray, table: np.ndarray, watch: bool,
+) -> float:  # fmt: skip
+    """One step up the gradient of sum over k, from ``first`` to ``last``, of log p(labels[k] | v . output[rows[k]]).
 
-    ``output`` is changed; v is not, its own step (D) is left in ``error``. ``slope`` is room for the k. Returns minus the
-    sum before the step if ``watch``, else 0.
+    Changes ``output``; v's own step (D) is left in ``error``. Returns minus that sum, if ``watch``. ``slope`` is room.
     """
     loss, dim = 0.0, len(output[0].vector)
     for k in range(first, last):
@@ -81,7 +156,8 @@ def update(
             x += v[d] * u[d]
         slope[k - first] = rate * (labels[k] - sigmoid(x, table))
         if watch:
-            loss += math.log1p(math.exp(-abs(x))) + max(-x if labels[k] > 0.5 else x, 0.0)
+            wrong: Any = -x if labels[k] > 0.5 else x
+            loss += max(wrong, 0.0) + math.log1p(math.exp(-abs(x)))
     for d in range(dim):
         error[d] = 0
     for k in range(first, last):
@@ -94,10 +170,10 @@ def update(
     return loss
 
 
-def draw(word: int, rows: np.ndarray, chance: np.ndarray, other: np.ndarray, state: np.uint64) -> tuple[int, np.uint64]:
-    """Fills ``rows`` with ``word`` and as many negatives as there is room for; one that is the word itself is left out.
+def draw(word: int, rows: np.ndarray, chance: np.ndarray, other: np.ndarray, state: Any) -> tuple[int, Any]:
+    """Fills ``rows`` with ``word`` and the negatives there is room for; returns how many rows there are, and the state.
 
-    Walker's alias method: a bucket at random, then its own word with probability ``chance`` or its other one.
+    Walker's alias method: a bucket at random, then its own word with probability ``chance``, else its other one.
     """
     rows[0] = word
     count = 1
@@ -111,13 +187,13 @@ def draw(word: int, rows: np.ndarray, chance: np.ndarray, other: np.ndarray, sta
 
 
 def subsample(
-    tokens: np.ndarray, length: int, place: np.ndarray, keep: np.ndarray, sentence: np.ndarray, state: np.uint64
-) -> tuple[int, np.uint64]:
-    """Writes the rows of the words that stay into ``sentence``; their number and the next state."""
+    tokens: np.ndarray, length: int, place: np.ndarray, keep: np.ndarray, sentence: np.ndarray, state: Any
+) -> tuple[int, Any]:
+    """Writes the rows of the words that stay into ``sentence``; returns how many they are, and the state."""
     count = 0
     for t in range(length):
         row = place[tokens[t]]
-        if row >= 0:
+        if row >= 0:  # rare words go first, so that windows reach over them
             state = advance(state)
             sentence[count] = row
             count += uniform(state) < keep[row]
@@ -125,60 +201,43 @@ def subsample(
 
 
 def train(
-    tokens: np.ndarray,
-    lengths: np.ndarray,
-    first: int,
-    last: int,
-    input: np.ndarray,
-    output: np.ndarray,
-    tables: Any,
-    window: int,
-    negative: int,
-    cbow: bool,
-    divide: bool,
-    rates: tuple[float, float],
-    state: np.uint64,
-    room: np.ndarray,
-) -> tuple[float, int]:
-    """Trains on items ``first`` to ``last``, with a rate going linearly from ``rates[0]`` to ``rates[1]``.
+    tokens: np.ndarray, lengths: np.ndarray, first: int, last: int, input: Any, output: Any, tables: Any, window: int,
+    negative: int, cbow: bool, divide: bool, rates: tuple[float, float], state: Any,
+) -> tuple[float, int]:  # fmt: skip
+    """Trains on items ``first`` to ``last`` of tokens (N, T), the rate going from ``rates[0]`` to ``rates[1]``.
 
-    Returns the summed loss before their update of a sample of the predictions, and how many these were.
+    ``negative=0`` means hierarchical softmax. Returns the summed loss of a sample of the predictions, and its size.
     """
     sentence = np.empty(tokens.shape[1], np.int64)
-    drawn = np.empty(negative + 1, np.int32)
-    first_is_true = np.zeros(negative + 1, np.float32)
+    drawn, first_is_true = np.empty(negative + 1, np.int32), np.zeros(negative + 1, np.float32)
     first_is_true[0] = 1
-    slope = np.empty(max(negative + 1, 64), np.float32)
+    slope = np.empty(max(negative + 1, 64), np.float32)  # a path of 64 nodes would need 1e13 words
+    room = np.empty(2, input.dtype)
     error, mean = room[0].vector, room[1].vector
-    dim = len(error)
-    total, sampled = 0.0, 0
-
+    dim, total, sampled = len(input[0].vector), 0.0, 0
     for item in range(first, last):
         rate = np.float32(rates[0] + (rates[1] - rates[0]) * (item - first) / (last - first))
         count, state = subsample(tokens[item], lengths[item], tables.place, tables.keep, sentence, state)
         for i in range(count):
             state = advance(state)
-            reach = 1 + int(uniform(state) * window)  # 1 ... window: near words are used more often
+            reach = 1 + int(uniform(state) * window)  # 1 ... window, so near words count for more
             begin, end = max(0, i - reach), min(count, i + reach + 1)
-            if end - begin < 2:
+            if end - begin == 1:
                 continue
+            share = np.float32(1) / np.float32(end - begin - 1)
             if cbow:
-                share = np.float32(1) / np.float32(end - begin - 1)
                 for d in range(dim):
                     mean[d] = 0
                 for j in range(begin, end):
                     if j != i:
                         w = input[sentence[j]].vector
                         for d in range(dim):
-                            mean[d] += w[d]
-                for d in range(dim):
-                    mean[d] *= share
+                            mean[d] += share * w[d]
             for j in range(begin, end):
-                if (j == i) != cbow:  # skip-gram predicts each neighbour j, CBOW only i
+                if (j == i) != cbow:  # skip-gram predicts every j but i, CBOW only i
                     continue
                 v = mean if cbow else input[sentence[i]].vector
-                word = sentence[j]
-                watch = i % 64 == 0
+                word, watch = sentence[j], i % 64 == 0
                 if negative:
                     n, state = draw(word, drawn, tables.chance, tables.other, state)
                     total += update(v, output, drawn, first_is_true, 0, n, rate, error, slope, tables.sigmoid, watch)
@@ -190,9 +249,8 @@ def train(
                     for d in range(dim):
                         v[d] += error[d]
             if cbow:
-                if divide:
-                    for d in range(dim):
-                        error[d] *= share
+                for d in range(dim):
+                    error[d] *= share if divide else np.float32(1)
                 for j in range(begin, end):
                     if j != i:
                         w = input[sentence[j]].vector
@@ -203,36 +261,36 @@ def train(
 
 @lru_cache(maxsize=1)
 def kernels() -> SimpleNamespace:
-    """The functions above, compiled when first called; numba keeps the machine code on disk for the next process."""
+    """The functions above, compiled at their first call. numba keeps the machine code on disk for the next process."""
     try:
         import numba
     except ImportError as error:
-        raise PaperzooError('word2vec compiles its inner loop: pip install "paperzoo[embedding]" (numba)') from error
-    # Sums may be reordered into vector instructions; not-a-number keeps its meaning, or a diverged run would crash.
-    jit = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-    space = dict(globals())  # the compiled functions call each other, while this module keeps the plain ones
+        raise PaperzooError(
+            'word2vec compiles its loops by numba, which is missing: pip install "paperzoo[text]"'
+        ) from error
+    # Sums may be reordered into vector instructions; not-a-number keeps its meaning (see sigmoid).
+    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+    space = dict(globals())  # the compiled functions call each other, while the ones of this module stay plain
     for plain in (advance, uniform, sigmoid, update, draw, subsample, train):
         copy = FunctionType(plain.__code__, space, plain.__name__)
-        space[plain.__name__] = jit(copy)
-    return SimpleNamespace(**{f.__name__: space[f.__name__] for f in (update, draw, subsample, train)})
+        try:
+            space[plain.__name__] = numba.njit(cache=True, **options)(copy)
+        except RuntimeError:  # nowhere to write: neither beside this file nor in the user's cache
+            space[plain.__name__] = numba.njit(**options)(copy)
+    return SimpleNamespace(**space)
 
 
-# ---- What the loops look up, made once from the counts.
-
-
-def sigmoid_table() -> np.ndarray:
-    """sigma at 1,025 equally spaced points of [-10, 10]; float32."""
-    return (1 / (1 + np.exp(-np.linspace(-10, 10, 1025)))).astype(np.float32)
+# ---- What the loops look up.
 
 
 def negative_distribution(counts: np.ndarray) -> np.ndarray:
-    """P(r) ~ count(r)^0.75, section 2.2 of the second paper; (V) summing to 1."""
-    weight = counts.astype(np.float64) ** 0.75
-    return weight / weight.sum()
+    """P(r) ~ count(r)^0.75 (section 2.2); (V) with sum 1."""
+    weight: np.ndarray = counts.astype(np.float64) ** 0.75
+    return weight / weight.sum()  # type: ignore[no-any-return]
 
 
 def alias_table(chances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Walker's tables for drawing from ``chances`` in constant time: float32 (V) and int32 (V), see ``draw``."""
+    """Walker's tables for drawing from ``chances`` (V) in constant time: every bucket holds one word, or parts of two."""
     level, other = chances * len(chances), np.arange(len(chances), dtype=np.int32)
     poor, rich = list(np.flatnonzero(level < 1)), list(np.flatnonzero(level >= 1))
     while poor and rich:
@@ -241,31 +299,21 @@ def alias_table(chances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         level[giver] -= 1 - level[taker]
         if level[giver] < 1:
             poor.append(rich.pop())
-    level[[*poor, *rich]] = 1  # what rounding left over
+    level[[*poor, *rich]] = 1  # rounding
     return level.astype(np.float32), other
 
 
 def keep_probability(counts: np.ndarray, sample: float, formula: str = "paper") -> np.ndarray:
-    """The share of a word's occurrences that are used, from its frequency f (Eq. 5, where t is ``sample``); (V) in [0, 1].
-
-    ``"paper"``: sqrt(t / f). ``"code"``: sqrt(t / f) + t / f, as in the authors' program. With ``sample=0`` all are kept.
-    """
+    """The share of a word's occurrences to be used, from its frequency f (Eq. 5 with t = ``sample``); (V) in [0, 1]."""
     if not sample:
         return np.ones(len(counts))
     ratio = sample * counts.sum() / counts
-    return np.minimum(1, np.sqrt(ratio) + (ratio if formula == "code" else 0))
+    kept: np.ndarray = np.minimum(1, np.sqrt(ratio) + (ratio if formula == "code" else 0))
+    return kept
 
 
-class Huffman(NamedTuple):
-    """The paths of V words from the root: word w takes ``nodes[start[w]:start[w + 1]]``, ``left`` being 1 for left."""
-
-    start: np.ndarray  # int64 (V + 1)
-    nodes: np.ndarray  # int32, 0 ... V - 2
-    left: np.ndarray  # float32
-
-
-def huffman(counts: np.ndarray) -> Huffman:
-    """The binary tree with the shortest expected path: the two lightest nodes are joined until one is left."""
+def huffman(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``start``, ``nodes`` and ``left`` of ``Tables``: the two lightest nodes are joined until one is left."""
     words = len(counts)
     heap = [(int(count), word) for word, count in enumerate(counts)]  # equal weights: the older node first
     heapify(heap)
@@ -284,120 +332,120 @@ def huffman(counts: np.ndarray) -> Huffman:
         nodes += [above for above, _ in reversed(path)]
         lefts += [side for _, side in reversed(path)]
         start.append(len(nodes))
-    return Huffman(np.array(start, np.int64), np.array(nodes, np.int32), np.array(lefts, np.float32))
-
-
-class Tables(NamedTuple):
-    """All that ``train`` looks up."""
-
-    place: np.ndarray  # int32: number of a word in the data -> row, or -1
-    keep: np.ndarray  # float64 (V)
-    chance: np.ndarray  # float32 (V), and
-    other: np.ndarray  # int32 (V): see alias_table
-    start: np.ndarray  # see Huffman
-    nodes: np.ndarray
-    left: np.ndarray
-    sigmoid: np.ndarray
+    return np.array(start, np.int64), np.array(nodes, np.int32), np.array(lefts, np.float32)
 
 
 def records(table: Tensor) -> np.ndarray:
-    """A table (V, D) in the shape ``train`` wants: V records over the same memory."""
+    """A table (V, D) as ``train`` wants it: V records over the same memory."""
     return table.numpy().view(np.dtype([("vector", np.float32, (table.shape[1],))]))[:, 0]
 
 
+CHOICES = {"architecture": ("skip-gram", "cbow"), "softmax": ("negative", "hierarchical"), "subsampling": ("paper", "code")}
+
+
 class Model(Embedding):
-    """Word vectors learnt by skip-gram or CBOW.
+    """Word vectors, learnt by skip-gram or CBOW.
 
     Args:
-        architecture: ``"skip-gram"`` or ``"cbow"``.
-        softmax: ``"negative"`` (sampling) or ``"hierarchical"``.
+        architecture: ``skip-gram`` or ``cbow``.
+        softmax: ``negative`` (sampling) or ``hierarchical``.
         dim: length D of the vectors.
-        window: c; each word's window is drawn from 1 ... c words to either side.
-        negative: words drawn beside each true one (5-20 for small data, 2-5 for large).
-        sample: threshold t of subsampling; 0 keeps every word. ``subsampling``: ``"paper"`` or ``"code"``, see
-            ``keep_probability``.
+        window: c, the farthest neighbour; each window reaches 1 ... c words to either side, drawn anew.
+        negative: words drawn beside each true one (5 to 20 for small data, 2 to 5 for large).
+        sample: t of subsampling; 0 keeps every word. ``subsampling``: ``paper`` or ``code``, see the deviations.
         min_count: words that occur less often are dropped before windows are formed.
-        lr: first learning rate; default 0.025 for skip-gram and 0.05 for CBOW. It falls linearly to 1e-4 of that.
-        divide: CBOW only: whether a window's n words get 1/n of the gradient of their mean each, as calculus has it, or
-            all of it, as in the authors' program.
-        threads: how many train at once, on shared tables without locks; with 1, equal runs give equal vectors.
-        vocabulary, counts: the words that the data's numbers stand for, and how often each occurs; from the data.
+        lr: first rate; 0.025 for skip-gram and 0.05 for CBOW if not given. It falls linearly to 1e-4 of that.
+        divide: CBOW only, see the deviations.
+        threads: how many train at once; with 1, equal runs give equal vectors.
+        vocabulary, counts: the words that the data's numbers stand for and how often each occurs; from the data.
     """
 
     def __init__(
-        self,
-        *,
-        architecture: str = "skip-gram",
-        softmax: str = "negative",
-        dim: int = 300,
-        window: int = 5,
-        negative: int = 5,
-        sample: float = 1e-5,
-        subsampling: str = "paper",
-        min_count: int = 5,
-        lr: float | None = None,
-        divide: bool = False,
-        threads: int = 2,
-        vocabulary: Sequence[str] = (),
-        counts: Sequence[int] = (),
-    ) -> None:
+        self, *, architecture: str = "skip-gram", softmax: str = "negative", dim: int = 300, window: int = 5, negative: int = 5,
+        sample: float = 1e-5, subsampling: str = "paper", min_count: int = 5, lr: float | None = None, divide: bool = False,
+        threads: int = 2, vocabulary: Sequence[str] = (), counts: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
-        choices = {"architecture": ("skip-gram", "cbow"), "softmax": ("negative", "hierarchical"), "subsampling": ("paper", "code")}
-        given = {"architecture": architecture, "softmax": softmax, "subsampling": subsampling}
-        for name, value in given.items():
-            if value not in choices[name]:
-                raise unknown(name, value, choices[name], "of word2vec")
-        for name, number, least in (("dim", dim, 1), ("window", window, 1), ("negative", negative, 1), ("threads", threads, 1)):
-            if number < least:
-                raise PaperzooError(f"word2vec's {name} must be at least {least}, not {number}")
+        for name, value in (("architecture", architecture), ("softmax", softmax), ("subsampling", subsampling)):
+            if value not in CHOICES[name]:
+                raise unknown(name, value, CHOICES[name], "of word2vec")
+        for name, number in (("dim", dim), ("window", window), ("negative", negative), ("threads", threads)):
+            if number < 1:
+                raise PaperzooError(f"word2vec's {name} must be at least 1, not {number}")
         if sample < 0 or (lr is not None and not lr > 0):
-            raise PaperzooError(f"word2vec's sample must not be negative and lr must be positive, not {sample} and {lr}")
+            raise PaperzooError(f"word2vec's sample must not be negative and its lr positive, not {sample} and {lr}")
         if len(vocabulary) != len(counts):
             raise PaperzooError(f"word2vec got {len(vocabulary)} words but {len(counts)} counts: each word needs its count")
         self.cbow, self.negative = architecture == "cbow", negative if softmax == "negative" else 0
         self.window, self.sample, self.subsampling, self.divide, self.threads = window, sample, subsampling, divide, threads
-        self.lr = lr if lr is not None else 0.05 if self.cbow else 0.025
+        self.lr = lr or (0.05 if self.cbow else 0.025)
         self.counts = np.array(counts, np.int64)
-        self.kept = np.flatnonzero(self.counts >= max(min_count, 1))  # row -> number of the word in the data
-        self.words = tuple(vocabulary[i] for i in self.kept)
+        falling = np.argsort(-self.counts, kind="stable")
+        self.kept = falling[self.counts[falling] >= max(min_count, 1)]  # row -> number of the word in the data
+        self.words = tuple(vocabulary[int(number)] for number in self.kept)
         rows = len(self.words)
         self.input: Tensor
         self.output: Tensor
-        self.register_buffer("input", (torch.rand(rows, dim) - 0.5) / dim)  # (V, D), the vectors
-        self.register_buffer("output", torch.zeros(rows if self.negative else max(rows - 1, 0), dim))  # words or inner nodes
+        self.register_buffer("input", (torch.rand(rows, dim) - 0.5) / dim)  # (V, D)
+        self.register_buffer("output", torch.zeros(rows if self.negative else max(rows - 1, 0), dim))  # of words or nodes
 
     def vectors(self) -> np.ndarray:
-        return self.input.detach().cpu().numpy()
+        """The input vectors, float32 (V, D); the output vectors are not used."""
+        vectors: np.ndarray = self.input.cpu().numpy()
+        return vectors
 
     @cached_property
     def tables(self) -> Tables:
+        """What ``train`` looks up."""
         if len(self.words) < 2:
-            raise PaperzooError(f"word2vec has {len(self.words)} words to learn: give it more text, or a lower model.min_count")
+            raise PaperzooError(
+                f"word2vec has {len(self.words)} words to learn: more text, or a lower model.min_count, is needed"
+            )
         counts = self.counts[self.kept]
         place = np.full(len(self.counts), -1, np.int32)
         place[self.kept] = np.arange(len(self.kept))
+        tree = huffman(np.zeros(0) if self.negative else counts)
+        table = (1 / (1 + np.exp(-np.linspace(-10, 10, 1025)))).astype(np.float32)
         keep = keep_probability(counts, self.sample, self.subsampling)
-        tree = Huffman(*(np.zeros(0, t) for t in (np.int64, np.int32, np.float32))) if self.negative else huffman(counts)
-        return Tables(place, keep, *alias_table(negative_distribution(counts)), *tree, sigmoid_table())
+        return Tables(place, keep, *alias_table(negative_distribution(counts)), *tree, table)
 
-    def step(self, batch: Any, opt: Any) -> Mapping[str, float]:
-        tables, seed = self.tables, int(torch.randint(2**62, ()))
-        tokens, lengths = (t.cpu().numpy() for t in (batch.tokens, batch.length))  # (N, T), (N)
-        both = [t.cpu().contiguous() for t in (self.input, self.output)]  # the tables themselves, or copies of a GPU's
-        cuts = np.searchsorted(np.cumsum(lengths), lengths.sum() * np.arange(1, self.threads) / self.threads)
-        bounds = np.array([0, *cuts, len(tokens)])
+    def step(self, batch: Batch, opt: Players) -> Mapping[str, float]:
+        """One batch, cut into a part a thread; returns the mean loss of every 64th position."""
+        tables, states = self.tables, torch.randint(2**62, (self.threads,)).tolist()
+        tokens, lengths = batch.tokens.cpu().numpy(), batch.length.cpu().numpy()  # (N, T), (N)
+        vectors = self.input.cpu(), self.output.cpu()  # the very same memory, unless the model lies on a GPU
+        words = np.cumsum(lengths)
+        cuts = [*np.searchsorted(words, words[-1] * np.arange(self.threads) / self.threads), len(tokens)]
         rates = [self.lr * max(1 - (opt.iteration + i) / opt.total, 1e-4) for i in (0, 1)]
+        train, fixed = (
+            kernels().train,
+            (*map(records, vectors), tables, self.window, self.negative, self.cbow, self.divide, tuple(rates)),
+        )
 
         def work(part: int) -> tuple[float, int]:
-            return kernels().train(  # type: ignore[no-any-return]
-                tokens, lengths, bounds[part], bounds[part + 1], *map(records, both), tables, self.window, self.negative,
-                self.cbow, self.divide, tuple(rates), np.uint64(seed + part), records(torch.empty(2, both[0].shape[1])),
-            )  # fmt: skip
+            done: tuple[float, int] = train(tokens, lengths, cuts[part], cuts[part + 1], *fixed, np.uint64(states[part]))
+            return done
 
         with ThreadPoolExecutor(self.threads) as pool:
-            sums = np.array(list(pool.map(work, range(self.threads))))  # (threads, 2)
-        for table, new in zip((self.input, self.output), both, strict=True):
-            if table.device != new.device:
-                table.copy_(new)
-        total, sampled = sums.sum(0)
+            total, sampled = np.sum(list(pool.map(work, range(self.threads))), 0)
+        if not math.isfinite(total):
+            raise PaperzooError(f"the loss is not finite at step {opt.iteration}; a lower model.lr than {self.lr} may help")
+        for table, trained in zip((self.input, self.output), vectors, strict=True):
+            several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+            if several or table.device != trained.device:
+                table.copy_(opt.mean(trained.to(table.device)))
         return {"loss": float(total / sampled)} if sampled else {}
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "sg-ns": {},
+    "sg-hs": {"softmax": "hierarchical"},
+    "cbow-ns": {"architecture": "cbow"},
+    "cbow-hs": {"architecture": "cbow", "softmax": "hierarchical"},
+}
+
+RECIPES = {
+    "paper": Recipe(data="lm1b", steps=9_090, batch_size=10_000, note="three epochs of 30.3 million sentences"),
+    "small": Recipe(data="shakespeare", steps=260, batch_size=63, model={"dim": 100, "sample": 1e-3}),
+    "smoke": Recipe(data="grammar", steps=60, batch_size=1900, model={"dim": 32, "sample": 0.0, "threads": 1}),
+}

@@ -1,0 +1,141 @@
+"""What a user types, right and wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from paperzoo import cli
+from paperzoo.cli import parse_settings
+from paperzoo.errors import PaperzooError
+
+COMMANDS = "list find show new train resume evaluate sample predict compare data results report demo".split()
+
+
+def type_in(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """Runs a command line in this process; exit code, output, errors."""
+    monkeypatch.setattr(sys, "argv", ["paperzoo", *words])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: type_in(*words, capsys=capsys, monkeypatch=monkeypatch)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_there_for_every_command(run, command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0 and "Usage" in out
+
+
+def test_list_and_help_are_quick() -> None:
+    for words in (["list"], ["--help"]):
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "paperzoo", *words], check=True, capture_output=True)
+            times.append(time.perf_counter() - began)
+        assert min(times) < 1.0  # 0.25 s alone on the machine; tests run two at a time
+
+
+def test_from_training_to_sampling(run, tmp_path: Path) -> None:
+    code, out, _ = run("train", "dcgan", "--recipe", "smoke", "--set", "steps=4", "--set", "model.width=4", "--seed", "3", "--out", "r")
+    assert code == 0
+    folder = out.strip().splitlines()[-1]
+    assert Path(folder).is_dir() and (Path(folder) / "report.html").exists()
+    assert json.loads((Path(folder) / "run.json").read_text())["overrides"] == {"steps": 4, "model.width": 4}
+    code, out, _ = run("evaluate", folder, "--json")
+    assert code == 0 and "mean image gap" in json.loads(out)
+    code, out, _ = run("sample", folder, "-n", "9", "--out", "nine.png")
+    assert code == 0 and Path("nine.png").stat().st_size > 100
+    assert run("report", folder)[0] == 0
+    assert run("resume", folder)[1].strip().splitlines()[-1] == folder  # finished: as it is
+
+
+def test_looking_up(run) -> None:
+    assert "dcgan" in run("find", "gan")[1]
+    out = run("show", "dcgan")[1]
+    assert "Radford" in out and "small" in out
+    assert "mnist" in run("data", "list")[1]
+    assert "8 modes" not in run("list", "--task", "tagging")[1]
+    rows = json.loads(run("results", "--json")[1])
+    keys = "paper variant recipe data metric judge mean spread seeds target claim status seconds hardware commit".split()
+    assert all(set(keys) <= set(row) for row in rows)
+
+
+WRONG = [
+    (["train", "dcgam"], "unknown paper 'dcgam': did you mean dcgan"),
+    (["train", "resnet:resnet21"], "unknown variant 'resnet21' of resnet: did you mean resnet"),
+    (["train", "dcgan", "--recipe", "smal"], "unknown recipe 'smal' of dcgan: did you mean small"),
+    (["train", "dcgan", "--data", "mnits"], "unknown data set 'mnits': did you mean mnist"),
+    (["train", "dcgan", "--data", "folder:nowhere"], "there is no nowhere"),
+    (["train", "dcgan", "--set", "model.wdith=3"], "unknown override 'model.wdith' of dcgan: did you mean model.width"),
+    (["train", "dcgan", "--set", "steps=many"], "steps must be a whole number from 1, not 'many'"),
+    (["train", "dcgan", "--set", "steps=0"], "steps must be a whole number from 1"),
+    (["train", "dcgan", "--set", "model.width=wide"], "model.width must be int, not 'wide'"),
+    (["train", "dcgan", "--set", "batch_size=2.5"], "batch_size must be a whole number from 1, or all"),
+    (["train", "dcgan", "--set", "precision=fp16"], "precision must be one of auto, bf16, float32"),
+    (["train", "dcgan", "--set", "judge=inceptoin"], "unknown judge"),
+    (["train", "dcgan", "--set", "steps"], "write KEY=VALUE"),
+    (["train", "dcgan", "--recipe", "smoke", "--set", "model.image_size=20"], "is not one of 16, 32, 64, 128, 256"),
+    (["train", "dcgan", "--recipe", "smoke", "--set", "model.channels=3"], "model.channels is 3, but the images of digits have 1"),
+    (["train", "lenet", "--recipe", "smoke", "--data", "ring8"], "classification needs data with image and label"),
+    (["train", "lenet", "--set", "augment=flop"], "unknown augmentation 'flop'"),
+    (["train", "dcgan", "--seed", "-1"], "seed must be"),
+    (["train", "dcgan", "--init", "nothing"], "no such run or file"),
+    (["train", "./mine.py"], "there is no file"),
+    (["resume", "nowhere"], "nowhere is no run"),
+    (["evaluate", "nowhere"], "nowhere is no run"),
+    (["report", "nowhere"], "nowhere is no run"),
+    (["sample", "lenet:1997"], "unknown variant '1997' of lenet: did you mean 1998"),
+    (["sample", "missing.safetensors"], "there is no file"),
+    (["find", "zebra"], "nothing in the catalogue contains 'zebra'"),
+    (["list", "--family", "gam"], "unknown family 'gam': did you mean gan"),
+    (["results", "--add", "nowhere"], "nowhere is no run"),
+    (["data", "show", "mnits"], "unknown data set"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG, ids=[" ".join(w) for w, _ in WRONG])
+def test_wrong_input_is_one_sentence_and_exit_code_2(run, tmp_path: Path, words: list[str], message: str) -> None:
+    code, out, err = run(*words)
+    assert code == 2
+    assert message in err and err.startswith("paperzoo: ") and len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err and not out
+    assert not list(tmp_path.glob("runs*"))  # nothing half-written
+
+
+def test_a_file_of_ones_own_that_lacks_parts_or_breaks(run) -> None:
+    Path("mine.py").write_text("PAPER = 1\n")
+    assert "has no Model and no VARIANTS and no RECIPES" in run("train", "./mine.py")[2]
+    Path("broken.py").write_text("1 / 0\n")
+    code, _, err = run("train", "./broken.py")
+    assert code == 2 and "ZeroDivisionError" in err and "Traceback" not in err
+
+
+def test_damaged_weights_are_named(run) -> None:
+    Path("bad.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
+    assert "was not written by paperzoo" in run("sample", "bad.safetensors")[2]
+    Path("worse.safetensors").write_bytes(b"no such thing")
+    assert "worse.safetensors is damaged" in run("sample", "worse.safetensors")[2]
+
+
+def test_settings_are_json_where_they_can_be() -> None:
+    assert parse_settings(["a=1", "b=1e-4", "c=none", "d=true", "e=x=y", 'f={"g": 2}']) == {
+        "a": 1, "b": 1e-4, "c": None, "d": True, "e": "x=y", "f": {"g": 2},
+    }  # fmt: skip
+    with pytest.raises(PaperzooError, match="twice"):
+        parse_settings(["a=1", "a=2"])
