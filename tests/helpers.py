@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from paperzoo.engine import checkpoint, fit, run
 from paperzoo.engine.job import Job, resolve, stages
 
+
 def fabric() -> Fabric:
     one = Fabric(accelerator="cpu", devices=1)
     one.launch()

@@ -60,7 +60,11 @@ def main(name: str, recipe: str, folder: Path, kills: int) -> None:
         finished += 1
         equal &= checkpoint.digest(checkpoint.read(run.newest(killed.directory)[0])[0]) == expected
     steps = [line["step"] for line in run.read_lines(killed.directory / "metrics.jsonl")]
-    print(json.dumps({"kills": done, "inside a write": inside, "runs": finished, "equal": equal, "ordered": steps == sorted(steps)}))
+    print(
+        json.dumps(
+            {"kills": done, "inside a write": inside, "runs": finished, "equal": equal, "ordered": steps == sorted(steps)}
+        )
+    )
 
 
 if __name__ == "__main__":

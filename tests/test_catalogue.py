@@ -74,7 +74,11 @@ def test_rows_say_what_the_papers_say() -> None:
 
 
 def test_every_paper_file_is_listed() -> None:
-    files = {".".join(p.relative_to(SRC / "papers").with_suffix("").parts) for p in (SRC / "papers").rglob("*.py") if p.stem != "__init__"}
+    files = {
+        ".".join(p.relative_to(SRC / "papers").with_suffix("").parts)
+        for p in (SRC / "papers").rglob("*.py")
+        if p.stem != "__init__"
+    }
     assert files == {row.module for row in catalog.CATALOG.values()}
 
 

@@ -14,7 +14,22 @@ from paperzoo import cli
 from paperzoo.cli import parse_settings
 from paperzoo.errors import PaperzooError
 
-COMMANDS = "list find show new train resume evaluate sample predict compare data results report demo".split()
+COMMANDS = [
+    "list",
+    "find",
+    "show",
+    "new",
+    "train",
+    "resume",
+    "evaluate",
+    "sample",
+    "predict",
+    "compare",
+    "data",
+    "results",
+    "report",
+    "demo",
+]
 
 
 def type_in(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
@@ -52,7 +67,9 @@ def test_list_and_help_are_quick() -> None:
 
 
 def test_from_training_to_sampling(run, tmp_path: Path) -> None:
-    code, out, _ = run("train", "dcgan", "--recipe", "smoke", "--set", "steps=4", "--set", "model.width=4", "--seed", "3", "--out", "r")
+    code, out, _ = run(
+        "train", "dcgan", "--recipe", "smoke", "--set", "steps=4", "--set", "model.width=4", "--seed", "3", "--out", "r"
+    )
     assert code == 0
     folder = out.strip().splitlines()[-1]
     assert Path(folder).is_dir() and (Path(folder) / "report.html").exists()
@@ -72,7 +89,23 @@ def test_looking_up(run) -> None:
     assert "mnist" in run("data", "list")[1]
     assert "8 modes" not in run("list", "--task", "tagging")[1]
     rows = json.loads(run("results", "--json")[1])
-    keys = "paper variant recipe data metric judge mean spread seeds target claim status seconds hardware commit".split()
+    keys = [
+        "paper",
+        "variant",
+        "recipe",
+        "data",
+        "metric",
+        "judge",
+        "mean",
+        "spread",
+        "seeds",
+        "target",
+        "claim",
+        "status",
+        "seconds",
+        "hardware",
+        "commit",
+    ]
     assert all(set(keys) <= set(row) for row in rows)
 
 
@@ -91,7 +124,10 @@ WRONG = [
     (["train", "dcgan", "--set", "judge=inceptoin"], "unknown judge"),
     (["train", "dcgan", "--set", "steps"], "write KEY=VALUE"),
     (["train", "dcgan", "--recipe", "smoke", "--set", "model.image_size=20"], "is not one of 16, 32, 64, 128, 256"),
-    (["train", "dcgan", "--recipe", "smoke", "--set", "model.channels=3"], "model.channels is 3, but the images of digits have 1"),
+    (
+        ["train", "dcgan", "--recipe", "smoke", "--set", "model.channels=3"],
+        "model.channels is 3, but the images of digits have 1",
+    ),
     (["train", "lenet", "--recipe", "smoke", "--data", "ring8"], "classification needs data with image and label"),
     (["train", "lenet", "--set", "augment=flop"], "unknown augmentation 'flop'"),
     (["train", "dcgan", "--seed", "-1"], "seed must be"),

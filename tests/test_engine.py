@@ -213,7 +213,9 @@ def test_weights_of_another_network_are_refused_by_key(tmp_path: Path) -> None:
     run = paperzoo.train("lenet", "smoke", out=tmp_path, overrides={"steps": 2})
     with pytest.raises(PaperzooError, match=r"does not fit dcgan: .*is missing"):
         paperzoo.train("dcgan", "smoke", out=tmp_path, init=str(run.directory), overrides={"steps": 2})
-    started = paperzoo.train("lenet", "smoke", out=tmp_path, init=str(run.directory), overrides={"steps": 1, "optimizer.lr": 0.0})
+    started = paperzoo.train(
+        "lenet", "smoke", out=tmp_path, init=str(run.directory), overrides={"steps": 1, "optimizer.lr": 0.0}
+    )
     assert torch.equal(started.model.network.c1.weight, run.model.network.c1.weight)
 
 
@@ -239,7 +241,9 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path: Path) -
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_saved(tmp_path: Path) -> None:
     overrides = {"optimizer.lr": 1e30, "checkpoint_every": 1, "log_every": 5}
-    with pytest.raises(PaperzooError, match=r"the loss 'network' is not finite at step \d+; .*step \d+ is kept.*learning rate"):
+    with pytest.raises(
+        PaperzooError, match=r"the loss 'network' is not finite at step \d+; .*step \d+ is kept.*learning rate"
+    ):
         paperzoo.train("lenet", "smoke", out=tmp_path, overrides=overrides)
     (folder,) = tmp_path.iterdir()
     tensors, _ = checkpoint.read(newest(folder)[0])

@@ -19,7 +19,9 @@ from paperzoo.papers.gan import dcgan, wgan_gp
 def test_dcgan_losses_are_the_cross_entropies_of_the_paper() -> None:
     real, fake = torch.randn(50, dtype=torch.float64) * 5, torch.randn(50, dtype=torch.float64) * 5
     s = torch.sigmoid
-    assert dcgan.discriminator_loss(real, fake).item() == pytest.approx((-s(real).log().mean() - (1 - s(fake)).log().mean()).item())
+    assert dcgan.discriminator_loss(real, fake).item() == pytest.approx(
+        (-s(real).log().mean() - (1 - s(fake)).log().mean()).item()
+    )
     assert dcgan.generator_loss(fake).item() == pytest.approx(-s(fake).log().mean().item())
     zero = torch.zeros(1)
     assert dcgan.discriminator_loss(zero, zero).item() == pytest.approx(2 * math.log(2))  # neither side knows
@@ -102,7 +104,9 @@ def test_penalty_is_exact_for_a_linear_critic(shape: tuple[int, ...]) -> None:
 def test_penalty_looks_at_one_point_a_pair_on_the_line_between() -> None:
     real, fake = torch.randn(2, 5, 3, 4, 4, dtype=torch.float64)
     alpha = torch.tensor([0.0, 1.0, 0.5, 0.25, 0.8], dtype=torch.float64)
-    penalty = wgan_gp.gradient_penalty(lambda x: 0.5 * x.flatten(1).square().sum(1), real, fake, alpha)  # its gradient is x itself
+    penalty = wgan_gp.gradient_penalty(
+        lambda x: 0.5 * x.flatten(1).square().sum(1), real, fake, alpha
+    )  # its gradient is x itself
     between = alpha.view(-1, 1, 1, 1) * real + (1 - alpha.view(-1, 1, 1, 1)) * fake
     expected = (between.flatten(1).norm(dim=1) - 1).square().mean()
     assert penalty.item() == pytest.approx(expected.item())

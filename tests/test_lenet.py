@@ -117,7 +117,9 @@ def test_predicts_what_a_user_has(tmp_path: Path) -> None:
     model = paperzoo.create("lenet").eval()
     array = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     Image.fromarray(array).save(tmp_path / "digit.png")
-    answers = [model.predict(x) for x in (array, tmp_path / "digit.png", str(tmp_path / "digit.png"), Image.fromarray(array))]
+    answers = [
+        model.predict(x) for x in (array, tmp_path / "digit.png", str(tmp_path / "digit.png"), Image.fromarray(array))
+    ]
     assert all(a == answers[0] for a in answers)
     assert sum(answers[0].probabilities) == pytest.approx(1, abs=1e-5)
     assert model.predict([array, array]) == [answers[0]] * 2
@@ -134,7 +136,12 @@ def test_predicts_what_a_user_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("lenet", {"image_size": 28}), ("lenet:1998", {"channels": 3}), ("lenet:1998", {"classes": 4}), ("lenet", {"clases": 3})],
+    [
+        ("lenet", {"image_size": 28}),
+        ("lenet:1998", {"channels": 3}),
+        ("lenet:1998", {"classes": 4}),
+        ("lenet", {"clases": 3}),
+    ],
 )
 def test_bad_arguments_are_named(name: str, arguments: dict[str, int]) -> None:
     with pytest.raises(paperzoo.PaperzooError, match=next(iter(arguments))):

@@ -23,6 +23,7 @@ from PIL import Image
 import paperzoo
 from paperzoo import catalog
 from paperzoo.cli import parse_settings
+from paperzoo.data.datasets import DATASETS
 from paperzoo.engine.run import Run, open_run
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim
@@ -343,3 +344,13 @@ def test_nothing_trains_after_a_wrong_word(arguments: tuple[Any, ...], message: 
     with pytest.raises(PaperzooError, match=message):
         compare(*arguments, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+# The documents -------------------------------------------------------------------------------------------------------
+
+
+def test_every_data_set_has_its_licence_in_the_list() -> None:
+    text = (Path(__file__).parents[1] / "LICENSES.md").read_text(encoding="utf-8")
+    for name, entry in DATASETS.items():
+        (row,) = [line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
+        assert entry.source is None or entry.source.licence in row

@@ -13,7 +13,7 @@ import pytest
 import paperzoo
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wrong import errors  # noqa: E402
+from wrong import errors
 
 
 def put(wrong: errors.Wrong, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:

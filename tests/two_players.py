@@ -22,7 +22,10 @@ class Model(PointGenerator):
         self.register_buffer("running", torch.zeros(()))
 
     def optimizers(self, *, lr: float = 1e-2):
-        return {"critic": Adam(self.critic.parameters(), lr, (0.5, 0.9)), "generator": SGD(self.generator.parameters(), lr, momentum=0.9)}
+        return {
+            "critic": Adam(self.critic.parameters(), lr, (0.5, 0.9)),
+            "generator": SGD(self.generator.parameters(), lr, momentum=0.9),
+        }
 
     def step(self, batch, opt):
         fake = self.generator(batch.point.flip(1))

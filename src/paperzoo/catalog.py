@@ -47,7 +47,9 @@ CATALOG: dict[str, Row] = {
     "lenet": Row("recognition.lenet", "Gradient-Based Learning Applied to Document Recognition", 1998, "classification"),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
     "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),
-    "word2vec": Row("language.word2vec", "Distributed Representations of Words and Phrases and their Compositionality", 2013, "embedding"),
+    "word2vec": Row(
+        "language.word2vec", "Distributed Representations of Words and Phrases and their Compositionality", 2013, "embedding"
+    ),
 }
 
 
@@ -198,4 +200,6 @@ def check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
         "str": isinstance(value, str),
     }
     if not fits.get(wanted, True):
-        raise PaperzooError(f"{key} must be {wanted}, not {value!r} ({type(value).__name__}); its default is {parameter.default!r}")
+        raise PaperzooError(
+            f"{key} must be {wanted}, not {value!r} ({type(value).__name__}); its default is {parameter.default!r}"
+        )

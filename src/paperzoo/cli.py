@@ -35,7 +35,9 @@ Out = Annotated[Path, typer.Option(help="Folder below which the run's directory 
 Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
 Settings = Annotated[
     Optional[list[str]],  # noqa: UP045 (typer reads this at run time)
-    typer.Option("--set", metavar="KEY=VALUE", help="Override: model.width=32, optimizer.lr=1e-4, batch_size=64, steps=500 ..."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override: model.width=32, optimizer.lr=1e-4, batch_size=64, steps=500 ..."
+    ),
 ]
 
 
@@ -68,7 +70,9 @@ def version(value: bool) -> None:
 
 @app.callback()
 def options(
-    _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and leave.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Landmark deep-learning papers: each one readable file, trained by one command, measured beside its own claim."""
 
@@ -122,7 +126,9 @@ def new(
 def train(
     name: Name,
     recipe: Annotated[str, typer.Option(help="paper, small or smoke; `paperzoo show NAME` lists them.")] = "small",
-    data: Annotated[str | None, typer.Option(help="Another data set, or your own: folder:PATH, text:PATH, conll:PATH.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Another data set, or your own: folder:PATH, text:PATH, conll:PATH.")
+    ] = None,
     init: Annotated[str | None, typer.Option(help="A run or weights file to start from.", metavar="RUN|FILE")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and chance.")] = 0,
     out: Out = Path("runs"),
@@ -163,14 +169,14 @@ def evaluate(
 
 @app.command(rich_help_panel=USE)
 def sample(
-    source: Annotated[str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")],
+    source: Annotated[
+        str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
+    ],
     items: Annotated[int, typer.Option("-n", help="How many samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
 ) -> None:
     """Draw samples from a trained generator and write them as a picture."""
-    import torch
-
     from paperzoo.engine.train import load
     from paperzoo.tasks.generation import ImageGenerator, Sampler
     from paperzoo.tasks.pictures import grid, save
@@ -184,7 +190,7 @@ def sample(
             save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
         else:
             out = out.with_suffix(".csv")
-            out.write_text("\n".join(",".join(f"{v:.6g}" for v in row) for row in torch.atleast_2d(samples).tolist()) + "\n")
+            out.write_text("\n".join(",".join(f"{v:.6g}" for v in row) for row in samples.flatten(1).tolist()) + "\n")
     except (OSError, ValueError) as error:
         raise PaperzooError(f"cannot write {out}: {error}") from error
     print(out)
@@ -192,7 +198,9 @@ def sample(
 
 @app.command(rich_help_panel=USE)
 def predict(
-    source: Annotated[str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")],
+    source: Annotated[
+        str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
+    ],
     inputs: Annotated[list[str], typer.Argument(help="Images by path, or sentences, or words, as the task wants.")],
 ) -> None:
     """Ask a trained model."""
@@ -201,10 +209,11 @@ def predict(
     from paperzoo.engine.train import load
 
     model = load(source)
-    if not hasattr(model, "predict"):
+    ask = getattr(model, "predict", None)
+    if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
     for one in inputs:
-        Console(soft_wrap=True).print(model.predict(one), highlight=False)
+        Console(soft_wrap=True).print(ask(one), highlight=False)
 
 
 @app.command(rich_help_panel=MAKE)

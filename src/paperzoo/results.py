@@ -15,7 +15,7 @@ from typing import Any
 from paperzoo import catalog
 from paperzoo.engine import weights
 from paperzoo.engine.job import code_hash
-from paperzoo.engine.run import Run, newest, open_run, read_json, write_json
+from paperzoo.engine.run import Run, job_of, newest, open_run, read_json, write_json
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim, Recipe, Target
 
@@ -44,7 +44,7 @@ def add(directory: Path) -> Path:
         raise PaperzooError(f"{info['paper']} is not in the catalogue; its results stay in {directory}")
     if info["overrides"]:
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
-    path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{info['recipe']['data']}.json"
+    path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{info['recipe']['data']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = ("paper", "variant", "recipe_name", "recipe", "recipe_hash", "code_hash")
     head = {k: info[k] for k in keys}
@@ -55,7 +55,7 @@ def add(directory: Path) -> Path:
         runs = [r for r in old["runs"] if r["seed"] != info["seed"]] if same else []
     runs.append(_record(run, info))
     write_json(path, {**head, "runs": sorted(runs, key=lambda r: r["seed"])})
-    if info["seed"] == 0:
+    if info["seed"] == 0 and job_of(run).dataset().pictures:
         for picture in run.figures:
             if picture.stem.startswith("final"):
                 shutil.copy(picture, path.with_name(f"{path.stem}-{picture.name.removeprefix('final-')}"))
@@ -72,7 +72,7 @@ def ship(directory: Path) -> Path:
     info, done = run.info, read_json(run.directory / "result.json")
     if info["overrides"] or info["paper"] not in catalog.CATALOG:
         raise PaperzooError(f"{directory} is not a catalogue paper's recipe as it stands: only such weights ship")
-    path = weights.SHIPPED / f"{info['name'].replace(':', '-')}.safetensors"
+    path: Path = weights.SHIPPED / f"{info['name'].replace(':', '-')}.safetensors"
     keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "command", "hardware")
     licence = f"MIT; learnt from {info['recipe']['data']}, whose licence is named in LICENSES.md"
     header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence}
@@ -91,9 +91,17 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     lines = [line for line in run.lines if "loss" in line]
     kept = lines[:: max(1, len(lines) // CURVE)]
     names = list(dict.fromkeys(name for line in kept for name in line["loss"]))
-    curve = {name: [[line["step"], float(f"{line['loss'][name]:.4g}")] for line in kept if name in line["loss"]] for name in names}
+    curve = {
+        name: [[line["step"], float(f"{line['loss'][name]:.4g}")] for line in kept if name in line["loss"]] for name in names
+    }
     keys = ("seed", "commit", "versions", "hardware", "command")
-    return {**{k: info[k] for k in keys}, "steps": done["steps"], "seconds": done["seconds"], "metrics": done["metrics"], "curve": curve}
+    return {
+        **{k: info[k] for k in keys},
+        "steps": done["steps"],
+        "seconds": done["seconds"],
+        "metrics": done["metrics"],
+        "curve": curve,
+    }
 
 
 @cache
@@ -101,14 +109,14 @@ def _files() -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder().glob("*/*.json"))]
 
 
-def rows() -> list[dict[str, Any]]:
-    """Every Result, a row a metric, with its status; recipes that promise something and were never run come as ``unverified``.
+def rows(paper: str = "") -> list[dict[str, Any]]:
+    """Every Result (of one paper, if named), a row a metric; what was promised and never run comes as ``unverified``.
 
     Keys: ``paper, variant, recipe, data, metric, judge, mean, spread`` (standard deviation over seeds), ``seeds, target,
     claim, status, seconds, hardware, commit, reason``.
     """
     found: list[dict[str, Any]] = []
-    for name in catalog.list_papers():
+    for name in [paper] if paper else catalog.list_papers():
         base = catalog.load(name)
         for variant in base.paper.variants:
             entry = catalog.load(f"{name}:{variant}")

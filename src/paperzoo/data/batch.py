@@ -28,6 +28,9 @@ class Batch:
     def __getattr__(self, name: str) -> Any:  # only reached when the field is missing
         raise AttributeError(f"this batch has no field {name!r}; it has {', '.join(self.__dict__)}")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__[name] = value
+
     def __repr__(self) -> str:
         shapes = (f"{k}={tuple(v.shape) if isinstance(v, Tensor) else v!r}" for k, v in self.__dict__.items())
         return f"Batch({', '.join(shapes)})"

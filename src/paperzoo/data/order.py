@@ -15,7 +15,9 @@ class Order:
     larger than the data; nothing is dropped.
     """
 
-    def __init__(self, items: int, batch_size: int | Literal["all"], kind: Literal["shuffle", "sequential"], seed: int) -> None:
+    def __init__(
+        self, items: int, batch_size: int | Literal["all"], kind: Literal["shuffle", "sequential"], seed: int
+    ) -> None:
         if items < 1:
             raise ValueError("no items")
         self.items, self.kind, self.seed = items, kind, seed

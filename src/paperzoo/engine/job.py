@@ -183,7 +183,10 @@ def code_hash(file: Path) -> str:
         if not (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("PAPER", "RECIPES"))
     ]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
 

@@ -49,7 +49,7 @@ class Judge:
     def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (N, K) and features (N, D) for images (N, C, H, W) in [0, 1], resized to the judge's side."""
         p, features = [], []
-        for part in images.split(1000):
+        for part in torch.split(images, 1000):
             if part.shape[-1] != self.model.image_size:
                 part = F.interpolate(part, self.model.image_size, mode="bilinear", antialias=True)
             hidden = self.model.features(part)
@@ -81,7 +81,9 @@ def judge(name: str) -> Judge:
     record = JUDGES[name]
     path = WEIGHTS / record.file
     if record.sha256 and sha256(path) != record.sha256:
-        raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {sha256(path)[:16]}..., not {record.sha256[:16]}...")
+        raise PaperzooError(
+            f"{path} is not the judge {name}: its SHA-256 is {sha256(path)[:16]}..., not {record.sha256[:16]}..."
+        )
     model = load_file(path)
     assert isinstance(model, Classifier)
     return Judge(name, model)

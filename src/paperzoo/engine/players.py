@@ -51,7 +51,9 @@ class Players:
             raise PaperzooError(f"accumulate={accumulate} needs a model with one optimiser; this one has {len(optimizers)}")
         self.optimizers, self.schedules, self._mean, self.accumulate = dict(optimizers), schedules, mean, accumulate
         self.clip = dict.fromkeys(optimizers, clip) if not isinstance(clip, Mapping) else dict(clip)
-        self.parameters = {n: [p for g in o.param_groups for p in g["params"] if p.requires_grad] for n, o in optimizers.items()}
+        self.parameters = {
+            n: [p for g in o.param_groups for p in g["params"] if p.requires_grad] for n, o in optimizers.items()
+        }
         self.base = {n: [g["lr"] for g in o.param_groups] for n, o in optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken
@@ -95,7 +97,7 @@ class Players:
         optimizer, reached = self.optimizers[name], [g for g in gradients if g is not None]
         if self._mean and reached:  # one flat tensor over the wire, not one message a parameter
             flat = self._mean(torch.cat([g.reshape(-1) for g in reached]))
-            for gradient, part in zip(reached, flat.split([g.numel() for g in reached]), strict=True):
+            for gradient, part in zip(reached, torch.split(flat, [g.numel() for g in reached]), strict=True):
                 gradient.copy_(part.view_as(gradient))
         for parameter, gradient_or_none in zip(self.parameters[name], gradients, strict=True):
             parameter.grad = gradient_or_none

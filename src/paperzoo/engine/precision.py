@@ -49,7 +49,7 @@ def _cast(network: nn.Module, device: torch.device) -> None:
 
     def enter(module: nn.Module, inputs: Any) -> None:
         context = torch.autocast(device.type, torch.bfloat16)
-        context.__enter__()
+        context.__enter__()  # type: ignore[no-untyped-call]
         stack.append(context)
 
     def leave(module: nn.Module, inputs: Any, output: Any) -> Any:

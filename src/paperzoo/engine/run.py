@@ -117,7 +117,7 @@ def newest(directory: Path) -> tuple[Path, str]:
     Raises:
         PaperzooError: there is none that can be read.
     """
-    notes = []
+    notes: list[str] = []
     for path in sorted((directory / "checkpoints").glob("*.safetensors"), reverse=True):
         try:
             checkpoint.read(path)
@@ -174,7 +174,8 @@ def cut_back(path: Path, step: int) -> None:
 
 def provenance() -> dict[str, Any]:
     """Commit, versions and hardware."""
-    return {"commit": commit(), "versions": versions(), "hardware": hardware(), "command": " ".join(sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]])}
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return {"commit": commit(), "versions": versions(), "hardware": hardware(), "command": command}
 
 
 def commit() -> str:
@@ -182,7 +183,9 @@ def commit() -> str:
     here = Path(__file__).parent
     try:
         top = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain", "--", "."], cwd=here.parent, capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."], cwd=here.parent, capture_output=True, text=True, timeout=10
+        )
         return top.stdout.strip()[:12] + ("+" if dirty.stdout.strip() else "")
     except (OSError, subprocess.SubprocessError):
         return ""

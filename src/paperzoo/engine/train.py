@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from paperzoo.data.datasets import dataset
 from paperzoo.engine import precision
 from paperzoo.engine.fit import fit, guarded
 from paperzoo.engine.job import Job, resolve
@@ -48,21 +47,24 @@ def _go(job: Job, run: Run, devices: int) -> Run:
     if not isinstance(devices, int) or devices < 1:
         raise PaperzooError(f"devices must be a whole number from 1, not {devices!r}")
     if devices == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
-        fabric = _fabric(devices)
-        fabric.launch()
-        fit(fabric, job, run)
+        one = fabric(devices)
+        one.launch()
+        fit(one, job, run)
     else:
         if torch.cuda.is_available() and devices > torch.cuda.device_count():
             raise PaperzooError(f"devices={devices}, but this machine has {torch.cuda.device_count()}")
         sizes = [job.recipe.batch_size, *(s.batch_size for s in job.recipe.stages if s.batch_size)]
         for size in sizes:
             if size == "all" or size % devices:
-                raise PaperzooError(f"batch_size {size} cannot be shared by {devices} processes: choose a multiple of {devices}")
+                raise PaperzooError(
+                    f"batch_size {size} cannot be shared by {devices} processes: choose a multiple of {devices}"
+                )
         _spawn(devices, run)
     return open_run(run.directory)
 
 
-def _fabric(devices: int, strategy: str = "auto") -> Fabric:
+def fabric(devices: int = 1, strategy: str = "auto") -> Fabric:
+    """Fabric on whatever accelerator there is, without its talk."""
     import logging
     import warnings
 
@@ -73,7 +75,9 @@ def _fabric(devices: int, strategy: str = "auto") -> Fabric:
 
 def _spawn(devices: int, run: Run) -> None:
     try:
-        _fabric(devices, "ddp_spawn").launch(_worker, str(run.directory))
+        fabric(devices, "ddp_spawn").launch(_worker, str(run.directory))  # type: ignore[arg-type]
+    except ProcessExitedException as error:
+        raise PaperzooError(f"a process died ({error}); go on with: paperzoo resume {run.directory}") from error
     except ProcessRaisedException as error:
         lines = [line for line in str(error).splitlines() if line.startswith("paperzoo.errors.")]
         if not lines:
@@ -82,11 +86,13 @@ def _spawn(devices: int, run: Run) -> None:
         raise (Interrupted if kind == "Interrupted" else PaperzooError)(message) from None
 
 
-def _worker(fabric: Fabric, directory: str) -> None:
-    if fabric.device.type == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // fabric.world_size))
+def _worker(one: Fabric, directory: str) -> None:
+    if one.device.type == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // one.world_size))
     run = Run(Path(directory))
-    fit(fabric, job_of(run), run)
+    fit(one, job_of(run), run)
+    one.barrier()
+    torch.distributed.destroy_process_group()  # together, or the first to leave may take the others' sockets with it
 
 
 def load(source: str | Path) -> Model:
@@ -103,11 +109,8 @@ def evaluate(directory: str | Path, split: str = "test") -> dict[str, float]:
     job = job_of(run)
     data = job.dataset()
     data[split]  # an unknown split is an error before anything is loaded
-    model, device = load_file(newest(run.directory)[0]), _fabric(1).device
+    model, device = load_file(newest(run.directory)[0]), fabric(1).device
     precision.prepare(model, precision.resolve(job.recipe.precision, device), device)
     with guarded(model):
         scorer = judge(job.recipe.judge) if job.recipe.judge else None
         return {k: float(v) for k, v in model.measure(data, split, scorer).items()}
-
-
-__all__ = ["dataset", "evaluate", "load", "resume", "train"]

@@ -41,7 +41,9 @@ def load_into(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     wrong = [f"{k} is missing" for k in own if k not in state]
     wrong += [f"{k} is unknown" for k in state if k not in own]
     wrong += [
-        f"{k} is {tuple(state[k].shape)}, not {tuple(own[k].shape)}" for k in own if k in state and state[k].shape != own[k].shape
+        f"{k} is {tuple(state[k].shape)}, not {tuple(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -58,7 +60,9 @@ def shipped(name: str) -> Path:
     path = SHIPPED / f"{catalog.load(name).name.replace(':', '-')}.safetensors"
     if not path.exists():
         there = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors")))
-        raise PaperzooError(f"no weights ship for {name} (there are {there or 'none'}): train it, then load the run's directory")
+        raise PaperzooError(
+            f"no weights ship for {name} (there are {there or 'none'}): train it, then load the run's directory"
+        )
     return path
 
 

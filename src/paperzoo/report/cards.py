@@ -114,7 +114,7 @@ def _measured(name: str) -> list[str]:
         return []
     from paperzoo import results
 
-    return [_row(row) for row in results.rows() if row["paper"] == name] or ["nothing yet"]
+    return [_row(row) for row in results.rows(name)] or ["nothing yet"]
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ import torch
 from paperzoo.engine.fit import Loop
 from paperzoo.engine.job import Job, code_hash, resolve, stages
 from paperzoo.engine.run import Run, create, hardware, read_json, write_json
-from paperzoo.engine.train import _fabric, resume, train
+from paperzoo.engine.train import fabric, resume, train
 from paperzoo.errors import PaperzooError
 from paperzoo.report.figures import bars
 from paperzoo.report.page import data_uri, render, write
@@ -126,23 +126,21 @@ def fixed(folder: Path, key: Mapping[str, Any], jobs: Mapping[str, Job]) -> dict
 
 def seconds_a_step(job: Job) -> float:
     """The mean of 20 steps after 5, by the wall clock, in the engine's own loop and a folder that is thrown away."""
-    fabric = _fabric(1)
-    fabric.launch()
+    one = fabric()
+    one.launch()
     quiet = dataclasses.replace(job, options={"checkpoint_every": 10**9, "log_every": 10**9})
     with tempfile.TemporaryDirectory() as scratch:
-        loop = Loop(fabric, quiet, create(quiet, scratch))
+        loop = Loop(one, quiet, create(quiet, scratch))
         try:
             loop.begin(stages(quiet.recipe)[0], 0)
             for _ in range(WARM):
                 loop.step()
-            began = now(fabric.device)
+            began = now(one.device)
             for _ in range(TIMED):
                 loop.step()
-            return (now(fabric.device) - began) / TIMED
+            return (now(one.device) - began) / TIMED
         finally:
-            for opened in (loop.log_file, loop.board):
-                if opened is not None:
-                    opened.close()
+            loop.close()
 
 
 def now(device: torch.device) -> float:

@@ -158,10 +158,10 @@ def setting(value: Any) -> str:
 
 
 def picture(path: Path, caption: str) -> dict[str, Any]:
-    """A picture for the template; small ones are shown larger by a whole factor, pixel by pixel."""
+    """A picture for the template; a small one is shown larger by a whole factor, pixel by pixel, unless it is a drawing."""
     with Image.open(path) as opened:
-        width = opened.width
-    scale = max(1, 480 // width)
+        width, drawing = opened.width, "matplotlib" in str(opened.info.get("Software", "")).lower()
+    scale = 1 if drawing else max(1, 720 // width)
     kind = path.suffix[1:]
     return {
         "uri": data_uri(path.read_bytes(), kind),

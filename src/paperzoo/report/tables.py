@@ -31,8 +31,14 @@ def text_table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         cells.append(
             (
-                full_name(row), row["recipe"], row["data"], row["metric"], figure(row) or row["reason"], str(row["seeds"]),
-                row["target"] or "", row["status"],
+                full_name(row),
+                row["recipe"],
+                row["data"],
+                row["metric"],
+                figure(row) or row["reason"],
+                str(row["seeds"]),
+                row["target"] or "",
+                row["status"],
             )  # fmt: skip
         )
     widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
@@ -41,7 +47,10 @@ def text_table(rows: list[dict[str, Any]]) -> str:
 
 def readme_table(rows: list[dict[str, Any]]) -> str:
     """The table of the first page: what was promised, missed and unverified rows included."""
-    lines = ["| paper | recipe, data | metric | measured | target | paper's claim | status |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| paper | recipe, data | metric | measured | target | paper's claim | status |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for row in rows:
         if row["status"] == "measured":
             continue

@@ -49,6 +49,14 @@ class Classifier(Model):
         logits: Tensor = network(image)
         return logits
 
+    def features(self, image: Tensor) -> Tensor:
+        """What the last layer sees, (N, D); only a classifier that defines it can be a judge."""
+        raise TypeError(f"{self.name or type(self).__name__} names no features")
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (N, classes) from ``features``."""
+        raise TypeError(f"{self.name or type(self).__name__} names no head")
+
     def predict(self, input: Any) -> Any:
         """The class of an image given as path, PIL image or array; of a list of these, a list of classes.
 
@@ -124,5 +132,3 @@ def _mistakes(images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str]
         axes.set_title(f"{names[int(label[index])]} as {names[int(guess[index])]}", fontsize=7)
         axes.axis("off")
     return save(figure, path)
-
-

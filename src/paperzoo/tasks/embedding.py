@@ -21,6 +21,9 @@ from paperzoo.tasks.model import Model
 #: analogies are asked among this many of the most frequent words, as in word2vec's own evaluation
 RESTRICT = 30_000
 
+#: of fewer pairs or questions no figure is given
+LEAST = 30
+
 Question = tuple[str, str, str, str]
 
 
@@ -91,7 +94,9 @@ class Embedding(Model):
         raise PaperzooError(f'an embedding needs a word, three words ("king queen man"), or a list of these, not {input!r}')
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Agreement of the vectors with people, whatever the split; words that have no vector are passed over.
+        """Agreement of the vectors with people, whatever the split.
+
+        Pairs and questions with a word that has no vector are passed over; fewer than 30 give no figure.
 
         ``WordSim-353 Spearman`` and ``SimLex-999 Spearman``: rank correlation of cosines with people's scores (relatedness;
         similarity proper), each with the share of pairs ``covered %``. ``Google analogy %``: of the questions whose four
@@ -169,7 +174,8 @@ class Embedding(Model):
             known = [(index[a], index[b], score) for a, b, score in scored if a in index and b in index]
             pairs = np.array([pair[:2] for pair in known], np.int64).reshape(-1, 2)
             people = np.array([score for _, _, score in known])
-            figures[f"{name} Spearman"] = spearman(pair_cosines(self.vectors(), pairs), people)
+            agreement = spearman(pair_cosines(self.vectors(), pairs), people)
+            figures[f"{name} Spearman"] = agreement if len(known) >= LEAST else float("nan")
             figures[f"{name} covered %"] = 100 * len(known) / len(scored)
         semantic, syntactic = _google(folder / "questions-words.txt")
         right = [self._right(kind) for kind in (semantic, syntactic)]
@@ -188,7 +194,7 @@ class Embedding(Model):
 
 
 def _percent(right: np.ndarray) -> float:
-    return 100 * float(right.mean()) if len(right) else float("nan")
+    return 100 * float(right.mean()) if len(right) >= LEAST else float("nan")
 
 
 def _scored(path: Path) -> list[tuple[str, str, float]]:

@@ -61,7 +61,10 @@ class Sampler(Model):
         was_training, device = self.training, next(self.parameters()).device
         self.eval()  # batch statistics would tie samples to each other
         with torch.no_grad():
-            parts = [self.generate(z.to(device)).float().cpu() for z in noise(items, self.latent, self.prior, seed).split(250)]
+            parts = [
+                self.generate(z.to(device)).float().cpu()
+                for z in torch.split(noise(items, self.latent, self.prior, seed), 250)
+            ]
         self.train(was_training)
         return torch.cat(parts)
 
@@ -146,7 +149,7 @@ class PointGenerator(Sampler):
         fake = self.sample(2000).numpy()
         figure = Figure(figsize=(4, 4), layout="constrained")
         axes = figure.add_subplot(aspect="equal")
-        axes.scatter(*fake[:, :2].T, s=2, alpha=0.5, label="samples")
-        axes.scatter(*real[:, :2].T, s=2, alpha=0.5, label="data")
+        axes.scatter(fake[:, 0], fake[:, 1], s=2, alpha=0.5, label="samples")
+        axes.scatter(real[:, 0], real[:, 1], s=2, alpha=0.5, label="data")
         axes.legend(loc="upper right", markerscale=4)
         return [save(figure, folder / f"{stem}-points.png")]

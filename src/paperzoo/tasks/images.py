@@ -45,7 +45,9 @@ def read_image(source: Any, channels: int, size: int) -> Tensor:
     if array.dtype.kind in "ui":
         image = image / 255
     if not torch.isfinite(image).all() or image.min() < 0 or image.max() > 1:
-        raise PaperzooError(f"pixel values must lie in 0..255 (integers) or [0, 1] (floats), not [{image.min():g}, {image.max():g}]")
+        raise PaperzooError(
+            f"pixel values must lie in 0..255 (integers) or [0, 1] (floats), not [{image.min():g}, {image.max():g}]"
+        )
     if image.shape[1] != channels:
         if {image.shape[1], channels} != {1, 3}:
             raise PaperzooError(f"an image with {image.shape[1]} channels for a model of {channels}")

@@ -68,9 +68,7 @@ PAPER = Paper(
             why="one generator pass a step less; the update has the same expectation",
         ),
     ),
-    exemptions=(
-        Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels (section 3)"),
-    ),
+    exemptions=(Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels (section 3)"),),
     parameters={"dcgan": 36_087_940},
     fails=(
         "When the discriminator wins outright its loss pins near zero, the generator's grows without bound and every sample "
@@ -173,7 +171,9 @@ class Model(ImageGenerator):
 
     prior = "uniform"
 
-    def __init__(self, *, image_size: int = 64, channels: int = 3, latent: int = 100, width: int = 128, average: float = 0.0) -> None:
+    def __init__(
+        self, *, image_size: int = 64, channels: int = 3, latent: int = 100, width: int = 128, average: float = 0.0
+    ) -> None:
         super().__init__()
         check_size(image_size, width)
         self.latent = latent
@@ -213,10 +213,12 @@ def linear_decay(start: float) -> Schedule:
     return lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - start)))
 
 
-VARIANTS = {"dcgan": {}}
+VARIANTS: dict[str, dict[str, object]] = {"dcgan": {}}
 
 RECIPES = {
-    "paper": Recipe(data="lsun-bedroom", steps=118_000, batch_size=128, note="five epochs of 3 million bedrooms (section 4.1)"),
+    "paper": Recipe(
+        data="lsun-bedroom", steps=118_000, batch_size=128, note="five epochs of 3 million bedrooms (section 4.1)"
+    ),
     "small": Recipe(
         data="mnist",
         steps=4500,

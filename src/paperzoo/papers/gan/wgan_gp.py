@@ -68,7 +68,9 @@ PAPER = Paper(
         ),
     ),
     exemptions=(
-        Exemption("moves", "critic.*.bias", "the last bias cancels in f(G(z)) - f(x) and has no part in the penalty (Eq. 3)"),
+        Exemption(
+            "moves", "critic.*.bias", "the last bias cancels in f(G(z)) - f(x) and has no part in the penalty (Eq. 3)"
+        ),
         Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels"),
     ),
     parameters={"wgan_gp": 36_544_900, "toy": 1_055_235},
@@ -114,7 +116,8 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     share = alpha.view(-1, *[1] * (real.ndim - 1))  # (N, 1, ...)
     between = (share * real.detach() + (1 - share) * fake.detach()).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)  # (N, ...)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()  # the norm runs over all but the batch
+    norm: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)  # over all but the batch: (N)
+    return (norm - 1).square().mean()
 
 
 class WassersteinGAN(Sampler):
@@ -188,14 +191,17 @@ class Model(WassersteinGAN, ImageGenerator):
         self.latent, self.penalty, self.critic_steps = latent, penalty, critic_steps
         self.generator = Generator(image_size, channels, latent, width)
         self.critic = Discriminator(image_size, channels, width, normalise=False)
-        for module in self.critic.modules():  # without batch norm to rescale it, N(0, 0.02^2) would leave the signal to die out
+        for (
+            module
+        ) in self.critic.modules():  # without batch norm to rescale it, N(0, 0.02^2) would leave the signal to die out
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, 0.2)
         self.average = Average(self.generator, average) if average else None
 
     def real(self, batch: Batch) -> Tensor:
         """[0, 1] to [-1, 1], (N, C, S, S)."""
-        return 2 * batch.image - 1
+        image: Tensor = batch.image
+        return 2 * image - 1
 
     def generate(self, z: Tensor) -> Tensor:
         network = self.generator if self.average is None else self.average

@@ -255,17 +255,17 @@ def nll(emissions: Tensor, tags: Tensor, length: Tensor, chain: Chain) -> Tensor
 @torch.no_grad()
 def viterbi(emissions: Tensor, length: Tensor, chain: Chain) -> Tensor:
     """The path of highest score, int64 (N, T), 0 where padded."""
-    number, steps, tags = emissions.shape
-    best, onto = chain.start + emissions[:, 0], chain.pair.T.contiguous()  # (N, K), (K after, K before)
-    came = torch.empty(steps, number, tags, dtype=torch.int64, device=emissions.device)  # best tag before, by tag
-    for t in range(1, steps):
-        high, came[t] = (best[:, None] + onto).max(2)  # (N, K after, K before) -> (N, K after)
-        best = torch.where((t < length)[:, None], high + emissions[:, t], best)
-    mask = inside(length, steps)
-    came = torch.where(mask.T[..., None], came, torch.arange(tags, device=came.device))  # through padding, stay
-    path = [(best + chain.end).argmax(1, keepdim=True)]
-    for t in range(steps - 1, 0, -1):
-        path.append(came[t].gather(1, path[-1]))
+    onto, words = chain.pair.T.contiguous(), emissions.unbind(1)  # (K after, K before), T times (N, K)
+    stay = torch.arange(len(onto), device=onto.device).expand_as(words[0])
+    best, came = [chain.start + words[0]], [stay]  # best score of a path up to t, by its last tag; that path's tag before
+    for word in words[1:]:
+        high, before = (best[-1][:, None] + onto).max(2)  # (N, K after, K before) -> (N, K after)
+        best.append(high + word)
+        came.append(before)
+    mask = inside(length, len(words))
+    path = [(last(torch.stack(best, 1), length) + chain.end).argmax(1, keepdim=True)]  # (N, 1)
+    for before in torch.where(mask.T[..., None], torch.stack(came), stay)[1:].flip(0):  # in the padding, nothing moves
+        path.append(before.gather(1, path[-1]))
     return torch.cat(path[::-1], 1) * mask
 
 

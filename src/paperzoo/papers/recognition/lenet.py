@@ -14,6 +14,7 @@ The criterion of Eq. 9 pulls the right penalty down and, softly, all others up. 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -78,7 +79,11 @@ PAPER = Paper(
         ),
     ),
     exemptions=(
-        Exemption("input sensitivity", "*", "ReLU and max pooling let the largest value through alone; corner pixels may be dropped"),
+        Exemption(
+            "input sensitivity",
+            "*",
+            "ReLU and max pooling let the largest value through alone; corner pixels may be dropped",
+        ),
     ),
     parameters={"lenet": 61_706, "1998": 60_000},
     fails=(
@@ -146,14 +151,14 @@ class PartialConvolution(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(nn.Conv2d(len(inputs), 1, 5) for inputs in TABLE_I)
+        self.maps: Sequence[nn.Conv2d] = nn.ModuleList(nn.Conv2d(len(inputs), 1, 5) for inputs in TABLE_I)  # type: ignore[assignment]
 
     def forward(self, s2: Tensor) -> Tensor:
         # One full convolution whose absent connections are zero: the same sums in one call instead of sixteen.
         weight = torch.zeros(16, 6, 5, 5, dtype=s2.dtype, device=s2.device)
         for index, (inputs, conv) in enumerate(zip(TABLE_I, self.maps, strict=True)):
             weight[index, list(inputs)] = conv.weight[0].to(s2.dtype)
-        return F.conv2d(s2, weight, torch.cat([conv.bias for conv in self.maps]).to(s2.dtype))
+        return F.conv2d(s2, weight, torch.cat([conv.bias for conv in self.maps if conv.bias is not None]).to(s2.dtype))
 
 
 class LeNet1998(nn.Module):
@@ -261,6 +266,7 @@ class Model(Classifier):
 
     def features(self, image: Tensor) -> Tensor:
         """The 84 features under the output, (N, 84), for images in [0, 1]."""
+        assert isinstance(self.network, LeNet | LeNet1998)
         return self.network.features(self.scale(image))
 
     def head(self, features: Tensor) -> Tensor:

@@ -345,8 +345,8 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist-5k",
-        steps=400,
-        batch_size=128,
+        steps=800,
+        batch_size=64,
         augment=("shift2",),
         optimizer={"lr": 0.05},
         variants=_RESIDUAL,
