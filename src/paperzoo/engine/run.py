@@ -21,6 +21,7 @@ from typing import Any
 
 from paperzoo.engine import checkpoint
 from paperzoo.engine.job import Job, from_json, to_json
+from paperzoo.engine.precision import has_bf16
 from paperzoo.engine.weights import load_file
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
@@ -209,4 +210,5 @@ def hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
-    return f"{os.cpu_count()} cores, {name}{' with bf16' if torch.cpu.get_capabilities().get('avx512_bf16') else ''}"
+    bf16 = " with bf16" if has_bf16(torch.device("cpu")) else ""
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores, {name}{bf16}"

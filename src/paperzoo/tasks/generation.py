@@ -99,14 +99,16 @@ class ImageGenerator(Sampler):
 def scores(fake: Tensor, dataset: Dataset, judge: Any) -> dict[str, float]:
     """Inception score, FID and class balance of images (N, C, H, W), by a judge whose name becomes part of theirs.
 
-    The judge's features are standardised on the training set. FID is between the training set and the samples; its floor
-    is that between training and test set. The least class share is over the classes that the judge sees in the samples.
+    The judge's features are standardised on the training set; those that are silent there (a deviation under a hundredth of
+    the median one) are left out, as dividing by it would let single outliers decide. FID is between the training set and
+    the samples; its floor is that between training and test set. The least class share is over the classes that the judge sees in the samples.
     """
     p, fake_features = judge(fake)
     _, train = judge.real(dataset, "train")
     _, test = judge.real(dataset, "test")
-    mean, deviation = train.mean(0), train.std(0) + 1e-6  # (D,)
-    train, test, fake_features = ((x - mean) / deviation for x in (train, test, fake_features))
+    mean, deviation = train.mean(0), train.std(0)  # (D,)
+    heard = deviation > np.median(deviation) / 100
+    train, test, fake_features = ((x - mean)[:, heard] / deviation[heard] for x in (train, test, fake_features))
     floor, distance = fid(train, test), fid(train, fake_features)
     share = np.bincount(p.argmax(1), minlength=p.shape[1]) / len(p)
     name = judge.name

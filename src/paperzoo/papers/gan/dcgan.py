@@ -221,7 +221,7 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist",
-        steps=4500,
+        steps=7000,
         batch_size=64,
         model={"image_size": 32, "width": 24, "latent": 32, "average": 0.998},
         optimizer={"lr": 8e-4, "decay_from": 0.5},

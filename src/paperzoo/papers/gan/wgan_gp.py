@@ -251,7 +251,7 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist",
-        steps=7500,
+        steps=6000,
         batch_size=64,
         model={"image_size": 32, "width": 24, "latent": 32, "average": 0.99},
         optimizer={"lr": 5e-4, "beta1": 0.0, "decay_from": 0.5},
@@ -261,7 +261,7 @@ RECIPES = {
     ),
     "small-toy": Recipe(
         data="ring8",
-        steps=20_000,
+        steps=15_000,
         batch_size=256,
         optimizer={"beta1": 0.5},
         precision="float32",
