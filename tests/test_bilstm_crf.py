@@ -131,7 +131,7 @@ def test_gradients_are_right() -> None:
 @pytest.mark.parametrize(("seed", "tags"), [(0, 9), (1, 21), (2, 2), (3, 1)])
 def test_equals_pytorch_crf(seed: int, tags: int) -> None:
     torchcrf = pytest.importorskip("torchcrf")
-    lengths = tuple(random.Random(seed).randint(1, 25) for _ in range(13))
+    lengths = tuple(random.Random(seed).choices(range(1, 26), k=13))
     emissions, gold, length, chain = problem(seed, tags, lengths, torch.float32)
     theirs = torchcrf.CRF(tags, batch_first=True)
     theirs.start_transitions.data, theirs.end_transitions.data, theirs.transitions.data = (s.detach().clone() for s in chain)

@@ -16,6 +16,7 @@ Read ``score``, ``log_partition_textbook`` and ``viterbi`` first; ``forward_back
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -33,20 +34,18 @@ from paperzoo.tasks.tagging import Tagger
 CONLL2003 = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER")
 
 SOURCE = "a text copy of arXiv 1508.01991; the PDF was not opened"
-GATED = "the text of CoNLL-2003 is licensed by NIST: train on your own copy with --data conll:PATH"
-#: variant, F1 on CoNLL-2003, table, embeddings and features
+GATED = "the corpus is licensed by its owners; train on your own copy with --data conll:PATH"
+#: variant, metric, data, value, table, features beside the words
 REPORTED = (
-    ("bilstm_crf", 84.26, "table 2", "random embeddings, spelling and context features"),
-    ("bilstm", 81.11, "table 2", "random embeddings, spelling and context features"),
-    ("bilstm_crf", 88.83, "table 2", "Senna embeddings, spelling and context features"),
-    ("bilstm", 85.17, "table 2", "Senna embeddings, spelling and context features"),
-    ("bilstm_crf", 90.10, "table 2", "Senna embeddings, spelling and context features, a gazetteer"),
-    ("bilstm_crf", 84.74, "table 3", "Senna embeddings, words alone"),
-    ("bilstm", 83.52, "table 3", "Senna embeddings, words alone"),
-)
-OTHERS = (
-    ("chunk F1 %", "CoNLL-2000", 94.46, REPORTED[2][3], "train on your own copy with --data conll:PATH"),
-    ("word accuracy %", "Penn Treebank, parts of speech", 97.55, REPORTED[2][3], "the Penn Treebank is sold by the LDC"),
+    ("bilstm_crf", "entity F1 %", "conll2003", 84.26, "table 2", "random embeddings, spelling and context features"),
+    ("bilstm", "entity F1 %", "conll2003", 81.11, "table 2", "random embeddings, spelling and context features"),
+    ("bilstm_crf", "entity F1 %", "conll2003", 88.83, "table 2", "Senna embeddings, spelling and context features"),
+    ("bilstm", "entity F1 %", "conll2003", 85.17, "table 2", "Senna embeddings, spelling and context features"),
+    ("bilstm_crf", "entity F1 %", "conll2003", 90.10, "table 2", "Senna, spelling, context and gazetteer features"),
+    ("bilstm_crf", "entity F1 %", "conll2003", 84.74, "table 3", "Senna embeddings alone"),
+    ("bilstm", "entity F1 %", "conll2003", 83.52, "table 3", "Senna embeddings alone"),
+    ("bilstm_crf", "entity F1 %", "conll2000 chunks", 94.46, "table 2", "Senna embeddings, spelling and context features"),
+    ("bilstm_crf", "word accuracy %", "Penn Treebank", 97.55, "table 2", "Senna embeddings, spelling and context features"),
 )
 
 PAPER = Paper(
@@ -56,15 +55,9 @@ PAPER = Paper(
     year=2015,
     task="tagging",
     arxiv="1508.01991",
-    claims=(
-        *(
-            Claim("entity F1 %", "conll2003", f1, where, "seen", None, v, protocol=how, source=SOURCE, not_measured=GATED)
-            for v, f1, where, how in REPORTED
-        ),
-        *(
-            Claim(metric, data, value, "table 2", "seen", None, "bilstm_crf", protocol=how, source=SOURCE, not_measured=why)
-            for metric, data, value, how, why in OTHERS
-        ),
+    claims=tuple(
+        Claim(metric, data, value, where, "seen", None, v, protocol=how, source=SOURCE, not_measured=GATED)
+        for v, metric, data, value, where, how in REPORTED
     ),
     deviations=(
         Deviation(
@@ -89,11 +82,16 @@ PAPER = Paper(
         ),
         Deviation(
             paper="plain SGD at 0.1, no dropout",
-            here="the small recipe adds momentum 0.9, dropout, and a rate that falls to zero over the second half",
+            here="the small recipe has momentum 0.9, dropout 0.3, 100 units, and a rate that falls to zero from half-way",
             why="1,600 tweets are a ninth of CoNLL-2003 and rarely repeat a name",
         ),
     ),
     parameters={"bilstm_crf": 850_408, "bilstm": 850_309},
+    findings=(
+        "On the made-up sentences the softmax writes a tag that cannot stand there in every tenth place, the chain in none. "
+        "On tweets the chain is ahead by a few points of F1, more by precision than by recall. What a rare word looks like "
+        "counts for more: with lower case as the only fallback, F1 on the validation tweets fell by over a quarter."
+    ),
     fails=(
         "The loss falls at once because most words are O: token accuracy is above 90 % while not one entity is found. Watch "
         "entity F1, recall first. A learning rate too low for the rare tags looks the same for hundreds of steps."
@@ -139,6 +137,11 @@ def mirror(x: Tensor, length: Tensor) -> Tensor:
     return x.gather(1, source[..., None].expand_as(x))
 
 
+def last(x: Tensor, length: Tensor) -> Tensor:
+    """The last real step of each row: (N, T, ...) to (N, ...)."""
+    return x[torch.arange(len(x), device=x.device), length - 1]
+
+
 # --- the chain ---------------------------------------------------------------------------------------------------------
 # Everywhere below: emissions (N, T, K), tags int64 (N, T), length int64 (N) of at least 1, all results (N) by sentence.
 
@@ -156,9 +159,8 @@ def score(emissions: Tensor, tags: Tensor, length: Tensor, chain: Chain) -> Tens
     mask, none = inside(length, tags.shape[1]), emissions.new_zeros(())
     words = emissions.gather(2, tags[..., None])[..., 0]  # (N, T)
     pairs = chain.pair[tags[:, :-1], tags[:, 1:]]  # (N, T - 1)
-    last = tags.gather(1, length[:, None] - 1)[:, 0]
     along = torch.where(mask, words, none).sum(1) + torch.where(mask[:, 1:], pairs, none).sum(1)
-    return chain.start[tags[:, 0]] + along + chain.end[last]
+    return chain.start[tags[:, 0]] + along + chain.end[last(tags, length)]
 
 
 def log_partition_textbook(emissions: Tensor, length: Tensor, chain: Chain) -> Tensor:
@@ -215,11 +217,6 @@ def forward_backward(emissions: Tensor, length: Tensor, chain: Chain) -> Margina
     tag = past * future
     pairs = onward[:, 1:] / (arrive * onward)[:, 1:].sum(2, keepdim=True) * mask[:, 1:]  # (N, T - 1, K)
     return Marginals(log_z, tag / tag.sum(2, keepdim=True) * mask, pair * (past[:, :-1].transpose(1, 2) @ pairs))
-
-
-def last(x: Tensor, length: Tensor) -> Tensor:
-    """The last real step of each row: (N, T, K) to (N, K)."""
-    return x[torch.arange(len(x), device=x.device), length - 1]
 
 
 class _LogPartition(torch.autograd.Function):
@@ -343,16 +340,20 @@ RECIPES = {
         steps=20_060,
         batch_size=7,
         precision="float32",
-        note="10 epochs of 14,041 sentences (section 4.3: fewer converge)",
+        variants=("bilstm_crf",),
+        targets=(Target("entity F1 %", at_least=84.26, claim=True),),
+        note="10 epochs of 14,041 sentences; the target is that of random embeddings with features",
     ),
     "small": Recipe(
         data="wnut16",
-        steps=1500,
-        batch_size=32,
-        model={"dropout": 0.5},
+        steps=1600,
+        batch_size=16,
+        model={"hidden": 100, "dropout": 0.3},
         optimizer={"momentum": 0.9, "decay_from": 0.5},
-        precision="bf16",
-        targets=(Target("entity F1 %", at_least=1),),
+        precision="float32",
+        variants=("bilstm_crf",),
+        targets=(Target("entity F1 %", at_least=28),),
+        note="16 epochs of 1,600 tweets; settings and target chosen on the validation split",
     ),
     "smoke": Recipe(
         data="bio-grammar",
@@ -362,4 +363,11 @@ RECIPES = {
         optimizer={"momentum": 0.95, "decay_from": 0.5},
         precision="float32",
     ),
+}
+RECIPES = {  # the softmax takes the same steps; on tweets it is there to be compared with
+    **RECIPES,
+    "paper-softmax": replace(
+        RECIPES["paper"], variants=("bilstm",), targets=(Target("entity F1 %", at_least=81.11, claim=True),)
+    ),
+    "small-softmax": replace(RECIPES["small"], variants=("bilstm",), targets=()),
 }
