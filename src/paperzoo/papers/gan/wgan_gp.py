@@ -261,7 +261,7 @@ RECIPES = {
     ),
     "small-toy": Recipe(
         data="ring8",
-        steps=15_000,
+        steps=6_000,
         batch_size=256,
         optimizer={"beta1": 0.5},
         precision="float32",
