@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import paperzoo
 from paperzoo.data import Schema
@@ -369,7 +370,7 @@ def test_rate_falls_linearly_to_a_ten_thousandth(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(word2vec, "kernels", lambda: SimpleNamespace(train=train))
     model, batch = Model(dim=DIM, threads=1, lr=0.1, vocabulary=["a", "b"], counts=[9, 9]), grammar(20)["train"].batch([0])
     for iteration in range(10):
-        model.step(batch, SimpleNamespace(iteration=iteration, total=10))  # type: ignore[arg-type]
+        model.step(batch, SimpleNamespace(iteration=iteration, total=10, mean=Tensor.detach))  # type: ignore[arg-type]
     assert [rate for rate, _ in seen] == pytest.approx([0.1 * (1 - i / 10) for i in range(10)])
     assert [rate for _, rate in seen[:-1]] == pytest.approx([rate for rate, _ in seen[1:]]) and seen[-1][1] == pytest.approx(
         1e-5
@@ -384,7 +385,7 @@ def small(threads: int, seed: int, **arguments: Any) -> tuple[Model, list[float]
     losses = []
     for iteration in range(4):
         batch = data["train"].batch(np.arange(900 * iteration, 900 * iteration + 900))
-        losses.append(model.step(batch, SimpleNamespace(iteration=iteration, total=4))["loss"])  # type: ignore[arg-type]
+        losses.append(model.step(batch, SimpleNamespace(iteration=iteration, total=4, mean=Tensor.detach))["loss"])  # type: ignore[arg-type]
     return model, losses
 
 
@@ -436,7 +437,7 @@ def test_real_text_gives_the_similarities_that_gensim_finds(variant: str, sg: in
     assert set(theirs.index_to_key) == set(ours.words)
     for iteration in range(50):
         batch = data["train"].batch(np.arange(30 * iteration, 30 * iteration + 30) % 300)
-        ours.step(batch, SimpleNamespace(iteration=iteration, total=50))  # type: ignore[arg-type]
+        ours.step(batch, SimpleNamespace(iteration=iteration, total=50, mean=Tensor.detach))  # type: ignore[arg-type]
     frequent, upper = list(known["vocabulary"][2:502]), np.triu_indices(500, 1)
     a, b = (unit(v) for v in (theirs[frequent], ours.vectors()[[ours.words.index(word) for word in frequent]]))
     assert spearman((a @ a.T)[upper], (b @ b.T)[upper]) > 0.9

@@ -263,9 +263,7 @@ def kernels() -> SimpleNamespace:
     try:
         import numba
     except ImportError as error:
-        raise PaperzooError(
-            'word2vec compiles its loops by numba, which is missing: pip install "paperzoo[text]"'
-        ) from error
+        raise PaperzooError('word2vec needs numba to compile its loops: pip install "paperzoo[text]"') from error
     # Sums may be reordered into vector instructions; not-a-number keeps its meaning (see sigmoid).
     options: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
     space = dict(globals())  # the compiled functions call each other, while the ones of this module stay plain
@@ -375,8 +373,8 @@ class Model(Embedding):
         if len(vocabulary) != len(counts):
             raise PaperzooError(f"word2vec got {len(vocabulary)} words but {len(counts)} counts: each word needs its count")
         self.cbow, self.negative = architecture == "cbow", negative if softmax == "negative" else 0
-        self.window, self.sample, self.subsampling, self.divide, self.threads = window, sample, subsampling, divide, threads
-        self.lr = lr or (0.05 if self.cbow else 0.025)
+        self.window, self.divide, self.threads, self.lr = window, divide, threads, lr or (0.05 if self.cbow else 0.025)
+        self.threshold, self.subsampling = sample, subsampling
         self.counts = np.array(counts, np.int64)
         falling = np.argsort(-self.counts, kind="stable")
         self.kept = falling[self.counts[falling] >= max(min_count, 1)]  # row -> number of the word in the data
@@ -402,7 +400,7 @@ class Model(Embedding):
         place[self.kept] = np.arange(len(self.kept))
         tree = huffman(np.zeros(0) if self.negative else counts)
         table = (1 / (1 + np.exp(-np.linspace(-10, 10, 1025)))).astype(np.float32)
-        keep = keep_probability(counts, self.sample, self.subsampling)
+        keep = keep_probability(counts, self.threshold, self.subsampling)
         return Tables(place, keep, *alias_table(negative_distribution(counts)), *tree, table)
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, float]:
@@ -413,10 +411,8 @@ class Model(Embedding):
         words = np.cumsum(lengths)
         cuts = [*np.searchsorted(words, words[-1] * np.arange(self.threads) / self.threads), len(tokens)]
         rates = [self.lr * max(1 - (opt.iteration + i) / opt.total, 1e-4) for i in (0, 1)]
-        train, fixed = (
-            kernels().train,
-            (*map(records, vectors), tables, self.window, self.negative, self.cbow, self.divide, tuple(rates)),
-        )
+        train = kernels().train
+        fixed = (*map(records, vectors), tables, self.window, self.negative, self.cbow, self.divide, tuple(rates))
 
         def work(part: int) -> tuple[float, int]:
             done: tuple[float, int] = train(tokens, lengths, cuts[part], cuts[part + 1], *fixed, np.uint64(states[part]))
@@ -445,6 +441,7 @@ RECIPES = {
         steps=260,
         batch_size=63,
         model={"dim": 64, "sample": 1e-3},
+        targets=(Target("WordSim-353 Spearman", at_least=0.3),),
         note="20 epochs of 820 passages of 1,000 words",
     ),
     "smoke": Recipe(
