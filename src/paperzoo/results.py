@@ -73,9 +73,9 @@ def ship(directory: Path) -> Path:
     if info["overrides"] or info["paper"] not in catalog.CATALOG:
         raise PaperzooError(f"{directory} is not a catalogue paper's recipe as it stands: only such weights ship")
     path: Path = weights.SHIPPED / f"{info['name'].replace(':', '-')}.safetensors"
-    keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "command", "hardware")
+    keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "hardware")
     licence = f"MIT; learnt from {info['recipe']['data']}, whose licence is named in LICENSES.md"
-    header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence}
+    header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": _command(info)}
     source = newest(run.directory)[0]
     for half in (False, True):
         weights.export(source, path, half, header)
@@ -94,14 +94,19 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     curve = {
         name: [[line["step"], float(f"{line['loss'][name]:.4g}")] for line in kept if name in line["loss"]] for name in names
     }
-    keys = ("seed", "commit", "versions", "hardware", "command")
+    keys = ("seed", "commit", "versions", "hardware")
     return {
         **{k: info[k] for k in keys},
+        "command": _command(info),
         "steps": done["steps"],
         "seconds": done["seconds"],
         "metrics": done["metrics"],
         "curve": curve,
     }
+
+
+def _command(info: dict[str, Any]) -> str:
+    return f"paperzoo train {info['name']} --recipe {info['recipe_name']} --seed {info['seed']}"
 
 
 @cache

@@ -124,8 +124,23 @@ def quality_without_coverage(samples, centres, deviation, share=0.01):
 
 
 def relu_before_the_addition(self, x):
-    out = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
-    return out + self.shortcut(x)
+    y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
+    return y if self.downsample is None else y + self.downsample(x)
+
+
+def score_without_the_ends(emissions, tags, length, chain):
+    mask = torch.arange(tags.shape[1]) < length[:, None]
+    words = (emissions.gather(2, tags[..., None])[..., 0] * mask).sum(1)
+    return words + (chain.pair[tags[:, :-1], tags[:, 1:]] * mask[:, 1:]).sum(1)
+
+
+def root_of_the_counts(counts):
+    weight = counts.astype(np.float64) ** 0.5
+    return weight / weight.sum()
+
+
+def count_instead_of_frequency(counts, sample, formula="paper"):
+    return np.minimum(1, np.sqrt(sample / counts)) if sample else np.ones(len(counts))
 
 
 OPEN: list[torch.autocast] = []
@@ -165,4 +180,12 @@ WRONG = [
           "test_metrics:test_inception_score_of_known_predictions"),
     Wrong("quality without coverage", {"metrics.modes.modes": quality_without_coverage}, "wgan_gp:toy",
           "test_metrics:test_modes_need_quality_and_coverage"),
+    Wrong("ReLU before the addition", {"papers.recognition.resnet.BasicBlock.forward": relu_before_the_addition}, "resnet",
+          "test_resnet:test_outputs_are_torchvisions", {"depth": 18}),
+    Wrong("gold score without start and end", {"papers.language.bilstm_crf.score": score_without_the_ends}, "bilstm_crf",
+          "test_bilstm_crf:test_probabilities_of_all_paths_sum_to_one", {"seed": 0}),
+    Wrong("negatives by the root of the counts", {"papers.language.word2vec.negative_distribution": root_of_the_counts}, "word2vec",
+          "test_word2vec:test_negatives_come_from_the_counts_to_the_three_quarters"),
+    Wrong("subsampling by count", {"papers.language.word2vec.keep_probability": count_instead_of_frequency}, "word2vec",
+          "test_word2vec:test_subsampling_goes_by_frequency_and_spares_rare_words"),
 ]  # fmt: skip

@@ -101,7 +101,8 @@ def scores(fake: Tensor, dataset: Dataset, judge: Any) -> dict[str, float]:
 
     The judge's features are standardised on the training set; those that are silent there (a deviation under a hundredth of
     the median one) are left out, as dividing by it would let single outliers decide. FID is between the training set and
-    the samples; its floor is that between training and test set. The least class share is over the classes that the judge sees in the samples.
+    the samples; its floor is that between training and test set. The least class share is over the classes that the judge
+    sees in the samples.
     """
     p, fake_features = judge(fake)
     _, train = judge.real(dataset, "train")

@@ -60,7 +60,7 @@ README = "README of akamaster/pytorch_resnet_cifar10"
 
 def _on_imagenet(variant: str, error: float, where: str, protocol: str) -> Claim:
     gated = "ImageNet cannot be fetched without registration"
-    return Claim("error %", "ImageNet", error, where, "memory", variant=variant, protocol=protocol, not_measured=gated)
+    return Claim("error %", "imagenet", error, where, "memory", variant=variant, protocol=protocol, not_measured=gated)
 
 
 PAPER = Paper(
@@ -71,9 +71,9 @@ PAPER = Paper(
     task="classification",
     arxiv="1512.03385",
     claims=(
-        *(Claim("error %", "CIFAR-10", e, "table 6", "seen", variant=v, source=README) for v, e in TABLE_6.items()),
+        *(Claim("error %", "cifar10", e, "table 6", "seen", variant=v, source=README) for v, e in TABLE_6.items()),
         Claim(
-            "error %", "CIFAR-10", 6.61, "table 6", "memory", 0.16, "resnet110", protocol="mean of five; the best is 6.43"
+            "error %", "cifar10", 6.61, "table 6", "memory", 0.16, "resnet110", protocol="mean of five; the best is 6.43"
         ),
         *(_on_imagenet(*row, "table 2", "ten crops, shortcut A or none") for row in TABLE_2_A.items()),
         *(_on_imagenet(*row, "table 3", "ten crops, shortcut B") for row in TABLE_3_B.items()),
@@ -107,6 +107,12 @@ PAPER = Paper(
         ),
     ),
     parameters=PARAMETERS,
+    findings=(
+        "On 5,000 digits, 800 equal steps, the mean training loss over the last of them is 0.025, 0.033 and 0.046 for resnet56 and "
+        "0.31, 0.49 and 0.33 for plain56 (seeds 0, 1, 2): the same layers without shortcuts are 12, 15 and 7 times worse on the data "
+        "they are trained on. It is not overfitting, and it is the paper's first figure. At this budget resnet56 is no better than "
+        "resnet20: depth alone buys nothing on digits."
+    ),
     fails=(
         "A plain network of 44 layers or more fails by optimisation: its training loss stays high although batch "
         "normalisation keeps signals and gradients alive. A residual network that behaves so has lost its shortcut, most "
