@@ -209,6 +209,18 @@ def test_checkpoints_hold_no_pickle_and_weights_name_their_paper(tmp_path: Path)
     assert torch.equal(paperzoo.load(path).sample(2), paperzoo.load(run.directory).sample(2))
 
 
+def test_weights_that_ship_draw_the_same_samples_without_what_training_needs(tmp_path: Path) -> None:
+    from paperzoo.engine.weights import export, load_file
+
+    model = paperzoo.train("dcgan", "smoke", out=tmp_path, overrides={"steps": 5}).model
+    export(model, tmp_path / "lean.safetensors", False, {"licence": "none"})
+    lean = load_file(tmp_path / "lean.safetensors")
+    assert lean.average is None and torch.equal(lean.sample(3), model.sample(3))
+    export(model, tmp_path / "half.safetensors", True, {"licence": "none"})
+    assert torch.allclose(load_file(tmp_path / "half.safetensors").sample(3), model.sample(3), atol=1e-2)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * (tmp_path / "lean.safetensors").stat().st_size
+
+
 def test_weights_of_another_network_are_refused_by_key(tmp_path: Path) -> None:
     run = paperzoo.train("lenet", "smoke", out=tmp_path, overrides={"steps": 2})
     with pytest.raises(PaperzooError, match=r"does not fit dcgan: .*is missing"):

@@ -15,7 +15,7 @@ from typing import Any
 from paperzoo import catalog
 from paperzoo.engine import weights
 from paperzoo.engine.job import code_hash
-from paperzoo.engine.run import Run, job_of, newest, open_run, read_json, write_json
+from paperzoo.engine.run import Run, job_of, open_run, read_json, write_json
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim, Recipe, Target
 
@@ -76,9 +76,8 @@ def ship(directory: Path) -> Path:
     keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "hardware")
     licence = f"MIT; learnt from {info['recipe']['data']}, whose licence is named in LICENSES.md"
     header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": _command(info)}
-    source = newest(run.directory)[0]
     for half in (False, True):
-        weights.export(source, path, half, header)
+        weights.export(run.model, path, half, header)
         if path.stat().st_size < 1_000_000:
             return path
     size = path.stat().st_size

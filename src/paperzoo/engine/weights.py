@@ -66,10 +66,10 @@ def shipped(name: str) -> Path:
     return path
 
 
-def export(model_path: Path, path: Path, half: bool, header: Mapping[str, Any]) -> None:
-    """Writes the model's tensors of a checkpoint as a weights file, optionally in half precision, with more in its header."""
-    tensors, old = checkpoint.read(model_path)
-    state = {k: v for k, v in tensors.items() if not k.startswith("optimizer/")}
+def export(model: Model, path: Path, half: bool, header: Mapping[str, Any]) -> None:
+    """Writes what using the model needs as a weights file, optionally in half precision, with more in its header."""
+    arguments, state = model.lean()
+    tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in state.items()}
     if half:
-        state = {k: v.to(torch.float16) if v.dtype == torch.float32 else v for k, v in state.items()}
-    checkpoint.write(path, state, {"name": old["name"], "arguments": old["arguments"], **header})
+        tensors = {k: v.to(torch.float16) if v.dtype == torch.float32 else v for k, v in tensors.items()}
+    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, **header})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,6 +74,15 @@ class ImageGenerator(Sampler):
 
     task = "image generation"
     needs = ("image",)
+
+    def lean(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
+        """The averaged generator in place of the last one, where there is an average: it is what samples come from."""
+        arguments, state = super().lean()
+        mark = "average.network."
+        averaged = {f"generator.{k.removeprefix(mark)}": v for k, v in state.items() if k.startswith(mark)}
+        if not averaged:
+            return arguments, state
+        return {**arguments, "average": 0.0}, {**{k: v for k, v in state.items() if not k.startswith("average.")}, **averaged}
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """Scores of 10,000 samples; see ``scores``. Without a judge, only the distance of the mean image from the data's."""

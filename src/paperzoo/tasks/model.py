@@ -61,6 +61,10 @@ class Model(nn.Module):
         """One batch. May return numbers to be logged beside the losses."""
         raise TypeError(f"{type(self).__name__} does not say how it is trained: it has no step")
 
+    def lean(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
+        """Constructor arguments and tensors for shipping; a task may leave out what only training needs."""
+        return dict(self.arguments), self.state_dict()
+
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """The task's metrics on one split. The engine calls it in eval mode, without gradients, with chance guarded."""
         return {}
