@@ -185,7 +185,7 @@ def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
             raise unknown("argument", f"model.{name}", [f"model.{n}" for n in legal], f"of {entry.name}")
         check_type(f"model.{name}", value, legal[name])
     model = entry.model_class(**arguments)
-    model.arguments = dict(arguments)
+    model.arguments = {k: "" if k == "weights" else v for k, v in arguments.items()}  # a saved model holds its weights itself
     model.name = entry.name
     return model
 

@@ -60,12 +60,14 @@ class Target:
     """What a recipe promises of one metric over its seeds: ``mean <= at_most`` or ``mean >= at_least``.
 
     ``claim`` marks a target that is the paper's own figure: meeting it is ``reproduced``, any other is ``scaled``.
+    ``variants`` are those it is promised of; empty means all that the recipe is for.
     """
 
     metric: str
     at_most: float | None = None
     at_least: float | None = None
     claim: bool = False
+    variants: tuple[str, ...] = ()
 
     def met(self, value: float) -> bool:
         """Whether ``value`` keeps the promise; not-a-number never does."""
@@ -138,6 +140,10 @@ class Recipe:
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 of ``settings``."""
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def targets_of(self, variant: str) -> tuple[Target, ...]:
+        """What is promised of this variant."""
+        return tuple(t for t in self.targets if not t.variants or variant in t.variants)
 
 
 @dataclass(frozen=True)

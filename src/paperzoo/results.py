@@ -137,13 +137,13 @@ def rows(paper: str = "") -> list[dict[str, Any]]:
 def _promises(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> bool:
     """Whether an absent result is worth a row: a recipe with targets, or the paper's own for its first variant."""
     first = next(v for v in entry.paper.variants if not recipe.variants or v in recipe.variants)
-    return entry.variant == first or (bool(recipe.targets) and entry.variant in recipe.variants)
+    return entry.variant == first or bool(recipe.targets_of(entry.variant))
 
 
 def _measured(entry: catalog.Entry, recipe: Recipe, file: dict[str, Any]) -> list[dict[str, Any]]:
     runs = file["runs"]
     stale = file["recipe_hash"] != recipe.hash() or file["code_hash"] != code_hash(entry.file)
-    targets = {t.metric: t for t in recipe.targets}
+    targets = {t.metric: t for t in recipe.targets_of(entry.variant)}
     rows = []
     for metric in dict.fromkeys(m for r in runs for m in r["metrics"]):
         values = [r["metrics"][metric] for r in runs if metric in r["metrics"]]
@@ -200,7 +200,8 @@ def _unverified(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> dict[
     why = "not run yet"
     if source and source.transport in ("folder", "https") and not source.path.exists():
         why = f"the data ({recipe.data}) could not be had where the results were made"
-    metric = recipe.targets[0].metric if recipe.targets else ""
+    target = next(iter(recipe.targets_of(entry.variant)), None)
+    metric = target.metric if target else ""
     return {
         **dict.fromkeys(("mean", "spread", "seconds", "hardware", "commit")),
         "paper": entry.paper.name,
@@ -210,7 +211,7 @@ def _unverified(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> dict[
         "metric": metric,
         "judge": recipe.judge,
         "seeds": 0,
-        "target": str(recipe.targets[0]) if recipe.targets else None,
+        "target": str(target) if target else None,
         "claim": _claim(entry, metric, recipe.data),
         "status": "unverified",
         "reason": why,

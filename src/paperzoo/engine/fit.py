@@ -15,6 +15,7 @@ import torch.distributed as dist
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from paperzoo import catalog
 from paperzoo.data import Order
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.engine import checkpoint, precision
@@ -64,7 +65,8 @@ class Loop:
         self.data = job.dataset()
         self.recall = self._recall()
         seed_all(job.seed, -1, 0)  # the same weights on every process
-        self.model: Model = job.build(self.data)
+        recalled = catalog.build(job.entry, self.recall[1]["arguments"]) if self.recall else None
+        self.model: Model = recalled or job.build(self.data)
         if self.recall:
             load_into(self.model, self.recall[0], run.directory)
         elif job.init:
@@ -134,8 +136,8 @@ class Loop:
         """One step, and what is due after it."""
         began, opt = time.perf_counter(), self.opt
         indices = self.order.batch(opt.iteration)[self.rank :: self.world]
-        batch = self.split.batch(indices).to(self.device)
         seed_all(self.job.seed, opt.iteration, self.rank)
+        batch = self.split.batch(indices).to(self.device)
         for name in self.recipe.augment:
             batch.image = AUGMENTATIONS[name](batch.image)
         for part in batch.cut(self.recipe.accumulate) if self.recipe.accumulate > 1 else [batch]:
@@ -225,7 +227,7 @@ class Loop:
         tensors, rest = checkpoint.optimizer_state(self.model, self.opt.optimizers)
         header = {
             "name": self.job.name, "arguments": self.model.arguments, "iteration": self.opt.iteration, "seconds": self.seconds,
-            "optimizers": rest,
+            "optimizers": rest, "names": self.data.schema.names,
         }  # fmt: skip
         path = self.run.directory / "checkpoints" / f"{self.opt.iteration:08d}.safetensors"
         checkpoint.write(path, {**checkpoint.tensors_of(self.model), **tensors}, header)

@@ -12,6 +12,7 @@ from torch import Tensor
 from paperzoo import catalog
 from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Model
 
 SHIPPED = Path(__file__).parent.parent / "weights"
@@ -27,6 +28,8 @@ def load_file(path: Path) -> Model:
     entry = catalog.load(header["name"])
     model = catalog.build(entry, header["arguments"])
     load_into(model, tensors, path)
+    if isinstance(model, Classifier) and header.get("names"):
+        model.names = tuple(header["names"])  # what the data calls its classes
     return model.eval()
 
 
@@ -72,4 +75,5 @@ def export(model: Model, path: Path, half: bool, header: Mapping[str, Any]) -> N
     tensors = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in state.items()}
     if half:
         tensors = {k: v.to(torch.float16) if v.dtype == torch.float32 else v for k, v in tensors.items()}
-    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, **header})
+    names = getattr(model, "names", ())
+    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, "names": names, **header})

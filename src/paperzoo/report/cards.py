@@ -100,7 +100,7 @@ def _recipe(name: str, recipe: Recipe) -> list[str]:
     only = f", for {', '.join(recipe.variants)}" if recipe.variants else ""
     note = f"; {recipe.note}" if recipe.note else ""
     head = f"{name}: {recipe.data}, {recipe.steps:,} steps of {recipe.batch_size}{only}{note}"
-    return [head, *(f"  target: {t.metric} {t}" for t in recipe.targets)]
+    return [head, *(f"  target{' of ' + ', '.join(t.variants) if t.variants else ''}: {t.metric} {t}" for t in recipe.targets)]
 
 
 def _claim(claim: Claim) -> list[str]:

@@ -73,7 +73,7 @@ def measured_rows(
     entry: catalog.Entry, recipe: Recipe | None, data: str, metrics: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     """Each metric beside the recipe's target and the claims about the same metric and data."""
-    targets = {t.metric: t for t in recipe.targets} if recipe else {}
+    targets = {t.metric: t for t in recipe.targets_of(entry.variant)} if recipe else {}
     rows = []
     for metric, value in metrics.items():
         target = targets.get(metric)

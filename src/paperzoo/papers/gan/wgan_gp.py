@@ -267,9 +267,9 @@ RECIPES = {
     ),
     "small-toy": Recipe(
         data="ring8",
-        steps=6_000,
-        batch_size=256,
-        optimizer={"beta1": 0.5},
+        steps=12_000,
+        batch_size=64,
+        optimizer={"beta1": 0.5, "decay_from": 0.5},
         precision="float32",
         targets=(Target("modes", at_least=8),),
         variants=("toy",),

@@ -60,7 +60,7 @@ README = "README of akamaster/pytorch_resnet_cifar10"
 
 def _on_imagenet(variant: str, error: float, where: str, protocol: str) -> Claim:
     gated = "ImageNet cannot be fetched without registration"
-    return Claim("error %", "imagenet", error, where, "memory", variant=variant, protocol=protocol, not_measured=gated)
+    return Claim("error %", "ImageNet", error, where, "memory", variant=variant, protocol=protocol, not_measured=gated)
 
 
 PAPER = Paper(
@@ -337,8 +337,8 @@ RECIPES = {
         augment=("crop4", "flip"),
         model={"mean": (0.4914, 0.4822, 0.4465)},
         variants=_RESIDUAL,
-        targets=(Target("error %", at_most=8.75, claim=True),),
-        note="trained on 45,000 images, as in section 4.2; the target is ResNet-20's",
+        targets=tuple(Target("error %", at_most=error, claim=True, variants=(name,)) for name, error in TABLE_6.items()),
+        note="trained on 45,000 images, as in section 4.2",
     ),
     "paper-imagenet": Recipe(
         data="imagenet",
@@ -356,7 +356,7 @@ RECIPES = {
         augment=("shift2",),
         optimizer={"lr": 0.05},
         variants=_RESIDUAL,
-        targets=(Target("error %", at_most=1.5),),
+        targets=(Target("error %", at_most=1.5, variants=("resnet20",)),),
         note="5,000 digits at 28x28; train resnet56 and plain56 to see the degradation",
     ),
     "smoke": Recipe(
