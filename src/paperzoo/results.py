@@ -163,7 +163,7 @@ def _measured(entry: catalog.Entry, recipe: Recipe, file: dict[str, Any]) -> lis
                 "target": str(target) if target else None,
                 "claim": claim,
                 "status": "stale" if stale else _status(target, mean),
-                "seconds": statistics.fmean(r["seconds"] for r in runs),
+                "seconds": statistics.median(r["seconds"] for r in runs),
                 "hardware": runs[0]["hardware"],
                 "commit": runs[0]["commit"],
                 "reason": "",
