@@ -74,7 +74,7 @@ def ship(directory: Path) -> Path:
         raise PaperzooError(f"{directory} is not a catalogue paper's recipe as it stands: only such weights ship")
     path: Path = weights.SHIPPED / f"{info['name'].replace(':', '-')}.safetensors"
     keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "hardware")
-    licence = f"MIT; learnt from {info['recipe']['data']}, whose licence is named in LICENSES.md"
+    licence = f"learnt from {info['recipe']['data']}: see LICENSES.md"
     header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": _command(info)}
     for half in (False, True):
         weights.export(run.model, path, half, header)

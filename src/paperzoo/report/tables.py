@@ -107,6 +107,7 @@ def _code_blocks(text: str) -> str:
         lines.append(line[4:] if indented else line)
     if inside:
         lines.append("```")
+    lines = [line for at, line in enumerate(lines) if line.strip() or lines[at + 1 : at + 2] != ["```"]]
     return "\n".join(lines)
 
 
