@@ -76,7 +76,7 @@ PAPER = Paper(
     parameters={"wgan_gp": 36_544_900, "toy": 1_055_235},
     findings=(
         "On the ring the method does what it is for: all eight modes. On MNIST at equal time it is far behind dcgan (inception "
-        "score 7.2 against 9.1, and more than ten times its distance to the training set): a generator that moves at every fifth "
+        "score 7.1 against 9.1, and more than ten times its distance to the training set): a generator that moves at every fifth "
         "step gets 1,200 updates where dcgan's gets 7,000, and the samples look unfinished rather than collapsed, each digit being "
         "there. The paper promises stability, not speed, and this is what stability costs in the first minutes."
     ),
