@@ -28,7 +28,7 @@ from paperzoo.engine.run import Run, open_run
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim
 from paperzoo.report import cards, skeleton
-from paperzoo.report.compare import compare
+from paperzoo.report.compare import compare, relatives
 from paperzoo.report.figures import bars, by_scale, collect, loss_curves, measured_curves
 from paperzoo.report.page import measured_rows, same, setting, spread, write_page
 
@@ -326,6 +326,17 @@ def test_a_comparison_is_fixed_once_and_goes_on(tmp_path: Path) -> None:
     assert Image.open(folder / "compare.png").height > 200
 
 
+def test_a_family_is_the_papers_that_can_be_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    found = relatives("gan", "digits", "smoke")
+    assert {"dcgan", "wgan_gp"} <= set(found) and all(catalog.CATALOG[name].task == "image generation" for name in found)
+    assert set(relatives("gan", "digits", "smoke", ["dcgan"])) == set(found) - {"dcgan"}
+    capsys.readouterr()
+    assert "dcgan" not in relatives("gan", "ring8", "smoke")
+    assert "dcgan is left out: image generation needs data with image" in capsys.readouterr().err
+    with pytest.raises(PaperzooError, match="unknown family 'gans'"):
+        relatives("gans", None, "smoke")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -337,7 +348,7 @@ def test_a_comparison_is_fixed_once_and_goes_on(tmp_path: Path) -> None:
         ((["dcgan", "wgan_gp"], None, 1, float("nan"), "smoke"), "positive number"),
         ((["dcgan", "wgan_gp"], "ring8", 1, 1.0, "smoke"), "needs data with image"),
         ((["dcgan", "wgan_gp"], "minst", 1, 1.0, "smoke"), "unknown data set 'minst'"),
-        ((["dcgan", "wgan"], None, 1, 1.0, "smoke"), "unknown paper 'wgan'"),
+        ((["dcgan", "wgam"], None, 1, 1.0, "smoke"), "unknown paper 'wgam'"),
         ((["dcgan", "wgan_gp"], None, 1, 1.0, "tiny"), "unknown recipe"),
     ],
 )

@@ -218,7 +218,8 @@ def predict(
 
 @app.command(rich_help_panel=MAKE)
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Two or more papers.", metavar="NAME NAME ...")],
+    names: Annotated[Optional[list[str]], typer.Argument(help="Two or more papers.", metavar="NAME NAME ...")] = None,  # noqa: UP045
+    family: Annotated[str, typer.Option(help="All papers of a family whose task and data agree, as gan.")] = "",
     data: Annotated[str | None, typer.Option(help="One data set for all; default: the first paper's.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ... for each.")] = 3,
     seconds: Annotated[float, typer.Option(help="Training time for each; turned into steps once, by 20 timed ones.")] = 60.0,
@@ -226,9 +227,10 @@ def compare(
     out: Out = Path("runs"),
 ) -> None:
     """Train several papers on the same data for equal time, and write a table with mean and spread, and a picture."""
-    from paperzoo.report.compare import compare
+    from paperzoo.report.compare import compare, relatives
 
-    print(compare(names, data, seeds, seconds, recipe, out))
+    chosen = [*(names or []), *(relatives(family, data, recipe, names or []) if family else [])]
+    print(compare(chosen, data, seeds, seconds, recipe, out))
 
 
 @app.command(rich_help_panel=MAKE)

@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from paperzoo import catalog
 from paperzoo.engine.fit import Loop
 from paperzoo.engine.job import Job, code_hash, resolve, stages
 from paperzoo.engine.run import Run, create, hardware, read_json, write_json
@@ -88,6 +90,33 @@ def check(names: Sequence[str], data: str | None, seeds: int, seconds: float, re
     for job in jobs.values():
         job.build(job.dataset())
     return jobs
+
+
+def relatives(family: str, data: str | None, recipe: str, besides: Sequence[str] = ()) -> list[str]:
+    """The papers of a family that can be compared: its commonest task, and data that they accept; the others are said.
+
+    Args:
+        besides: papers that are named already; they are left out, and the first of them sets task and data.
+
+    Raises:
+        PaperzooError: no such family.
+    """
+    names = catalog.list_papers(family=family)
+    tasks = {name: catalog.load(name).model_class.task for name in [*besides, *names]}
+    task = tasks[besides[0]] if besides else Counter(tasks.values()).most_common(1)[0][0]
+    fitting = []
+    for name in names:
+        if tasks[name] != task:
+            say(f"{name} is left out: it is for {tasks[name]}, not {task}")
+        elif name not in besides:
+            try:
+                job = resolve(name, recipe, data)
+                job.build(job.dataset())
+            except PaperzooError as error:
+                say(f"{name} is left out: {error}")
+            else:
+                fitting.append(name)
+    return fitting
 
 
 def folder_name(key: Mapping[str, Any]) -> str:
