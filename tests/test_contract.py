@@ -19,7 +19,7 @@ from paperzoo import catalog
 from paperzoo.engine import checkpoint, fit, precision
 from paperzoo.engine.weights import load_file
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.generation import Sampler
+from paperzoo.tasks.generation import ConditionalGenerator, Sampler
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.tagging import Tagger
 
@@ -171,6 +171,8 @@ def inputs(made: fit.Loop) -> list[Tensor]:
 
 def answer(model: Model, given: Tensor) -> Tensor:
     """The model's output, a row an input."""
+    if isinstance(model, ConditionalGenerator):
+        return model.generate(given, torch.arange(len(given)) % model.classes)
     if isinstance(model, Sampler):
         return model.generate(given)
     if isinstance(model, Tagger):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,11 @@ from paperzoo.data import Batch, Sequences, Split, Values, sources
 from paperzoo.data.datasets import DATASETS, dataset
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import Source, sha256
+from paperzoo.data.synthetic import gaussian1d
 from paperzoo.errors import PaperzooError
+
+RING8_LABELS: list[int] = [6, 5, 5]
+RING8_POINTS: list[list[float]] = [[-0.015696, -1.410709], [-1.021838, -0.994467], [-0.992218, -1.018629]]
 
 
 @pytest.fixture
@@ -113,6 +119,14 @@ def test_digits_resized_or_bordered() -> None:
     assert len(plain["train"]) + len(plain["test"]) == 1797
 
 
+def test_labelled_partners_are_resized_too() -> None:
+    built = dataset("digits-100", image_size=16)
+    batch = built["train"].batch([0, 1])
+    assert batch.image.shape == batch.labelled.shape == (2, 1, 16, 16) and built.schema.arguments["image_size"] == 16
+    assert torch.equal(batch.image, dataset("digits", image_size=16)["train"].batch([0, 1]).image)
+    assert built.name == "digits-100" and "label" not in built.schema.fields
+
+
 def test_splits_join_and_index() -> None:
     built = dataset("digits")
     joined = built.joined("train+test")
@@ -144,11 +158,55 @@ def test_unknown_and_missing_data_are_named(tmp_path: Path) -> None:
         paperzoo.dataset(f"folder:{tmp_path}/none")
 
 
-def test_every_data_set_names_a_licence() -> None:
+def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
     for name, entry in DATASETS.items():
-        assert entry.about
-        if entry.source:
-            assert entry.source.licence and (entry.source.sha256 or entry.source.transport in ("folder", "https")), name
+        module, function = entry.build.split(".")
+        build = getattr(import_module(f"paperzoo.data.{module}"), function)
+        legal = inspect.signature(build).parameters
+        assert set(entry.arguments) <= set(legal) and (not entry.sized or "image_size" in legal), name
+        assert entry.about and entry.source == (entry.sources[0] if entry.sources else None)
+        for source in entry.sources:
+            assert source.licence in entry.licence
+            assert len(source.sha256) == 64 or source.transport in ("folder", "https"), name
+
+
+@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "gaussian1d", "bio-grammar", "grammar"])
+def test_sets_that_need_no_file(name: str) -> None:
+    built = dataset(name)
+    assert built.name == name and built.licence and not DATASETS[name].licence
+    item = built["train"][0].__dict__
+    assert set(built.schema.fields) == set(item)
+
+
+def test_grid25_is_25_narrow_modes_of_unit_variance() -> None:
+    built = dataset("grid25")
+    assert (len(built["train"]), len(built["test"])) == (50_000, 10_000)
+    batch = built["train"].batch(range(50_000))
+    assert (
+        batch.point.shape == (50_000, 2) and batch.point.dtype == torch.float32 and built.schema.arguments["dimensions"] == 2
+    )
+    grid = torch.stack([batch.label // 5 - 2, batch.label % 5 - 2], 1) * 2 / 8**0.5  # (N, 2)
+    offset = batch.point - grid
+    assert abs(float(offset.std()) - 0.05 / 8**0.5) < 2e-4 and offset.abs().max() < 0.1
+    assert (batch.label.bincount(minlength=25) - 2000).abs().max() < 250 and len(built.schema.names) == 25
+    assert (batch.point.var(0) - 1).abs().max() < 0.02 and batch.point.mean(0).abs().max() < 0.02
+    assert not torch.equal(built["test"].batch([0]).point, batch.point[:1])
+
+
+def test_gaussian1d_is_normal_and_can_be_shifted() -> None:
+    batch = dataset("gaussian1d")["train"].batch(range(50_000))
+    assert batch.point.shape == (50_000, 1) and batch.label.unique().tolist() == [0]
+    assert abs(float(batch.point.mean())) < 0.02 and abs(float(batch.point.std()) - 1) < 0.01
+    assert abs(float((batch.point**4).mean()) - 3) < 0.15  # the fourth moment of a normal distribution
+    moved = gaussian1d(mean=2, spread=0.5)["train"].batch(range(50_000)).point
+    assert torch.allclose(moved, 2 + 0.5 * batch.point, atol=1e-5)
+    assert not torch.equal(gaussian1d(seed=1)["train"][0].point, batch.point[0])
+
+
+def test_points_of_ring8_have_not_moved() -> None:
+    """Results were measured on these very points."""
+    batch = dataset("ring8")["train"].batch([0, 1, 49_999])
+    assert batch.label.tolist() == RING8_LABELS and torch.allclose(batch.point, torch.tensor(RING8_POINTS), atol=1e-6)
 
 
 def test_two_processes_prepare_once(tmp_path: Path) -> None:

@@ -17,10 +17,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 
 from paperzoo.data import folders
 from paperzoo.data.augment import AUGMENTATIONS, random_crop
 from paperzoo.data.dataset import Dataset
+from paperzoo.data.datasets import dataset
+from paperzoo.data.digits import fashion_mnist
+from paperzoo.data.faces import celeba
 from paperzoo.data.folders import cifar, image_folder, imagenet_folder, read_rgb, read_square
 from paperzoo.data.readers import (
     archive_members,
@@ -32,6 +36,7 @@ from paperzoo.data.readers import (
     mnist_pickle,
     restricted_unpickle,
 )
+from paperzoo.data.svhn import svhn
 from paperzoo.errors import PaperzooError
 
 # Archives ------------------------------------------------------------------------------------------------------------
@@ -308,6 +313,126 @@ def test_mnist_that_is_none() -> None:
         mnist_pickle(b"no gzip")
 
 
+# Fashion-MNIST and SVHN ----------------------------------------------------------------------------------------------
+
+
+def fashion_files(folder: Path, train: int = 12, test: int = 4, size: int = 28) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [folder / name for name in ("train-x.gz", "train-y.gz", "test-x.gz", "test-y.gz")]
+    for image, label, number in ((*paths[:2], train), (*paths[2:], test)):
+        image.write_bytes(gzip.compress(idx_bytes(rng.integers(0, 256, (number, size, size)).astype(np.uint8), 8)))
+        label.write_bytes(gzip.compress(idx_bytes((np.arange(number) % 10).astype(np.uint8), 8)))
+    return paths
+
+
+def test_fashion_mnist(tmp_path: Path) -> None:
+    paths = fashion_files(tmp_path)
+    data = fashion_mnist(*paths)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 10, "validation": 2, "test": 4}
+    assert data.schema.arguments == {"channels": 1, "image_size": 28, "classes": 10} and data.schema.names[9] == "Ankle boot"
+    assert data["validation"].batch([0, 1]).label.tolist() == [0, 1]  # the last of the training files
+    assert torch.equal((data["train"][3].image[0] * 255).round().byte(), torch.from_numpy(idx(paths[0])[3].copy()))
+    with pytest.raises(PaperzooError, match=r"train-y.gz and .*train-x.gz are no images of 28x28"):
+        fashion_mnist(paths[1], paths[0], *paths[2:])
+    with pytest.raises(PaperzooError, match="no images of 28x28"):
+        fashion_mnist(paths[0], paths[3], *paths[2:])
+    with pytest.raises(PaperzooError, match="no images of 28x28"):
+        fashion_mnist(*fashion_files(tmp_path, size=27))
+    paths = fashion_files(tmp_path)
+    paths[2].write_bytes(b"no gzip")
+    with pytest.raises(PaperzooError, match=r"test-x\.gz is no idx file"):
+        fashion_mnist(*paths)
+
+
+def house_numbers(path: Path, number: int, **changes: Any) -> np.ndarray:
+    pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3, number)).astype(np.uint8)
+    savemat(path, {"X": pixels, "y": (np.arange(number, dtype=np.uint8) % 10 + 1)[:, None], **changes})
+    return pixels
+
+
+def test_svhn(tmp_path: Path) -> None:
+    train, test = tmp_path / "train_32x32.mat", tmp_path / "test_32x32.mat"
+    pixels = house_numbers(train, 20)
+    house_numbers(test, 5)
+    data = svhn(train, test)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 18, "validation": 2, "test": 5}
+    assert data.schema.arguments == {"channels": 3, "image_size": 32, "classes": 10} and not data.pictures
+    whole = data.joined("train+validation").batch(range(20))
+    assert whole.label.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0] * 2  # a 0 is labelled 10 in the file
+    assert (whole.image[7, 2, 5, 9] * 255).round() == pixels[5, 9, 2, 7]  # (N, C, H, W) there, (H, W, C, N) here
+    for changes, says in [
+        ({"y": np.zeros((20, 1), np.uint8)}, "labels 1 to 10"),
+        ({"y": np.ones((19, 1), np.uint8)}, "labels 1 to 10"),
+        ({"X": np.zeros((32, 32, 3, 20))}, "holds X float64"),
+    ]:
+        house_numbers(train, 20, **changes)
+        with pytest.raises(PaperzooError, match=says):
+            svhn(train, test)
+    savemat(train, {"x": 1})
+    with pytest.raises(PaperzooError, match=r"train_32x32.mat is no MATLAB file with X and y"):
+        svhn(train, test)
+    train.write_bytes(test.read_bytes()[:300])
+    with pytest.raises(PaperzooError, match="no MATLAB file"):
+        svhn(train, test)
+
+
+# CelebA --------------------------------------------------------------------------------------------------------------
+
+
+def celeba_folder(root: Path) -> Path:
+    """Six images of 178x218: white, with a red square of 148x148 in the middle that has a black dot at its upper left."""
+    image = Image.new("RGB", (178, 218), "white")
+    image.paste((200, 0, 0), (15, 35, 163, 183))
+    image.paste((0, 0, 0), (15, 35, 15 + 37, 35 + 37))
+    (root / "img_align_celeba").mkdir(parents=True)
+    for i in range(1, 7):
+        image.save(root / "img_align_celeba" / f"{i:06}.jpg", quality=95)
+    rows = [f"{i:06}.jpg  {'1' if i % 2 else '-1'} {'1' if i > 3 else '-1'} -1" for i in range(1, 7)]
+    (root / "list_attr_celeba.txt").write_text("6\nMale Smiling Bald\n" + "\n".join(rows) + "\n")
+    splits = [f"{i:06}.jpg {part}" for i, part in enumerate((0, 0, 0, 1, 2, 2), 1)]
+    (root / "list_eval_partition.txt").write_text("\n".join(splits) + "\n")
+    return root
+
+
+def test_celeba(tmp_path: Path) -> None:
+    data = celeba(celeba_folder(tmp_path), 64)
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 3, "validation": 1, "test": 2}
+    assert data.schema.fields == ("image", "attributes") and data.schema.arguments["attributes"] == (
+        "Male",
+        "Smiling",
+        "Bald",
+    )
+    batch = data["train"].batch([2, 0, 1])
+    assert batch.attributes.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]] and batch.attributes.dtype == torch.float32
+    assert data["test"].batch([0, 1]).attributes.tolist() == [[1, 1, 0], [0, 1, 0]]
+    image = (batch.image[0] * 255).round().int()
+    assert image.shape == (3, 64, 64) and image[1, 1:-1, 1:-1].max() < 60 and image[1].max() < 200  # the white is cut off
+    assert image[0, 1:15, 1:15].max() < 40 and image[0, 17:, 17:].min() > 160  # a quarter of the side is black
+
+
+def test_celeba_that_is_incomplete(tmp_path: Path) -> None:
+    root = celeba_folder(tmp_path)
+
+    def refused(name: str, old: str, new: str, says: str) -> None:
+        text = (root / name).read_text()
+        assert old in text
+        (root / name).write_text(text.replace(old, new))
+        with pytest.raises(PaperzooError, match=says):
+            celeba(root)
+        (root / name).write_text(text)
+
+    refused("list_attr_celeba.txt", "000002.jpg  -1", "000002.jpg", "list_attr_celeba.txt: 000002.jpg needs 3 attributes")
+    refused("list_attr_celeba.txt", "000002.jpg  -1", "000002.jpg 7", "each 1 or -1")
+    refused("list_eval_partition.txt", "000002.jpg 0", "000002.jpg 3", "'000002.jpg 3' is no image with attributes and 0, 1")
+    refused("list_eval_partition.txt", "000002.jpg", "000009.jpg", "000009.jpg 0")
+    (root / "img_align_celeba" / "000004.jpg").unlink()
+    with pytest.raises(PaperzooError, match=r"img_align_celeba has no 000004.jpg"):
+        celeba(root)
+    (root / "list_eval_partition.txt").unlink()
+    with pytest.raises(PaperzooError, match=r"list_eval_partition.txt cannot be read"):
+        celeba(root)
+
+
 # Image folders -------------------------------------------------------------------------------------------------------
 
 
@@ -418,6 +543,17 @@ def test_unreadable_files(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(PaperzooError, match="3 of 3 images"):
         image_folder(tmp_path, 8)
+
+
+def test_two_damaged_files_among_thousands(tmp_path: Path) -> None:
+    good = picture(tmp_path / "0.png", size=(4, 4)).read_bytes()
+    for i in range(2000):
+        (tmp_path / f"{i}.png").write_bytes(good[:30] if i in (77, 1500) else good)
+    with pytest.warns(UserWarning, match=r"2 of 2000 images in .* cannot be read: 1500.png \(.*\); 77.png \(.*\)") as caught:
+        data = dataset(f"folder:{tmp_path}", image_size=4)
+    assert len(caught) == 1 and sum(map(len, data.splits.values())) == 1998
+    with pytest.raises(PaperzooError, match=r"2 of 2000 images .*1500.png .*77.png"):
+        dataset(f"folder:{tmp_path}", image_size=4, strict=True)
 
 
 def test_images_without_pixels(tmp_path: Path) -> None:

@@ -37,15 +37,30 @@ class Row:
 
 
 CATALOG: dict[str, Row] = {
+    "acgan": Row("gan.acgan", "Conditional Image Synthesis With Auxiliary Classifier GANs", 2016, "image generation"),
     "bilstm_crf": Row("language.bilstm_crf", "Bidirectional LSTM-CRF Models for Sequence Tagging", 2015, "tagging"),
+    "cgan": Row("gan.cgan", "Conditional Generative Adversarial Nets", 2014, "image generation"),
     "dcgan": Row(
         "gan.dcgan",
         "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
         2015,
         "image generation",
     ),
+    "gan": Row("gan.gan", "Generative Adversarial Nets", 2014, "image generation"),
+    "infogan": Row(
+        "gan.infogan",
+        "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
+        2016,
+        "image generation",
+    ),
+    "inception": Row(
+        "recognition.inception", "Rethinking the Inception Architecture for Computer Vision", 2015, "classification"
+    ),
     "lenet": Row("recognition.lenet", "Gradient-Based Learning Applied to Document Recognition", 1998, "classification"),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
+    "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
+    "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
+    "wgan": Row("gan.wgan", "Wasserstein GAN", 2017, "image generation"),
     "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),
     "word2vec": Row(
         "language.word2vec", "Distributed Representations of Words and Phrases and their Compositionality", 2013, "embedding"

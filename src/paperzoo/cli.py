@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -43,6 +44,7 @@ Settings = Annotated[
 
 def main() -> None:
     """Entry point: runs a command; user errors are one sentence on standard error and exit code 2."""
+    warnings.showwarning = lambda message, *_: print(f"paperzoo: {message}", file=sys.stderr)
     try:
         app()
     except Interrupted as stop:
@@ -133,12 +135,13 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of weights, order and chance.")] = 0,
     out: Out = Path("runs"),
     devices: Devices = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
     settings: Settings = None,
 ) -> None:
     """Train a paper by a recipe, measure it, and draw its report. The last line printed is the run's directory."""
     from paperzoo.engine.train import train
 
-    overrides = parse_settings(settings or [])
+    overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
     _finish(train(name, recipe, data, init, seed, out, devices, overrides))
 
 
@@ -174,17 +177,23 @@ def sample(
     ],
     items: Annotated[int, typer.Option("-n", help="How many samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    label: Annotated[Optional[int], typer.Option(help="The class, for a conditional model; default: all in turn.")] = None,  # noqa: UP045
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
 ) -> None:
     """Draw samples from a trained generator and write them as a picture."""
     from paperzoo.engine.train import load
-    from paperzoo.tasks.generation import ImageGenerator, Sampler
+    from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
     from paperzoo.tasks.pictures import grid, save
 
     model = load(source)
     if not isinstance(model, Sampler):
         raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
-    samples = model.sample(items, seed)
+    if isinstance(model, ConditionalGenerator):
+        samples = model.sample(items, seed, label)
+    elif label is not None:
+        raise PaperzooError(f"{source} is not told what to draw: --label is for conditional models, such as cgan")
+    else:
+        samples = model.sample(items, seed)
     try:
         if isinstance(model, ImageGenerator):
             save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
@@ -285,7 +294,7 @@ def data_list() -> None:
     from paperzoo.data.datasets import DATASETS, OWN
 
     for name, entry in DATASETS.items():
-        licence = entry.source.licence if entry.source else "ships with the package or is made by formula"
+        licence = entry.licence or "ships with the package or is made by formula"
         print(f"{name:14} {entry.about}; {licence}")
     for name, about in OWN.items():
         print(f"{name + ':PATH':14} {about}; yours")
@@ -309,9 +318,13 @@ def data_show(
         print(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}")
     if "image" in built.schema.fields:
         items = built["train"]
-        chosen = [i * len(items) // 100 for i in range(min(100, len(items)))]
+        chosen = [i * len(items) // 100 for i in range(100)] if len(items) > 100 else range(len(items))
+        shown = items.batch(chosen).image
+        if "labelled" in built.schema.fields:  # the few that have a label, class by class
+            partners = items.batch(range(min(100, len(items))))
+            shown = partners.labelled[partners.label.argsort(stable=True)]
         stem = name.replace(":", "-").replace("/", "_")
-        print(save(grid(items.batch(chosen).image, 10), out or Path(f"{stem}.png")))
+        print(save(grid(shown, 10), out or Path(f"{stem}.png")))
     else:
         print(f"first item: {built['train'][0]}")
 
@@ -325,8 +338,9 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
         check_name(name)
     for name in names:
         entry = DATASETS.get(name)
-        if entry and entry.source:
-            print(entry.source.fetch())
+        if entry and entry.sources:
+            for source in entry.sources:
+                print(source.fetch())
         else:
             print(f"{name}: nothing to fetch ({dataset(name).source})")
 
@@ -337,7 +351,7 @@ def data_verify() -> None:
     from paperzoo.data.datasets import DATASETS
 
     wrong = []
-    for source in {e.source.name: e.source for e in DATASETS.values() if e.source}.values():
+    for source in {s.name: s for e in DATASETS.values() for s in e.sources}.values():
         if not source.path.exists():
             print(f"{source.name}: not fetched")
             continue

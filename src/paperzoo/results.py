@@ -65,6 +65,8 @@ def add(directory: Path) -> Path:
 def ship(directory: Path) -> Path:
     """Writes a finished run's weights as those that ship with the package; in half precision if they are large.
 
+    A recipe that carries its data in its name, as ``small-avatars``, adds that to the file's name.
+
     Raises:
         PaperzooError: as ``add``, or they take more than 1 MB all the same.
     """
@@ -72,7 +74,8 @@ def ship(directory: Path) -> Path:
     info, done = run.info, read_json(run.directory / "result.json")
     if info["overrides"] or info["paper"] not in catalog.CATALOG:
         raise PaperzooError(f"{directory} is not a catalogue paper's recipe as it stands: only such weights ship")
-    path: Path = weights.SHIPPED / f"{info['name'].replace(':', '-')}.safetensors"
+    data = info["recipe_name"].partition("-")[2]
+    path: Path = weights.SHIPPED / f"{'.'.join(filter(None, (info['name'].replace(':', '-'), data)))}.safetensors"
     keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "hardware")
     licence = f"learnt from {info['recipe']['data']}: see LICENSES.md"
     header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": _command(info)}

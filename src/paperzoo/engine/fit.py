@@ -63,6 +63,8 @@ class Loop:
         self.fabric, self.job, self.run, self.recipe = fabric, job, run, job.recipe
         self.rank, self.world, self.device = fabric.global_rank, fabric.world_size, fabric.device
         self.data = job.dataset()
+        if self.recipe.judge and fabric.is_global_zero:  # a judge that cannot be had, or cannot see these images, stops here
+            judge(self.recipe.judge).check(int(self.data.schema.arguments.get("channels", 0)))
         self.recall = self._recall()
         seed_all(job.seed, -1, 0)  # the same weights on every process
         recalled = catalog.build(job.entry, self.recall[1]["arguments"]) if self.recall else None
@@ -115,6 +117,9 @@ class Loop:
         self.split = data.joined(recipe.train_on).to(self.device)
         size = stage.batch_size or recipe.batch_size
         self.order = Order(len(self.split), size, recipe.order, self.job.seed)
+        if len(self.split) < self.order.batch_size:
+            few = f"{data.name} has {len(self.split)} items to train on, fewer than a batch of {self.order.batch_size}"
+            self.reporter.say(f"{few}: a step sees some of them more than once")
         if self.order.batch_size % self.world:
             raise PaperzooError(f"batch_size {self.order.batch_size} cannot be shared by {self.world} processes")
         arguments = {**recipe.optimizer, **stage.optimizer}

@@ -22,7 +22,7 @@ from paperzoo.records import Recipe, Stage
 from paperzoo.tasks.model import Model
 
 #: how a run is done, not what is trained: these never enter the recipe's hash
-OPTIONS: dict[str, Any] = {"checkpoint_every": 0, "measure_every": 0, "log_every": 0}
+OPTIONS: dict[str, Any] = {"checkpoint_every": 0, "measure_every": 0, "log_every": 0, "strict": 0}
 _SETTABLE = {f.name for f in dataclasses.fields(Recipe)} - {"model", "optimizer", "stages", "variants", "targets", "note"}
 _WHOLE = {"steps": 1, "accumulate": 1, **dict.fromkeys(OPTIONS, 0)}  # fields that are whole numbers, and their least value
 _CHOICES = {"order": ("shuffle", "sequential"), "precision": ("auto", "bf16", "float32")}
@@ -60,9 +60,9 @@ class Job:
     def dataset(self, name: str = "") -> Dataset:
         """The data (of one stage, if named), at the size that the model is told to have, checked against the task."""
         wanted = self.explicit()
-        built = dataset(name or self.recipe.data, image_size=wanted.get("image_size"), channels=wanted.get("channels"))
+        size, channels, strict = wanted.get("image_size"), wanted.get("channels"), bool(self.options.get("strict"))
+        built = dataset(name or self.recipe.data, image_size=size, channels=channels, strict=strict)
         self.entry.model_class.check(built.schema)
-        channels = wanted.get("channels")
         if channels is not None and built.schema.arguments.get("channels", channels) != channels:
             raise PaperzooError(
                 f"model.channels is {channels}, but the images of {built.name} have {built.schema.arguments['channels']}"
@@ -121,8 +121,10 @@ def resolve(
     if final.judge and final.judge not in JUDGES:
         raise unknown("judge", final.judge, JUDGES)
     if final.judge and "judge" not in fields and not JUDGES[final.judge].fits(final.data):
-        notes.append(f"{final.judge} cannot judge {final.data}: scores that need a judge are left out")
-        final = dataclasses.replace(final, judge="")
+        other = next((n for n, record in JUDGES.items() if record.fits(final.data) and not record.paper), "")  # one that ships
+        instead = f"{other} does" if other else "scores that need a judge are left out"
+        notes.append(f"{final.judge} cannot judge {final.data}: {instead}")
+        final = dataclasses.replace(final, judge=other)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise PaperzooError(f"seed must be a whole number from 0, not {seed!r}")
     if init and not Path(init).exists():

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from paperzoo import catalog
 from paperzoo.data import Dataset
 from paperzoo.data.sources import sha256
 from paperzoo.errors import PaperzooError, unknown
@@ -21,11 +22,20 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 @dataclass(frozen=True)
 class Record:
-    """Which weights a judge is, and which data it may judge."""
+    """Which weights a judge is, and which data it may judge.
+
+    Attributes:
+        file: in the folder of weights that ship; for a published network the name of its weights.
+        sha256: of the file, or its first digits.
+        paper: catalogue name of a published network, whose weights are fetched when it is first asked for; ``""`` if they ship.
+        standardise: whether features are standardised before they are compared; published scores do not.
+    """
 
     file: str
     sha256: str
     data: tuple[str, ...]
+    paper: str = ""
+    standardise: bool = True
 
     def fits(self, data: str) -> bool:
         """Whether it may judge this data set."""
@@ -34,6 +44,8 @@ class Record:
 
 JUDGES = {
     "zoo-digits": Record("lenet.safetensors", "de6be3f63b7f4191bfb9c6decb1d3276bb5bd708ec56b1296de0e6bd81520c17", ("mnist", "mnist-5k")),
+    # the network behind published scores: Inception v3 as released in 2015, its weights ported by M. Seitzer
+    "inception": Record("fid", "6726825d", ("cifar10", "imagenet", "lsun-bedroom"), paper="inception:fid", standardise=False),
 }
 
 
@@ -43,19 +55,36 @@ class Judge:
 
     name: str
     model: Classifier
+    data: tuple[str, ...] = ()
+    standardise: bool = True
     _real: dict[tuple[str, str, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (N, K) and features (N, D) for images (N, C, H, W) in [0, 1], resized to the judge's side."""
+        """Probabilities (N, K) and features (N, D) for images (N, C, H, W) in [0, 1], resized to the judge's side.
+
+        Raises:
+            PaperzooError: images of another number of channels than the judge has learnt to see.
+        """
+        side, device = self.model.image_size, next(self.model.parameters()).device
+        self.check(images.shape[1])
         p, features = [], []
-        for part in torch.split(images, 1000):
-            if part.shape[-1] != self.model.image_size:
-                part = F.interpolate(part, self.model.image_size, mode="bilinear", antialias=True)
+        for part in torch.split(images, 1000 if side <= 64 else 50):
+            part = part.to(device)
+            if part.shape[-1] != side:
+                part = F.interpolate(part, side, mode="bilinear", antialias=True)
             hidden = self.model.features(part)
-            features.append(hidden.numpy())
-            p.append(self.model.head(hidden).softmax(1).numpy())
+            features.append(hidden.cpu().numpy())
+            p.append(self.model.head(hidden).softmax(1).cpu().numpy())
         return np.concatenate(p), np.concatenate(features)
+
+    def check(self, channels: int) -> None:
+        """Raises ``PaperzooError`` unless images with this many channels can be judged."""
+        if channels != self.model.channels:
+            raise PaperzooError(
+                f"the judge {self.name} cannot judge images with {channels} channel{'s' if channels > 1 else ''}: it sees "
+                f"{self.model.channels} and is meant for {' and '.join(self.data) or 'the data that it was trained on'}"
+            )
 
     def real(self, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
         """The judge's answer on a split of real images; at most 50,000 of them, computed once."""
@@ -79,11 +108,14 @@ def judge(name: str) -> Judge:
     if name not in JUDGES:
         raise unknown("judge", name, JUDGES)
     record = JUDGES[name]
-    path = WEIGHTS / record.file
-    if record.sha256 and sha256(path) != record.sha256:
-        raise PaperzooError(
-            f"{path} is not the judge {name}: its SHA-256 is {sha256(path)[:16]}..., not {record.sha256[:16]}..."
-        )
-    model = load_file(path)
+    if record.paper:
+        model = catalog.create(record.paper, weights=record.file).eval()
+        if torch.cuda.is_available():  # on a processor 10,000 samples take hours
+            model = model.to("cuda")
+    else:
+        path = WEIGHTS / record.file
+        if record.sha256 and not (found := sha256(path)).startswith(record.sha256):
+            raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {found[:16]}..., not {record.sha256[:16]}...")
+        model = load_file(path)
     assert isinstance(model, Classifier)
-    return Judge(name, model)
+    return Judge(name, model, record.data, record.standardise)

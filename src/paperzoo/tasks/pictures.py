@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from pathlib import Path
@@ -33,6 +34,21 @@ def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def compact(picture: Image.Image, limit: int = 150_000) -> Image.Image:
+    """The picture, so changed that as PNG it has at most ``limit`` bytes: with 256 colours, and smaller if that is not enough."""
+    small, side = picture, 1
+    while _bytes(small) > limit and side <= 16:
+        small = (picture.reduce(side) if side > 1 else picture).quantize(256)
+        side += 1
+    return small
+
+
+def _bytes(picture: Image.Image) -> int:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.tell()
 
 
 def save(picture: Image.Image | Figure, path: Path, dpi: int = 80) -> Path:

@@ -359,6 +359,27 @@ RECIPES = {
         targets=(Target("error %", at_most=1.5, variants=("resnet20",)),),
         note="5,000 digits at 28x28; train resnet56 and plain56 to see the degradation",
     ),
+    "small-avatars": Recipe(
+        data="avatars",
+        steps=600,
+        batch_size=128,
+        augment=("shift2",),
+        model={"image_size": 32},
+        optimizer={"lr": 0.05},
+        variants=("resnet20",),
+        targets=(Target("error %", at_most=3),),
+        note="the judge zoo-avatars: hair colour, glasses and beard of drawn faces",
+    ),
+    "small-emoji": Recipe(
+        data="emoji",
+        steps=1200,
+        batch_size=128,
+        augment=("crop4", "flip"),
+        model={"image_size": 32},
+        optimizer={"lr": 0.05},
+        variants=("resnet20",),
+        note="the judge zoo-emoji: the category of an emoji of any of four vendors",
+    ),
     "smoke": Recipe(
         data="digits", steps=60, model={"width": 8, "channels": 1, "image_size": 8, "mean": (0.0,), "std": (1.0,)}
     ),

@@ -1,0 +1,292 @@
+"""AC-GAN: the discriminator also names the class, and both players are rewarded when it is right (Odena, Olah and Shlens 2016).
+
+A conditional GAN hands the label to the discriminator. Here it must find the label out: beside the source (real or fake) it
+gives a probability for every class. With S the source and C the class,
+
+    L_S = E log P(S = real | X_real) + E log P(S = fake | X_fake)                                                  (Eq. 2)
+    L_C = E log P(C = c | X_real)    + E log P(C = c | X_fake)                                                     (Eq. 3)
+
+the discriminator maximises L_S + L_C and the generator L_C - L_S: they fight over the source and agree on the class. Read
+``Model.step`` first, then ``class_loss``, which has a term for the real images *and* one for the fakes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.average import Average
+from paperzoo.nn.dropout import Dropout
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.generation import ConditionalGenerator
+from paperzoo.tasks.model import Players, Schedule
+
+PAPER = Paper(
+    name="acgan",
+    title="Conditional Image Synthesis With Auxiliary Classifier GANs",
+    authors="Augustus Odena, Christopher Olah, Jonathon Shlens",
+    year=2016,
+    task="image generation",
+    arxiv="1610.09585",
+    claims=(
+        Claim(
+            metric="inception score",
+            data="CIFAR-10",
+            value=8.25,
+            spread=0.07,
+            where="section 4.4",
+            mark="memory",
+            protocol="samples of all classes, TensorFlow Inception, 10 splits of 5,000",
+            not_measured="needs the 50,000 steps of the paper recipe on CIFAR-10 and the official Inception weights",
+        ),
+        Claim(
+            metric="classes as diverse as real %",
+            data="ImageNet 128x128",
+            value=84.7,
+            where="abstract, section 4.3",
+            mark="memory",
+            protocol="within-class MS-SSIM of samples below that of training images; 100 models of 10 classes each",
+            not_measured="needs ImageNet, which cannot be fetched without registration, and 100 models",
+        ),
+        Claim(
+            metric="Inception accuracy %",
+            data="ImageNet 128x128",
+            value=10.1,
+            spread=2.0,
+            where="section 4.1",
+            mark="memory",
+            protocol="share of samples to which Inception gives the class asked for",
+            not_measured="needs ImageNet, which cannot be fetched without registration, and 100 models",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="the generator's input has 110 dimensions",
+            here="100 of uniform noise and the label as one of 10",
+            why="the appendix gives the sum only; with other numbers of classes the noise stays at 100",
+        ),
+        Deviation(
+            paper="noise of deviation 0, 0.1 or 0.2 is added to the discriminator's activations, and the rate is one of 0.0001, 0.0002 "
+            "and 0.0003: the best of a search",
+            here="no such noise, rate 0.0002",
+            why="the paper does not say which of them was best on CIFAR-10",
+        ),
+        Deviation(
+            paper="networks for 32x32 and for 128x128 images",
+            here="those for 32x32; for other sizes the generator begins at an eighth of the side and the discriminator ends there",
+            why="one pair of networks for every multiple of 8",
+        ),
+        Deviation(
+            paper="constant rate, no average of the weights",
+            here="the small recipe starts at 0.0008, falls linearly over the second half and samples from a moving average (0.998)",
+            why="a few minutes on two cores allow a few thousand steps",
+        ),
+        Deviation(
+            paper="the generator's step draws new noise and labels",
+            here="the fakes of the discriminator's step serve the generator's step too, with the labels of the batch's real images",
+            why="one generator pass a step less; the update has the same expectation",
+        ),
+    ),
+    parameters={"acgan": 4_657_646},
+    findings="",
+    fails=(
+        "The class loss pays for being easy to classify, not for variety: samples of a class may grow alike while the label agreement "
+        "climbs, so read the within-class MS-SSIM beside it. A softmax in front of the cross-entropy still trains, only worse. Without "
+        "the class loss on fakes the discriminator's class head has never seen a sample when it teaches the generator."
+    ),
+)
+
+
+class Judgement(NamedTuple):
+    """What the discriminator says of N images: logits that they are real (N), and of the classes (N, classes)."""
+
+    source: Tensor
+    label: Tensor
+
+
+class Generator(nn.Module):
+    """Noise (N, latent) and one-hot labels (N, classes) to images (N, channels, S, S) in [-1, 1]; table 2 of the appendix.
+
+    A linear layer to ``24 * width`` channels (384) of an eighth of the side, then three transposed 5x5 convolutions, to 192 and 96
+    channels and to the image; batch normalisation after the first two.
+    """
+
+    def __init__(self, image_size: int, channels: int, classes: int, latent: int, width: int) -> None:
+        super().__init__()
+        first, self.side = 24 * width, image_size // 8
+        self.project = nn.Linear(latent + classes, first * self.side**2)
+        self.body = nn.Sequential(
+            nn.ReLU(),
+            nn.ConvTranspose2d(first, first // 2, 5, 2, 2, 1, bias=False),
+            nn.BatchNorm2d(first // 2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(first // 2, first // 4, 5, 2, 2, 1, bias=False),
+            nn.BatchNorm2d(first // 4),
+            nn.ReLU(),
+            nn.ConvTranspose2d(first // 4, channels, 5, 2, 2, 1),
+            nn.Tanh(),
+        )
+        self.apply(init)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        h = self.project(torch.cat([z, y], 1)).view(len(z), -1, self.side, self.side)  # (N, 24 * width, S / 8, S / 8)
+        image: Tensor = self.body(h)  # (N, channels, S, S)
+        return image
+
+
+class Discriminator(nn.Module):
+    """Images (N, channels, S, S) in [-1, 1] to a ``Judgement``; table 2 of the appendix.
+
+    Six 3x3 convolutions with strides 2, 1, 2, 1, 2, 1 and ``width`` to ``32 * width`` channels (16 to 512), each with LeakyReLU and
+    dropout 0.5, batch normalisation from the second on; then a linear layer with a head for the source and one for the class.
+    """
+
+    def __init__(self, image_size: int, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, 2, 1), nn.LeakyReLU(0.2), Dropout(0.5)]
+        for power, stride in enumerate((1, 2, 1, 2, 1)):
+            now = width * 2**power
+            layers += [nn.Conv2d(now, 2 * now, 3, stride, 1, bias=False), nn.BatchNorm2d(2 * now)]
+            layers += [nn.LeakyReLU(0.2), Dropout(0.5)]
+        self.body = nn.Sequential(*layers)
+        features = 32 * width * (image_size // 8) ** 2
+        self.source, self.label = nn.Linear(features, 1), nn.Linear(features, classes)
+        self.apply(init)
+
+    def forward(self, image: Tensor) -> Judgement:
+        h = self.body(image).flatten(1)  # (N, 32 * width * (S / 8)^2)
+        return Judgement(self.source(h)[:, 0], self.label(h))
+
+
+def init(module: nn.Module) -> None:
+    """All weights from N(0, 0.02^2), all biases zero (appendix)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def source_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """``-L_S`` from the source logits (N) of real images and fakes; Eq. 2."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def class_loss(real: Tensor, fake: Tensor, label: Tensor) -> Tensor:
+    """``-L_C`` from the class logits (N, classes) of real images and fakes of the same labels (N); Eq. 3."""
+    return F.cross_entropy(real, label) + F.cross_entropy(fake, label)
+
+
+def generator_loss(source: Tensor, logits: Tensor, label: Tensor) -> Tensor:
+    """The parts of ``L_S - L_C`` that the generator reaches, from the source logits (N) and class logits (N, classes) of fakes.
+
+    As in all GANs trained in practice, ``E log P(S = fake)`` is replaced by ``-E log P(S = real)``: the same aim with strong
+    gradients early on.
+    """
+    return F.softplus(-source).mean() + F.cross_entropy(logits, label)
+
+
+class Model(ConditionalGenerator):
+    """Generator and discriminator with its auxiliary classifier.
+
+    Args:
+        image_size: side of the images, a multiple of 8 from 16.
+        channels: of the images.
+        classes: number of labels, at least 2.
+        latent: dimensions of the noise, uniform in [-1, 1]; the label is added to them.
+        width: channels of the discriminator's first convolution; 16 in the paper.
+        average: decay of the weights' moving average that samples are taken from; 0 for none.
+    """
+
+    prior = "uniform"
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 32,
+        channels: int = 3,
+        classes: int = 10,
+        latent: int = 100,
+        width: int = 16,
+        average: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if image_size < 16 or image_size % 8:
+            raise PaperzooError(f"image_size {image_size} is not a multiple of 8 from 16 (three layers halve the side)")
+        if classes < 2:
+            raise PaperzooError(f"classes must be at least 2, not {classes}: with one class there is nothing to classify")
+        if width < 1:
+            raise PaperzooError(f"width must be at least 1, not {width}")
+        self.classes, self.latent = classes, latent
+        self.generator = Generator(image_size, channels, classes, latent, width)
+        self.discriminator = Discriminator(image_size, channels, classes, width)
+        self.average = Average(self.generator, average) if average else None
+
+    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
+        """Adam for both (appendix)."""
+        return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
+
+    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+
+        def fall(iteration: int, total: int) -> float:
+            return min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))
+
+        return {"discriminator": fall, "generator": fall}
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        label = batch.label  # (N)
+        image = 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]
+        sample = self.generator(self.draw(len(batch)), self.one_hot(label))
+        # real and fake go through the discriminator separately: batch norm must not see both at once
+        real, fake = self.discriminator(image), self.discriminator(sample.detach())
+        named = class_loss(real.label, fake.label, label)
+        opt.discriminator.minimize(source_loss(real.source, fake.source) + named)  # maximises L_S + L_C
+        fake = self.discriminator(sample)
+        opt.generator.minimize(generator_loss(fake.source, fake.label, label))  # maximises L_C - L_S
+        if self.average is not None:
+            self.average.update(self.generator)
+        return {"class": named.detach()}
+
+    def one_hot(self, label: Tensor) -> Tensor:
+        """Labels (N) as float32 rows (N, classes)."""
+        return F.one_hot(label, self.classes).float()
+
+    def generate(self, z: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]
+        network = self.generator if self.average is None else self.average
+        image: Tensor = network(z, self.one_hot(label))
+        return (image + 1) / 2
+
+
+VARIANTS: dict[str, dict[str, object]] = {"acgan": {}}
+
+RECIPES = {
+    "paper": Recipe(
+        data="cifar10",
+        steps=50_000,
+        batch_size=100,
+        note="steps and batch of the appendix; its table is that of the CIFAR-10 networks",
+    ),
+    "small": Recipe(
+        data="mnist",
+        steps=6000,
+        batch_size=64,
+        model={"image_size": 32, "width": 8, "latent": 32, "average": 0.998},
+        optimizer={"lr": 8e-4, "decay_from": 0.5},
+        judge="zoo-digits",
+        targets=(Target("label agreement %[zoo-digits]", at_least=98),),
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"image_size": 16, "width": 4, "latent": 8, "average": 0.9},
+        optimizer={"lr": 1e-3, "decay_from": 0.5},
+        precision="float32",
+    ),
+}

@@ -1,0 +1,369 @@
+"""InfoGAN: part of the noise is a code that can be read back from the image, found without any label (Chen et al. 2016).
+
+The noise of a GAN is a tangle: no single number of it means anything. Here the generator gets, beside noise z, a code c: one of
+ten categories and two numbers. It is asked to keep the mutual information I(c; G(z, c)) high, so that the code must show in the
+image. A network Q that guesses the code from the image gives a lower bound of it,
+
+    L_I(G, Q) = E log Q(c | G(z, c)) + H(c)  <=  I(c; G(z, c)),                                              (Eq. 4 and 5)
+    min_{G, Q} max_D  V(D, G) - lambda L_I(G, Q).                                                                  (Eq. 6)
+
+Q is the discriminator with another head. Its gradient goes on into the generator, and Q learns from fakes alone, whose codes are
+known. Read ``Model.step`` first, then ``information_loss``.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.errors import PaperzooError
+from paperzoo.metrics.matching import matched_error, purity
+from paperzoo.nn.average import Average
+from paperzoo.papers.gan.dcgan import discriminator_loss, generator_loss, init, linear_decay
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.generation import ImageGenerator, noise
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.pictures import grid, save
+
+PAPER = Paper(
+    name="infogan",
+    title="InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
+    authors="Xi Chen, Yan Duan, Rein Houthooft, John Schulman, Ilya Sutskever, Pieter Abbeel",
+    year=2016,
+    task="image generation",
+    arxiv="1606.03657",
+    claims=(
+        Claim(
+            metric="matched class error %",
+            data="MNIST",
+            value=5,
+            where="section 7.2",
+            mark="memory",
+            protocol="the category that Q reads from an image, after matching codes to digits; number of runs not stated",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="Q is minimised with G, and shares all convolutions with D, which is maximised (Eq. 6); which optimiser moves the shared "
+            "layers, and how fast, is not said",
+            here="the shared layers belong to D's optimiser (0.0002) and follow the sum of D's loss and of the information term; "
+            "Q's own two layers belong to G's (0.001)",
+            why="the shared layers are Q's as much as D's, so both losses must reach them, and a parameter has one optimiser; the authors' "
+            "code does the same but for Q's own layers, which it moves at D's rate",
+        ),
+        Deviation(
+            paper="leaky ReLU with slope 0.1 (appendix C); the authors' code has 0.01",
+            here="0.1",
+            why="the paper's word",
+        ),
+        Deviation(
+            paper="weights of the initialisation are not given",
+            here="N(0, 0.02^2), batch norms' scales around 1, as in DCGAN",
+            why="the paper builds on DCGAN's training, and the authors' code does so",
+        ),
+        Deviation(
+            paper="no average of the weights, constant rates",
+            here="the small recipe samples from a moving average of the generator's weights (0.998) and lets the rates fall "
+            "linearly over the second half",
+            why="a short run ends in the middle of an oscillation; averaging shows what was learnt",
+        ),
+        Deviation(
+            paper="the generator's step draws new noise",
+            here="the fakes of the discriminator's step serve the generator's step too, under the updated discriminator",
+            why="one generator pass a step less; the update has the same expectation",
+        ),
+    ),
+    parameters={"infogan": 13_336_272},
+    findings="",
+    fails=(
+        "That Q reads the code back proves little: it does so within seconds, from images that are still noise. What counts is "
+        "whether a code is a digit, and nothing in the loss asks for that: two codes may share a digit, and one code two digits. The "
+        "purity under an independent classifier tells. With the uniform codes drawn from a normal distribution, or with Q trained on real "
+        "images too, it runs just as smoothly and means nothing."
+    ),
+)
+
+
+class Judgement(NamedTuple):
+    """What the discriminator and Q say of N images.
+
+    ``source`` (N): logits that they are real. ``code`` (N, categories): logits of the categorical code. ``mean`` and
+    ``log_deviation`` (N, continuous): of Q's Gaussians for the uniform codes.
+    """
+
+    source: Tensor
+    code: Tensor
+    mean: Tensor
+    log_deviation: Tensor
+
+
+class Generator(nn.Module):
+    """Noise and codes (N, latent) to images (N, channels, S, S) in [0, 1]; appendix C.1.
+
+    Fully connected layers of 1024 and of 128 channels at a quarter of the side, then transposed 4x4 convolutions to 64 channels
+    and to the image; batch normalisation and ReLU after all but the last.
+    """
+
+    def __init__(self, image_size: int, channels: int, latent: int, width: int) -> None:
+        super().__init__()
+        self.side = image_size // 4
+        self.dense = nn.Sequential(
+            nn.Linear(latent, 16 * width, bias=False),
+            nn.BatchNorm1d(16 * width),
+            nn.ReLU(),
+            nn.Linear(16 * width, 2 * width * self.side**2, bias=False),
+            nn.BatchNorm1d(2 * width * self.side**2),
+            nn.ReLU(),
+        )
+        self.body = nn.Sequential(
+            nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, 2, 1),
+            nn.Sigmoid(),
+        )
+        self.apply(init)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.dense(z).view(len(z), -1, self.side, self.side)  # (N, 2 * width, S / 4, S / 4)
+        image: Tensor = self.body(h)  # (N, channels, S, S)
+        return image
+
+
+class Discriminator(nn.Module):
+    """D and Q: images (N, channels, S, S) in [0, 1] to a ``Judgement``; appendix C.1.
+
+    4x4 convolutions of 64 and 128 channels and a fully connected layer of 1024, shared; one unit for D, 128 units and the codes'
+    parameters for Q.
+    """
+
+    def __init__(self, image_size: int, channels: int, categories: int, continuous: int, width: int) -> None:
+        super().__init__()
+        self.parts = [categories, continuous, continuous]
+        self.trunk = nn.Sequential(
+            nn.Conv2d(channels, width, 4, 2, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.LeakyReLU(0.1),
+            nn.Flatten(),
+            nn.Linear(2 * width * (image_size // 4) ** 2, 16 * width, bias=False),
+            nn.BatchNorm1d(16 * width),
+            nn.LeakyReLU(0.1),
+        )
+        self.source = nn.Linear(16 * width, 1)
+        self.q = nn.Sequential(
+            nn.Linear(16 * width, 2 * width, bias=False),
+            nn.BatchNorm1d(2 * width),
+            nn.LeakyReLU(0.1),
+            nn.Linear(2 * width, sum(self.parts)),
+        )
+        self.apply(init)
+
+    def forward(self, image: Tensor) -> Judgement:
+        h = self.trunk(image)  # (N, 16 * width)
+        code, mean, log_deviation = torch.split(self.q(h), self.parts, 1)
+        return Judgement(self.source(h)[:, 0], code, mean, log_deviation)
+
+
+def categorical_loss(logits: Tensor, code: Tensor) -> Tensor:
+    """``-E log Q(c | x)`` of the categorical code (N), from logits (N, categories); ``H(c)`` less this is L_I (Eq. 5)."""
+    return F.cross_entropy(logits, code)
+
+
+def continuous_loss(mean: Tensor, log_deviation: Tensor, code: Tensor) -> Tensor:
+    """``-E log Q(c | x)`` of independent continuous codes (N, K) under Q's Gaussians, in nats, summed over the codes."""
+    z = (code - mean) / log_deviation.exp()
+    return (0.5 * z.square() + log_deviation + 0.5 * math.log(2 * math.pi)).sum(1).mean()
+
+
+class Model(ImageGenerator):
+    """Generator, and discriminator with Q.
+
+    A latent vector is ``noise`` numbers, one-hot category and ``continuous`` codes in this order; numbers are uniform in [-1, 1].
+
+    Args:
+        image_size: side of the images, a multiple of 4.
+        channels: of the images.
+        noise: dimensions of the incompressible noise.
+        categories: values of the categorical code, at least 2.
+        continuous: number of uniform codes, may be 0.
+        discrete_weight, continuous_weight: lambda of Eq. 6 for the two kinds of code.
+        width: channels of the first convolution; 64 in the paper.
+        average: decay of the weights' moving average that samples are taken from; 0 for none.
+    """
+
+    prior = "uniform"
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 28,
+        channels: int = 1,
+        noise: int = 62,
+        categories: int = 10,
+        continuous: int = 2,
+        discrete_weight: float = 1.0,
+        continuous_weight: float = 0.1,
+        width: int = 64,
+        average: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if image_size < 8 or image_size % 4:
+            raise PaperzooError(f"image_size {image_size} is not a multiple of 4 from 8 (two layers halve the side)")
+        for name, value, least in (("noise", noise, 1), ("categories", categories, 2), ("continuous", continuous, 0)):
+            if value < least:
+                raise PaperzooError(f"{name} must be at least {least}, not {value}")
+        if min(discrete_weight, continuous_weight) < 0:
+            raise PaperzooError(f"the weights of L_I must not be negative: {discrete_weight} and {continuous_weight}")
+        self.noise, self.categories, self.continuous = noise, categories, continuous
+        self.latent = noise + categories + continuous
+        self.discrete_weight, self.continuous_weight = discrete_weight, continuous_weight
+        self.generator = Generator(image_size, channels, self.latent, width)
+        self.discriminator = Discriminator(image_size, channels, categories, continuous, width)
+        self.average = Average(self.generator, average) if average else None
+
+    def optimizers(
+        self, *, lr_d: float = 2e-4, lr_g: float = 1e-3, beta1: float = 0.5, decay_from: float = 1.0
+    ) -> dict[str, Adam]:
+        """Adam at 0.0002 for D with the layers it shares with Q, at 0.001 for G with those of Q alone (appendix C)."""
+        shared = [*self.discriminator.trunk.parameters(), *self.discriminator.source.parameters()]
+        return {
+            "discriminator": Adam(shared, lr_d, (beta1, 0.999)),
+            "generator": Adam([*self.generator.parameters(), *self.discriminator.q.parameters()], lr_g, (beta1, 0.999)),
+        }
+
+    def schedules(
+        self, *, lr_d: float = 2e-4, lr_g: float = 1e-3, beta1: float = 0.5, decay_from: float = 1.0
+    ) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
+        return {"discriminator": fall, "generator": fall}
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        z = self.draw(len(batch))
+        fake = self.generator(z)
+        # real and fake go through the discriminator separately: batch norm must not see both at once; Q learns from fakes only
+        real, judged = self.discriminator(batch.image), self.discriminator(fake.detach())
+        opt.discriminator.minimize(discriminator_loss(real.source, judged.source) + self.information_loss(judged, z))
+        judged = self.discriminator(fake)
+        opt.generator.minimize(generator_loss(judged.source) + self.information_loss(judged, z))  # Eq. 6
+        if self.average is not None:
+            self.average.update(self.generator)
+        bound = math.log(self.categories) - categorical_loss(judged.code.detach(), self.category(z))
+        return {"information": bound}  # nats of log(categories), of the categorical code
+
+    def information_loss(self, judged: Judgement, z: Tensor) -> Tensor:
+        """``-lambda L_I`` less the codes' constant entropy, for fakes made from z (N, latent)."""
+        continuous = z[:, self.noise + self.categories :]  # (N, continuous)
+        discrete = self.discrete_weight * categorical_loss(judged.code, self.category(z))
+        return discrete + self.continuous_weight * continuous_loss(judged.mean, judged.log_deviation, continuous)
+
+    def category(self, z: Tensor) -> Tensor:
+        """The categorical codes (N) in latent vectors (N, latent)."""
+        return z[:, self.noise : self.noise + self.categories].argmax(1)
+
+    def draw(self, items: int) -> Tensor:
+        device = next(self.parameters()).device
+        numbers = torch.rand(items, self.noise + self.continuous, device=device) * 2 - 1
+        return self.latent_of(numbers, torch.randint(self.categories, (items,), device=device))
+
+    def latents(self, items: int, seed: int) -> Tensor:
+        """Latent vectors for sampling; sample i has category ``i % categories``."""
+        if items < 1:
+            raise PaperzooError(f"cannot draw {items} samples: ask for at least 1")
+        numbers = noise(items, self.noise + self.continuous, "uniform", seed)
+        return self.latent_of(numbers, torch.arange(items) % self.categories)
+
+    def latent_of(self, numbers: Tensor, category: Tensor) -> Tensor:
+        """Latent vectors from noise and continuous codes (N, noise + continuous) and categories (N)."""
+        one = F.one_hot(category, self.categories).to(numbers.dtype)
+        return torch.cat([numbers[:, : self.noise], one, numbers[:, self.noise :]], 1)  # (N, latent)
+
+    def generate(self, z: Tensor) -> Tensor:
+        network = self.generator if self.average is None else self.average
+        image: Tensor = network(z)
+        return image
+
+    def read(self, image: Tensor) -> np.ndarray:
+        """The category that Q reads from images (N, C, S, S) in [0, 1], int64 (N)."""
+        device = next(self.parameters()).device
+        parts = [self.discriminator(part.to(device)).code.argmax(1).cpu() for part in torch.split(image, 500)]
+        return torch.cat(parts).numpy()
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """As for any generator; then what the categorical code is worth.
+
+        ``code recovered %``: samples whose code Q reads back. ``purity %[judge]``: samples that the judge takes for the class
+        that is most frequent under their code. ``matched class error %``: Q as a classifier of the split's real images, with
+        codes matched to labels in the best way.
+        """
+        found = super().measure(dataset, split, judge)
+        z = self.latents(10_000 if judge else 1000, 0)
+        fake, code = self.render(z), self.category(z).numpy()
+        found["code recovered %"] = 100 * float((self.read(fake) == code).mean())
+        if judge is not None:
+            found[f"purity %[{judge.name}]"] = purity(code, judge(fake)[0].argmax(1))
+        if "label" in dataset.schema.fields:
+            batches = [dataset[split].batch(indices) for indices in dataset[split].batches(500)]
+            codes = np.concatenate([self.read(batch.image) for batch in batches])
+            labels = np.concatenate([batch.label.cpu().numpy() for batch in batches])
+            found["matched class error %"] = matched_error(codes, labels)
+        return found
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """As for any generator, and for each continuous code a grid with a row a category and the code from -2 to 2 along it.
+
+        The range is that of the paper's figure 2: twice what the generator was trained on.
+        """
+        rows, columns = min(self.categories, 20), 10
+        paths = super().show(dataset, split, folder, stem)
+        for index in range(self.continuous):
+            z = self.latents(1, 0).repeat(rows * columns, 1)  # (rows * columns, latent), all of one noise
+            z[:, self.noise :] = 0
+            z[torch.arange(len(z)), self.noise + torch.arange(rows).repeat_interleave(columns)] = 1
+            z[:, self.noise + self.categories + index] = torch.linspace(-2, 2, columns).repeat(rows)
+            paths.append(save(grid(self.render(z), columns), folder / f"{stem}-code{index + 1}.png"))
+        return paths
+
+
+VARIANTS: dict[str, dict[str, object]] = {"infogan": {}}
+
+RECIPES = {
+    "paper": Recipe(
+        data="mnist",
+        steps=25_000,
+        batch_size=128,
+        judge="zoo-digits",
+        targets=(Target("matched class error %", at_most=5, claim=True),),
+        note="the paper gives no number of steps; half as many passes again as the authors' code makes",
+    ),
+    "small": Recipe(
+        data="mnist",
+        steps=5000,
+        batch_size=64,
+        model={"width": 32, "average": 0.998},
+        optimizer={"decay_from": 0.5},
+        judge="zoo-digits",
+        targets=(
+            Target("code recovered %", at_least=95),
+            Target("purity %[zoo-digits]", at_least=45),
+        ),
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"width": 8, "noise": 8, "average": 0.9},
+        optimizer={"lr_d": 1e-3, "lr_g": 2e-3, "decay_from": 0.5},
+        precision="float32",
+    ),
+}
