@@ -44,6 +44,9 @@ class Record:
 
 JUDGES = {
     "zoo-digits": Record("lenet.safetensors", "de6be3f63b7f4191bfb9c6decb1d3276bb5bd708ec56b1296de0e6bd81520c17", ("mnist", "mnist-5k")),
+    "zoo-avatars": Record(
+        "resnet.avatars.safetensors", "d5cf5ea4513caf68231aa4af287b881c800167b9b93619f6715c226b9ab262a5", ("avatars",)
+    ),
     # the network behind published scores: Inception v3 as released in 2015, its weights ported by M. Seitzer
     "inception": Record("fid", "6726825d", ("cifar10", "imagenet", "lsun-bedroom"), paper="inception:fid", standardise=False),
 }

@@ -274,7 +274,7 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist",
-        steps=6000,
+        steps=3000,
         batch_size=64,
         model={"image_size": 32, "width": 8, "latent": 32, "average": 0.998},
         optimizer={"lr": 8e-4, "decay_from": 0.5},

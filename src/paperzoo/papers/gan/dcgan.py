@@ -233,6 +233,18 @@ RECIPES = {
             Target("least class share %[zoo-digits]", at_least=5),
         ),
     ),
+    "small-avatars": Recipe(
+        data="avatars",
+        steps=2500,
+        batch_size=64,
+        model={"image_size": 64, "width": 32, "latent": 64, "average": 0.998},
+        optimizer={"lr": 1e-3, "decay_from": 0.1},
+        judge="zoo-avatars",
+        targets=(
+            Target("density[zoo-avatars]", at_least=0.7),
+            Target("coverage[zoo-avatars]", at_least=0.7),
+        ),
+    ),
     "smoke": Recipe(
         data="digits",
         steps=60,

@@ -225,6 +225,7 @@ RECIPES = {
         batch_size=32,
         model={"image_size": 32, "width": 24, "latent": 64, "average": 0.99},
         optimizer={"lr": 4e-4, "decay_from": 0.5},
+        judge="zoo-avatars",
     ),
     "smoke": Recipe(
         data="digits",

@@ -367,6 +367,7 @@ RECIPES = {
         batch_size=32,
         model={"width": 32, "average": 0.99},
         optimizer={"lr": 4e-4, "decay_from": 0.5},
+        judge="zoo-avatars",
         variants=("resnet",),
     ),
     "smoke": Recipe(
