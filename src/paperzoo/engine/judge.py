@@ -47,6 +47,11 @@ JUDGES = {
     "zoo-avatars": Record(
         "resnet.avatars.safetensors", "d5cf5ea4513caf68231aa4af287b881c800167b9b93619f6715c226b9ab262a5", ("avatars",)
     ),
+    "zoo-emoji": Record(
+        "resnet.emoji.safetensors",
+        "29389dad16f2cf49255c4d17b825beb7c7e73d6ae210dc671d5a653f0ed534e8",
+        ("emoji", "emoji-fluent", "emoji-noto", "emoji-openmoji", "emoji-twemoji"),
+    ),
     # the network behind published scores: Inception v3 as released in 2015, its weights ported by M. Seitzer
     "inception": Record("fid", "6726825d", ("cifar10", "imagenet", "lsun-bedroom"), paper="inception:fid", standardise=False),
 }
