@@ -70,7 +70,14 @@ PAPER = Paper(
     ),
     exemptions=(Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels (section 3)"),),
     parameters={"dcgan": 36_087_940},
-    findings="",
+    findings=(
+        "Five and a half thousand steps at 32x32 reach an inception score near the real digits' 9.9 with every class present. They "
+        "took 181 to 197 s on two cores beside other work, at 28 to 34 steps a second; at the faster pace they are done in less than "
+        "three minutes. The distance to the training set is still 6 to 11 times its floor: strokes are right, but some digits are "
+        "half one and half another, and one real digit in seven has no sample near it (coverage 0.84). In bf16 and in float32 the "
+        "scores after 1,500 steps are the same within the noise of three seeds (inception score 8.40 and 8.39, FID 5.6 and 5.3). "
+        "Rate and steps were chosen among four settings by the scores of seed 0, so they are chosen on what they are judged by."
+    ),
     fails=(
         "When the discriminator wins outright its loss pins near zero, the generator's grows without bound and every sample "
         "looks the same; when the generator collapses, the grid shows a few digits over and over while the inception score "
