@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from paperzoo import cli
 from paperzoo.cli import parse_settings
@@ -80,6 +81,46 @@ def test_from_training_to_sampling(run, tmp_path: Path) -> None:
     assert code == 0 and Path("nine.png").stat().st_size > 100
     assert run("report", folder)[0] == 0
     assert run("resume", folder)[1].strip().splitlines()[-1] == folder  # finished: as it is
+
+
+def photographs(folder: Path, count: int, damaged: int = 0) -> Path:
+    """A class folder of small pictures, some of which are text."""
+    folder.mkdir(parents=True)
+    for index in range(count):
+        Image.new("RGB", (20, 30), (index * 20 % 256, 90, 40)).save(folder / f"{index}.png")
+    for index in range(damaged):
+        (folder / f"bad{index}.png").write_text("no picture")
+    return folder
+
+
+SHORT = ("--recipe", "smoke", "--set", "steps=2", "--set", "model.width=4", "--out", "r")
+
+
+def test_few_and_damaged_pictures_are_said(run, tmp_path: Path) -> None:
+    photographs(tmp_path / "own" / "cats", 7, damaged=2)
+    photographs(tmp_path / "own" / "dogs", 7)
+    code, _, said = run("train", "dcgan", "--data", "folder:own", *SHORT)
+    assert code == 0 and "fewer than a batch of 32" in said and "2 of 16" in said and "Warning" not in said
+    code, _, said = run("train", "dcgan", "--data", "folder:own", "--strict", *SHORT)
+    assert code == 2 and "bad" in said and "\n" not in said.strip()
+
+
+def test_a_conditional_model_needs_classes(run, tmp_path: Path) -> None:
+    photographs(tmp_path / "own" / "cats", 12)
+    code, _, said = run("train", "cgan", "--data", "folder:own", *SHORT[:4], "--out", "r")
+    assert code == 2 and "needs data with image and label" in said
+    code, _, said = run("train", "dcgan", "--data", "folder:own", "--set", "model.channels=1", *SHORT)
+    assert code == 0  # read as grey
+
+
+def test_a_class_can_be_asked_for(run) -> None:
+    code, out, _ = run("train", "cgan", "--recipe", "smoke", "--set", "steps=2", "--out", "r")
+    folder = out.strip().splitlines()[-1]
+    assert code == 0 and run("sample", folder, "-n", "4", "--label", "7", "--out", "sevens.png")[0] == 0
+    code, _, said = run("sample", folder, "--label", "10", "--out", "none.png")
+    assert code == 2 and "classes are 0 to 9" in said and not Path("none.png").exists()
+    code, _, said = run("sample", "dcgan", "--label", "1", "--out", "none.png")
+    assert code == 2 and "conditional" in said
 
 
 def test_looking_up(run) -> None:
