@@ -344,3 +344,29 @@ RECIPES = {
         variants=("feature_matching",),
     ),
 }
+RECIPES = {  # two more draws of the hundred labels, and the same network on these images alone
+    **RECIPES,
+    **{
+        f"small-feature_matching-{draw}": Recipe(
+            data=f"mnist-100-{draw}",
+            steps=8200,
+            batch_size=100,
+            optimizer={"lr": 1e-3, "decay_from": 0.67},
+            targets=(Target("error %", at_most=8),),
+            variants=("feature_matching",),
+        )
+        for draw in "bc"
+    },
+    **{
+        "-".join(["small-supervised", *draw]): Recipe(
+            data="-".join(["mnist-100", *draw]),
+            steps=2000,
+            batch_size=100,
+            model={"supervised": True},
+            optimizer={"lr": 1e-3, "decay_from": 0.67},
+            variants=("feature_matching",),
+            note="to compare with: the labelled hundred alone",
+        )
+        for draw in ("", "b", "c")
+    },
+}
