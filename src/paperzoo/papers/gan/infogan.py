@@ -65,6 +65,12 @@ PAPER = Paper(
             why="the paper's word",
         ),
         Deviation(
+            paper="lambda is smaller for continuous codes, whose Gaussian has a learnt or unit variance; the authors' code weighs them at "
+            "1 with unit variance",
+            here="0.1 with a learnt variance",
+            why="the paper's word",
+        ),
+        Deviation(
             paper="weights of the initialisation are not given",
             here="N(0, 0.02^2), batch norms' scales around 1, as in DCGAN",
             why="the paper builds on DCGAN's training, and the authors' code does so",
