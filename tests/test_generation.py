@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data import Schema
 from paperzoo.data.dataset import Dataset, Images, Split
+from paperzoo.data.datasets import DATASETS
+from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.tasks.generation import (
     ConditionalGenerator,
     ImageGenerator,
@@ -272,3 +275,16 @@ def test_colour_images_are_measured_and_shown(digits: Dataset, tmp_path: Path) -
     model = Plain(channels=3)
     assert set(model.measure(data, "test")) == {"mean image gap", "nearest below 1st percentile %"}
     assert all(path.exists() for path in model.show(data, "test", tmp_path, "final"))
+
+
+@pytest.mark.parametrize("name", [name for name, record in JUDGES.items() if not record.paper])
+def test_every_judge_that_ships_answers(name: str) -> None:
+    found = judge(name)
+    images = torch.rand(3, found.model.channels, 40, 40)
+    p, features = found(images)
+    assert features.shape[0] == 3 and features.ndim == 2 and np.allclose(p.sum(1), 1, atol=1e-4)
+    side = found.model.image_size
+    with torch.no_grad():
+        direct = found.model(F.interpolate(images, side, mode="bilinear", antialias=True)).softmax(1)
+    assert np.allclose(p, direct.numpy(), atol=1e-4)
+    assert all(data in DATASETS for data in found.data)

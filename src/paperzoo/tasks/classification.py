@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from paperzoo.data import Dataset
 from paperzoo.tasks.images import read_image
@@ -50,12 +50,22 @@ class Classifier(Model):
         return logits
 
     def features(self, image: Tensor) -> Tensor:
-        """What the last layer sees, (N, D); only a classifier that defines it can be a judge."""
-        raise TypeError(f"{self.name or type(self).__name__} names no features")
+        """What the last linear layer sees, (N, D), for images (N, C, H, W) in [0, 1]."""
+        seen: list[Tensor] = []
+        handle = self._last().register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+        try:
+            self(image)
+        finally:
+            handle.remove()
+        return seen[-1]
 
     def head(self, features: Tensor) -> Tensor:
         """Logits (N, classes) from ``features``."""
-        raise TypeError(f"{self.name or type(self).__name__} names no head")
+        logits: Tensor = self._last()(features)
+        return logits
+
+    def _last(self) -> nn.Linear:
+        return [module for module in self.modules() if isinstance(module, nn.Linear)][-1]
 
     def predict(self, input: Any) -> Any:
         """The class of an image given as path, PIL image or array; of a list of these, a list of classes.
