@@ -54,7 +54,8 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         if row["status"] == "measured":
             continue
-        seeds = f" ({row['seeds']} seeds, {row['seconds']:.0f} s)" if row["seeds"] else ""
+        plural = "seed" if row["seeds"] == 1 else "seeds"
+        seeds = f" ({row['seeds']} {plural}, {row['seconds']:.0f} s)" if row["seeds"] else ""
         lines.append(
             f"| [`{full_name(row)}`](docs/papers/{row['paper']}.md) | {row['recipe']}, {row['data']} | {row['metric']} | "
             f"{figure(row) or row['reason']}{seeds} | {row['target'] or ''} | {row['claim'] or ''} | {row['status']} |"
