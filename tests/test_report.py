@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 import paperzoo
-from paperzoo import catalog
+from paperzoo import catalog, results
 from paperzoo.cli import parse_settings
 from paperzoo.data.datasets import DATASETS
 from paperzoo.engine.run import Run, open_run
@@ -366,3 +366,16 @@ def test_every_data_set_has_its_licence_in_the_list() -> None:
     for name, entry in DATASETS.items():
         (row,) = [line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
         assert entry.source is None or entry.source.licence in row
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "file"),
+    [
+        ("lenet:1998", "small-1998", "lenet-1998.safetensors"),
+        ("wgan_gp:toy", "small-toy", "wgan_gp-toy.safetensors"),
+        ("resnet", "small-avatars", "resnet.avatars.safetensors"),
+        ("dcgan", "small", "dcgan.safetensors"),
+    ],
+)
+def test_files_of_weights_are_named_after_what_made_them(name: str, recipe: str, file: str) -> None:
+    assert results.weights_name(name, recipe) == file

@@ -18,7 +18,8 @@ import paperzoo
 from paperzoo.data import Schema
 from paperzoo.data.corpus import corpus, grammar, lm1b, shakespeare, text_file, tokenize
 from paperzoo.errors import PaperzooError
-from paperzoo.metrics.word_similarity import analogies, pair_cosines, ranks, spearman, unit
+from paperzoo.metrics.rank_correlation import ranks, spearman
+from paperzoo.metrics.word_similarity import analogies, pair_cosines, unit
 from paperzoo.papers.language import word2vec
 from paperzoo.papers.language.word2vec import (
     Model,

@@ -65,8 +65,6 @@ def add(directory: Path) -> Path:
 def ship(directory: Path) -> Path:
     """Writes a finished run's weights as those that ship with the package; in half precision if they are large.
 
-    A recipe that carries its data in its name, as ``small-avatars``, adds that to the file's name.
-
     Raises:
         PaperzooError: as ``add``, or they take more than 1 MB all the same.
     """
@@ -74,8 +72,7 @@ def ship(directory: Path) -> Path:
     info, done = run.info, read_json(run.directory / "result.json")
     if info["overrides"] or info["paper"] not in catalog.CATALOG:
         raise PaperzooError(f"{directory} is not a catalogue paper's recipe as it stands: only such weights ship")
-    data = info["recipe_name"].partition("-")[2]
-    path: Path = weights.SHIPPED / f"{'.'.join(filter(None, (info['name'].replace(':', '-'), data)))}.safetensors"
+    path: Path = weights.SHIPPED / weights_name(info["name"], info["recipe_name"])
     keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "hardware")
     licence = f"learnt from {info['recipe']['data']}: see LICENSES.md"
     header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": _command(info)}
@@ -88,6 +85,14 @@ def ship(directory: Path) -> Path:
     raise PaperzooError(f"the weights of {directory} take {size / 1e6:.1f} MB in half precision; at most 1 MB ships")
 
 
+def weights_name(name: str, recipe_name: str) -> str:
+    """The file of what a recipe of ``paper`` or ``paper:variant`` trained: its name, and the recipe's if that is not the usual
+    one, as ``resnet.avatars.safetensors`` for ``small-avatars``."""
+    usual = catalog.load(name).recipe("small")[0]
+    parts = [name.replace(":", "-"), "" if recipe_name == usual else recipe_name.partition("-")[2]]
+    return ".".join([*filter(None, parts), "safetensors"])
+
+
 def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     done = read_json(run.directory / "result.json")
     lines = [line for line in run.lines if "loss" in line]
@@ -96,6 +101,10 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     curve = {
         name: [[line["step"], float(f"{line['loss'][name]:.4g}")] for line in kept if name in line["loss"]] for name in names
     }
+    along: dict[str, list[list[float]]] = {}  # what was measured on the way (measure_every)
+    for line in run.lines[:-1]:
+        for name, value in line.get("measured", {}).items():
+            along.setdefault(name, []).append([line["step"], float(f"{value:.4g}")])
     keys = ("seed", "commit", "versions", "hardware")
     return {
         **{k: info[k] for k in keys},
@@ -104,6 +113,7 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
         "seconds": done["seconds"],
         "metrics": done["metrics"],
         "curve": curve,
+        **({"measured": along} if any(len(points) > 1 for points in along.values()) else {}),
     }
 
 

@@ -44,14 +44,10 @@ def flip(image: Tensor) -> Tensor:
     return torch.where(mirrored, image.flip(3), image)
 
 
-def crop224(image: Tensor) -> Tensor:
-    """A random window of 224x224 pixels."""
-    return random_crop(image, 224, 224)
-
-
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "crop4": partial(pad_and_crop, pad=4),
     "shift2": partial(pad_and_crop, pad=2),
     "flip": flip,
-    "crop224": crop224,
+    "crop224": partial(random_crop, height=224, width=224),
+    "crop299": partial(random_crop, height=299, width=299),
 }

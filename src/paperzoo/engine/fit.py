@@ -218,9 +218,16 @@ class Loop:
                 if final:
                     self.model.show(self.data, split, self.run.directory / "figures", "final")
             self._write({"measured": {f"{k} ({split})": v for k, v in metrics.items()}})
+            if final:
+                metrics |= self.model.history(self._measured())
             self.reporter.say("  ".join(f"{k} {v:.4g}" for k, v in metrics.items()) + f"  ({split})")
         self.fabric.barrier()
         return metrics
+
+    def _measured(self) -> list[dict[str, float]]:
+        lines = (self.run.directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [line["measured"] for line in map(json.loads, lines) if "measured" in line]
+        return [{name.rpartition(" (")[0]: value for name, value in row.items()} for row in rows]  # without the split
 
     def save(self) -> None:
         """Writes a checkpoint and the task's cheap pictures. The losses up to here were found finite."""

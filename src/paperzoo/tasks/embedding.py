@@ -15,7 +15,8 @@ import numpy as np
 from paperzoo.data import Dataset, Schema
 from paperzoo.data.corpus import Corpus
 from paperzoo.errors import PaperzooError
-from paperzoo.metrics.word_similarity import analogies, pair_cosines, spearman, unit
+from paperzoo.metrics.rank_correlation import spearman
+from paperzoo.metrics.word_similarity import analogies, pair_cosines, unit
 from paperzoo.tasks.model import Model
 
 #: analogies are asked among this many of the most frequent words, as in word2vec's own evaluation

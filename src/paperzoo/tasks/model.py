@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -67,6 +67,10 @@ class Model(nn.Module):
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """The task's metrics on one split. The engine calls it in eval mode, without gradients, with chance guarded."""
+        return {}
+
+    def history(self, measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Metrics of a whole training, from those that ``measure`` found along it (``measure_every``) and at its end."""
         return {}
 
     def preview(self, folder: Path, stem: str) -> list[Path]:
