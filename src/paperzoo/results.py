@@ -118,7 +118,8 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _command(info: dict[str, Any]) -> str:
-    return f"paperzoo train {info['name']} --recipe {info['recipe_name']} --seed {info['seed']}"
+    options = "".join(f" --set {key}={value}" for key, value in info["options"].items())
+    return f"paperzoo train {info['name']} --recipe {info['recipe_name']} --seed {info['seed']}{options}"
 
 
 @cache

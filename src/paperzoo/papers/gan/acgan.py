@@ -287,6 +287,14 @@ RECIPES = {
         judge="zoo-digits",
         targets=(Target("label agreement %[zoo-digits]", at_least=98),),
     ),
+    "small-avatars": Recipe(
+        data="avatars",
+        steps=3000,
+        batch_size=64,
+        model={"image_size": 32, "width": 8, "latent": 32, "average": 0.998},
+        optimizer={"lr": 8e-4, "decay_from": 0.5},
+        judge="zoo-avatars",
+    ),
     "smoke": Recipe(
         data="digits",
         steps=60,

@@ -255,6 +255,14 @@ RECIPES = {
             Target("coverage[zoo-avatars]", at_least=0.7),
         ),
     ),
+    "small-emoji": Recipe(
+        data="emoji",
+        steps=5000,
+        batch_size=64,
+        model={"image_size": 32, "width": 24, "latent": 64, "average": 0.998},
+        optimizer={"lr": 1e-3, "decay_from": 0.1},
+        judge="zoo-emoji",
+    ),
     "smoke": Recipe(
         data="digits",
         steps=60,

@@ -329,7 +329,7 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist",
-        steps=20_000,
+        steps=10_000,
         batch_size=100,
         model={"average": 0.998},
         judge="zoo-digits",
