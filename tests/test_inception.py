@@ -179,3 +179,11 @@ def test_a_judge_refuses_images_of_other_colours(published: Path) -> None:
         judges.judge("inception")(torch.rand(2, 1, 32, 32))
     with pytest.raises(paperzoo.PaperzooError, match=r"zoo-digits cannot judge images with 3 channels: it sees 1.*mnist"):
         judges.judge("zoo-digits")(torch.rand(2, 3, 32, 32))
+
+
+def test_what_cannot_be_done_leaves_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(paperzoo.PaperzooError, match="zoo-avatars cannot judge images with 1 channel"):
+        paperzoo.train("dcgan", "smoke", out=tmp_path / "runs", overrides={"judge": "zoo-avatars"})
+    with pytest.raises(paperzoo.PaperzooError, match="batch_size 32 cannot be shared by 3 processes"):
+        paperzoo.train("dcgan", "smoke", out=tmp_path / "runs", devices=3)
+    assert not (tmp_path / "runs").exists()

@@ -63,8 +63,6 @@ class Loop:
         self.fabric, self.job, self.run, self.recipe = fabric, job, run, job.recipe
         self.rank, self.world, self.device = fabric.global_rank, fabric.world_size, fabric.device
         self.data = job.dataset()
-        if self.recipe.judge and fabric.is_global_zero:  # a judge that cannot be had, or cannot see these images, stops here
-            judge(self.recipe.judge).check(int(self.data.schema.arguments.get("channels", 0)))
         self.recall = self._recall()
         seed_all(job.seed, -1, 0)  # the same weights on every process
         recalled = catalog.build(job.entry, self.recall[1]["arguments"]) if self.recall else None

@@ -16,7 +16,7 @@ from paperzoo import catalog
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import check_name, dataset
-from paperzoo.engine.judge import JUDGES
+from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Stage
 from paperzoo.tasks.model import Model
@@ -74,6 +74,11 @@ class Job:
         legal, wanted = catalog.signature(self.entry), self.explicit()
         filled = {k: v for k, v in data.schema.arguments.items() if k in legal and k not in wanted}
         return catalog.build(self.entry, {**wanted, **filled})
+
+    def check_judge(self, data: Dataset) -> None:
+        """Raises ``PaperzooError`` if the judge, where there is one, cannot be had or cannot see such images."""
+        if self.recipe.judge:
+            judge(self.recipe.judge).check(int(data.schema.arguments.get("channels", 0)))
 
 
 def resolve(

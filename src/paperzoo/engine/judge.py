@@ -95,7 +95,7 @@ class Judge:
         if channels != self.model.channels:
             raise PaperzooError(
                 f"the judge {self.name} cannot judge images with {channels} channel{'s' if channels > 1 else ''}: it sees "
-                f"{self.model.channels} and is meant for {' and '.join(self.data) or 'the data that it was trained on'}"
+                f"{self.model.channels} and is meant for {', '.join(self.data) or 'the data that it was trained on'}"
             )
 
     def real(self, dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:

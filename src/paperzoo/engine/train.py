@@ -33,32 +33,45 @@ def train(
 ) -> Run:
     """See ``paperzoo.train``."""
     job = resolve(name, recipe, data, init, seed, overrides)
-    job.build(job.dataset())  # data and arguments are checked before a directory is made
+    data = job.dataset()  # all is checked before a directory is made
+    job.build(data)
+    job.check_judge(data)
+    _check_devices(job, devices)
     return _go(job, create(job, out), devices)
 
 
 def resume(directory: str | Path, devices: int = 1) -> Run:
     """See ``paperzoo.resume``."""
     run = open_run(directory)
-    return run if (run.directory / "result.json").exists() else _go(job_of(run), run, devices)
+    if (run.directory / "result.json").exists():
+        return run
+    job = job_of(run)
+    _check_devices(job, devices)
+    return _go(job, run, devices)
+
+
+def _check_devices(job: Job, devices: int) -> None:
+    if not isinstance(devices, int) or devices < 1:
+        raise PaperzooError(f"devices must be a whole number from 1, not {devices!r}")
+    if devices == 1 or _under_torchrun():
+        return
+    if torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise PaperzooError(f"devices={devices}, but this machine has {torch.cuda.device_count()}")
+    for size in (job.recipe.batch_size, *(s.batch_size for s in job.recipe.stages if s.batch_size)):
+        if size == "all" or size % devices:
+            raise PaperzooError(f"batch_size {size} cannot be shared by {devices} processes: choose a multiple of {devices}")
+
+
+def _under_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def _go(job: Job, run: Run, devices: int) -> Run:
-    if not isinstance(devices, int) or devices < 1:
-        raise PaperzooError(f"devices must be a whole number from 1, not {devices!r}")
-    if devices == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+    if devices == 1 or _under_torchrun():
         one = fabric(devices)
         one.launch()
         fit(one, job, run)
     else:
-        if torch.cuda.is_available() and devices > torch.cuda.device_count():
-            raise PaperzooError(f"devices={devices}, but this machine has {torch.cuda.device_count()}")
-        sizes = [job.recipe.batch_size, *(s.batch_size for s in job.recipe.stages if s.batch_size)]
-        for size in sizes:
-            if size == "all" or size % devices:
-                raise PaperzooError(
-                    f"batch_size {size} cannot be shared by {devices} processes: choose a multiple of {devices}"
-                )
         _spawn(devices, run)
     return open_run(run.directory)
 
