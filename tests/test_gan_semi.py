@@ -67,11 +67,13 @@ def test_the_papers_recipe_gives_the_generator_200_000_steps() -> None:
     assert sum(rounds) == wgan.RECIPES["paper"].steps
 
 
-def train_critic(bound: float, draw: Callable[[], Tensor], steps: int, still: bool) -> tuple[wgan.Toy, list[float]]:
-    """A toy in one dimension after steps of its own whose generator never moves; and the estimate at each."""
+def train_critic(
+    bound: float, draw: Callable[[], Tensor], steps: int, still: bool, dimensions: int = 1
+) -> tuple[wgan.Toy, list[float]]:
+    """A toy after steps of its own whose generator never moves; and the estimate at each."""
     torch.manual_seed(1)
     model = paperzoo.create(
-        "wgan:toy", dimensions=1, latent=1, width=128, bound=bound, critic_steps=10**6, burst=10**6, warm_up=0, period=1
+        "wgan:toy", dimensions=dimensions, latent=1, width=128, bound=bound, critic_steps=10**6, burst=10**6, warm_up=0, period=1
     )
     assert isinstance(model, wgan.Toy)
     if still:  # all samples at 0
@@ -105,6 +107,17 @@ def test_estimate_goes_with_the_exact_distance_over_shifts_of_a_gaussian() -> No
             fake = model.generator(model.draw(20_000))[:, 0].sort().values
         real = (torch.randn(20_000) + shift).sort().values
         exact.append(float((real - fake).abs().mean()))  # W1 in one dimension couples equal ranks
+    assert np.corrcoef(exact, estimates)[0, 1] >= 0.98
+
+
+def test_estimate_goes_with_the_exact_distance_of_a_point_from_gaussians_of_the_plane() -> None:
+    exact, estimates = [], []
+    for distance in np.linspace(0.25, 4, 8):
+        centre = distance * torch.tensor([0.8, -0.6])
+        # a wide box: with 0.05 the slope falls off with the distance, and the correlation is 0.94
+        _, found = train_critic(0.2, lambda centre=centre: 0.3 * torch.randn(128, 2) + centre, 150, still=True, dimensions=2)
+        estimates.append(np.mean(found[-20:]))
+        exact.append(float((0.3 * torch.randn(20_000, 2) + centre).norm(dim=1).mean()))  # all mass of the other lies at 0
     assert np.corrcoef(exact, estimates)[0, 1] >= 0.98
 
 
