@@ -211,7 +211,8 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
         scores = [figure(values[metric][name]) for metric in metrics]
         table.append([name, f"{own[0]['steps']:,}", figure([run["seconds"] for run in own]), *scores])
     strips = {name: strip(group[0]) for name, group in runs.items() if issubclass(first.entry.model_class, ImageGenerator)}
-    picture = bars({m: {n: v for n, v in by_name.items() if v} for m, by_name in values.items()}, strips)
+    shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # the others stand in the table
+    picture = bars(shared, strips)
     (folder / "compare.png").write_bytes(picture)
     words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]
     words += ["--seconds", f"{key['seconds']:g}", "--seeds", str(seeds)]
