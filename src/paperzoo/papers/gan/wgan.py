@@ -85,7 +85,7 @@ PAPER = Paper(
         "On MNIST the critic's estimate, taken at twenty checkpoints, falls as the samples get better: its rank correlation with FID is "
         "0.85, 0.86 and 0.84 (seeds 0, 1, 2; `--set measure_every=300`). That needs a constant rate: in a run whose rate fell over the "
         "second half, the critic caught up with a generator that slowed down, and the estimate rose by a third while FID fell from 14 "
-        "to 11. At 1,200 moves of the generator the samples are legible, ragged digits of every class, 93 to 102 times the floor from "
+        "to 11. At 1,160 moves of the generator the samples are legible, ragged digits of every class, 93 to 102 times the floor from "
         "the training set (wgan_gp after as many steps: 132 to 148). On toys the estimate goes with the "
         "exact distance (0.98 and more over shifts, in one dimension and in two); in the plane only with a wide box: at c = 0.05 its "
         "slope falls off with the distance, and the correlation is 0.94."
