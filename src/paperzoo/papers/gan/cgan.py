@@ -83,8 +83,10 @@ PAPER = Paper(
         "to seven minutes on one core, and their distance to the training set is hardly above that of the test set (1.1 to 1.8 "
         "times the floor, dcgan without labels 6 to 11 times). Classes are as varied as real ones (MS-SSIM within a class 0.34, "
         "real digits 0.33). With the label hidden from the discriminator, 1,500 steps of the same recipe agree on 10.2 %: chance. "
-        "The paper's own fully connected networks have not been trained on MNIST here; on 8x8 digits they obeyed the label and drew "
-        "one image a class, the noise ignored."
+        "The paper's own fully connected networks obey the label perfectly and ignore the noise: one image a class, ten in all (MS-SSIM "
+        "within a class 0.99, coverage 0.05). Agreement 100 % and an inception score of 10.0, the highest that there is, are theirs: "
+        "no score of quality means anything without one of variety. On drawn faces, 32x32, sixteen kinds, agreement is 94 %; down a "
+        "column of the grid the same face changes its hair, glasses and beard."
     ),
     fails=(
         "If the label is kept from the discriminator, or the fakes are shown to it under labels drawn anew, the samples are as good "

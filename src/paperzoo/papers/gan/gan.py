@@ -97,7 +97,13 @@ PAPER = Paper(
         ),
     ),
     parameters={"gan": 3_735_425, "minimax": 3_735_425, "toy": 34_179},
-    findings="",
+    findings=(
+        "The networks of 2014 at their own rates, 10,000 steps, four to six minutes on one core: seeds 0 and 2 draw digits, speckled, "
+        "with too many ones, sevens and nines (inception score 5.7, the rarest class 2.8 and 0.8 %); seed 1 draws little but ones "
+        "(2.6). With Eq. 1 to the letter nothing happens at all: the discriminator wins at once, the gradient vanishes, and after 10,000 "
+        "steps the samples are the grey of the first one. That is why section 3 changes the loss. On the ring of eight Gaussians the "
+        "generator finds 8, 5 and 6 of them (seeds 0, 1, 2), with 96 % of the samples near one: where it is, it is exact."
+    ),
     fails=(
         "Nothing in the game asks for variety: on eight Gaussians the generator may sit on one of them, every sample perfect, so "
         "quality is never read without coverage. With Eq. 1 to the letter a discriminator that wins early leaves the generator without "
