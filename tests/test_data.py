@@ -170,7 +170,7 @@ def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
             assert len(source.sha256) == 64 or source.transport in ("folder", "https"), name
 
 
-@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "gaussian1d", "bio-grammar", "grammar"])
+@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "gaussian1d", "factors8", "plane3d", "bio-grammar", "grammar"])
 def test_sets_that_need_no_file(name: str) -> None:
     built = dataset(name)
     assert built.name == name and built.licence and not DATASETS[name].licence
@@ -191,6 +191,14 @@ def test_grid25_is_25_narrow_modes_of_unit_variance() -> None:
     assert (batch.label.bincount(minlength=25) - 2000).abs().max() < 250 and len(built.schema.names) == 25
     assert (batch.point.var(0) - 1).abs().max() < 0.02 and batch.point.mean(0).abs().max() < 0.02
     assert not torch.equal(built["test"].batch([0]).point, batch.point[:1])
+
+
+@pytest.mark.parametrize(("name", "deviations"), [("plane3d", [2, 1, 0.3]), ("factors8", [None, None, *[0.5] * 6])])
+def test_factors_lie_in_a_plane_but_for_the_noise(name: str, deviations: list[float | None]) -> None:
+    point = dataset(name)["train"].batch(range(50_000)).point.numpy()
+    found = np.sqrt(np.linalg.eigvalsh(np.cov(point.T))[::-1])
+    assert all(known is None or abs(value / known - 1) < 0.02 for value, known in zip(found, deviations, strict=True))
+    assert found[1] > 2 * found[2]
 
 
 def test_gaussian1d_is_normal_and_can_be_shifted() -> None:

