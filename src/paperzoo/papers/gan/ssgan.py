@@ -65,6 +65,14 @@ PAPER = Paper(
     ),
     exemptions=(Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels"),),
     parameters={"ssgan": 5_328_776},
+    findings=(
+        "Whether the second task helps depends on how hard it is. Emoji come in all shapes, and the discriminator tells how far a held-out "
+        "one was turned in 62 % of cases: with that task FID is 17, without it 26 (one seed each, 2,500 equal steps, five to six minutes "
+        "on one core with it and a fifth less without). Drawn faces all stand upright; their turns are told in 99.5 % of cases, "
+        "so the task has nothing left to teach and only costs: FID 9.0 with a deviation of 0.5 with it (three seeds), 7.1 and 1.5 without "
+        "(two). The samples on faces have hair and beards of every kind and a lattice over the features, those on emoji are colours and "
+        "outlines, a few of them over and over."
+    ),
     fails=(
         "If the discriminator is taught the turn of generated images too, the two players conspire: the generator makes images "
         "whose turn is marked somehow, and Q learns the mark. Without the copy turned by 0 degrees Q never sees an upright image, "
