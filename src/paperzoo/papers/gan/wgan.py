@@ -88,7 +88,8 @@ PAPER = Paper(
         "to 11. At 1,160 moves of the generator the samples are legible, ragged digits of every class, 93 to 102 times the floor from "
         "the training set (wgan_gp after as many steps: 132 to 148). On toys the estimate goes with the "
         "exact distance (0.98 and more over shifts, in one dimension and in two); in the plane only with a wide box: at c = 0.05 its "
-        "slope falls off with the distance, and the correlation is 0.94."
+        "slope falls off with the distance, and the correlation is 0.94. On the ring of eight Gaussians the clipped critic draws lines "
+        "from mode to mode: 3 of 8 are covered, 64 % of the samples are near one (seed 0; at c = 0.1 4 of 8), where wgan_gp covers all."
     ),
     parameters={"wgan": 36_087_940, "toy": 1_580_547},
     fails=(
