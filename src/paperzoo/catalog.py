@@ -40,6 +40,12 @@ CATALOG: dict[str, Row] = {
     "acgan": Row("gan.acgan", "Conditional Image Synthesis With Auxiliary Classifier GANs", 2016, "image generation"),
     "bilstm_crf": Row("language.bilstm_crf", "Bidirectional LSTM-CRF Models for Sequence Tagging", 2015, "tagging"),
     "cgan": Row("gan.cgan", "Conditional Generative Adversarial Nets", 2014, "image generation"),
+    "conv_autoencoder": Row(
+        "autoencoder.conv_autoencoder",
+        "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
+        2011,
+        "reconstruction",
+    ),
     "dcgan": Row(
         "gan.dcgan",
         "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
@@ -57,9 +63,13 @@ CATALOG: dict[str, Row] = {
         "recognition.inception", "Rethinking the Inception Architecture for Computer Vision", 2015, "classification"
     ),
     "lenet": Row("recognition.lenet", "Gradient-Based Learning Applied to Document Recognition", 1998, "classification"),
+    "linear_autoencoder": Row(
+        "autoencoder.linear_autoencoder", "Reducing the Dimensionality of Data with Neural Networks", 2006, "reconstruction"
+    ),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
     "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
+    "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
     "wgan": Row("gan.wgan", "Wasserstein GAN", 2017, "image generation"),
     "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),
     "word2vec": Row(

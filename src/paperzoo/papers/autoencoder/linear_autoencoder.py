@@ -1,0 +1,398 @@
+"""Autoencoders for reducing dimensions: the linear one is PCA, the deep one is better (Hinton and Salakhutdinov 2006).
+
+An encoder maps x to a code of few numbers, a decoder maps the code back, and both learn from one loss: that the way there
+and back changes x as little as possible. If both are linear, with squared error,
+
+    min over W, V, a, b of  E || x - (V (W x + a) + b) ||^2,
+
+nothing is better than the first principal components, and gradient descent finds their *space*: V spans it. Which basis
+it takes there is arbitrary, for V R and R^-1 W do the same for every invertible R, so only spaces can be compared (Baldi and
+Hornik 1989). The biases centre the data; without them, another space would be best.
+
+With hidden layers (784-1000-500-250-30 and back) the codes lie on a curved surface that follows the data, and the paper's
+point is how much smaller the error becomes at equal size of code; with a code of two numbers it is a map of the data.
+Read ``Model`` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.errors import PaperzooError
+from paperzoo.metrics.neighbour_error import neighbour_error
+from paperzoo.metrics.pca import Components, subspace_angle
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.reconstruction import MAPPED, Autoencoder, PointAutoencoder, check_range, labels, maps
+
+PROTOCOL = "mean over the test set of the sum over pixels of squared differences, code of 30 numbers"
+
+PAPER = Paper(
+    name="linear_autoencoder",
+    title="Reducing the Dimensionality of Data with Neural Networks",
+    authors="Geoffrey E. Hinton, Ruslan R. Salakhutdinov",
+    year=2006,
+    task="reconstruction",
+    url="https://www.cs.toronto.edu/~hinton/science.pdf",
+    claims=(
+        Claim("squared error", "MNIST", 3.00, "text, beside figure 2", "memory", variant="deep", protocol=PROTOCOL),
+        Claim("pca squared error", "MNIST", 13.87, "text, beside figure 2", "memory", variant="deep", protocol=PROTOCOL),
+        Claim(
+            metric="logistic pca squared error",
+            data="MNIST",
+            value=8.01,
+            where="text, beside figure 2",
+            mark="memory",
+            protocol=PROTOCOL,
+            not_measured="logistic PCA is not here",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="hidden units are logistic, and each pair of layers is first trained as a restricted Boltzmann machine",
+            here="hidden units are ReLU with He's initial values, and all layers are trained at once from these",
+            why="the machines were the way to values from which logistic layers learn at all; ReLU layers need none",
+        ),
+        Deviation(
+            paper="conjugate gradients on batches of 1,000",
+            here="Adam, its rate falling linearly to zero; the small recipes on batches of 128 or 256",
+            why="the smaller steps of a batch cost less and more of them fit into two minutes",
+        ),
+        Deviation(
+            paper="linear codes are computed by PCA itself",
+            here="beside PCA there is an autoencoder without hidden layers, trained by Adam",
+            why="that gradient descent finds PCA's space is what the linear variant is here to show (Baldi and Hornik 1989)",
+        ),
+    ),
+    parameters={"linear": 50_992, "points": 17, "deep": 2_837_314, "map": 2_827_208},
+    fails=(
+        "Without biases, or on data that are not centred in another way, the space is that of the uncentred second moment, not PCA's. "
+        "Comparing weights with principal axes, rather than spaces, finds no agreement though all is well. The encoder's rows are no "
+        "measure of the space either: on pixels that are always black they keep their first random values, as nothing moves them. "
+        "The last directions converge slowly where variances are nearly equal, so the angle to PCA's space says less than the error."
+    ),
+)
+
+
+def dense(sizes: Sequence[int]) -> nn.Sequential:
+    """Fully connected layers of these sizes with ReLU between them, none after the last; weights by He's rule, biases 0."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        layer = nn.Linear(inputs, outputs)
+        if len(sizes) > 2:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """``E ||x - y||^2`` of (N, ...): the sum over all but the batch, the mean over it."""
+    return (x - y).square().flatten(1).sum(1).mean()
+
+
+def cross_entropy(x: Tensor, logits: Tensor) -> Tensor:
+    """``-E sum x log p + (1 - x) log(1 - p)`` with p the logistic of the logits, of (N, ...); the paper's note 4."""
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1).mean()
+
+
+def check_code(code: int, numbers: int, hidden: Sequence[int] = ()) -> None:
+    """Raises ``PaperzooError`` unless the code is smaller than the data, and all layers have units."""
+    if code < 1 or any(not isinstance(units, int) or units < 1 for units in hidden):
+        raise PaperzooError(f"code and hidden layers need at least 1 unit each, not code {code} and hidden {list(hidden)}")
+    if code >= numbers:
+        raise PaperzooError(
+            f"a code of {code} numbers is not smaller than the {numbers} of the data, which could then be copied through "
+            f"it unchanged: nothing would be learnt. Set model.code to at most {numbers - 1}"
+        )
+
+
+def angle(decoder: nn.Sequential, pca: Components) -> dict[str, float]:
+    """``subspace angle (degrees)`` between what a linear decoder spans and PCA's space; nothing if PCA's is smaller."""
+    columns = next(decoder.parameters()).detach().cpu().T  # the weights of its only layer, (code, pixels)
+    return {"subspace angle (degrees)": subspace_angle(columns, pca.axes)} if len(pca.axes) == len(columns) else {}
+
+
+def linear_decay(start: float) -> Schedule:
+    """Factor 1 for the share ``start`` of all steps, then falling linearly to 0 at the end."""
+    return lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - start)))
+
+
+class Model(Autoencoder):
+    """Fully connected encoder and decoder, mirror images of each other; the code is linear.
+
+    Args:
+        image_size, channels: of the images.
+        code: numbers a code; fewer than the image has.
+        hidden: units of the encoder's hidden layers. Without any, all is linear, and trained by squared error; with some,
+            the decoder ends in a logistic, and is trained by cross-entropy.
+    """
+
+    def __init__(self, *, image_size: int = 28, channels: int = 1, code: int = 32, hidden: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.image_size, self.channels, self.code, self.linear = image_size, channels, code, not hidden
+        check_code(code, channels * image_size**2, hidden)
+        sizes = [channels * image_size**2, *hidden, code]
+        self.encoder, self.decoder = dense(sizes), dense(sizes[::-1])
+
+    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Adam]:
+        """Adam for both networks."""
+        return {"autoencoder": Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr)}
+
+    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+        return {"autoencoder": linear_decay(decay_from)}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        opt.autoencoder.minimize(self.loss(batch.image))
+
+    def loss(self, image: Tensor) -> Tensor:
+        """Of images (N, C, H, W), in squared grey levels or nats an image."""
+        x = image.flatten(1)  # (N, C * H * W)
+        output = self.decoder(self.encoder(x))
+        return squared_error(x, output) if self.linear else cross_entropy(x, output)
+
+    def encode(self, image: Tensor) -> Tensor:
+        code: Tensor = self.encoder(check_range(image).flatten(1))  # (N, code)
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        output: Tensor = self.decoder(code)
+        return (output if self.linear else output.sigmoid()).view(-1, self.channels, self.image_size, self.image_size)
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """As for any autoencoder; if it is linear, the largest principal angle to PCA's space too."""
+        found = super().measure(dataset, split)
+        return found | angle(self.decoder, self.pca(dataset, self.code)) if self.linear else found
+
+
+class Map(Model):
+    """A deep autoencoder, and beside it a linear one with a code of equal size, to compare their maps.
+
+    Args:
+        image_size, channels, code, hidden: as for ``Model``; at least one hidden layer.
+    """
+
+    def __init__(
+        self, *, image_size: int = 28, channels: int = 1, code: int = 2, hidden: Sequence[int] = (1000, 500, 250)
+    ) -> None:
+        super().__init__(image_size=image_size, channels=channels, code=code, hidden=hidden)
+        if not hidden:
+            raise PaperzooError("a map compares a deep autoencoder with a linear one: give it at least one hidden layer")
+        sizes = [channels * image_size**2, code]
+        self.linear_encoder, self.linear_decoder = dense(sizes), dense(sizes[::-1])
+
+    def optimizers(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> dict[str, Adam]:
+        """Adam for the deep pair and for the linear pair."""
+        linear = [*self.linear_encoder.parameters(), *self.linear_decoder.parameters()]
+        return {**super().optimizers(lr=lr), "linear": Adam(linear, lr_linear)}
+
+    def schedules(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero, for both."""
+        return dict.fromkeys(("autoencoder", "linear"), linear_decay(decay_from))
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        super().step(batch, opt)
+        x = batch.image.flatten(1)  # (N, C * H * W)
+        opt.linear.minimize(squared_error(x, self.linear_decoder(self.linear_encoder(x))))
+
+    def linear_codes(self, image: Tensor) -> Tensor:
+        """Codes (N, code) of images (N, C, H, W) by the linear encoder, on the CPU."""
+        return self._apart(lambda part: self.linear_encoder(part.flatten(1)), image)
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """As for any autoencoder; ``linear squared error``; with labels, how well each map keeps classes together.
+
+        ``neighbour error %``, ``linear neighbour error %`` and ``pca neighbour error %``: held-out images, of at most 2,000,
+        whose nearest other on the map is of another class.
+        """
+        found, items = super().measure(dataset, split), dataset[split]
+        there_and_back, total = nn.Sequential(self.linear_encoder, self.linear_decoder), 0.0
+        for indices in items.batches(500):
+            x = items.batch(indices).image.flatten(1)
+            total += len(x) * float(squared_error(x.cpu(), self._apart(there_and_back, x)))
+        found["linear squared error"] = total / len(items)
+        label, _ = labels(dataset, split, MAPPED)
+        if label is not None and len(label) > 1:
+            panels = self.panels(dataset, split)
+            found |= {f"{name} neighbour error %".removeprefix("deep "): neighbour_error(c, label) for name, c in panels.items()}
+        return found
+
+    def panels(self, dataset: Dataset, split: str) -> dict[str, Tensor]:
+        """The codes (N, code) of at most 2,000 held-out images by PCA, by the linear and by the deep encoder."""
+        (image,) = self.spaced(dataset[split], MAPPED)
+        pca = self.pca(dataset, self.code).encode(image.flatten(1))
+        return {"pca": pca, "linear": self.linear_codes(image), "deep": self.codes(image)}
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """Reconstructions; with codes of two numbers, the maps side by side: PCA, linear, deep and t-SNE."""
+        paths, panels = super().show(dataset, split, folder, stem), self.panels(dataset, split)
+        if all(code.shape[1] == 2 for code in panels.values()):
+            (image,) = self.spaced(dataset[split], MAPPED)
+            panels |= tsne(image.flatten(1))
+            maps(panels, *labels(dataset, split, MAPPED), folder / f"{stem}-map.png")  # in place of the map of the deep one alone
+        return paths
+
+
+def tsne(x: Tensor) -> dict[str, Tensor]:
+    """A map (N, 2) of rows (N, D) by t-SNE (van der Maaten and Hinton 2008), which keeps neighbours and has no way back.
+
+    Nothing if fewer than ten rows are different: there is no neighbourhood to keep.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    different, which = np.unique(x.numpy(), axis=0, return_inverse=True)
+    if len(different) < 10:
+        return {}
+    rows = PCA(min(50, *different.shape), random_state=0).fit_transform(different)  # as its authors do
+    perplexity = min(30.0, (len(rows) - 1) / 3)
+    return {"t-sne": torch.from_numpy(TSNE(perplexity=perplexity, random_state=0).fit_transform(rows)[which.reshape(-1)])}
+
+
+class Points(PointAutoencoder):
+    """Linear encoder and decoder of points (N, dimensions); arguments as in ``Model``."""
+
+    def __init__(self, *, dimensions: int = 3, code: int = 2) -> None:
+        super().__init__()
+        check_code(code, dimensions)
+        self.dimensions, self.code = dimensions, code
+        self.encoder, self.decoder = dense([dimensions, code]), dense([code, dimensions])
+
+    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Adam]:
+        """Adam for both networks."""
+        return {"autoencoder": Adam(self.parameters(), lr)}
+
+    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+        return {"autoencoder": linear_decay(decay_from)}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        opt.autoencoder.minimize(squared_error(batch.point, self.decoder(self.encoder(batch.point))))
+
+    def encode(self, image: Tensor) -> Tensor:
+        code: Tensor = self.encoder(image)  # (N, code)
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        point: Tensor = self.decoder(code)  # (N, dimensions)
+        return point
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """As for any autoencoder, and the largest principal angle to PCA's space."""
+        return super().measure(dataset, split) | angle(self.decoder, self.pca(dataset, self.code))
+
+
+DEEP = [1000, 500, 250]
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "linear": {},
+    "points": {"class": "Points"},
+    "deep": {"hidden": DEEP, "code": 30},
+    "map": {"class": "Map"},
+}
+
+RECIPES = {
+    "paper": Recipe(
+        data="mnist",
+        steps=12_000,
+        batch_size=1000,
+        train_on="train+validation",
+        optimizer={"decay_from": 0.5},
+        targets=(Target("squared error", at_most=3.0, claim=True, variants=("deep",)),),
+        variants=("deep", "map"),
+        note="200 epochs of fine-tuning over all 60,000 training images; no epochs of pre-training (see the deviations)",
+    ),
+    "paper-linear": Recipe(
+        data="mnist",
+        steps=24_000,
+        batch_size=128,
+        train_on="train+validation",
+        model={"code": 30},
+        optimizer={"lr": 4e-3, "decay_from": 0.3},
+        precision="float32",
+        variants=("linear",),
+        note="PCA with 30 components, which is what the paper compares with, found by gradient descent",
+    ),
+    "small": Recipe(
+        data="mnist",
+        steps=16_000,
+        batch_size=128,
+        optimizer={"lr": 4e-3, "decay_from": 0.3},
+        precision="float32",
+        targets=(Target("squared error % of pca's", at_most=100.2),),
+        variants=("linear",),
+    ),
+    "small-mnist-5k": Recipe(
+        data="mnist-5k",
+        steps=16_000,
+        batch_size=128,
+        optimizer={"lr": 4e-3, "decay_from": 0.3},
+        precision="float32",
+        targets=(Target("squared error % of pca's", at_most=100.2),),
+        variants=("linear",),
+    ),
+    "small-points": Recipe(
+        data="plane3d",
+        steps=6000,
+        batch_size=128,
+        optimizer={"lr": 2e-2, "decay_from": 0.3},
+        precision="float32",
+        targets=(Target("squared error % of pca's", at_most=100.2), Target("subspace angle (degrees)", at_most=2)),
+        variants=("points",),
+    ),
+    "small-deep": Recipe(
+        data="mnist",
+        steps=2400,
+        batch_size=256,
+        optimizer={"lr": 1e-3, "decay_from": 0.3},
+        targets=(Target("squared error % of pca's", at_most=50),),
+        variants=("deep",),
+    ),
+    "small-map": Recipe(
+        data="mnist",
+        steps=2400,
+        batch_size=256,
+        optimizer={"lr": 1e-3, "decay_from": 0.3},
+        targets=(Target("squared error % of pca's", at_most=85),),
+        variants=("map",),
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"code": 4},
+        optimizer={"lr": 1e-2},
+        precision="float32",
+        variants=("linear",),
+    ),
+    "smoke-points": Recipe(
+        data="ring8",
+        steps=60,
+        batch_size=32,
+        model={"code": 1},
+        optimizer={"lr": 1e-2},
+        precision="float32",
+        variants=("points",),
+    ),
+    "smoke-deep": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"code": 4, "hidden": [32, 16]},
+        precision="float32",
+        variants=("deep",),
+    ),
+    "smoke-map": Recipe(
+        data="digits", steps=60, batch_size=32, model={"hidden": [32, 16]}, precision="float32", variants=("map",)
+    ),
+}

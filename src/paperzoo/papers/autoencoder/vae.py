@@ -1,0 +1,569 @@
+"""VAE: a latent-variable model and its approximate posterior, trained as one autoencoder (Kingma and Welling 2013).
+
+Images are thought to come from a code z ~ N(0, I) by a decoder p(x|z). What the code of a given image may have been, the
+posterior, has no formula; an encoder answers with a diagonal Gaussian q(z|x) = N(mu, sigma^2) instead, and both learn from one
+lower bound on log p(x) (Eqs. 3 and 10), a sum over the dimensions of code and image:
+
+    L(x) = -KL(q(z|x) || p(z)) + E_q log p(x|z),
+    -KL = 1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)      (appendix B).
+
+The expectation is one sample, z = mu + sigma * epsilon with epsilon ~ N(0, I), through which gradients flow: the
+reparameterisation trick (section 2.4). The bound is tight where q is the true posterior. With linear networks it can be, and
+then the model is probabilistic PCA, whose likelihood is known exactly: the variant ``linear`` must reach it.
+Read ``kl_divergence``, ``draw`` and ``Variational.step`` first.
+
+A bound in nats says something only with its protocol. Grey levels in [0, 1] taken as targets of a Bernoulli likelihood, as
+``binarise="none"`` does, give no likelihood of anything that can be compared with one of binary images; the metrics' names say
+which it is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adagrad, Adam, Optimizer
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
+from paperzoo.tasks.images import read_image
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.reconstruction import (
+    Autoencoder,
+    LikelihoodAutoencoder,
+    PointAutoencoder,
+    Reconstruction,
+    check_range,
+    normal_grid,
+)
+
+PAPER = Paper(
+    name="vae",
+    title="Auto-Encoding Variational Bayes",
+    authors="Diederik P. Kingma, Max Welling",
+    year=2013,
+    task="reconstruction",
+    arxiv="1312.6114",
+    claims=(
+        Claim(
+            metric="variational lower bound (nats)",
+            data="MNIST",
+            value="about -100 to -110",
+            where="figure 2",
+            mark="memory",
+            variant="vae",
+            protocol="curves over the number of training images seen, for 3 to 200 codes",
+            not_measured="a figure, not a number, and without its pixels' protocol: see the elbo beside it",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="Adagrad, its rate chosen from 0.01, 0.02 and 0.1 by the first iterations (section 5)",
+            here="the paper recipe has Adagrad at 0.02; the small ones have Adam, its rate falling linearly to zero",
+            why="Adam gets further in two minutes",
+        ),
+        Deviation(
+            paper="weights begin as samples of N(0, 0.01)",
+            here="0.01 is taken for the variance; biases begin at zero",
+            why="the paper's notation elsewhere is N(mean, variance)",
+        ),
+        Deviation(
+            paper="a small weight decay for a prior p(theta) = N(0, I)",
+            here="in the paper recipe, 1/60,000 (the prior's share of one image's bound); none in the others",
+            why="it changes nothing that a short run could show",
+        ),
+        Deviation(
+            paper="the Gaussian decoder, for the Frey faces, may have any variance a pixel (appendix C.2)",
+            here="no deviation is below 0.05 of the grey range",
+            why="a pixel that never changes would have an infinite density; and the Frey faces are not here",
+        ),
+        Deviation(
+            paper="fully connected networks, no classes",
+            here="the variants conv and conditional (the class, one-hot, beside the input of both networks) are additions",
+            why="they are what the name stands for today; conditional ones follow Kingma et al. 2014 (1406.5298) and Sohn et al. 2015",
+        ),
+    ),
+    parameters={"vae": 815_824, "conv": 453_993, "conditional": 825_824, "gaussian": 484_408, "linear": 45},
+    fails=(
+        "With the mean over pixels in place of their sum, beside a KL that is a sum, the KL is hundreds of times too heavy: it goes "
+        "to zero, every code is noise, and every reconstruction is the mean image. The reverse slip, a mean over the code, gives sharp "
+        "reconstructions and samples that look like nothing. A second sigmoid before the loss trains too, and costs some ten nats. "
+        "Samples are blurred even when all is right: the decoder's mean is shown, and a bound on the likelihood forgives blur."
+    ),
+)
+
+#: how a Bernoulli likelihood gets its targets, and what the metrics call it
+BINARISE = {"none": "real-valued", "threshold": "thresholded", "sample": "binarised"}
+
+#: the least deviation of the Gaussian decoder's pixels
+LEAST = 0.05
+
+
+class Gaussian(NamedTuple):
+    """A diagonal normal distribution for each item: ``mean`` and ``log_variance``, each (N, D)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+
+def kl_divergence(q: Gaussian) -> Tensor:
+    """``KL(q || N(0, I))`` of each item in nats, summed over the dimensions: (N). Appendix B."""
+    return 0.5 * (q.mean.square() + q.log_variance.exp() - 1 - q.log_variance).sum(1)
+
+
+def draw(q: Gaussian, epsilon: Tensor) -> Tensor:
+    """``mu + sigma * epsilon``: samples of q for standard normal epsilon (..., N, D), with gradients to mu and sigma."""
+    return q.mean + (q.log_variance / 2).exp() * epsilon
+
+
+def log_normal(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The log-density of independent normal numbers in nats, summed over the last dimension: (...) from (..., D)."""
+    terms = (x - mean).square() / log_variance.exp() + log_variance + math.log(2 * math.pi)
+    return -0.5 * terms.sum(-1)
+
+
+def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
+    """``sum x log p + (1 - x) log(1 - p)`` with p the sigmoid of the logits, in nats: (N) from (N, ...)."""
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+
+
+class DenseEncoder(nn.Module):
+    """Images (N, C, S, S) and what is told (N, T) to q(z|x), by one hidden tanh layer (appendix C.2)."""
+
+    def __init__(self, pixels: int, told: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(pixels + told, hidden), nn.Tanh(), nn.Linear(hidden, 2 * latent))
+        self.apply(init)
+
+    def forward(self, image: Tensor, told: Tensor) -> Gaussian:
+        return Gaussian(*self.body(torch.cat([image.flatten(1), told], 1)).chunk(2, 1))
+
+
+class DenseDecoder(nn.Module):
+    """Codes (N, latent) and what is told (N, T) to the parameters of p(x|z), (N, C, S, S), by one hidden tanh layer."""
+
+    def __init__(self, shape: tuple[int, int, int], told: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.body = nn.Sequential(nn.Linear(latent + told, hidden), nn.Tanh(), nn.Linear(hidden, math.prod(shape)))
+        self.apply(init)
+
+    def forward(self, z: Tensor, told: Tensor) -> Tensor:
+        h: Tensor = self.body(torch.cat([z, told], 1))
+        return h.view(-1, *self.shape)  # (N, C, S, S)
+
+
+def init(module: nn.Module) -> None:
+    """Section 5: weights from N(0, 0.01); biases 0."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.1)
+        nn.init.zeros_(module.bias)
+
+
+class ConvEncoder(nn.Module):
+    """Images (N, C, S, S) and what is told (N, T) to q(z|x): 4x4 convolutions that halve the side, down to 4x4, and one layer.
+
+    The first has ``width`` channels, each other twice as many as that before. What is told is a constant plane for each number.
+    """
+
+    def __init__(self, image_size: int, channels: int, told: int, width: int, latent: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        now, after = channels + told, width
+        for _ in range((image_size // 4).bit_length() - 1):
+            layers += [nn.Conv2d(now, after, 4, 2, 1), nn.ReLU()]
+            now, after = after, 2 * after
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(now * 16, 2 * latent))
+
+    def forward(self, image: Tensor, told: Tensor) -> Gaussian:
+        planes = told[:, :, None, None].expand(-1, -1, *image.shape[2:])  # (N, T, S, S)
+        return Gaussian(*self.body(torch.cat([image, planes], 1)).chunk(2, 1))
+
+
+class ConvDecoder(nn.Module):
+    """The encoder's mirror image: codes (N, latent) and what is told (N, T) to the parameters of p(x|z), (N, channels, S, S)."""
+
+    def __init__(self, image_size: int, channels: int, told: int, width: int, latent: int) -> None:
+        super().__init__()
+        doublings = (image_size // 4).bit_length() - 1
+        self.first = width * 2 ** (doublings - 1)
+        self.project = nn.Linear(latent + told, self.first * 16)
+        layers: list[nn.Module] = [nn.ReLU()]
+        now = self.first
+        while now > width:
+            layers += [nn.ConvTranspose2d(now, now // 2, 4, 2, 1), nn.ReLU()]
+            now //= 2
+        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(now, channels, 4, 2, 1))
+
+    def forward(self, z: Tensor, told: Tensor) -> Tensor:
+        h = self.project(torch.cat([z, told], 1)).view(-1, self.first, 4, 4)  # (N, first, 4, 4)
+        image: Tensor = self.body(h)  # (N, channels, S, S)
+        return image
+
+
+class Variational(LikelihoodAutoencoder):
+    """The method itself. Subclasses define ``posterior`` and ``log_likelihood``; ``told`` is what else both are given."""
+
+    def posterior(self, x: Tensor, *told: Tensor) -> Gaussian:
+        """q(z|x) of items (N, ...)."""
+        raise TypeError(f"{type(self).__name__} does not say what its posterior is")
+
+    def log_likelihood(self, x: Tensor, z: Tensor, *told: Tensor) -> Tensor:
+        """``log p(x|z)`` in nats (N) of items (N, ...) and codes (N, D)."""
+        raise TypeError(f"{type(self).__name__} does not say what its likelihood is")
+
+    def optimizers(
+        self, *, lr: float = 0.02, method: str = "adagrad", weight_decay: float = 0.0, decay_from: float = 1.0
+    ) -> dict[str, Optimizer]:
+        """Adagrad (section 5) or Adam, for both networks.
+
+        Raises:
+            PaperzooError: any other ``method``.
+        """
+        methods = {"adagrad": Adagrad, "adam": Adam}
+        if method not in methods:
+            raise unknown("optimizer.method", method, methods)
+        return {"vae": methods[method](self.parameters(), lr, weight_decay=weight_decay)}
+
+    def schedules(
+        self, *, lr: float = 0.02, method: str = "adagrad", weight_decay: float = 0.0, decay_from: float = 1.0
+    ) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+        return {"vae": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        given, *told = self.given(batch)
+        x = self.targets(given)
+        q = self.posterior(x, *told)
+        z = draw(q, torch.randn_like(q.mean))
+        kl, likelihood = kl_divergence(q), self.log_likelihood(x, z, *told)  # (N) each, in nats
+        opt.vae.minimize((kl - likelihood).mean())  # minus Eq. 10, with one sample an item (L = 1)
+        return {"kl": kl.mean(), "reconstruction": -likelihood.mean()}
+
+    def log_weights(self, samples: int, random: torch.Generator, x: Tensor, *told: Tensor) -> Tensor:
+        q = self.posterior(x, *told)
+        z = draw(q, torch.randn(samples, *q.mean.shape, generator=random).to(q.mean))  # (K, N, D)
+        again, *told_again = (t.repeat(samples, *[1] * (t.ndim - 1)) for t in (x, *told))  # (K * N, ...)
+        likelihood = self.log_likelihood(again, z.flatten(0, 1), *told_again).view(samples, -1)  # (K, N)
+        return likelihood + log_normal(z, torch.zeros_like(z), torch.zeros_like(z)) - log_normal(z, *q)
+
+
+class VAE(Variational, ImageGenerator):
+    """What the models of images share. ``classes`` numbers are told to both networks: none, or a class as one-hot vector.
+
+    Samples, and reconstructions, are the means of p(x|z).
+    """
+
+    classes: int = 0
+
+    def __init__(
+        self, classes: int, image_size: int, channels: int, latent: int, hidden: int, width: int, conv: bool, likelihood: str,
+        binarise: str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if likelihood not in ("bernoulli", "gaussian"):
+            raise unknown("model.likelihood", likelihood, ("bernoulli", "gaussian"))
+        if binarise not in BINARISE:
+            raise unknown("model.binarise", binarise, BINARISE)
+        if likelihood == "gaussian" and binarise != "none":
+            raise PaperzooError(f"model.binarise={binarise} makes binary images, which a Gaussian likelihood is not for")
+        if min(latent, hidden, width) < 1:
+            raise PaperzooError(f"latent, hidden and width must be at least 1, not {latent}, {hidden} and {width}")
+        if conv and image_size not in (8, 16, 32, 64, 128, 256):
+            raise PaperzooError(f"image_size {image_size} is not one of 8, 16, 32, 64, 128, 256 (each layer halves the side)")
+        self.image_size, self.channels, self.classes, self.latent = image_size, channels, classes, latent
+        self.likelihood, self.binarise = likelihood, binarise
+        self.protocol = "density" if likelihood == "gaussian" else BINARISE[binarise]
+        outputs = channels * (2 if likelihood == "gaussian" else 1)
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        if conv:
+            self.encoder = ConvEncoder(image_size, channels, classes, width, latent)
+            self.decoder = ConvDecoder(image_size, outputs, classes, width, latent)
+        else:
+            self.encoder = DenseEncoder(channels * image_size**2, classes, hidden, latent)
+            self.decoder = DenseDecoder((outputs, image_size, image_size), classes, hidden, latent)
+
+    def told(self, items: Tensor, *label: Tensor) -> Tensor:
+        """What both networks are told of labels (N): float32 (N, classes)."""
+        return F.one_hot(label[0], self.classes).to(items) if label else items.new_zeros(len(items), 0)
+
+    def posterior(self, x: Tensor, *told: Tensor) -> Gaussian:
+        q: Gaussian = self.encoder(x, self.told(x, *told))
+        return q
+
+    def log_likelihood(self, x: Tensor, z: Tensor, *told: Tensor) -> Tensor:
+        output = self.decoder(z, self.told(z, *told))
+        if self.likelihood == "bernoulli":
+            return log_bernoulli(x, output)
+        mean, spread = output.flatten(1).chunk(2, 1)  # (N, C * S * S) each
+        floor = torch.full_like(spread, 2 * math.log(LEAST))
+        return log_normal(x.flatten(1), mean.sigmoid(), torch.logaddexp(spread, floor))  # variance: exp(spread) + LEAST^2
+
+    def targets(self, x: Tensor, random: torch.Generator | None = None) -> Tensor:
+        """The images, black and white ones made of them by a threshold, or ones drawn with the grey level as probability."""
+        if self.binarise == "sample":
+            return torch.bernoulli(x, generator=random)
+        return (x > 0.5).to(x) if self.binarise == "threshold" else x
+
+    def encode(self, image: Tensor, *label: Tensor) -> Tensor:
+        """The means of q(z|x), (N, latent), of images (N, C, S, S) in [0, 1]; made binary first if that is by a threshold."""
+        x = check_range(image)
+        return self.posterior(self.targets(x) if self.binarise == "threshold" else x, *label).mean
+
+    def decode(self, code: Tensor, *label: Tensor) -> Tensor:
+        """The means of p(x|z), (N, C, S, S) in [0, 1]."""
+        output: Tensor = self.decoder(code, self.told(code, *label))
+        return output[:, : self.channels].sigmoid()
+
+    def generate(self, z: Tensor, *label: Tensor) -> Tensor:
+        return self.decode(z, *label)
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Those of an autoencoder, the bounds, and those of an image generator."""
+        found = Autoencoder.measure(self, dataset, split) | self.measure_bounds(dataset, split)
+        return found | super(Autoencoder, self).measure(dataset, split, judge)
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """Those of an autoencoder and of an image generator; for codes of two numbers the manifold (figure 4 of the paper)."""
+        paths = [*Autoencoder.show(self, dataset, split, folder, stem), *super(Autoencoder, self).show(dataset, split, folder, stem)]
+        if self.latent == 2 and not self.classes:
+            paths.append(save(compact(grid(self.render(normal_grid()), 20, gap=0)), folder / f"{stem}-manifold.png"))
+        return paths
+
+
+class Model(VAE):
+    """The paper's networks, or convolutional ones.
+
+    Args:
+        image_size: side of the images; a power of two from 8 to 256 for the convolutional networks.
+        channels: of the images.
+        latent: dimensions of the code.
+        hidden: tanh units of the fully connected networks.
+        width: channels of the largest layer of the convolutional networks.
+        conv: convolutional networks.
+        likelihood: p(x|z), ``"bernoulli"`` or ``"gaussian"``: of each pixel on its own, with a variance of its own.
+        binarise: ``"none"``, ``"threshold"`` at 0.5, or ``"sample"``: anew at each step, with the grey level as probability.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 28,
+        channels: int = 1,
+        latent: int = 20,
+        hidden: int = 500,
+        width: int = 32,
+        conv: bool = False,
+        likelihood: str = "bernoulli",
+        binarise: str = "none",
+    ) -> None:
+        super().__init__(0, image_size, channels, latent, hidden, width, conv, likelihood, binarise)
+
+
+class Conditional(VAE, ConditionalGenerator):
+    """Both networks are told the class; arguments as in ``Model``, and ``classes``."""
+
+    needs = ("image", "label")
+
+    def __init__(
+        self,
+        *,
+        classes: int = 10,
+        image_size: int = 28,
+        channels: int = 1,
+        latent: int = 20,
+        hidden: int = 500,
+        width: int = 32,
+        conv: bool = False,
+        likelihood: str = "bernoulli",
+        binarise: str = "none",
+    ) -> None:
+        if classes < 2:
+            raise PaperzooError(f"classes must be at least 2, not {classes}")
+        super().__init__(classes, image_size, channels, latent, hidden, width, conv, likelihood, binarise)
+
+    def given(self, batch: Batch) -> tuple[Tensor, ...]:
+        return batch.image, batch.label
+
+    def predict(self, input: Any, label: int | None = None) -> Reconstruction:
+        """The code and the reconstruction of an image of the class ``label``, given as path, PIL image or array.
+
+        Raises:
+            PaperzooError: no such class, or none given; or the input is no image.
+        """
+        if label is None:
+            raise PaperzooError("this model must be told what it sees: predict(image, label=3)")
+        return self.reconstruction(read_image(input, self.channels, self.image_size), self.labels(1, label))
+
+
+class LinearNetwork(nn.Module):
+    """Rows (N, inputs) to a Gaussian with linear mean and one variance for all rows: a number, or one each output."""
+
+    def __init__(self, inputs: int, outputs: int, variances: int, deviation: float = 0.0) -> None:
+        super().__init__()
+        self.mean = nn.Linear(inputs, outputs)
+        self.log_variance = nn.Parameter(torch.full((variances,), 2 * math.log(deviation or 1)), requires_grad=not deviation)
+
+    def forward(self, x: Tensor) -> Gaussian:
+        mean = self.mean(x)
+        return Gaussian(mean, self.log_variance.expand_as(mean))
+
+
+class Linear(Variational, PointAutoencoder):
+    """The linear Gaussian case: p(x|z) = N(Wz + b, s^2 I), q(z|x) = N(Vx + a, diagonal), of points (N, dimensions).
+
+    At its maximum the bound is tight, for the columns of W can be turned until the true posterior's covariance is diagonal, and
+    the model is probabilistic PCA (Tipping and Bishop 1999; Lucas et al. 2019, 1911.02469).
+
+    Args:
+        dimensions: of the points.
+        latent: of the code; fewer than ``dimensions``.
+        deviation: s; 0 to learn it.
+    """
+
+    bound_items, bound_numbers = 10_000, 10**9
+
+    def __init__(self, *, dimensions: int = 8, latent: int = 2, deviation: float = 0.0) -> None:
+        super().__init__()
+        if not 1 <= latent < dimensions:
+            raise PaperzooError(f"latent must be from 1 to {dimensions - 1}, less than the data's dimensions, not {latent}")
+        if not 0 <= deviation < math.inf:
+            raise PaperzooError(f"deviation must be positive, or 0 to learn it, not {deviation}")
+        self.dimensions, self.latent = dimensions, latent
+        self.encoder = LinearNetwork(dimensions, latent, latent)
+        self.decoder = LinearNetwork(latent, dimensions, 1, deviation)
+
+    def posterior(self, x: Tensor, *told: Tensor) -> Gaussian:
+        q: Gaussian = self.encoder(x)
+        return q
+
+    def log_likelihood(self, x: Tensor, z: Tensor, *told: Tensor) -> Tensor:
+        return log_normal(x, *self.decoder(z))
+
+    def encode(self, image: Tensor) -> Tensor:
+        return self.posterior(image).mean
+
+    def decode(self, code: Tensor) -> Tensor:
+        mean: Tensor = self.decoder(code).mean
+        return mean
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Those of an autoencoder, the bounds, the model's exact ``log-likelihood (nats)`` and that of probabilistic PCA.
+
+        All of at most 10,000 points; ``elbo below ppca (nats)`` is what is to be at most 0.01.
+        """
+        found = super().measure(dataset, split) | self.measure_bounds(dataset, split)
+        (held,), (train,) = self.spaced(dataset[split], self.bound_items), self.spaced(dataset["train"], 10**6)
+        w, b = self.decoder.mean.weight.double().cpu(), self.decoder.mean.bias.cpu()
+        noise = self.decoder.log_variance.double().exp().cpu() * torch.eye(self.dimensions)
+        found["log-likelihood (nats)"] = gaussian_log_likelihood(held, b, w @ w.T + noise)
+        found["ppca log-likelihood (nats)"] = ppca_log_likelihood(train, held, self.latent)
+        found["elbo below ppca (nats)"] = found["ppca log-likelihood (nats)"] - found["elbo (nats)"]
+        return found
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "vae": {},
+    "conv": {"conv": True, "image_size": 32},
+    "conditional": {"class": "Conditional"},
+    "gaussian": {"likelihood": "gaussian", "hidden": 200},
+    "linear": {"class": "Linear"},
+}
+
+RECIPES = {
+    "paper": Recipe(
+        data="mnist",
+        steps=1_000_000,
+        batch_size=100,
+        train_on="train+validation",
+        optimizer={"weight_decay": 1 / 60_000},
+        precision="float32",
+        variants=("vae",),
+        note="figure 2: until 100 million images were seen",
+    ),
+    "small": Recipe(
+        data="mnist",
+        steps=8000,
+        batch_size=128,
+        optimizer={"lr": 4e-3, "method": "adam", "decay_from": 0.5},
+        precision="float32",
+        judge="zoo-digits",
+        targets=(Target("elbo (nats, real-valued)", at_least=-104),),
+        variants=("vae",),
+    ),
+    "small-avatars": Recipe(
+        data="avatars",
+        steps=2000,
+        batch_size=64,
+        model={"image_size": 64, "width": 16, "latent": 64},
+        optimizer={"lr": 1e-3, "method": "adam", "decay_from": 0.5},
+        judge="zoo-avatars",
+        variants=("conv",),
+    ),
+    "small-linear": Recipe(
+        data="factors8",
+        steps=6000,
+        batch_size=256,
+        optimizer={"lr": 1e-2, "method": "adam", "decay_from": 0.3},
+        precision="float32",
+        targets=(Target("elbo below ppca (nats)", at_least=-0.01, at_most=0.01),),
+        variants=("linear",),
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"latent": 2, "hidden": 32},
+        optimizer={"lr": 0.05},
+        precision="float32",
+        variants=("vae",),
+    ),
+    "smoke-conv": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"image_size": 16, "latent": 8, "width": 8, "binarise": "sample"},
+        optimizer={"lr": 2e-3, "method": "adam", "decay_from": 0.5},
+        precision="float32",
+        variants=("conv",),
+    ),
+    "smoke-linear": Recipe(
+        data="ring8",
+        steps=60,
+        batch_size=64,
+        model={"latent": 1},
+        optimizer={"lr": 1e-2, "method": "adam"},
+        precision="float32",
+        variants=("linear",),
+    ),
+}
+RECIPES = {
+    **RECIPES,
+    "small-binarised": replace(RECIPES["small"], model={"binarise": "sample"}, targets=()),
+    "small-manifold": replace(RECIPES["small"], model={"latent": 2}, targets=()),
+    "small-gaussian": replace(RECIPES["small"], targets=(), variants=("gaussian",)),
+    "small-conditional": replace(
+        RECIPES["small"], targets=(Target("label agreement %[zoo-digits]", at_least=90),), variants=("conditional",)
+    ),
+    "small-conv": replace(
+        RECIPES["small"],
+        steps=4000,
+        model={"width": 16},
+        optimizer={"lr": 2e-3, "method": "adam", "decay_from": 0.5},
+        precision="auto",
+        targets=(),
+        variants=("conv",),
+    ),
+    "smoke-conditional": replace(RECIPES["smoke"], model={"latent": 8, "hidden": 32}, variants=("conditional",)),
+    "smoke-gaussian": replace(RECIPES["smoke"], variants=("gaussian",)),
+}
