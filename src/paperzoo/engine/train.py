@@ -33,9 +33,9 @@ def train(
 ) -> Run:
     """See ``paperzoo.train``."""
     job = resolve(name, recipe, data, init, seed, overrides)
-    data = job.dataset()  # all is checked before a directory is made
-    job.build(data)
-    job.check_judge(data)
+    checked = job.dataset()  # all is checked before a directory is made
+    job.build(checked)
+    job.check_judge(checked)
     _check_devices(job, devices)
     return _go(job, create(job, out), devices)
 
