@@ -99,8 +99,9 @@ PAPER = Paper(
         "best: at 3,000 steps they are blotchy, their distance to the training set is 19 to 31 times the floor (cgan with DCGAN's "
         "networks, in about the same time on one core: 1.1 to 1.8), coverage is 0.65 against 0.94, and the MS-SSIM within a class "
         "0.44 against the real digits' 0.33. That is what the class loss pays for. Nothing was tuned but the number of steps, by "
-        "the time they take; the discriminator's dropout of 0.5 may be too much for so short a run. On drawn faces at 32x32 the same happens (one seed): agreement 93 %, the faces of a "
-        "class alike (MS-SSIM 0.76, real ones 0.51) down to the colour of their skin, with a hatching of the pixels."
+        "the time they take; the discriminator's dropout of 0.5 may be too much for so short a run. On drawn faces at 32x32 the same "
+        "happens (one seed): agreement 93 %, the faces of a class alike (MS-SSIM 0.76, real ones 0.51) down to the colour of their "
+        "skin, with a hatching of the pixels."
     ),
     fails=(
         "The class loss pays for being easy to classify, not for variety: samples of a class may grow alike while the label agreement "
