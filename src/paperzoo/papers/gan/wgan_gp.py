@@ -82,11 +82,11 @@ PAPER = Paper(
         "was changed once after its score was seen: 6,000 steps of 256 points, at a constant rate, covered seven of the eight modes "
         "(seed 0). On colour MNIST's rate of 0.0005 is too high: the penalty is not held down (the critic's loss climbs to 20, in float32 "
         "to 5, while its distance goes to zero); at the paper's 0.0001 the distance stays positive, and 1,000 moves of the generator give "
-        "brown heads with faces and hair in place of the drawn ones, and grey outlines of emoji. The residual networks on drawn faces at 32x32 do not get anywhere in 600 moves of the generator: noise, while the "
-        "critic's distance is negative for most of the run, so it lags behind what it judges. Other rates (0.0001 to 0.002), ten steps "
-        "of the critic, a generator at a fifth or a tenth of the rate and a critic scaled up at the start did not mend it in 300 to 800 "
-        "steps each; ssgan's hinge game on the same generator draws faces in as long. No cause is known but too few steps: the paper's "
-        "runs are 100,000 moves long."
+        "brown heads with faces and hair in place of the drawn ones, and grey outlines of emoji. The residual networks on drawn faces at "
+        "32x32 do not get anywhere in 600 moves of the generator: noise, while the critic's distance is negative for most of the run, so "
+        "it lags behind what it judges. Other rates (0.0001 to 0.002), ten steps of the critic, a generator at a fifth or a tenth of the "
+        "rate and a critic scaled up at the start did not mend it in 300 to 800 steps each; ssgan's hinge game on the same generator "
+        "draws faces in as long. No cause is known but too few steps: the paper's runs are 100,000 moves long."
     ),
     fails=(
         "A penalty whose norm runs over the channels only (dim=1 of an NCHW tensor) trains, and holds the critic to another "
