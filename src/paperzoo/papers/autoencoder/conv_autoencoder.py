@@ -79,6 +79,11 @@ PAPER = Paper(
         ),
     ),
     parameters={"conv_autoencoder": 7_185_801, "denoising": 7_185_801},
+    findings=(
+        "With codes of 32 numbers the error on held-out digits is 32 to 33 % of that of PCA with as many, after a minute and a half on one "
+        "core. The denoising one, from whose input three pixels in ten are missing, brings the squared error from 26.8 down to 6.2; PCA "
+        "brings it to 22.0 (one seed). Layer by layer has not been run."
+    ),
     fails=(
         "A connection that goes round the code, as in a U-net, makes the error nearly zero and the code worthless. Transposed "
         "convolutions with a kernel that is no multiple of the stride leave a chequered pattern, and an off-by-one in the padding gives "

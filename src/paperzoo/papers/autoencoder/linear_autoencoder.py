@@ -74,6 +74,14 @@ PAPER = Paper(
         ),
     ),
     parameters={"linear": 50_992, "points": 17, "deep": 2_837_314, "map": 2_827_208},
+    findings=(
+        "On MNIST the linear autoencoder ends at 99.8 % of the squared error of PCA with 32 components, measured on held-out digits: "
+        "PCA is best on the images it was fitted on, here 20,000, and the autoencoder saw 50,000. Its space is PCA's but for the last "
+        "directions, where variances are nearly equal (largest angle 7.5 degrees). On points near a plane error and space agree. The "
+        "deep one with 30 numbers has a third of PCA's error, 4.5 against 13.9 after 70 s on one core (the paper: 3.0 and 13.9). On the "
+        "map of two numbers a digit's nearest neighbour is of another class in 29 % of cases, 63 % with PCA and 70 % with the linear "
+        "one, whose error is hardly above PCA's and whose basis is another."
+    ),
     fails=(
         "Without biases, or on data that are not centred in another way, the space is that of the uncentred second moment, not PCA's. "
         "Comparing weights with principal axes, rather than spaces, finds no agreement though all is well. The encoder's rows are no "

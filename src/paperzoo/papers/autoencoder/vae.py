@@ -93,6 +93,15 @@ PAPER = Paper(
         ),
     ),
     parameters={"vae": 815_824, "conv": 453_993, "conditional": 825_824, "gaussian": 484_408, "linear": 45},
+    findings=(
+        "The linear model reaches probabilistic PCA's exact log-likelihood within 0.001 nats: the bound is right. On MNIST's grey levels "
+        "8,000 steps of Adam, 80 to 90 s on one core, give an ELBO of -103 nats, the IWAE-100 bound 4 nats above it, all 20 codes in use "
+        "and a squared error at 35 % of PCA's. Samples are legible and soft, and one of three is no digit: inception score 6.3, the "
+        "real digits' is 9.9. Told the class, the bound is 5 nats better and an independent classifier agrees with 90 % of the samples. "
+        "With a code of two numbers the bound is -151 and the manifold shows all digits but hardly a four or a five. On drawn "
+        "faces at 64x64 reconstructions keep hair, glasses and beard, blurred; PCA with as many numbers has a tenth of the error, for "
+        "faces drawn of a few parts are nearly a linear space, and samples look like no face to the judge."
+    ),
     fails=(
         "With the mean over pixels in place of their sum, beside a KL that is a sum, the KL is hundreds of times too heavy: it goes "
         "to zero, every code is noise, and every reconstruction is the mean image. The reverse slip, a mean over the code, gives sharp "
