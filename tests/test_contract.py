@@ -19,8 +19,9 @@ from paperzoo import catalog
 from paperzoo.engine import checkpoint, fit, precision
 from paperzoo.engine.weights import load_file
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.generation import ConditionalGenerator, Sampler
+from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
 from paperzoo.tasks.model import Model
+from paperzoo.tasks.reconstruction import Autoencoder
 from paperzoo.tasks.tagging import Tagger
 
 #: every (name, recipe) that has a smoke recipe: a paper is tested by being listed in the catalogue
@@ -160,12 +161,12 @@ def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: 
 
 
 def inputs(made: fit.Loop) -> list[Tensor]:
-    """Something to ask the model: noise, images, or sequences of different lengths."""
+    """Something to ask the model: noise, images, points, or sequences of different lengths."""
     if isinstance(made.model, Sampler):
         return [torch.randn(4, made.model.latent)]
     batch = made.split.batch(np.arange(4))
-    if isinstance(made.model, Classifier):
-        return [torch.rand_like(batch.image)]
+    if isinstance(made.model, Classifier | Autoencoder):
+        return [torch.rand_like(batch.image) if hasattr(batch, "image") else batch.point]
     return [batch.tokens] if isinstance(made.model, Tagger) else []
 
 
@@ -175,6 +176,8 @@ def answer(model: Model, given: Tensor) -> Tensor:
         return model.generate(given, torch.arange(len(given)) % model.classes)
     if isinstance(model, Sampler):
         return model.generate(given)
+    if isinstance(model, Autoencoder):
+        return model.decode(model.encode(given)).flatten(1)
     if isinstance(model, Tagger):
         used = given[:, : int((given > 0).sum(1).max())]
         out: Tensor = model.network(used, (used > 0).sum(1))
@@ -182,7 +185,7 @@ def answer(model: Model, given: Tensor) -> Tensor:
     return model(given)
 
 
-@pytest.mark.parametrize("name", [n for n in catalog.list_papers() if catalog.CATALOG[n].task.endswith("generation")])
+@pytest.mark.parametrize("name", [n for n in catalog.list_papers() if issubclass(catalog.load(n).model_class, ImageGenerator)])
 def test_first_samples_do_not_depend_on_how_many_are_drawn(name: str, tmp_path: Path) -> None:
     run = paperzoo.train(name, "smoke", out=tmp_path, overrides={"steps": 5})
     model = run.model

@@ -1,0 +1,532 @@
+"""CFG-GAN: a generator built of functional gradient steps instead of a game (Johnson and Zhang 2018).
+
+Let D be the logit of a discriminator between data x* and samples. The best D is the log of the ratio of their densities, so its
+gradient says for every sample which way the data lie. A generator may follow it directly:
+
+    G_t(z) = G_{t-1}(z) + eta s(G_{t-1}(z)) grad D_t(G_{t-1}(z)),                                             (Algorithm 1)
+    D_t minimises E ln(1 + exp(-D(x*))) + E ln(1 + exp(D(G_{t-1}(z)))),
+
+and the KL divergence to the data falls at each step, for any s > 0, if D_t is strong and eta small (section 2). The generator is
+a composition: a first map G~ and T steps, each with a discriminator of its own.
+
+``cfg`` solves for each D_t from the start (Algorithm 1); ``icfg`` goes on from D_{t-1} for U steps (Algorithm 2); ``xicfg`` comes
+round: after T steps a network, the approximator, is fitted to G_T by regression, and as G~ begins the next T steps (Algorithm 3).
+With T = 1 and s = 1 - sigma(D) one gradient step of that regression is the generator's step of a GAN with the log-D trick
+(Algorithm 4), which is thus explained without a minimax problem; the variants ``logd`` and ``minimax`` train the same networks by
+the plain game. Read ``functional_step`` first, then ``CompositeGradient.learn``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim import RMSprop
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.papers.gan.dcgan import check_size, linear_decay
+from paperzoo.papers.gan.gan import ToyNetwork, discriminator_loss, generator_loss
+from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
+from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.pictures import compact, grid, save
+
+PAPER = Paper(
+    name="cfggan",
+    title="Composite Functional Gradient Learning of Generative Adversarial Models",
+    authors="Rie Johnson, Tong Zhang",
+    year=2018,
+    task="image generation",
+    arxiv="1801.06309",
+    claims=(
+        Claim(
+            metric="KL divergence to the data",
+            data="any",
+            value="falls at each functional step",
+            where="section 2",
+            mark="memory",
+            protocol="a strong discriminator, a small eta and any s > 0",
+            not_measured="a theorem; a test holds the step to its closed form on Gaussians",
+        ),
+        Claim(
+            metric="inception score",
+            data="MNIST, SVHN, LSUN bedrooms and living rooms, LSUN towers and bridges",
+            value="curves",
+            where="figures of the experiments",
+            mark="memory",
+            protocol="over training time, by the authors' own classifiers; GANs with and without the log-D trick and WGAN-GP beside it",
+            not_measured="no figure was at hand, nor the authors' classifiers; the small recipes are judged by one of this collection",
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="batch normalisation in both networks or in neither; functional steps use the statistics of a batch (authors' code)",
+            here="in the approximator or in neither",
+            why="with the statistics of a batch an example's step depends on those beside it, and G is no function of z. With running "
+            "statistics in the steps, and those of a batch in training, the discriminator won outright and nothing was learnt",
+        ),
+        Deviation(
+            paper="the PyTorch code draws new noise for each step of the discriminator and sends it through all steps so far",
+            here="a pool of examples moves along, and the discriminator's batches are drawn from it, as the C++ code does on request",
+            why="T functional steps of N examples a round, instead of T (T - 1) / 2 of a batch",
+        ),
+        Deviation(
+            paper="the approximator is fitted to N freshly generated examples by an optimiser made anew (authors' code)",
+            here="to the pool, and the optimiser's running mean of squared gradients goes on",
+            why="the pool holds just such examples; an optimiser lives as long as its run",
+        ),
+        Deviation(
+            paper="for MNIST the C++ code of this paper has T = 10 and eta = 1, the PyTorch code of its longer version T = 15 and "
+            "eta = 0.5, or 2.5 without batch normalisation; both N = 640, U = 1",
+            here="T = 15 and eta = 2.5 (25 and 0.1 for the fully connected approximator, 15 and 2.5 for the residual one)",
+            why="the discriminator has no batch normalisation; the later code is the better documented one",
+        ),
+        Deviation(
+            paper="RMSprop with epsilon inside the root (paper); outside it, as 1e-18 (PyTorch code)",
+            here="as the PyTorch code",
+            why="torch has that one",
+        ),
+        Deviation(
+            paper="in the PyTorch code misspelt names leave out most of the discriminator's biases, and the residual blocks' shortcut gets "
+            "the rectified input, as the ReLU works in place",
+            here="the biases are there, but before a batch normalisation; shortcuts get the input itself",
+            why="accidents, by all appearance",
+        ),
+        Deviation(
+            paper="four residual blocks whose maps double or halve",
+            here="the residual networks of WGAN-GP as they are in this collection, equally wide throughout",
+            why="the paper builds on them",
+        ),
+        Deviation(
+            paper="T = 15, N = 640, ten passes, learning rate 0.00025",
+            here="in the small recipes on images T = 4, N = 128, two passes and a rate of 0.001 that falls linearly over the second half",
+            why="a round of the paper's size takes seconds on one core, and hundreds of rounds are needed",
+        ),
+        Deviation(
+            paper="no experiment on points of the plane",
+            here="the variants toy, toy_icfg, toy_cfg and toy_logd, with small ReLU networks",
+            why="there it can be counted which modes are found",
+        ),
+    ),
+    exemptions=(
+        Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels, and steps beyond the range are cut off"),
+    ),
+    parameters={"xicfg": 748_898, "nobn": 748_706, "fc": 1_119_425, "resnet": 760_388, "toy": 34_179},
+    findings="",
+    fails=(
+        "If eta is too large the steps overshoot; the discriminator then tells samples ever more easily, its gradient grows and the steps "
+        "with it: its loss goes to zero while the approximator's rises. A step that ascends where it should descend does the same. "
+        "Samples are the approximator's answer and all functional steps since its fit; the approximator alone lags behind them."
+    ),
+)
+
+#: Algorithms 1 to 3; and the losses of the game, Algorithm 4
+METHODS, GAMES = ("cfg", "icfg", "xicfg"), ("log-d", "minimax")
+
+
+class Generator(nn.Module):
+    """Noise (N, latent) to images (N, channels, S, S) in [-1, 1]: DCGAN with a 1x1 convolution after each 5x5 one ("DCGANx").
+
+    ``width * S / 8`` maps of 4x4, then transposed convolutions that double the side and halve the maps down to ``width``.
+    """
+
+    def __init__(self, image_size: int, channels: int, latent: int, width: int, normalise: bool) -> None:
+        super().__init__()
+        self.first = now = width * image_size // 8
+        self.project = nn.Linear(latent, self.first * 16)
+        layers: list[nn.Module] = [nn.ReLU()]
+        while now > width:
+            now //= 2
+            layers += [nn.ConvTranspose2d(2 * now, now, 5, 2, 2, 1, bias=not normalise), *normed(now, normalise), nn.ReLU()]
+            layers += [nn.Conv2d(now, now, 1, bias=not normalise), *normed(now, normalise), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(now, channels, 5, 2, 2, 1), nn.Tanh())
+        self.apply(init)
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = self.body(self.project(z).view(-1, self.first, 4, 4))  # (N, channels, S, S)
+        return image
+
+
+class Discriminator(nn.Module):
+    """Images (N, channels, S, S) in [-1, 1] to logits (N): strided 5x5 convolutions down to 4x4, each but the first with a 1x1 one."""
+
+    def __init__(self, image_size: int, channels: int, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(0.2)]
+        now, side = width, image_size // 2
+        while side > 4:
+            now, side = 2 * now, side // 2
+            layers += [nn.Conv2d(now // 2, now, 5, 2, 2), nn.LeakyReLU(0.2), nn.Conv2d(now, now, 1), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers)
+        self.score = nn.Linear(now * 16, 1)
+        self.apply(init)
+
+    def forward(self, image: Tensor) -> Tensor:
+        logit: Tensor = self.score(self.body(image).flatten(1))[:, 0]  # (N)
+        return logit
+
+
+class FullyConnected(nn.Module):
+    """Noise (N, latent) to images (N, *shape) in [-1, 1]: two hidden ReLU layers of ``width`` units."""
+
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.body = nn.Sequential(ToyNetwork(latent, math.prod(shape), width), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = self.body(z).view(-1, *self.shape)  # (N, C, S, S)
+        return image
+
+
+def normed(maps: int, normalise: bool) -> list[nn.Module]:
+    """Batch normalisation, or nothing."""
+    return [nn.BatchNorm2d(maps)] if normalise else []
+
+
+def init(module: nn.Module) -> None:
+    """Convolutions from N(0, 0.01^2), linear layers by He's rule, biases zero (authors' code)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.01)
+    elif isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def scaling(logit: Tensor, scale: str) -> Tensor:
+    """s of Algorithm 1 from logits (N): 1 (``"one"``, the paper's choice), 1 - sigma(D) (``"log-d"``) or sigma(D) (``"minimax"``).
+
+    With the last two, and T = 1, the method moves the generator as the two losses of a GAN do.
+    """
+    return torch.ones_like(logit) if scale == "one" else torch.sigmoid(-logit if scale == "log-d" else logit)
+
+
+def functional_step(x: Tensor, discriminator: Callable[[Tensor], Tensor], eta: float, scale: str = "one") -> Tensor:
+    """``x + eta s(x) grad D(x)`` for x (N, ...) and ``discriminator`` from (N, ...) to logits (N).
+
+    Row n moves along the gradient of its own logit, so ``discriminator`` must not tie rows together (batch statistics would). As to
+    derivatives, the step is a constant added to x.
+    """
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        logit = discriminator(point)
+        (slope,) = torch.autograd.grad(logit.sum(), point)  # (N, ...)
+    share = scaling(logit.detach(), scale).view(-1, *[1] * (x.ndim - 1))  # (N, 1, ...)
+    return x + eta * share * slope
+
+
+def regression_loss(made: Tensor, target: Tensor) -> Tensor:
+    """``1/2 E ||G~(z) - G_T(z)||^2`` over (N, ...): a mean over examples, a sum over all else (Algorithm 3)."""
+    return 0.5 * (made - target).flatten(1).square().sum(1).mean()
+
+
+def random_map(z: Tensor, shape: torch.Size) -> Tensor:
+    """A random linear map of noise (N, latent), scaled to [-1, 1]; ``shape`` is (N, ...). What G~ is fitted to at first."""
+    x = z @ torch.randn(z.shape[1], math.prod(shape[1:]), device=z.device)
+    return (x / x.abs().max()).view(shape)
+
+
+def weights_of(network: nn.Module) -> Tensor:
+    """All floating-point parameters and statistics, one vector (P)."""
+    return torch.cat([v.flatten() for v in network.state_dict().values() if v.is_floating_point()])
+
+
+def named(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
+    """What ``weights_of`` made a vector (P), by name and in the network's shapes again."""
+    state = {name: v for name, v in network.state_dict().items() if v.is_floating_point()}
+    parts = torch.split(weights, [v.numel() for v in state.values()])
+    return {name: part.view(v.shape) for (name, v), part in zip(state.items(), parts, strict=True)}
+
+
+class CompositeGradient(Sampler):
+    """The method itself, for whatever the two networks work on.
+
+    Between two steps it remembers the pool, noise (N, latent) and where it has got to (N, ...), and the discriminators (T, P) of the
+    functional steps taken since G~ was last fitted. Each process has a pool of its own.
+    """
+
+    approximator: nn.Module
+    discriminator: nn.Module
+    noise: Tensor
+    pool: Tensor
+    past: Tensor
+    taken: Tensor
+    start: Tensor
+    evaluations: Tensor
+
+    def compose(
+        self, shape: tuple[int, ...], method: str, scale: str, T: int, U: int, pool: int, eta: float, epochs: int
+    ) -> None:
+        """Checks the method's settings and makes room for what it remembers; ``shape`` is that of one example.
+
+        Raises:
+            PaperzooError: an unknown method or scale, fewer than one step, example or pass, or an eta that is not positive.
+        """
+        if method not in (*METHODS, *GAMES):
+            raise unknown("method", method, (*METHODS, *GAMES), "of cfggan")
+        if scale not in ("one", *GAMES):
+            raise unknown("scale", scale, ("one", *GAMES), "of cfggan")
+        for name, value in {"functional_steps": T, "discriminator_steps": U, "pool": pool, "epochs": epochs}.items():
+            if value < 1:
+                raise PaperzooError(f"{name} must be at least 1, not {value}")
+        if not 0 < eta < math.inf:
+            raise PaperzooError(f"eta must be positive, not {eta}: samples follow the gradient of the discriminator")
+        self.method, self.scale, self.T, self.U, self.eta, self.epochs = method, scale, T, U, eta, epochs
+        self.rate = 1.0  # factor on the approximator's learning rate, other than 1 only within a fit
+        weights, rows = weights_of(self.discriminator), 0 if method in GAMES else pool
+        self.register_buffer("noise", torch.zeros(rows, self.latent))
+        self.register_buffer("pool", torch.zeros(rows, *shape))
+        self.register_buffer("past", torch.zeros(T if rows else 0, len(weights)))
+        self.register_buffer("taken", torch.zeros((), dtype=torch.int64))  # rows of ``past`` that count
+        self.register_buffer("start", weights if method == "cfg" else torch.zeros(0))
+        self.register_buffer("evaluations", torch.zeros(2, dtype=torch.int64))  # see ``measure``
+
+    def optimizers(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> dict[str, RMSprop]:
+        """RMSprop for both (authors' code)."""
+        both = ("discriminator", "approximator")
+        return {name: RMSprop(self.get_submodule(name).parameters(), lr, 0.95, 1e-18) for name in both}
+
+    def schedules(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> dict[str, Schedule]:
+        """Constant up to ``decay_from`` of all steps, then linearly to zero; the approximator's also falls within a fit."""
+        fall = linear_decay(decay_from)
+        return {"discriminator": fall, "approximator": lambda iteration, total: self.rate * fall(iteration, total)}
+
+    def real(self, batch: Batch) -> Tensor:
+        """The batch in the networks' range."""
+        raise TypeError(f"{type(self).__name__} does not say what is real")
+
+    def output(self, x: Tensor) -> Tensor:
+        """Examples in the task's range."""
+        raise TypeError(f"{type(self).__name__} does not say what it puts out")
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        (self.play if self.method in GAMES else self.learn)(self.real(batch), opt)
+        return dict(zip(("generator evaluations", "discriminator evaluations"), self.evaluations.clone(), strict=True))
+
+    def learn(self, real: Tensor, opt: Players) -> None:
+        """A step of the discriminator and, after each U of them, a functional step of the pool (Algorithms 1 to 3)."""
+        t, u = divmod(opt.iteration % (self.T * self.U), self.U)
+        if t == u == 0:
+            self.begin(len(real), opt)
+        if u == 0 and self.method == "cfg":  # each discriminator is solved for from the start
+            self.discriminator.load_state_dict(named(self.discriminator, self.start))
+        some = self.pool[torch.randperm(len(self.pool), device=real.device)[: len(real)]]
+        opt.discriminator.minimize(discriminator_loss(self.discriminator(real), self.discriminator(some)))
+        self.count(0, 2 * len(real))
+        if u == self.U - 1:
+            self.pool.copy_(torch.cat([self.move(x, self.discriminator) for x in torch.split(self.pool, 250)]))
+            self.past[t] = weights_of(self.discriminator)
+            self.taken.fill_(t + 1)
+            self.count(0, len(self.pool))
+
+    def play(self, real: Tensor, opt: Players) -> None:
+        """A step of a plain GAN with the same networks (Algorithm 4)."""
+        fake = self.approximator(self.draw(len(real)))
+        opt.discriminator.minimize(discriminator_loss(self.discriminator(real), self.discriminator(fake.detach())))
+        opt.approximator.minimize(generator_loss(self.discriminator(fake), self.method))
+        self.count(len(real), 3 * len(real))
+
+    def begin(self, size: int, opt: Players) -> None:
+        """Fits G~ to where the pool has got to (at first: to a random linear map), then fills the pool anew from G~."""
+        if opt.iteration == 0:
+            if len(self.pool) < size:
+                raise PaperzooError(f"the pool of {len(self.pool)} examples is smaller than a batch of {size}: set model.pool")
+            if self.method != "xicfg" and opt.total > self.T * self.U:
+                raise PaperzooError(
+                    f"{self.method} ends after {self.T} functional steps of {self.U} discriminator steps each, but is to run for "
+                    f"{opt.total} steps: set steps, or model.functional_steps and model.discriminator_steps"
+                )
+            self.noise.copy_(self.draw(len(self.noise)))
+            self.pool.copy_(random_map(self.noise, self.pool.shape))
+        self.fit(size, opt)
+        self.noise.copy_(self.draw(len(self.noise)))
+        self.eval()  # by batch statistics G~ would be no function of z
+        with torch.no_grad():
+            self.pool.copy_(torch.cat([self.approximator(z) for z in torch.split(self.noise, 250)]))
+        self.train()
+        self.taken.zero_()
+        self.count(len(self.pool), 0)
+
+    def fit(self, size: int, opt: Players) -> None:
+        """Regression of the pool's examples on its noise; a pass whose loss is above the last one's divides the rate by 10, to 0.001."""
+        last = math.inf
+        for _ in range(self.epochs):
+            losses = []
+            order = torch.randperm(len(self.pool), device=self.pool.device)
+            for some in order[: len(order) // size * size].view(-1, size):  # (batches, size)
+                losses.append(regression_loss(self.approximator(self.noise[some]), self.pool[some]))
+                opt.approximator.minimize(losses[-1])
+                self.count(size, 0)
+            mean = opt.mean(torch.stack(losses).mean()).item()
+            self.rate = max(self.rate / 10, 1e-3) if mean > last else self.rate
+            last = mean
+        self.rate = 1.0
+
+    def move(self, x: Tensor, discriminator: Callable[[Tensor], Tensor]) -> Tensor:
+        """One functional step of examples (N, ...)."""
+        return functional_step(x, discriminator, self.eta, self.scale)
+
+    def count(self, generator: int, discriminator: int) -> None:
+        """Adds up the examples that went through the approximator, and those that went through the discriminator."""
+        self.evaluations += torch.tensor([generator, discriminator], device=self.evaluations.device)
+
+    def composition(self, z: Tensor) -> Iterator[Tensor]:
+        """G~(z), G_1(z) and so on, each (N, ...): the approximator's answer and the functional steps taken since its fit."""
+        x = self.approximator(z)
+        yield x
+        for weights in self.past[: int(self.taken)]:
+            x = self.move(x, partial(functional_call, self.discriminator, named(self.discriminator, weights)))
+            yield x
+
+    def generate(self, z: Tensor) -> Tensor:
+        for x in self.composition(z):
+            last = x
+        return self.output(last)
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """The task's metrics, and what training has cost so far: ``generator evaluations``, noise vectors that went through the
+        approximator, and ``discriminator evaluations``, examples that went through the discriminator, in a functional step too."""
+        generator, discriminator = self.evaluations.tolist()
+        spent = {"generator evaluations": float(generator), "discriminator evaluations": float(discriminator)}
+        return {**super().measure(dataset, split, judge), **spent}
+
+
+class Model(CompositeGradient, ImageGenerator):
+    """The method on images.
+
+    Args:
+        image_size: side of the images, a power of two from 16 to 256.
+        latent: dimensions of the noise, standard normal.
+        width: channels of the widest image-sized layer; all layers of ``resnet`` have as many.
+        network: ``dcganx``; ``resnet``; ``fc``, an approximator with two hidden layers of 512 units against DCGANx's discriminator.
+        normalise: batch normalisation in DCGANx's approximator.
+        method: ``cfg``, ``icfg`` or ``xicfg``; ``log-d`` or ``minimax`` for a plain GAN, which needs none of what follows.
+        scale: s, see ``scaling``.
+        functional_steps: T, between two fits of the approximator; for ``cfg`` and ``icfg``, which fit it once, in all.
+        discriminator_steps: U, before each functional step.
+        pool: N, examples that functional steps move and the approximator is fitted to; at least a batch.
+        eta: size of a functional step.
+        epochs: passes of a fit over the pool.
+    """
+
+    def __init__(
+        self, *, image_size: int = 32, channels: int = 1, latent: int = 100, width: int = 32, network: str = "dcganx",
+        normalise: bool = True, method: str = "xicfg", scale: str = "one", functional_steps: int = 15,
+        discriminator_steps: int = 1, pool: int = 640, eta: float = 2.5, epochs: int = 10,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        check_size(image_size, width)
+        shape = (channels, image_size, image_size)
+        approximators: dict[str, Callable[[], nn.Module]] = {
+            "dcganx": lambda: Generator(image_size, channels, latent, width, normalise),
+            "resnet": lambda: ResidualGenerator(image_size, channels, latent, width),
+            "fc": lambda: FullyConnected(shape, latent, 512),
+        }
+        if network not in approximators:
+            raise unknown("network", network, approximators, "of cfggan")
+        self.latent, self.approximator = latent, approximators[network]()
+        self.discriminator = (ResidualCritic if network == "resnet" else Discriminator)(image_size, channels, width)
+        self.compose(shape, method, scale, functional_steps, discriminator_steps, pool, eta, epochs)
+
+    def real(self, batch: Batch) -> Tensor:
+        """[0, 1] to [-1, 1], (N, C, S, S)."""
+        image: Tensor = batch.image
+        return 2 * image - 1
+
+    def output(self, x: Tensor) -> Tensor:
+        """[-1, 1] to [0, 1]; what functional steps have moved beyond is cut off."""
+        return ((x + 1) / 2).clamp(0, 1)
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """As for any generator, and eight samples, a column each, on their way from the approximator's answer in the first row."""
+        way = [self.output(x).float().cpu() for x in self.composition(self.latents(8, 0).to(self.evaluations.device))]
+        steps = save(compact(grid(torch.cat(way), 8)), folder / f"{stem}-steps.png")
+        return [*super().show(dataset, split, folder, stem), steps]
+
+
+class Toy(CompositeGradient, PointGenerator):
+    """The method on points, with two small ReLU networks; arguments as in ``Model``."""
+
+    def __init__(
+        self, *, dimensions: int = 2, latent: int = 2, width: int = 128, method: str = "xicfg", scale: str = "one",
+        functional_steps: int = 100, discriminator_steps: int = 2, pool: int = 1024, eta: float = 0.02, epochs: int = 20,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.latent, self.approximator = latent, ToyNetwork(latent, dimensions, width)
+        self.discriminator = ToyNetwork(dimensions, 1, width)
+        self.compose((dimensions,), method, scale, functional_steps, discriminator_steps, pool, eta, epochs)
+
+    def real(self, batch: Batch) -> Tensor:
+        """Points (N, D)."""
+        points: Tensor = batch.point
+        return points
+
+    def output(self, x: Tensor) -> Tensor:
+        """Points (N, D)."""
+        return x
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "xicfg": {},
+    "nobn": {"normalise": False},
+    "fc": {"network": "fc", "functional_steps": 25, "eta": 0.1},
+    "resnet": {"network": "resnet", "image_size": 64, "channels": 3, "width": 64},
+    "logd": {"method": "log-d"},
+    "minimax": {"method": "minimax"},
+    "toy": {"class": "Toy"},
+    "toy_icfg": {"class": "Toy", "method": "icfg", "functional_steps": 300, "discriminator_steps": 5, "eta": 0.05, "pool": 4096},
+    "toy_cfg": {"class": "Toy", "method": "cfg", "functional_steps": 100, "discriminator_steps": 100, "eta": 0.1, "pool": 4096},
+    "toy_logd": {"class": "Toy", "method": "log-d"},
+}
+
+#: a round of a small recipe on images: 4 steps of the discriminator, 4 x 128 examples moved, 4 steps of the approximator
+SMALL: dict[str, object] = {"image_size": 32, "latent": 32, "width": 16, "functional_steps": 4, "pool": 128, "epochs": 2}
+FALL = {"lr": 1e-3, "decay_from": 0.5}
+TOY = (Target("modes", at_least=8), Target("within 0.2 %", at_least=99))
+
+RECIPES = {
+    "paper": Recipe(
+        "mnist", 150_000, model={"image_size": 32}, variants=("xicfg", "nobn", "logd", "minimax"), note="10,000 rounds (PyTorch code)"
+    ),
+    "paper-fc": Recipe(
+        "mnist", 250_000, model={"image_size": 32}, optimizer={"lr": 1e-4}, variants=("fc",), note="10,000 rounds (PyTorch code)"
+    ),
+    "paper-resnet": Recipe(
+        "lsun-bedroom", 150_000, variants=("resnet",), note="the paper adds living rooms, 2.6 million images in all"
+    ),
+    "small": Recipe(
+        "mnist", 6000, model=SMALL, optimizer=FALL, judge="zoo-digits", variants=("xicfg", "nobn", "fc")
+    ),
+    "small-logd": Recipe(
+        "mnist", 9000, model={"image_size": 32, "latent": 32, "width": 16}, optimizer=FALL, judge="zoo-digits",
+        variants=("logd", "minimax"), note="as many generator evaluations as the small recipe of xicfg: 64 a step, against 96",
+    ),
+    "small-emoji": Recipe(
+        "emoji", 5000, model={**SMALL, "latent": 64, "width": 24}, optimizer=FALL, judge="zoo-emoji", variants=("xicfg",)
+    ),
+    "small-toy": Recipe("ring8", 4000, 256, optimizer=FALL, precision="float32", targets=TOY, variants=("toy",)),
+    "small-icfg": Recipe("ring8", 1500, 256, optimizer={"lr": 1e-3}, precision="float32", targets=TOY, variants=("toy_icfg",)),
+    "smoke": Recipe(
+        "digits", 60, 32, model={**SMALL, "image_size": 16, "latent": 8, "width": 8, "pool": 64}, optimizer={"lr": 1e-3},
+        precision="float32", variants=("xicfg", "logd"),
+    ),
+    "smoke-toy": Recipe(
+        "ring8", 60, model={"width": 32, "functional_steps": 5, "discriminator_steps": 3, "pool": 256, "epochs": 3},
+        precision="float32", variants=("toy",),
+    ),
+    "smoke-cfg": Recipe(
+        "ring8", 60, model={"width": 32, "functional_steps": 20, "discriminator_steps": 3, "pool": 256}, precision="float32",
+        variants=("toy_cfg",),
+    ),
+}  # fmt: skip
