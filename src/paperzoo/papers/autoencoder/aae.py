@@ -585,6 +585,10 @@ RECIPES = {
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("aae",),
         targets=(Target("mmd p-value", at_least=0.01),),
     ),
+    "small-alone": Recipe(
+        data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_generator": 0.0}, judge="zoo-digits",
+        targets=(Target("mmd p-value", at_most=0.01),), variants=("aae",), note="the encoder does not mind its adversary: must fail the test",
+    ),
     "small-map": Recipe(
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("map",),
         targets=(Target("mmd p-value", at_least=0.01),),
