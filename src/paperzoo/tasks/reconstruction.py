@@ -15,6 +15,7 @@ from paperzoo.data import Batch, Dataset, Split
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.iwae import bounds
 from paperzoo.metrics.pca import Components, principal_components
+from paperzoo.metrics.sharpness import relative_sharpness
 from paperzoo.tasks.generation import spread
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
@@ -91,7 +92,8 @@ class Autoencoder(Model):
         """``squared error``: the mean over the split of the sum over pixels of squared differences; and PCA's.
 
         ``pca squared error`` is the same of PCA with as many components as the code has numbers, fitted on at most 20,000
-        training items; ``squared error % of pca's`` their ratio, left out where PCA makes no error.
+        training items; ``squared error % of pca's`` their ratio, left out where PCA makes no error. For images also
+        ``sharpness relative to real``, that of at most 1,000 reconstructions over their originals': see ``metrics/sharpness.py``.
         """
         items = dataset[split]
         first = self.given(items.batch(np.arange(1)))
@@ -103,7 +105,11 @@ class Autoencoder(Model):
             flat = x.cpu().flatten(1)
             linear += float(squared_errors(flat, pca.decode(pca.encode(flat))).sum())
         ratio = {"squared error % of pca's": 100 * own / linear} if linear > 1e-6 * len(items) else {}
-        return {"squared error": own / len(items), "pca squared error": linear / len(items), **ratio}
+        found = {"squared error": own / len(items), "pca squared error": linear / len(items), **ratio}
+        real, *told = self.spaced(items, 1000)
+        if real.ndim == 4 and min(real.shape[2:]) >= 3 and real.var() > 0:
+            found["sharpness relative to real"] = relative_sharpness(self.reconstruct(real, *told), real)
+        return found
 
     def pca(self, dataset: Dataset, components: int) -> Components:
         """Principal components of at most 20,000 training items, evenly spaced."""

@@ -275,14 +275,10 @@ class Model(Autoencoder, ImageGenerator):
         return self.decode(z)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of an autoencoder and of an image generator, sharpness, and attribute arithmetic where the data have attributes.
-
-        ``sharpness relative to real`` is that of 1,000 held-out images' reconstructions over their own, ``sample sharpness
-        relative to real`` that of 1,000 samples; see ``metrics/sharpness.py``.
-        """
+        """Those of an autoencoder and of an image generator, ``sample sharpness relative to real`` of 1,000 samples beside that of the
+        reconstructions, and attribute arithmetic where the data have attributes."""
         found = {**Autoencoder.measure(self, dataset, split), **ImageGenerator.measure(self, dataset, split, judge)}
         (real,) = self.spaced(dataset[split], 1000)
-        found["sharpness relative to real"] = relative_sharpness(self.reconstruct(real), real)
         found["sample sharpness relative to real"] = relative_sharpness(self.sample(1000), real)
         if judge is not None and {"attributes", "label"} <= set(dataset.schema.fields):
             found |= self.arithmetic(dataset, split, judge)
