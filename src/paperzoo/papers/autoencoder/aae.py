@@ -587,7 +587,7 @@ RECIPES = {
     ),
     "small-alone": Recipe(
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_generator": 0.0}, judge="zoo-digits",
-        targets=(Target("mmd p-value", at_most=0.01),), variants=("aae",), note="the encoder does not mind its adversary: must fail the test",
+        targets=(Target("mmd p-value", at_most=0.01),), variants=("aae",), note="the encoder minds no adversary: must fail the test",
     ),
     "small-map": Recipe(
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("map",),
