@@ -506,14 +506,15 @@ RECIPES = {
         "lsun-bedroom", 150_000, variants=("resnet",), note="the paper adds living rooms, 2.6 million images in all"
     ),
     "small": Recipe(
-        "mnist", 6000, model=SMALL, optimizer=FALL, judge="zoo-digits", variants=("xicfg", "nobn", "fc")
+        "mnist", 6000, model=SMALL, optimizer=FALL, judge="zoo-digits", variants=("xicfg", "nobn", "fc", "logd", "minimax")
     ),
     "small-logd": Recipe(
         "mnist", 9000, model={"image_size": 32, "latent": 32, "width": 16}, optimizer=FALL, judge="zoo-digits",
         variants=("logd", "minimax"), note="as many generator evaluations as the small recipe of xicfg: 64 a step, against 96",
     ),
     "small-emoji": Recipe(
-        "emoji", 5000, model={**SMALL, "latent": 64, "width": 24}, optimizer=FALL, judge="zoo-emoji", variants=("xicfg",)
+        "emoji", 4000, model={**SMALL, "latent": 64, "width": 24}, optimizer=FALL, judge="zoo-emoji",
+        variants=("xicfg", "logd", "minimax"),
     ),
     "small-toy": Recipe("ring8", 4000, 256, optimizer=FALL, precision="float32", targets=TOY, variants=("toy",)),
     "small-icfg": Recipe("ring8", 1500, 256, optimizer={"lr": 1e-3}, precision="float32", targets=TOY, variants=("toy_icfg",)),
