@@ -598,7 +598,7 @@ RECIPES = {
         judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=10),),
     ),
     "small-clusters": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("clusters",),
+        data="mnist", steps=6000, batch_size=100, model={"width": 500, "noise": 0.3}, optimizer=_ADAM, judge="zoo-digits", variants=("clusters",),
         targets=(Target("cluster error %", at_most=30),),
     ),
     "smoke": Recipe(
