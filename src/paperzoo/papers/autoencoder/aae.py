@@ -593,13 +593,17 @@ RECIPES = {
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("map",),
         targets=(Target("mmd p-value", at_least=0.01),),
     ),
+    "small-roll": Recipe(
+        data="mnist", steps=6000, batch_size=100, model={"width": 500, "prior": "swiss_roll"}, optimizer=_ADAM, judge="zoo-digits",
+        variants=("map",), targets=(Target("mmd p-value", at_least=0.01),),
+    ),
     "small-semi": Recipe(
         data="mnist-100", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
         judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=10),),
     ),
     "small-clusters": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500, "noise": 0.3}, optimizer=_ADAM, judge="zoo-digits", variants=("clusters",),
-        targets=(Target("cluster error %", at_most=30),),
+        data="mnist", steps=6000, batch_size=100, model={"width": 500, "noise": 0.3}, optimizer=_ADAM, judge="zoo-digits",
+        variants=("clusters",), targets=(Target("cluster error %", at_most=30),),
     ),
     "smoke": Recipe(
         data="digits", steps=40, batch_size=50, model={"width": 64}, optimizer=_ADAM, precision="float32",

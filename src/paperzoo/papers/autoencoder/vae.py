@@ -512,9 +512,9 @@ RECIPES = {
     ),
     "small-avatars": Recipe(
         data="avatars",
-        steps=2000,
+        steps=4000,
         batch_size=64,
-        model={"image_size": 64, "width": 16, "latent": 64},
+        model={"image_size": 32, "width": 16, "latent": 64},
         optimizer={"lr": 1e-3, "method": "adam", "decay_from": 0.5},
         judge="zoo-avatars",
         variants=("conv",),
