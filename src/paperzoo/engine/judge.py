@@ -38,8 +38,8 @@ class Record:
     standardise: bool = True
 
     def fits(self, data: str) -> bool:
-        """Whether it may judge this data set."""
-        return data in self.data
+        """Whether it may judge this data set, or a part of it such as ``mnist@20:1``."""
+        return data.partition("@")[0] in self.data
 
 
 JUDGES = {
