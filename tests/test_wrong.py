@@ -13,7 +13,7 @@ import pytest
 import paperzoo
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wrong import conditional, errors, semi
+from wrong import conditional, errors, recognition, semi
 
 
 def put(wrong: errors.Wrong, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def _is_module(name: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("wrong", errors.WRONG + conditional.WRONG + semi.WRONG, ids=lambda w: w.name)
+@pytest.mark.parametrize("wrong", errors.WRONG + conditional.WRONG + semi.WRONG + recognition.WRONG, ids=lambda w: w.name)
 def test_known_error_is_rejected(wrong: errors.Wrong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module_name, _, test_name = wrong.rejected_by.partition(":")
     module = importlib.import_module(module_name)

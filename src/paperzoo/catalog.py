@@ -44,6 +44,7 @@ CATALOG: dict[str, Row] = {
         "gan.cfggan", "Composite Functional Gradient Learning of Generative Adversarial Models", 2018, "image generation"
     ),
     "cgan": Row("gan.cgan", "Conditional Generative Adversarial Nets", 2014, "image generation"),
+    "cnn": Row("recognition.cnn", "Convolutional neural network", 1989, "classification"),
     "conv_autoencoder": Row(
         "autoencoder.conv_autoencoder",
         "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
@@ -55,6 +56,9 @@ CATALOG: dict[str, Row] = {
         "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
         2015,
         "image generation",
+    ),
+    "fractalnet": Row(
+        "recognition.fractalnet", "FractalNet: Ultra-Deep Neural Networks without Residuals", 2016, "classification"
     ),
     "gan": Row("gan.gan", "Generative Adversarial Nets", 2014, "image generation"),
     "infogan": Row(
@@ -70,9 +74,11 @@ CATALOG: dict[str, Row] = {
     "linear_autoencoder": Row(
         "autoencoder.linear_autoencoder", "Reducing the Dimensionality of Data with Neural Networks", 2006, "reconstruction"
     ),
+    "preact_resnet": Row("recognition.preact_resnet", "Identity Mappings in Deep Residual Networks", 2016, "classification"),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
     "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
+    "stochastic_depth": Row("recognition.stochastic_depth", "Deep Networks with Stochastic Depth", 2016, "classification"),
     "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
     "vaegan": Row(
         "autoencoder.vaegan", "Autoencoding beyond pixels using a learned similarity metric", 2015, "reconstruction"

@@ -113,8 +113,15 @@ class Players:
 
 
 def _fuse(optimizer: Optimizer) -> None:
-    """One kernel for all parameters where torch has it, instead of one loop turn a parameter."""
+    """One kernel for all parameters where torch has it, instead of one loop turn a parameter.
+
+    Momentum begins at 0, which gives the step that SGD itself begins with; the fused kernel cannot add it later for a parameter
+    that gets its first gradient after others.
+    """
     if isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW | torch.optim.SGD):
         for group in optimizer.param_groups:
             if all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in group["params"]):
                 group["fused"], group["foreach"] = True, False
+                if group.get("momentum") and not group.get("dampening"):
+                    for parameter in group["params"]:
+                        optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))

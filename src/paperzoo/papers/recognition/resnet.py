@@ -388,4 +388,20 @@ RECIPES = {  # the plain networks take the same steps; deep ones are there to fa
     **RECIPES,
     "paper-plain": replace(RECIPES["paper"], variants=_PLAIN, targets=(), note="figure 6 has curves, no figures"),
     "small-plain": replace(RECIPES["small"], variants=_PLAIN, targets=(), note="compare the training loss with resnet56's"),
+    "small-deep": replace(
+        RECIPES["small"],
+        model={"image_size": 16},
+        variants=("resnet110",),
+        targets=(),
+        note="the digits at 16x16, so that 110 layers are done in minutes: compare preact_resnet and stochastic_depth",
+    ),
+    "small-sprites": replace(
+        RECIPES["small"],
+        data="sprites",
+        augment=("crop4", "flip"),
+        model={"image_size": 32},
+        variants=("resnet20", "resnet56"),
+        targets=(),
+        note="fantasy figures by race, in colour",
+    ),
 }

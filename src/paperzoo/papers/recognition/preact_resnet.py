@@ -1,0 +1,272 @@
+"""Identity Mappings in Deep Residual Networks (He, Zhang, Ren and Sun, 2016).
+
+The first residual networks put a ReLU behind each addition, so that what one block adds passes through all the ReLUs that
+follow. This paper moves normalisation and ReLU in front of the convolutions ("full pre-activation", figure 4e). Then
+nothing stands on the way round the blocks, and the signal is a plain sum from any unit l to any deeper unit L:
+
+    x_L = x_l + sum_{i=l}^{L-1} F(x_i, W_i)                                                                     (Eq. 4)
+    dE/dx_l = dE/dx_L (1 + d/dx_l sum_{i=l}^{L-1} F(x_i, W_i))                                                  (Eq. 5)
+
+A part of the gradient, dE/dx_L, reaches every unit unchanged, however small the weights. With it a network of 1001 layers
+trains as easily as one of 100. Two ends need care: the first unit splits after its activation, and one more activation
+stands behind the last unit, since its sum has seen none.
+
+Read ``Unit.forward`` beside ``BasicBlock.forward`` of ``resnet``: the same layers in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.papers.recognition.resnet import PadShortcut
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Players, Schedule
+
+TABLE_3 = {"preact110": 6.37, "preact164": 5.46, "preact1001": 4.92}
+TABLE_3_100 = {"preact164": 24.33, "preact1001": 22.71}
+
+PAPER = Paper(
+    name="preact_resnet",
+    title="Identity Mappings in Deep Residual Networks",
+    authors="Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun",
+    year=2016,
+    task="classification",
+    arxiv="1603.05027",
+    claims=(
+        *(Claim("error %", "cifar10", e, "table 3", "memory", variant=v, protocol="median of five") for v, e in TABLE_3.items()),
+        Claim(
+            "error %", "cifar10", 4.62, "table 4", "memory", variant="preact1001", protocol="mini-batches of 64, not 128; median of five"
+        ),
+        *(Claim("error %", "cifar100", e, "table 3", "memory", variant=v, protocol="median of five") for v, e in TABLE_3_100.items()),
+    ),
+    deviations=(
+        Deviation(
+            paper="projects where a bottleneck unit changes the shape; of the other networks it says that they follow the paper before it",
+            here="preact20 and preact110 pad the raw input with zeros (option A); -b variants project the activated input (option B)",
+            why="option A is what that paper uses on CIFAR, and on the raw input it leaves Eq. 4 intact from end to end",
+        ),
+        Deviation(
+            paper="the mean of each pixel over the training images is subtracted",
+            here="the mean of each channel",
+            why="independent of the image size",
+        ),
+        Deviation(
+            paper="the rate is 0.01 for the first 400 of 64,000 steps",
+            here="for as large a share of any number of steps; the small recipes of preact20 and preact56 leave it out",
+            why="those take the very steps that resnet's small recipe takes",
+        ),
+    ),
+    parameters={
+        "preact164": 1_703_258, "preact1001": 10_327_706,
+        "preact20": 269_722, "preact56": 853_018, "preact110": 1_727_962, "preact20-b": 272_282, "preact110-b": 1_730_522,
+    },  # fmt: skip
+    fails=(
+        "Without the last activation the classifier sees a sum whose variance grows with the depth. With a ReLU left behind the "
+        "addition the sum can only grow, and Eq. 4 is lost. A shortcut that scales what passes, were it by 0.9, scales the "
+        "gradient by 0.9 to the power of the depth."
+    ),
+)
+
+
+class Unit(nn.Module):
+    """``x + F(x)``, where F is twice (bottleneck: three times) batch normalisation, ReLU, convolution; figure 4e.
+
+    Args:
+        inputs, width: channels of x and of the 3x3 convolutions; a bottleneck puts out four times as many as ``width``.
+        stride: of the first convolution.
+        project: where the shape changes, a 1x1 convolution of the activated input goes round; else zeros are padded.
+        first: the first unit splits after its activation, so that its shortcut is activated as well.
+    """
+
+    def __init__(self, inputs: int, width: int, stride: int, bottleneck: bool, project: bool, first: bool) -> None:
+        super().__init__()
+        self.outputs = 4 * width if bottleneck else width
+        kernels = [(inputs, width, 3), (width, width, 3)]  # channels before and after, side
+        if bottleneck:
+            kernels = [(inputs, width, 1), (width, width, 3), (width, self.outputs, 1)]
+        self.norms = nn.ModuleList(nn.BatchNorm2d(before) for before, _, _ in kernels)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(before, after, side, 1 if index else stride, padding=side // 2, bias=False)
+            for index, (before, after, side) in enumerate(kernels)
+        )
+        changes = stride != 1 or inputs != self.outputs
+        self.activates = first or (changes and project)
+        self.shortcut: nn.Module = nn.Identity()
+        if changes:
+            projection = nn.Conv2d(inputs, self.outputs, 1, stride, bias=False)
+            self.shortcut = projection if project else PadShortcut(self.outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        f: Tensor = self.norms[0](x).relu()
+        h: Tensor = self.shortcut(f if self.activates else x)
+        f = self.convs[0](f)
+        for norm, conv in zip(list(self.norms)[1:], list(self.convs)[1:], strict=True):
+            f = conv(norm(f).relu())
+        return h + f  # and no ReLU: f(y) = y
+
+
+class PreActResNet(nn.Module):
+    """A 3x3 convolution, three stages of ``count`` units at widths w, 2w, 4w, the last activation, the mean, one linear layer."""
+
+    def __init__(self, count: int, width: int, bottleneck: bool, project: bool, channels: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        units: list[Unit] = []
+        inputs = width
+        for stage in range(3):
+            for index in range(count):
+                stride = 2 if stage and not index else 1
+                units.append(Unit(inputs, width << stage, stride, bottleneck, project, first=not units))
+                inputs = units[-1].outputs
+        self.units = nn.Sequential(*units)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.output = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # N(0, 2 / fan-in)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images less their mean (N, C, H, W) to logits (N, classes)."""
+        x = self.units(self.stem(image))
+        x = self.norm(x).relu().mean((2, 3))  # (N, C, H, W) -> (N, C)
+        return self.output(x)  # type: ignore[no-any-return]
+
+
+class Model(Classifier):
+    """A pre-activation network for small images, and stochastic gradient descent.
+
+    Args:
+        depth: weighted layers, 6n + 2 or, of bottlenecks, 9n + 2, with n units in each of three stages.
+        bottleneck: units of 1x1, 3x3 and 1x1 convolutions instead of two of 3x3.
+        shortcut: ``"A"`` zero padding or ``"B"`` projection where the shape changes; default: as in the paper, B for bottlenecks.
+        width: channels of the first stage's 3x3 convolutions; 16 in the paper.
+        image_size: height and width trained on; the network itself takes any.
+        mean: of the training images, one value or one a channel, in units of [0, 1].
+
+    Raises:
+        PaperzooError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 164,
+        bottleneck: bool = True,
+        shortcut: str = "",
+        width: int = 16,
+        channels: int = 3,
+        classes: int = 10,
+        image_size: int = 32,
+        mean: Sequence[float] = (0.0,),
+    ) -> None:
+        super().__init__()
+        layers = 9 if bottleneck else 6
+        if depth < layers + 2 or (depth - 2) % layers:
+            such = "11, 20, 164, 1001" if bottleneck else "8, 20, 56, 110"
+            kind = "bottlenecks" if bottleneck else "two 3x3 convolutions a unit"
+            raise PaperzooError(f"depth {depth} of preact_resnet: with {kind} it is {layers}n + 2, such as {such}")
+        if shortcut not in ("", "A", "B"):
+            raise unknown("shortcut", shortcut, ("A", "B"), "of preact_resnet")
+        for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
+            if value < 1:
+                raise PaperzooError(f"{name} of preact_resnet must be at least 1, not {value}")
+        if len(mean) not in (1, channels):
+            raise PaperzooError(f"mean of preact_resnet has one value or one for each of {channels} channels, not {len(mean)}")
+        self.channels, self.image_size = channels, image_size
+        self.mean: Tensor
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))  # (1, C, 1, 1)
+        project = bottleneck if not shortcut else shortcut == "B"
+        self.network = PreActResNet((depth - 2) // layers, width, bottleneck, project, channels, classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
+        return self.network(image - self.mean)  # type: ignore[no-any-return]
+
+    def optimizers(
+        self,
+        *,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        drops: Sequence[float] = (0.5, 0.75),
+        warm_up: float = 400 / 64_000,
+    ) -> dict[str, Optimizer]:
+        """SGD on all parameters. ``drops`` and ``warm_up`` are shares of the steps; see ``schedules``."""
+        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+
+    def schedules(
+        self, *, drops: Sequence[float] = (0.5, 0.75), warm_up: float = 400 / 64_000, **others: float
+    ) -> Mapping[str, Schedule]:
+        """A tenth of the rate up to ``warm_up``, then all of it, divided by 10 at each of ``drops``."""
+
+        def factor(iteration: int, total: int) -> float:
+            done = iteration / total
+            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
+
+        return {"network": factor}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step on the cross-entropy of a batch."""
+        opt.network.minimize(F.cross_entropy(self(batch.image), batch.label))
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "preact164": {},
+    "preact1001": {"depth": 1001},
+    **{f"preact{depth}": {"depth": depth, "bottleneck": False} for depth in (20, 56, 110)},
+    **{f"preact{depth}-b": {"depth": depth, "bottleneck": False, "shortcut": "B"} for depth in (20, 110)},
+}
+
+RECIPES = {
+    "paper": Recipe(
+        data="cifar10",
+        steps=64_000,
+        batch_size=128,
+        augment=("crop4", "flip"),
+        model={"mean": (0.4914, 0.4822, 0.4465)},
+        targets=tuple(Target("error %", at_most=error, claim=True, variants=(name,)) for name, error in TABLE_3.items()),
+        note="trained on 45,000 images, as resnet is",
+    ),
+    "small": Recipe(
+        data="mnist-5k",
+        steps=800,
+        batch_size=64,
+        augment=("shift2",),
+        optimizer={"lr": 0.05, "warm_up": 0.0},
+        variants=("preact20", "preact56", "preact20-b"),
+        targets=(Target("error %", at_most=1.5, variants=("preact20",)),),
+        note="5,000 digits at 28x28, step for step as resnet's small recipe: compare preact56 with resnet56",
+    ),
+    "small-deep": Recipe(
+        data="mnist-5k",
+        steps=800,
+        batch_size=64,
+        augment=("shift2",),
+        model={"image_size": 16},
+        optimizer={"lr": 0.05},
+        variants=("preact164", "preact110"),
+        note="the digits at 16x16, so that more than a hundred layers are done in minutes; as resnet's small-deep",
+    ),
+    "small-sprites": Recipe(
+        data="sprites",
+        steps=800,
+        batch_size=64,
+        augment=("crop4", "flip"),
+        model={"image_size": 32},
+        optimizer={"lr": 0.05, "warm_up": 0.0},
+        variants=("preact20", "preact56"),
+        note="fantasy figures by race, in colour; as resnet's small-sprites",
+    ),
+    "smoke": Recipe(
+        data="digits", steps=60, model={"depth": 20, "width": 4, "channels": 1, "image_size": 8}, optimizer={"lr": 0.05}
+    ),
+}
