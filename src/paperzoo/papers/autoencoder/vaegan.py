@@ -353,9 +353,9 @@ RECIPES = {
     "paper": Recipe(data="celeba", steps=250_000, batch_size=64, note="the length is not known here: about 100 epochs of CelebA"),
     "small": Recipe(
         data="avatars",
-        steps=2500,
+        steps=3000,
         batch_size=32,
-        model={"image_size": 64, "width": 16, "latent": 64, "gamma": 1e-3, "margin": 0.35},
+        model={"image_size": 32, "width": 24, "latent": 64, "gamma": 1e-2, "margin": 0.35},
         optimizer={"lr": 1e-3, "decay_from": 0.5},
         judge="zoo-avatars",
         targets=(
