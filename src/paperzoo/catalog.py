@@ -74,6 +74,9 @@ CATALOG: dict[str, Row] = {
     "linear_autoencoder": Row(
         "autoencoder.linear_autoencoder", "Reducing the Dimensionality of Data with Neural Networks", 2006, "reconstruction"
     ),
+    "mobilenet": Row(
+        "recognition.mobilenet", "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, "classification"
+    ),
     "preact_resnet": Row("recognition.preact_resnet", "Identity Mappings in Deep Residual Networks", 2016, "classification"),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
@@ -82,6 +85,9 @@ CATALOG: dict[str, Row] = {
     "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
     "vaegan": Row(
         "autoencoder.vaegan", "Autoencoding beyond pixels using a learned similarity metric", 2015, "reconstruction"
+    ),
+    "vgg": Row(
+        "recognition.vgg", "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014, "classification"
     ),
     "wgan": Row("gan.wgan", "Wasserstein GAN", 2017, "image generation"),
     "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),

@@ -16,7 +16,7 @@ from paperzoo.engine.fit import fit, guarded
 from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.judge import judge
 from paperzoo.engine.run import Run, create, job_of, newest, open_run
-from paperzoo.engine.weights import load_file, shipped
+from paperzoo.engine.weights import load_file, named
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.tasks.model import Model
 
@@ -113,7 +113,7 @@ def load(source: str | Path) -> Model:
     path = Path(source)
     if path.is_dir():
         return load_file(newest(open_run(path).directory)[0])
-    return load_file(path if path.suffix == ".safetensors" else shipped(str(source)))
+    return load_file(path) if path.suffix == ".safetensors" else named(str(source))
 
 
 def evaluate(directory: str | Path, split: str = "test") -> dict[str, float]:

@@ -54,19 +54,36 @@ def load_into(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     model.load_state_dict(state)
 
 
+def named(name: str) -> Model:
+    """``paper`` or ``paper:variant`` with the weights that ship, or else with those that its file's ``PRETRAINED`` names.
+
+    Raises:
+        PaperzooError: there are neither, or published ones cannot be fetched.
+    """
+    entry = catalog.load(name)
+    published = getattr(entry.module, "PRETRAINED", {}).get(entry.variant)
+    if published is None or _place(entry).exists():
+        return load_file(shipped(name))
+    return catalog.build(entry, {**entry.arguments, **published}).eval()
+
+
 def shipped(name: str) -> Path:
     """The weights that ship for ``paper`` or ``paper:variant``.
 
     Raises:
         PaperzooError: none ship for it.
     """
-    path = SHIPPED / f"{catalog.load(name).name.replace(':', '-')}.safetensors"
+    path = _place(catalog.load(name))
     if not path.exists():
         there = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors")))
         raise PaperzooError(
             f"no weights ship for {name} (there are {there or 'none'}): train it, then load the run's directory"
         )
     return path
+
+
+def _place(entry: catalog.Entry) -> Path:
+    return SHIPPED / f"{entry.name.replace(':', '-')}.safetensors"
 
 
 def export(model: Model, path: Path, half: bool, header: Mapping[str, Any]) -> None:

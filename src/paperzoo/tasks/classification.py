@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,32 @@ from paperzoo.tasks.pictures import grid, save
 
 @dataclass(frozen=True)
 class Classification:
-    """What a classifier says of one image: classes by falling probability."""
+    """What a classifier says of one image.
+
+    Attributes:
+        label, name, probability: of the likeliest class.
+        best: names and probabilities of the five likeliest classes, by falling probability.
+        probabilities: of all classes, in their order.
+    """
 
     label: int
     name: str
     probability: float
-    probabilities: tuple[float, ...]
+    probabilities: tuple[float, ...] = field(repr=False)
+    best: tuple[tuple[str, float], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.probability:.1%})"
+        return ", ".join(f"{name} ({p:.1%})" for name, p in self.best or [(self.name, self.probability)])
+
+    def __rich__(self) -> str:
+        return str(self)
 
 
 class Classifier(Model):
     """A model whose ``forward`` gives logits (N, classes) for images (N, C, H, W) in [0, 1].
 
-    Subclasses set ``channels``, ``image_size`` and ``names``.
+    Subclasses set ``channels``, ``image_size`` and ``names``; ``short_side`` where pictures are first resized to it, and the
+    middle square of ``image_size`` is then cut out, as published networks are used.
     """
 
     task = "classification"
@@ -42,6 +53,7 @@ class Classifier(Model):
     channels: int
     image_size: int
     names: tuple[str, ...] = ()
+    short_side: int = 0
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, classes); those of a network that answers with distances are the distances with their sign turned."""
@@ -76,10 +88,14 @@ class Classifier(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         with torch.no_grad():
-            p = self(read_image(input, self.channels, self.image_size)).softmax(1)[0]
-        label = int(p.argmax())
-        name = self.names[label] if label < len(self.names) else str(label)
-        return Classification(label, name, float(p[label]), tuple(p.tolist()))
+            image = read_image(input, self.channels, max(self.short_side, self.image_size))
+            margin = (image.shape[-1] - self.image_size) // 2
+            image = image[:, :, margin : margin + self.image_size, margin : margin + self.image_size]
+            p = self(image).softmax(1)[0]
+        named = [self.names[i] if i < len(self.names) else str(i) for i in range(len(p))]
+        order = p.argsort(descending=True).tolist()[:5]
+        best = tuple((named[i], float(p[i])) for i in order)
+        return Classification(order[0], *best[0], tuple(p.tolist()), best)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """``error %`` (top-1) and ``loss`` (mean cross-entropy in nats) over the whole split."""

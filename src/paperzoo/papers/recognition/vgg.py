@@ -1,0 +1,296 @@
+"""Very Deep Convolutional Networks for Large-Scale Image Recognition (Simonyan and Zisserman, 2014).
+
+How far does depth alone go? Everything else is held fixed: convolutions are 3x3, of stride 1, padded by one pixel, so that
+they leave the sides as they are; five 2x2 maximum poolings halve them; three fully connected layers end the network. Two
+3x3 convolutions see 5x5 pixels, three see 7x7, with fewer weights and more non-linearities (section 2.3):
+
+    3 (3^2 C^2) = 27 C^2   <   7^2 C^2 = 49 C^2.
+
+Eleven to nineteen weighted layers are stacked so (table 1). A trained network is run over an image of any size by reading
+its fully connected layers as convolutions (section 3.2, ``VGG.score_map``): the scores become a map, which is averaged.
+
+Read ``VGG`` beside table 1. The ``_bn`` variants, with batch normalisation behind each convolution, came later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isqrt
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.published import IMAGENET_MEAN, IMAGENET_STD, imagenet_names, load_published, per_channel
+from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Players, Schedule
+
+#: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
+TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+#: torchvision's weights (BSD-3-Clause), trained on ImageNet
+URL = "https://download.pytorch.org/models/{}.pth"
+FILES = {
+    "vgg11": "vgg11-8a719046", "vgg13": "vgg13-19584684", "vgg16": "vgg16-397923af", "vgg19": "vgg19-dcbb9e9d",
+    "vgg11_bn": "vgg11_bn-6002323d", "vgg13_bn": "vgg13_bn-abd245e5",
+    "vgg16_bn": "vgg16_bn-6c64b313", "vgg19_bn": "vgg19_bn-c79401a0",
+}  # fmt: skip
+
+PUBLISHED = {"vgg16": 28.408, "vgg19": 27.624, "vgg16_bn": 26.640, "vgg19_bn": 25.782}
+_GATED = "ImageNet cannot be fetched without registration"
+_ALL = "dense and of many crops, at three scales, one network"
+_TABLE_5 = {"vgg16": (24.4, 7.2), "vgg19": (24.4, 7.1)}
+
+PAPER = Paper(
+    name="vgg",
+    title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    authors="Karen Simonyan, Andrew Zisserman",
+    year=2014,
+    task="classification",
+    arxiv="1409.1556",
+    claims=(
+        *(
+            Claim(metric, "ImageNet", error, "table 5", "memory", variant=v, protocol=_ALL, not_measured=_GATED)
+            for v, errors in _TABLE_5.items()
+            for metric, error in zip(("error %", "top-5 error %"), errors, strict=True)
+        ),
+        *(
+            Claim(
+                "error %", "ImageNet", error, "torchvision, not the paper", "memory", variant=v,
+                protocol="one crop, published weights", not_measured=_GATED,
+            )
+            for v, error in PUBLISHED.items()
+        ),
+    ),
+    deviations=(
+        Deviation(
+            paper="network A starts from normal weights of variance 0.01 and lends its first and last layers to the deeper ones; "
+            "a note says that Glorot and Bengio's start does without",
+            here="all start as He et al. 2015 do (1502.01852), a normal distribution of variance 2 / fan-in; biases are 0",
+            why="one training instead of two; it is Glorot's idea with the ReLU reckoned in, and keeps signals at one size",
+        ),
+        Deviation(
+            paper="the mean colour of the training images is subtracted",
+            here="and divided by the deviation",
+            why="the published weights expect it",
+        ),
+        Deviation(
+            paper="the rate is divided by 10 when the validation accuracy rests, three times in 74 epochs",
+            here="after 1/2, 3/4 and 9/10 of the steps",
+            why="the rate is a function of the step alone, so that a resumed run is the same run",
+        ),
+        Deviation(
+            paper="training crops come from a short side of 256, 384, or anything from 256 to 512, changed in colour",
+            here="from the middle square at a short side of 256, without change of colour",
+            why="one crop can be taken of a whole batch at once; expect a higher error than the paper's",
+        ),
+        Deviation(
+            paper="tested densely, at several scales, each with its mirror image",
+            here="on the middle square; ``Model.dense`` takes one scale, without mirroring",
+            why="the same protocol for all classifiers here",
+        ),
+        Deviation(
+            paper="configurations A-LRN and C: one local response normalisation; 1x1 convolutions in the last three stages",
+            here="left out",
+            why="the paper finds no use in the first, and D better than the second; no published weights",
+        ),
+        Deviation(
+            paper="no batch normalisation, which came in 2015",
+            here="behind each convolution of the variants vgg11_bn to vgg19_bn, and of every variant in the small recipe",
+            why="published weights exist for them; on small images the plain ones rest at log K for hundreds of steps",
+        ),
+    ),
+    exemptions=(
+        Exemption("moves", "network.features.*.bias", "_bn: batch normalisation subtracts a bias before it; published weights have one"),
+    ),
+    parameters={
+        "vgg16": 138_357_544, "vgg11": 132_863_336, "vgg13": 133_047_848, "vgg19": 143_667_240,
+        "vgg16_bn": 138_365_992, "vgg11_bn": 132_868_840, "vgg13_bn": 133_053_736, "vgg19_bn": 143_678_248,
+    },
+    fails=(
+        "From normal weights of one deviation for all layers a deep network does not start: its signals shrink or swell with each "
+        "layer, the loss stays at log K. An adaptive pooling before the fully connected layers, as in many copies, lets images of "
+        "any size through and hides that they are not what the network was trained on."
+    ),
+)  # fmt: skip
+
+
+class VGG(nn.Module):
+    """Stages of 3x3 convolutions and a pooling, then three fully connected layers. State-dict keys are torchvision's.
+
+    Args:
+        depth: weighted layers, of ``TABLE_1``.
+        width: factor on every hidden layer's channels.
+        image_size: height and width; a 32nd of it is the side that the fully connected layers see.
+    """
+
+    def __init__(
+        self, depth: int, batch_norm: bool, width: float, channels: int, classes: int, image_size: int, dropout: float
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage, count in enumerate(TABLE_1[depth]):
+            outputs = round(width * min(64 << stage, 512))  # 64, 128, 256, 512, 512
+            for _ in range(count):
+                layers.append(nn.Conv2d(channels, outputs, 3, padding=1))
+                layers += [nn.BatchNorm2d(outputs)] if batch_norm else []
+                layers.append(nn.ReLU(inplace=True))
+                channels = outputs
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        side, hidden = image_size // 32, round(width * 4096)
+        self.classifier = nn.Sequential(
+            nn.Linear(channels * side**2, hidden), nn.ReLU(inplace=True), Dropout(dropout),
+            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), Dropout(dropout),
+            nn.Linear(hidden, classes),
+        )  # fmt: skip
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor, dense: bool = False) -> Tensor:
+        """Normalised images (N, C, S, S) to logits (N, classes); ``dense``: larger ones to a map (N, classes, H', W')."""
+        x = self.features(image)  # (N, C, S / 32, S / 32), rounded down
+        return self.score_map(x) if dense else self.classifier(x.flatten(1))
+
+    def score_map(self, x: Tensor) -> Tensor:
+        """The classifier at every place of a feature map: (N, C, H, W) to (N, classes, H - side + 1, W - side + 1).
+
+        The first fully connected layer becomes a convolution as large as what it saw, the others become 1x1 (section 3.2).
+        """
+        for layer in self.classifier:
+            if isinstance(layer, nn.Linear):
+                side = isqrt(layer.in_features // x.shape[1])
+                kernel = layer.weight.reshape(layer.out_features, -1, side, side)  # (O, C side^2) -> (O, C, side, side)
+                x = F.conv2d(x, kernel, layer.bias)
+            else:
+                x = layer(x)
+        return x
+
+
+class Model(Classifier):
+    """A VGG network and stochastic gradient descent with momentum.
+
+    Args:
+        depth: weighted layers: 11, 13, 16 or 19.
+        batch_norm: behind each convolution.
+        width: factor on every hidden layer's channels.
+        image_size: height and width, at least 32.
+        dropout: share of the first two fully connected layers' outputs that is dropped in training.
+        mean, std: of the training images, one value or one a channel, in units of [0, 1].
+        weights: ``"imagenet"`` (published by torchvision) or a local file; with other classes than the file's the last
+            layer stays fresh.
+
+    Raises:
+        PaperzooError: an argument is out of range, or the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 16,
+        batch_norm: bool = False,
+        width: float = 1.0,
+        channels: int = 3,
+        classes: int = 1000,
+        image_size: int = 224,
+        dropout: float = 0.5,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        weights: str = "",
+    ) -> None:
+        super().__init__()
+        if depth not in TABLE_1:
+            raise PaperzooError(f"depth {depth} of vgg: table 1 has {', '.join(map(str, TABLE_1))} weighted layers")
+        if image_size < 32:
+            raise PaperzooError(f"image_size of vgg must be at least 32, for five poolings halve it, not {image_size}")
+        if round(64 * width) < 1:
+            raise PaperzooError(f"width of vgg must leave at least one of 64 channels: a factor from 0.01, not {width:g}")
+        if not 0 <= dropout < 1:
+            raise PaperzooError(f"dropout of vgg must be in [0, 1), not {dropout:g}")
+        if min(std) <= 0:
+            raise PaperzooError(f"std of vgg must be positive, not {min(std):g}")
+        self.channels, self.image_size = channels, image_size
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", per_channel("mean of vgg", mean, channels))  # (1, C, 1, 1)
+        self.register_buffer("std", per_channel("std of vgg", std, channels))
+        self.network = VGG(depth, batch_norm, width, channels, classes, image_size, dropout)
+        if weights:
+            file = FILES[f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"]
+            load_published(self.network, weights, {"imagenet": URL.format(file)}, head="classifier.6.")
+        if weights == "imagenet" and classes == 1000:
+            self.names, self.short_side = imagenet_names(), round(image_size * 8 / 7)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, S, S) in [0, 1], S the ``image_size``.
+
+        Raises:
+            PaperzooError: images of another size.
+        """
+        if image.shape[2:] != (self.image_size, self.image_size):
+            size = "x".join(map(str, image.shape[2:]))
+            raise PaperzooError(f"this vgg sees {self.image_size}x{self.image_size} pixels, not {size}; dense() takes larger ones")
+        return self.network((image - self.mean) / self.std)  # type: ignore[no-any-return]
+
+    def dense(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of whole images (N, C, H, W) in [0, 1], of any size from ``image_size``: the mean over places."""
+        if min(image.shape[2:]) < self.image_size:
+            raise PaperzooError(f"dense() takes images of at least {self.image_size} pixels, not {min(image.shape[2:])}")
+        scores = self.network((image - self.mean) / self.std, dense=True)  # (N, classes, H', W')
+        return scores.mean((2, 3))  # type: ignore[no-any-return]
+
+    def optimizers(
+        self, *, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 5e-4, drops: Sequence[float] = (0.5, 0.75, 0.9)
+    ) -> dict[str, Optimizer]:
+        """SGD (section 3.1); ``drops`` are the shares of the steps after which ``schedules`` divides the rate by 10."""
+        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+
+    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75, 0.9), **others: float) -> Mapping[str, Schedule]:
+        """The rate is divided by 10 three times (section 3.1)."""
+        return {"network": lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops)}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step on the cross-entropy of a batch."""
+        opt.network.minimize(F.cross_entropy(self(batch.image), batch.label))
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "vgg16": {"depth": 16},
+    **{f"vgg{depth}": {"depth": depth} for depth in (11, 13, 19)},
+    **{f"vgg{depth}_bn": {"depth": depth, "batch_norm": True} for depth in (16, 11, 13, 19)},
+}
+
+_LITTLE = {"channels": 1, "classes": 10, "image_size": 32, "mean": (0.0,), "std": (1.0,)}
+
+RECIPES = {
+    "paper": Recipe(
+        data="imagenet",
+        steps=370_000,
+        batch_size=256,
+        augment=("crop224", "flip"),
+        model={"image_size": 224},
+        note="74 epochs (section 3.1); not run here: ImageNet cannot be fetched without registration",
+    ),
+    "small": Recipe(
+        data="mnist-5k",
+        steps=800,
+        batch_size=64,
+        augment=("shift2",),
+        model={**_LITTLE, "width": 0.25, "batch_norm": True},
+        targets=(Target("error %", at_most=1.5, variants=("vgg16",)),),
+        note="5,000 digits, bordered to 32x32; a quarter of the channels, and batch normalisation in every variant",
+    ),
+    "smoke": Recipe(
+        data="digits",
+        steps=24,
+        batch_size=32,
+        model={**_LITTLE, "width": 0.125, "dropout": 0.0},
+        precision="float32",
+    ),
+}
