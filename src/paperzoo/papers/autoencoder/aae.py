@@ -601,6 +601,10 @@ RECIPES = {
         data="mnist-100", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
         judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=10),),
     ),
+    "small-semi-1000": Recipe(
+        data="mnist-1000", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
+        judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=5),),
+    ),
     "small-clusters": Recipe(
         data="mnist", steps=6000, batch_size=100, model={"width": 500, "noise": 0.3}, optimizer=_ADAM, judge="zoo-digits",
         variants=("clusters",), targets=(Target("cluster error %", at_most=30),),
