@@ -79,7 +79,16 @@ PAPER = Paper(
     ),
     exemptions=(Exemption("input sensitivity", "*", "the decoder's tanh saturates (table 1)"),),
     parameters={"vaegan": 50_759_780},
-    findings="",
+    findings=(
+        "Attribute arithmetic works to the eye: glasses, beard and red hair appear as their vector is added, and the face stays its own. "
+        "By the judge, at the vector's own length, it **misses**: over three seeds 57, 60 and 69 % of the attributes change (80 were "
+        "asked) and 14 to 16 % of the other traits with them (10). Glasses do best (76 to 91 %) and brown hair worst (4 to 19 %): brown "
+        "lies between black, red and blonde, so the mean of the brown-haired is near the mean of all others and its vector leads nowhere. "
+        "With a third more steps it was 70 and 10 % on the one seed tried. Reconstructions keep 97 % of the attributes although "
+        "their squared error is sixty times that of PCA and more: the error that was learnt asks for other things than pixels. They are "
+        "not blurred but speckled, 1.35 to 1.8 times as sharp as real faces, on the plain ground above all, where a mean would be right. "
+        "At 64 pixels and a quarter hour on one core faces were still patchwork."
+    ),
     fails=(
         "With one summed loss for all, the discriminator makes its l-th layer blind, for then any two images are alike; and the decoder "
         "is asked to please the discriminator with codes that the encoder bends to it. Without x_p among the fakes, reconstructions "

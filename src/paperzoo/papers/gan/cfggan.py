@@ -120,7 +120,17 @@ PAPER = Paper(
         Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels, and steps beyond the range are cut off"),
     ),
     parameters={"xicfg": 748_898, "nobn": 748_706, "fc": 1_119_425, "resnet": 760_388, "toy": 34_179},
-    findings="",
+    findings=(
+        "On the ring all eight modes are found, with every sample within 0.2 of one, on each of three seeds (`icfg`: one seed), where the "
+        "games of other papers here cover one to eight. On MNIST the method is compared with the plain games of the same two networks, "
+        "with `gan` and with `wgan_gp`, in 90 seconds of one core each, three seeds: inception score 7.6 ± 0.1 and distance 12 ± 0.4; "
+        "the log-D trick collapses every time (1.5 ± 0.5), the minimax game has 1.3, 5.0 or 8.3, depending on the seed, and "
+        "`wgan_gp` reaches 6.0 ± 0.4. At an equal number of images from the generator, 576,000, the small "
+        "recipe has a distance of 11.4 ± 1.4 against 34 for the log-D trick (one seed). So the stability that the paper claims is there; "
+        "the minimax game at its best seed was better. More is not always more: at the full 6,000 steps, most of them at the whole rate, "
+        "ones have become rare (0.4 to 2.7 % of the samples) and the inception score falls to 7.1. Samples keep a faint speckle: "
+        "functional steps move each pixel by itself, and nothing takes the noise out again but the next fit."
+    ),
     fails=(
         "If eta is too large the steps overshoot; the discriminator then tells samples ever more easily, its gradient grows and the steps "
         "with it: its loss goes to zero while the approximator's rises. A step that ascends where it should descend does the same. "
