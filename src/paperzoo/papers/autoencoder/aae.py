@@ -99,7 +99,16 @@ PAPER = Paper(
     ),
     exemptions=(Exemption("input sensitivity", "*", "the decoder's sigmoid saturates black pixels"),),
     parameters={"aae": 4_599_793, "map": 4_592_787, "semi": 5_638_826, "clusters": 5_641_839},
-    findings="",
+    findings=(
+        "With codes of 1,000 held-out digits beside 1,000 samples of the prior, the kernel test tells nothing apart (p 0.07, 0.12 and 0.02 "
+        "over three seeds); the same network whose encoder does not mind its adversary fails at once (p 0.001, discrepancy 0.037 "
+        "against 0.001), although it rebuilds better (squared error 11.9, else 14.4, PCA 29.4). Its samples have an inception score of "
+        "6.6, else 8.1. Told the labels, the plane holds a petal or a stretch of the roll for each digit, clean but for a few strays. "
+        "With 100 labels the error is 9.2 ± 2.1 % in a run of minutes (three seeds; the paper's 1.90 % takes 1,100 epochs), with 1,000 "
+        "labels 3.4 % (one seed); the style fails the test against its prior there (p 0.001). Sixteen clusters, never shown a label, are "
+        "of one digit each for 73 to 78 % of the images; named by their surest image, as the paper does, the error is 35 ± 9 %, "
+        "above the 30 % hoped for: one odd image names a whole cluster. In the style grids rows keep their digit and columns their slant."
+    ),
     fails=(
         "Reconstructions say nothing: without the adversary, or with one too slow to matter, they are even better, and samples are "
         "noise, for the decoder never saw codes from the prior. The two-sample test beside them tells. If the discriminator's rate is "

@@ -99,8 +99,9 @@ PAPER = Paper(
         "and a squared error at 35 % of PCA's. Samples are legible and soft, and one of three is no digit: inception score 6.3, the "
         "real digits' is 9.9. Told the class, the bound is 5 nats better and an independent classifier agrees with 90 % of the samples. "
         "With a code of two numbers the bound is -151 and the manifold shows all digits but hardly a four or a five. On drawn "
-        "faces at 64x64 reconstructions keep hair, glasses and beard, blurred; PCA with as many numbers has a tenth of the error, for "
-        "faces drawn of a few parts are nearly a linear space, and samples look like no face to the judge."
+        "faces at 32x32 reconstructions keep hair, glasses and beard, blurred: two thirds as sharp as real faces by the variance of the "
+        "Laplacian, where `vaegan` has 1.3 and more. PCA with as many numbers has a seventeenth of the error, for faces drawn of a few "
+        "parts are nearly a linear space."
     ),
     fails=(
         "With the mean over pixels in place of their sum, beside a KL that is a sum, the KL is hundreds of times too heavy: it goes "
