@@ -98,7 +98,6 @@ PAPER = Paper(
         "8,000 steps of Adam, 80 to 90 s on one core, give an ELBO of -103 nats, the IWAE-100 bound 4 nats above it, all 20 codes in use "
         "and a squared error at 35 % of PCA's. Samples are legible and soft, and one of three is no digit: inception score 6.3, the "
         "real digits' is 9.9. Told the class, the bound is 5 nats better and an independent classifier agrees with 90 % of the samples. "
-        ""
         "Convolutions gain 3 nats in half the steps; with pixels drawn as 0 or 1, another quantity, the bound is -99.4 and IWAE-100 -95.2. "
         "With a code of two numbers the bound is -151 and the manifold shows all digits but hardly a four or a five. On drawn "
         "faces at 32x32 reconstructions keep hair, glasses and beard, blurred: two thirds as sharp as real faces by the variance of the "
