@@ -130,7 +130,7 @@ PAPER = Paper(
         "the minimax game at its best seed was better. More is not always more: at the full 6,000 steps, most of them at the whole rate, "
         "ones have become rare (0.4 to 2.7 % of the samples) and the inception score falls to 7.1. Samples keep a faint speckle: "
         "functional steps move each pixel by itself, and nothing takes the noise out again but the next fit. "
-        "On emoji, one seed and 120 seconds each, neither game collapses and both are better (distance 25 against 17 and 15; `wgan_gp` 116)."
+        "On emoji, one seed and 120 seconds each, neither game collapses and both are better: distances of 17 and 15, against 25."
     ),
     fails=(
         "If eta is too large the steps overshoot; the discriminator then tells samples ever more easily, its gradient grows and the steps "
