@@ -26,7 +26,7 @@ demo: $(VENV)/core.stamp
 	$(BIN)/paperzoo demo $(if $(DEMO_STEPS),--steps $(DEMO_STEPS))
 
 test: $(VENV)/dev.stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -86,7 +86,7 @@ def test_resuming_at_every_step_is_bitwise_the_same(
     monkeypatch.setattr("paperzoo.engine.run.KEPT", 10**6)
     monkeypatch.setattr(Model, "preview", lambda self, folder, stem: [])
     monkeypatch.setattr("paperzoo.tasks.generation.ImageGenerator.preview", lambda self, folder, stem: [])
-    steps = min(30, job(name, recipe).recipe.steps)
+    steps = min(12, job(name, recipe).recipe.steps)  # several rounds of what is periodic: critic steps, functional steps
     straight = loop(job(name, recipe, checkpoint_every=1), tmp_path / "straight")
     states = []
     while straight.opt.iteration < steps:
@@ -128,7 +128,7 @@ def test_saved_and_loaded_gives_the_same_outputs(name: str, recipe: str, tmp_pat
     for _ in range(3):
         made.step()
     made.save()
-    (path,) = (made.run.directory / "checkpoints").iterdir()
+    *_, path = sorted((made.run.directory / "checkpoints").iterdir())  # on a slow machine one more was due
     loaded = load_file(path)
     precision.prepare(loaded, made.precision, made.device)  # as the engine does before it evaluates
     with fit.guarded(made.model):
