@@ -68,6 +68,11 @@ PAPER = Paper(
         "preact164": 1_703_258, "preact1001": 10_327_706,
         "preact20": 269_722, "preact56": 853_018, "preact110": 1_727_962, "preact20-b": 272_282, "preact110-b": 1_730_522,
     },  # fmt: skip
+    findings=(
+        "One seed each at 20 layers: 1.4 % of the digits wrong, as residual networks in the old order (1.2 to 1.4 %), and on sprites "
+        "45.4 %, where these have 45.6 % and the plain first network `cnn` 31 %. Four thousand figures, tested on units never seen, are "
+        "soon learnt by heart. Where the new order should tell, beyond a hundred layers, was not run yet."
+    ),
     fails=(
         "Without the last activation the classifier sees a sum whose variance grows with the depth. With a ReLU left behind the "
         "addition the sum can only grow, and Eq. 4 is lost. A shortcut that scales what passes, were it by 0.9, scales the "
