@@ -82,6 +82,9 @@ CATALOG: dict[str, Row] = {
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
     "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
     "stochastic_depth": Row("recognition.stochastic_depth", "Deep Networks with Stochastic Depth", 2016, "classification"),
+    "transfer": Row(
+        "recognition.transfer", "Transfer learning: feature extraction and fine-tuning", 2014, "classification"
+    ),
     "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
     "vaegan": Row(
         "autoencoder.vaegan", "Autoencoding beyond pixels using a learned similarity metric", 2015, "reconstruction"

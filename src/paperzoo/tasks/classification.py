@@ -1,8 +1,9 @@
-"""Classifying images: error in percent, a confusion picture, the worst mistakes."""
+"""Classifying images: error in percent and its interval, calibration, confusion, worst mistakes, where the network looks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from paperzoo.data import Dataset
+from paperzoo.metrics.calibration import Reliability, reliability
+from paperzoo.metrics.interval import wilson
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import grid, save
@@ -79,6 +83,31 @@ class Classifier(Model):
     def _last(self) -> nn.Linear:
         return [module for module in self.modules() if isinstance(module, nn.Linear)][-1]
 
+    def activation_maps(self, image: Tensor) -> Tensor | None:
+        """Where in the image each class is seen: class-activation maps (Zhou et al. 2016, 1512.04150, Eq. 2), in eval mode.
+
+        Where the last layers are convolutions, the mean over positions and a linear layer, that layer can as well look at
+        each position by itself: ``M_k(i, j) = w_k . f(i, j)``. The mean of the map is the class's logit less its bias.
+
+        Args:
+            image: (N, C, H, W) in [0, 1].
+
+        Returns:
+            (N, classes, H', W') as fine as the network's last maps; ``None`` for a network that ends otherwise.
+        """
+        heads = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        if not heads:
+            return None
+        head, seen = heads[-1], []
+        handle = head.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+        with handle, _eager(self), _LastMaps(head.in_features) as watch:
+            logits = self(image)
+        if not seen or watch.maps is None or seen[-1].ndim != 2:
+            return None
+        features, maps = seen[-1].float(), watch.maps.float()  # (N, D) and (N, D, H', W')
+        agree = _alike(maps.mean((2, 3)), features) and _alike(F.linear(features, head.weight, head.bias), logits)
+        return torch.einsum("kd,ndhw->nkhw", head.weight, maps) if agree else None
+
     def predict(self, input: Any) -> Any:
         """The class of an image given as path, PIL image or array; of a list of these, a list of classes.
 
@@ -98,26 +127,49 @@ class Classifier(Model):
         return Classification(order[0], *best[0], tuple(p.tolist()), best)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """``error %`` (top-1) and ``loss`` (mean cross-entropy in nats) over the whole split."""
-        wrong, loss, total = 0, 0.0, 0
+        """``error %`` (top-1) and ``loss`` (mean cross-entropy in nats) over the whole split.
+
+        ``error % low`` and ``error % high``: Wilson's 95 % interval, for this number of images. ``calibration error %``: how
+        far, on average, the probability of the likeliest class is from the share of right answers, in 15 bins.
+        """
+        loss, confidence, right = 0.0, [], []
         for logits, label in self._outputs(dataset, split):
-            wrong += int((logits.argmax(1) != label).sum())
+            confidence.append(logits.softmax(1).amax(1).nan_to_num(0).cpu())  # not finite: the loss says so
+            right.append((logits.argmax(1) == label).cpu())
             loss += float(F.cross_entropy(logits, label, reduction="sum"))
-            total += len(label)
-        return {"error %": 100 * wrong / total, "loss": loss / total}
+        hit = torch.cat(right)
+        total, wrong = len(hit), len(hit) - int(hit.sum())
+        low, high = wilson(wrong, total)
+        return {
+            "error %": 100 * wrong / total,
+            "loss": loss / total,
+            "error % low": 100 * low,
+            "error % high": 100 * high,
+            "calibration error %": 100 * reliability(torch.cat(confidence).numpy(), hit.numpy()).error,
+        }
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix, and the 24 mistakes made with most confidence."""
+        """The confusion matrix, how far probabilities can be trusted, the 24 mistakes made with most confidence, and, where the
+        network ends so that it can be told, where it looks in eight images."""
         outputs = list(self._outputs(dataset, split))
         p, label = torch.cat([o.softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
         guess = p.argmax(1)
         names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
         paths = [_confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
+        binned = reliability(p.amax(1).numpy(), (guess == label).numpy())
+        paths.append(_reliability(binned, folder / f"{stem}-reliability.png"))
         wrong = torch.nonzero(guess != label)[:, 0]
         worst = wrong[p[wrong, guess[wrong]].argsort(descending=True)][:24]
         if len(worst):
             images = dataset[split].batch(worst.numpy()).image
             paths.append(_mistakes(images, guess[worst], label[worst], names, folder / f"{stem}-mistakes.png"))
+        some = np.linspace(0, len(label) - 1, min(8, len(label))).astype(int)
+        images = dataset[split].batch(some).image
+        maps = self.activation_maps(images.to(outputs[0][0].device))
+        if maps is not None:
+            named = [f"{names[int(guess[i])]} {float(p[i, guess[i]]):.0%}" for i in some]
+            looked = maps[torch.arange(len(some)), guess[some].to(maps.device)].cpu()  # (N, H', W') of the class that is named
+            paths.append(_activations(images, looked, named, folder / f"{stem}-activations.png"))
         return paths
 
     def _outputs(self, dataset: Dataset, split: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -125,6 +177,33 @@ class Classifier(Model):
         for indices in items.batches(500):
             batch = items.batch(indices).to(device)
             yield self(batch.image), batch.label
+
+
+class _LastMaps(TorchFunctionMode):
+    """Keeps the last tensor (N, D, H, W) of more than one position that was computed while it is on, by module or function."""
+
+    maps: Tensor | None = None
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.ndim == 4 and out.shape[1] == self.channels and out[0, 0].numel() > 1:
+            self.maps = out
+        return out
+
+
+def _eager(model: nn.Module) -> AbstractContextManager[Any]:
+    """Compiled networks compute as they are written, so that they can be watched."""
+    compiled = any(getattr(module, "_compiled_call_impl", None) for module in model.modules())
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    """Equal but for rounding, of which bfloat16 has much."""
+    return a.shape == b.shape and bool(((a - b).abs() <= 0.02 * b.abs().max() + 1e-6).all())
 
 
 def _confusion(guess: np.ndarray, label: np.ndarray, names: Sequence[str], path: Path) -> Path:
@@ -144,6 +223,40 @@ def _confusion(guess: np.ndarray, label: np.ndarray, names: Sequence[str], path:
             if count:
                 dark = np.log1p(count) > 0.6 * np.log1p(counts.max())
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=6, color="white" if dark else "black")
+    return save(figure, path)
+
+
+def _reliability(found: Reliability, path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    bins = len(found.count)
+    figure = Figure(figsize=(4, 4.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    middle = (np.arange(bins) + 0.5) / bins
+    upper.bar(middle, np.nan_to_num(found.accuracy), 0.9 / bins, color="tab:blue")
+    upper.plot([0, 1], [0, 1], color="gray", linestyle="--", linewidth=1)
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right answers", title=f"calibration error {found.error:.1%}")
+    lower.bar(middle, found.count / found.count.sum(), 0.9 / bins, color="tab:gray")
+    lower.set(xlabel="probability of the answer", ylabel="share")
+    return save(figure, path)
+
+
+def _activations(images: Tensor, maps: Tensor, titles: Sequence[str], path: Path) -> Path:
+    """Images (N, C, H, W) over themselves under their maps (N, H', W'): bright where the class is seen."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 2.2), layout="constrained")
+    size = images.shape[-2:]
+    fine = F.interpolate(maps[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]  # (N, H, W)
+    for index, (image, heat, title) in enumerate(zip(images, fine, titles, strict=True)):
+        for row in range(2):
+            axes = figure.add_subplot(2, len(images), row * len(images) + index + 1)
+            axes.imshow(np.asarray(grid(image[None])), cmap="gray" if image.shape[0] == 1 else None)
+            if row:
+                axes.imshow(heat.numpy(), cmap="inferno", alpha=0.6)
+            else:
+                axes.set_title(title, fontsize=6)
+            axes.axis("off")
     return save(figure, path)
 
 

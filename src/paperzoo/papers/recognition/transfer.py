@@ -1,0 +1,382 @@
+"""Transfer learning: what a network has learnt for one purpose serves another, for which there are few images.
+
+A classifier is a body f, which makes features of an image, and a linear head on top. The first layers of a body look much the
+same whatever it was trained on; the last ones are made for their task (Yosinski et al. 2014, 1411.1792). So the body of a
+network that has seen a million photographs is kept, and only a head W is new. Three ways to go on, one a variant:
+
+    features   min over W     of  sum_i L(W f(x_i), y_i)     the body as it is (Razavian et al. 2014, 1403.6382)
+    finetune   min over W, f  from the body as it is,        f at a tenth of W's rate: it is nearly right already
+    scratch    min over W, f  from random weights            to see what the transfer is worth
+
+Frozen means more than "no gradient": batch normalisation in training mode keeps changing its running means, and weight decay
+shrinks whatever an optimiser holds. Here a frozen body is in eval mode, and no optimiser knows of it. A new head begins at
+zero, a guess that favours no class, so that its first steps do not spoil the body.
+
+    paperzoo train transfer --data folder:PHOTOS
+    paperzoo train transfer:finetune --data folder:PHOTOS --set model.unfreeze=3
+    paperzoo train transfer --data folder:MINE --set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0
+
+Read ``Model.train`` and ``Model.optimizers``, then ``Model.stage``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from paperzoo import catalog
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.published import load_published
+from paperzoo.records import Claim, Paper, Recipe, Stage
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Players, Schedule
+
+MODES = ("features", "finetune", "scratch")
+
+_OTHER = "another network, data that is not here, and no recipe of this collection"
+
+PAPER = Paper(
+    name="transfer",
+    title="Transfer learning: feature extraction and fine-tuning",
+    authors="common practice, after Razavian et al. and Yosinski et al.",
+    year=2014,
+    task="classification",
+    url="https://arxiv.org/abs/1411.1792",
+    kind="method",
+    claims=(
+        Claim(
+            "mean average precision %", "VOC 2007", 77.2, "Razavian et al. 2014", "memory", variant="features", printing="1403.6382",
+            protocol="OverFeat's features and a support vector machine", not_measured=_OTHER,
+        ),
+        Claim(
+            "accuracy %", "MIT-67", 69.0, "Razavian et al. 2014", "memory", variant="features", printing="1403.6382",
+            protocol="OverFeat's features and a support vector machine", not_measured=_OTHER,
+        ),
+    ),
+    parameters={"features": 1_281_000, "finetune": 3_504_872, "scratch": 3_504_872},
+    fails=(
+        "A frozen body whose batch normalisation stays in training mode drifts: it is not the body that was loaded, and by the time "
+        "of a test it has the statistics of a few new images. A rate for the body as high as the head's undoes in a few steps what a "
+        "million photographs taught. With very few images fine-tuning learns them by heart; features alone often do better."
+    ),
+)  # fmt: skip
+
+
+def last_checkpoint(weights: str) -> Path | None:
+    """The weights file that a run's directory or a file of this collection stands for; ``None`` for anything else.
+
+    Raises:
+        PaperzooError: a directory without a checkpoint.
+    """
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        saved = sorted((path / "checkpoints").glob("*.safetensors"))
+        if not saved:
+            raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")
+        return saved[-1]
+    return path if path.suffix == ".safetensors" and path.is_file() and header(path) else None
+
+
+def header(path: Path) -> dict[str, Any]:
+    """What this collection writes into its files' heads, ``name`` and ``arguments`` among it; empty for another's file.
+
+    Raises:
+        PaperzooError: damaged, or not a safetensors file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found: dict[str, Any] = json.loads((file.metadata() or {}).get("paperzoo", "{}"))
+            return found
+    except (SafetensorError, OSError, ValueError) as error:
+        raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a safetensors file") from error
+
+
+@contextmanager
+def asleep(layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Within, these modules (not their children) are in eval mode and their parameters ask for no gradient."""
+    parameters = [p for layer in layers for p in layer.parameters(recurse=False) if p.requires_grad]
+    modes = [layer.training for layer in layers]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        for layer in layers:
+            layer.training = False
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        for layer, mode in zip(layers, modes, strict=True):
+            layer.training = mode
+
+
+class Model(Classifier):
+    """A classifier of the catalogue with a new last layer, and AdamW.
+
+    Args:
+        backbone: a classifier that ends in a linear layer, as ``paper`` or ``paper:variant``.
+        weights: published ones by the name that the backbone knows (``"imagenet"``), a file of them, or a run's directory or
+            weights file of this collection; ``""`` for fresh ones.
+        mode: ``"features"`` (the body is frozen), ``"finetune"`` or ``"scratch"``.
+        settings: arguments of the backbone besides those below, such as ``{"width": 0.35}``. Weights of this collection fit
+            only a backbone with the arguments that they were trained with.
+        unfreeze: for ``finetune``: the body is cut into so many parts, and the head trains alone at first; then, in equal
+            periods of the whole training, one part after the other joins it, from the head down (Howard and Ruder 2018,
+            1801.06146, section 3.3). 0: all from the first step on.
+        channels, classes, image_size: of the images, as the backbone takes them.
+
+    Raises:
+        PaperzooError: an argument is out of range, the backbone is unknown or unfit, its images are too small for it, or the
+            weights cannot be had or are another network's.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "mobilenet:v2",
+        weights: str = "",
+        mode: str = "features",
+        settings: Mapping[str, object] | None = None,
+        unfreeze: int = 0,
+        channels: int = 3,
+        classes: int = 1000,
+        image_size: int = 224,
+    ) -> None:
+        super().__init__()
+        if mode not in MODES:
+            raise unknown("mode", mode, MODES, "of transfer")
+        if mode == "scratch" and weights:
+            raise PaperzooError(f"transfer:scratch begins with fresh weights: leave out model.weights={weights}")
+        if classes < 2:
+            raise PaperzooError(f"transfer needs images of at least 2 classes to tell apart, not {classes}")
+        if not isinstance(settings or {}, Mapping):
+            raise PaperzooError(f'model.settings of transfer is written {{"width": 0.35}}, not {settings!r}')
+        own = last_checkpoint(weights) if weights else None
+        self.backbone, self.mode, self.channels, self.image_size = backbone, mode, channels, image_size
+        given = {"channels": channels, "classes": classes, "image_size": image_size}
+        self.network = build(backbone, {**(settings or {}), **given}, "" if own else weights)
+        self._check(classes)
+        self.trainable = [p for p in self.network.parameters() if p.requires_grad]
+        self.moved: Tensor
+        self.register_buffer("moved", torch.tensor(False))  # whether the body has come from elsewhere, and the head is new
+        if own:
+            self._load(own)
+        if weights:
+            self.renew_head()
+        if not 0 <= unfreeze <= len(self.layers()) or (unfreeze and mode != "finetune"):
+            most = f"0 to {len(self.layers())} for {backbone}" if mode == "finetune" else f"0, for mode is {mode}"
+            raise PaperzooError(f"unfreeze of transfer must be {most}, not {unfreeze}")
+        self.unfreeze = unfreeze
+        self.enter(mode)
+
+    def _check(self, classes: int) -> None:
+        """Sees one black image, to know that the backbone can, and that its last linear layer gives the logits."""
+        seen: list[torch.Size] = []
+        try:
+            with torch.no_grad(), self._last().register_forward_hook(lambda layer, given, out: seen.append(out.shape)):
+                self.network.eval()(torch.zeros(1, self.channels, self.image_size, self.image_size))
+        except (RuntimeError, ValueError, IndexError) as error:
+            size = f"{self.image_size}x{self.image_size} pixels and {self.channels} channels"
+            if not any(isinstance(module, nn.Linear) for module in self.modules()):
+                raise PaperzooError(f"{self.backbone} has no linear layer at its end that a new one could replace") from error
+            raise PaperzooError(f"{self.backbone} cannot see images of {size}: {str(error).splitlines()[0]}") from error
+        if seen[-1:] != [(1, classes)]:
+            raise PaperzooError(f"{self.backbone} does not end in a linear layer with an output a class that a new one could replace")
+        self.network.train()
+
+    def _load(self, path: Path) -> None:
+        """Our own file: of the backbone's model, or of a transfer with this backbone. Its head does not matter."""
+        found = header(path)
+        target = self if str(found.get("name")).partition(":")[0] == "transfer" else self.network
+        head = next(name for name, module in target.named_modules() if module is self._last())
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*has another number of outputs")
+                load_published(target, str(path), {}, head=f"{head}.", spare="optimizer/")
+        except PaperzooError as error:
+            raise PaperzooError(f"{error}. It was saved by {found.get('name')} with {found.get('arguments')}") from error
+
+    def renew_head(self) -> None:
+        """The last layer becomes 0: every class is as likely, whatever the image. It is the same on every resumption."""
+        with torch.no_grad():
+            for parameter in self._last().parameters():
+                parameter.zero_()
+            self.moved.fill_(True)
+
+    def enter(self, mode: str) -> None:
+        """What ``mode`` trains asks for gradients from now on, and nothing else does."""
+        self.phase = mode
+        for parameter in self.trainable:
+            parameter.requires_grad_(mode != "features")
+        self._last().requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Model:
+        """A frozen body stays in eval mode: batch normalisation keeps its statistics, nothing is dropped."""
+        super().train(mode)
+        if self.phase == "features":
+            self.network.eval()
+        return self
+
+    def stage(self, name: str) -> None:
+        """``pretrain``: everything trains, as from scratch. ``transfer``: the head is made anew, once, and ``mode`` holds."""
+        self.enter("scratch" if name == "pretrain" else self.mode)
+        if name == "transfer" and not self.moved:
+            self.renew_head()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, S, S) in [0, 1]."""
+        return self.network(image)  # type: ignore[no-any-return]
+
+    def optimizers(
+        self, *, lr: float = 1e-3, body_rate: float = 0.1, weight_decay: float = 0.01, rise: float = 0.1
+    ) -> dict[str, Optimizer]:
+        """AdamW on what trains.
+
+        Args:
+            lr: the head's highest rate.
+            body_rate: the body's rate in units of the head's, in ``finetune``; from scratch it is 1.
+            weight_decay: of head and body.
+            rise: see ``schedules``.
+        """
+        head = list(self._last().parameters())
+        chosen = set(head)
+        groups: list[dict[str, Any]] = [{"params": head, "lr": lr}]
+        if self.phase != "features":
+            rate = body_rate if self.phase == "finetune" else 1.0
+            groups.append({"params": [p for p in self.trainable if p not in chosen], "lr": lr * rate})
+        return {"network": AdamW(groups, lr, weight_decay=weight_decay)}
+
+    def schedules(self, *, rise: float = 0.1, **others: float) -> dict[str, Schedule]:
+        """Both rates rise linearly for the share ``rise`` of a stage's steps, then fall along a cosine to 0."""
+
+        def factor(iteration: int, total: int) -> float:
+            done = (iteration + 0.5) / total  # half-way through the step, so that no step has rate 0
+            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
+
+        return {"network": factor}
+
+    def layers(self) -> list[list[nn.Module]]:
+        """The body's layers in the order in which they are built, each with the normalisation that follows it."""
+        found: list[list[nn.Module]] = []
+        head = self._last()
+        for module in self.network.modules():
+            sizes = [p.ndim for p in module.parameters(recurse=False)]
+            if sizes and module is not head:
+                if max(sizes) > 1 or not found:
+                    found.append([])
+                found[-1].append(module)
+        return found
+
+    def frozen(self, iteration: int, total: int) -> list[nn.Module]:
+        """The layers that do not train yet at a step, by ``unfreeze``."""
+        if not self.unfreeze or self.phase != "finetune":
+            return []
+        periods = self.unfreeze + 1  # in the first of which only the head trains
+        awake = iteration * periods // total  # parts
+        layers = self.layers()
+        return [module for layer in layers[: len(layers) * (self.unfreeze - awake) // self.unfreeze] for module in layer]
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step on the cross-entropy of a batch; layers that sleep get no gradient and keep their statistics."""
+        with asleep(self.frozen(opt.iteration, opt.total)):
+            logits = self(batch.image)
+        opt.network.minimize(F.cross_entropy(logits, batch.label))
+
+
+def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Classifier:
+    """A classifier of the catalogue; of ``arguments`` it may lack those that say what the images are.
+
+    Raises:
+        PaperzooError: unknown, for another task, or it knows no ``weights``.
+    """
+    entry = catalog.load(backbone)
+    legal = catalog.signature(entry)
+    if entry.paper.name == "transfer" or not issubclass(entry.model_class, Classifier):
+        task = "transfer itself" if entry.paper.name == "transfer" else f"for {entry.model_class.task}"
+        raise PaperzooError(f"the backbone {backbone} is {task}: it must be a classifier, such as mobilenet:v2, resnet:resnet50, cnn")
+    if "weights" in arguments:
+        raise PaperzooError(f"the backbone's weights are given by model.weights={arguments['weights']}, not by model.settings")
+    if weights and "weights" not in legal:
+        raise PaperzooError(
+            f"{backbone} knows no weights {weights!r}: none are published for it; give a run's directory or a weights file of it"
+        )
+    told = {k: v for k, v in arguments.items() if k in legal or k not in ("channels", "classes", "image_size")}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*has another number of outputs")  # a new head is what is wanted
+        model = catalog.build(entry, {**entry.arguments, **told, **({"weights": weights} if weights else {})})
+    assert isinstance(model, Classifier)
+    return model
+
+
+VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in MODES}
+
+_PHOTOGRAPHS = {"weights": "imagenet", "channels": 3, "image_size": 96}
+_FRESH = {"channels": 3, "image_size": 96}
+_DIGITS = {"backbone": "cnn", "channels": 1, "image_size": 28}
+_LITTLE = {"backbone": "cnn", "settings": {"widths": (8, 16, 32)}, "channels": 1, "image_size": 8}
+
+_SMALL = Recipe(
+    data="stamps",
+    steps=300,
+    batch_size=32,
+    augment=("crop4", "flip"),
+    model=_PHOTOGRAPHS,
+    variants=("features",),
+    note="cut-out photographs; with --data folder:PATH one's own",
+)
+_SPRITES = replace(_SMALL, data="sprites", note="fantasy figures, far from what ImageNet shows; --data sprites@5: five of each race")
+_FINE: dict[str, Any] = {"variants": ("finetune",), "note": "the same batches"}
+_SCRATCH: dict[str, Any] = {
+    "model": _FRESH,
+    "optimizer": {"lr": 3e-3},
+    "variants": ("scratch",),
+    "note": "the same batches, no photograph seen before",
+}
+_FEW_DIGITS = Recipe(data="mnist-high@20:0", steps=200, batch_size=50, augment=("shift2",), model=_DIGITS, variants=("scratch",))
+
+RECIPES = {
+    "paper": replace(
+        _SMALL,
+        steps=600,
+        model={**_PHOTOGRAPHS, "image_size": 224},
+        variants=("features", "finetune"),
+        note="the size that the weights were trained at; no paper stands behind this recipe",
+    ),
+    "small": _SMALL,
+    "small-finetune": replace(_SMALL, **_FINE),
+    "small-scratch": replace(_SMALL, **_SCRATCH),
+    "small-sprites": _SPRITES,
+    "small-sprites-finetune": replace(_SPRITES, **_FINE),
+    "small-sprites-scratch": replace(_SPRITES, **_SCRATCH),
+    "small-digits": replace(
+        _FEW_DIGITS,
+        steps=700,
+        stages=(Stage("pretrain", 500, data="mnist-low", batch_size=128), Stage("transfer", 200)),
+        optimizer={"lr": 6e-3, "body_rate": 0.3},
+        variants=("features", "finetune"),
+        note="learns 0 to 4 from all their images, then 5 to 9 from 20 of each; @20:1 to @20:4 are other draws",
+    ),
+    "small-digits-scratch": replace(_FEW_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
+    "smoke": Recipe(data="digits", steps=40, model=_LITTLE, optimizer={"lr": 0.01}, precision="float32"),
+    "smoke-finetune": Recipe(
+        data="digits",
+        steps=40,
+        model={**_LITTLE, "unfreeze": 2},
+        optimizer={"lr": 0.01},
+        precision="float32",
+        variants=("finetune",),
+    ),
+}
