@@ -57,6 +57,7 @@ CATALOG: dict[str, Row] = {
         2015,
         "image generation",
     ),
+    "forecaster": Row("series.forecaster", "Forecasting with recurrent networks", 1997, "forecasting"),
     "fractalnet": Row(
         "recognition.fractalnet", "FractalNet: Ultra-Deep Neural Networks without Residuals", 2016, "classification"
     ),
@@ -74,6 +75,7 @@ CATALOG: dict[str, Row] = {
     "linear_autoencoder": Row(
         "autoencoder.linear_autoencoder", "Reducing the Dimensionality of Data with Neural Networks", 2006, "reconstruction"
     ),
+    "maintenance": Row("series.maintenance", "Predictive maintenance", 2021, "maintenance"),
     "mobilenet": Row(
         "recognition.mobilenet", "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, "classification"
     ),
@@ -84,6 +86,12 @@ CATALOG: dict[str, Row] = {
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
     "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
     "stochastic_depth": Row("recognition.stochastic_depth", "Deep Networks with Stochastic Depth", 2016, "classification"),
+    "t3d": Row(
+        "video.t3d",
+        "Temporal 3D ConvNets: New Architecture and Transfer Learning for Video Classification",
+        2017,
+        "video classification",
+    ),
     "transfer": Row(
         "recognition.transfer", "Transfer learning: feature extraction and fine-tuning", 2014, "classification"
     ),

@@ -129,7 +129,8 @@ def train(
     name: Name,
     recipe: Annotated[str, typer.Option(help="paper, small or smoke; `paperzoo show NAME` lists them.")] = "small",
     data: Annotated[
-        str | None, typer.Option(help="Another data set, or your own: folder:PATH, text:PATH, conll:PATH.")
+        str | None,
+        typer.Option(help="Another data set, or your own: folder:PATH; text:, conll:, videos:, series: and machines:PATH too."),
     ] = None,
     init: Annotated[str | None, typer.Option(help="A run or weights file to start from.", metavar="RUN|FILE")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and chance.")] = 0,

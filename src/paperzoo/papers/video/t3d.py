@@ -1,0 +1,488 @@
+"""Temporal 3D ConvNets: New Architecture and Transfer Learning for Video Classification (Diba, Fayyaz et al., 2017).
+
+A 3-D convolution sees a fixed number of frames, most often three, but a clap is short and a swim is long. T3D is a DenseNet
+with 3-D kernels (DenseNet3D) whose transitions look at several depths of time at once: the temporal transition layer (TTL)
+has side by side a convolution for each depth d, of the same size in time and space, and joins what they find,
+
+    TTL(x) = pool_2x2x2([C_1(x), C_3(x), C_6(x)]),        C_d = convolution(d x 3 x 3) o ReLU o batch normalisation,
+
+the depths being 1, 3, 6 after the first dense block and 1, 3, 4 after those behind it. Training such a network from nothing
+takes many videos. The paper's second idea teaches it first from a frozen image network, without labels: given a clip and some
+frames, say whether they belong together (``Transfer``).
+
+Read ``TemporalTransition`` first, then ``DenseNet3D``. With ``flat`` the same file gives a 2-D DenseNet, frame by frame,
+whose answers are averaged: what can be told without the order of the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from paperzoo import catalog
+from paperzoo.data import Batch, Dataset
+from paperzoo.data.videos import videos_of
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Stage, Target
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.video import VideoClassifier
+
+BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32)}
+DEPTHS = ((1, 3, 6), (1, 3, 4))
+
+_BY_HAND = "the videos must be fetched by hand, and training takes days on a GPU"
+
+PAPER = Paper(
+    name="t3d",
+    title="Temporal 3D ConvNets: New Architecture and Transfer Learning for Video Classification",
+    authors="Ali Diba, Mohsen Fayyaz, Vivek Sharma, Amir Hossein Karami, Mohammad Mahdi Arzani, Rahman Yousefzadeh, Luc Van Gool",
+    year=2017,
+    task="video classification",
+    arxiv="1711.08200",
+    claims=(
+        Claim(
+            "accuracy %", "UCF-101", 93.2, "table of UCF-101 and HMDB-51", "memory", variant="transfer",
+            protocol="mean of three splits; supervision transfer", not_measured=_BY_HAND,
+        ),
+        Claim(
+            "accuracy %", "HMDB-51", 63.5, "table of UCF-101 and HMDB-51", "memory", variant="transfer",
+            protocol="mean of three splits; supervision transfer", not_measured=_BY_HAND,
+        ),
+        Claim("accuracy %", "Kinetics-400", 62.2, "table of Kinetics", "memory", not_measured=_BY_HAND),
+    ),
+    deviations=(
+        Deviation(
+            paper="the authors' program: depths 1, 3 and 4 in every TTL, and a 1x1x1 convolution behind each; it does not run",
+            here="1, 3 and 6 in the first, 1, 3 and 4 behind it, and the pooling alone, as the paper has them",
+            why="its branches are not padded, so that they differ in size and cannot be joined",
+        ),
+        Deviation(
+            paper="does not say how branches are padded; depths 4 and 6 have no middle",
+            here="zeros so that time and space keep their size, for even depths one more behind than before",
+            why="branches can only be joined at equal size",
+        ),
+        Deviation(
+            paper="clips of 32 frames at 224x224, which every pooling halves",
+            here="poolings round up, so that shorter and smaller clips pass too",
+            why="a clip of 8 frames would be gone before the last block; at the paper's size nothing changes",
+        ),
+        Deviation(
+            paper="five random crops of 224 from a short side of 256",
+            here="one crop a clip, anywhere in the middle square of that size; tests take its middle",
+            why="a video seen again is cropped again",
+        ),
+        Deviation(
+            paper="supervision transfer: a DenseNet trained on ImageNet, 1,024 features of either network",
+            here="MobileNetV2 (1,280 features); T3D-121 has 896, which is what TTLs of 3 x 128 channels add up to",
+            why="no weights of a DenseNet are at hand here",
+        ),
+        Deviation(
+            paper="the frames shown to the frozen network are those of the clip",
+            here="four of them at even distances (``stills``), their features averaged; a batch, turned, makes the pairs that do not match",
+            why="neighbouring frames look alike, and the frozen network costs as much a frame as the trained one",
+        ),
+    ),
+    parameters={
+        "t3d121": 29_608_677, "t3d169": 38_097_893, "densenet3d121": 11_352_421, "frames2d": 7_057_381,
+        "transfer": 30_789_094,  # the teacher's are not trained
+    },
+    fails=(
+        "A network that averages over frames cannot tell left from right, however long it trains: its answer does not depend on their "
+        "order. Branches without padding differ in size and cannot be joined, as in the authors' program. Clips and frames of videos "
+        "that differ in colour can be matched by colour alone, which teaches nothing about time."
+    ),
+)  # fmt: skip
+
+
+def composite(inputs: int, outputs: int, depth: int, side: int) -> nn.Sequential:
+    """BN-ReLU-convolution of ``depth`` frames and ``side`` pixels: (N, inputs, T, H, W) to (N, outputs, T, H, W)."""
+    before = (depth - 1) // 2
+    after = depth - 1 - before  # one more than before if the depth is even
+    same = before == after
+    conv = nn.Conv3d(inputs, outputs, (depth, side, side), padding=(before if same else 0, side // 2, side // 2), bias=False)
+    pad = [] if same else [nn.ConstantPad3d((0, 0, 0, 0, before, after), 0.0)]
+    return nn.Sequential(nn.BatchNorm3d(inputs), nn.ReLU(), *pad, conv)
+
+
+def pool(x: Tensor, flat: bool) -> Tensor:
+    """Averages 2x2x2 (``flat``: 1x2x2): (N, C, T, H, W) to (N, C, T / 2, H / 2, W / 2), rounded up."""
+    wanted = (1 if flat else 2, 2, 2)
+    kernel = [min(side, size) for side, size in zip(wanted, x.shape[2:], strict=True)]  # a single frame stays as it is
+    return F.avg_pool3d(x, kernel, ceil_mode=True)  # at an odd end, the mean of what is there
+
+
+class DenseLayer(nn.Module):
+    """A 1x1x1 convolution to four times ``growth``, a 3x3x3 one to ``growth``; what it finds is put behind its input."""
+
+    def __init__(self, inputs: int, growth: int, flat: bool) -> None:
+        super().__init__()
+        self.narrow = composite(inputs, 4 * growth, 1, 1)
+        self.conv = composite(4 * growth, growth, 1 if flat else 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, T, H, W) to (N, inputs + growth, T, H, W)."""
+        return torch.cat([x, self.conv(self.narrow(x))], 1)
+
+
+class Transition(nn.Module):
+    """Between dense blocks of DenseNet3D: half the channels, half the resolution in time and space."""
+
+    def __init__(self, inputs: int, flat: bool) -> None:
+        super().__init__()
+        self.outputs, self.flat = inputs // 2, flat
+        self.conv = composite(inputs, self.outputs, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, T, H, W) to (N, inputs / 2, T / 2, H / 2, W / 2)."""
+        return pool(self.conv(x), self.flat)
+
+
+class TemporalTransition(nn.Module):
+    """The TTL: a convolution of each temporal depth side by side, 1x1 in space for depth 1 and 3x3 for others, joined."""
+
+    def __init__(self, inputs: int, width: int, depths: Sequence[int]) -> None:
+        super().__init__()
+        self.outputs = width * len(depths)
+        self.branches = nn.ModuleList(composite(inputs, width, depth, 1 if depth == 1 else 3) for depth in depths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, T, H, W) to (N, width * depths, T / 2, H / 2, W / 2)."""
+        return pool(torch.cat([branch(x) for branch in self.branches], 1), flat=False)
+
+
+class Answer(NamedTuple):
+    """What the network says of clips: ``features`` (N, D), its last maps' means over time and space, and ``logits`` (N, classes)."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class DenseNet3D(nn.Module):
+    """Stem, dense blocks with transitions between them, the mean over time and space, one linear layer.
+
+    Args:
+        blocks: layers of each dense block.
+        growth: channels that each layer adds.
+        width: channels of the stem.
+        stem: ``"paper"`` (3x7x7 of stride 2, 3x3x3 max pooling of stride 2) or ``"small"`` (3x3x3 of stride 2 in space).
+        depths: temporal depths of each TTL, the last also of those behind it; empty: plain transitions.
+        ttl: channels of each of a TTL's branches.
+        flat: every kernel is one frame deep, and nothing is pooled over time.
+    """
+
+    def __init__(
+        self, blocks: Sequence[int], growth: int, width: int, stem: str, depths: Sequence[Sequence[int]], ttl: int, flat: bool,
+        channels: int, classes: int,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        depth, large = 1 if flat else 3, stem == "paper"
+        time = 2 if large and not flat else 1  # the stride in time
+        side = 7 if large else 3
+        layers = [
+            nn.Conv3d(channels, width, (depth, side, side), (time, 2, 2), (depth // 2, side // 2, side // 2), bias=False),
+            nn.BatchNorm3d(width),
+            nn.ReLU(),
+        ]
+        if large:
+            layers.append(nn.MaxPool3d((depth, 3, 3), (time, 2, 2), (depth // 2, 1, 1)))
+        inputs = width
+        for number, count in enumerate(blocks):
+            if number:
+                transition: Transition | TemporalTransition = (
+                    TemporalTransition(inputs, ttl, depths[min(number, len(depths)) - 1]) if depths else Transition(inputs, flat)
+                )
+                layers.append(transition)
+                inputs = transition.outputs
+            layers += [DenseLayer(inputs + index * growth, growth, flat) for index in range(count)]
+            inputs += count * growth
+        self.layers = nn.Sequential(*layers, nn.BatchNorm3d(inputs), nn.ReLU())
+        self.classifier = nn.Linear(inputs, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def forward(self, clip: Tensor) -> Answer:
+        """Clips (N, C, T, H, W) in [-1, 1] to features and logits."""
+        # on processors oneDNN's bf16 gradient of a kernel three frames deep over two frames is garbage
+        with torch.autocast("cpu", enabled=False) if clip.device.type == "cpu" else nullcontext():
+            features = self.layers(clip).mean((2, 3, 4))  # (N, D, T / 32, H / 32, W / 32) -> (N, D)
+            return Answer(features, self.classifier(features))
+
+
+class Model(VideoClassifier):
+    """A DenseNet with 3-D kernels, and stochastic gradient descent.
+
+    Args:
+        blocks, growth, width, stem, depths, ttl, flat: see ``DenseNet3D``.
+        image_size, frames: of the clips trained on; the network itself takes any.
+
+    Raises:
+        PaperzooError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        blocks: Sequence[int] = BLOCKS[121],
+        growth: int = 32,
+        width: int = 64,
+        stem: str = "paper",
+        depths: Sequence[Sequence[int]] = DEPTHS,
+        ttl: int = 128,
+        flat: bool = False,
+        channels: int = 3,
+        classes: int = 101,
+        image_size: int = 224,
+        frames: int = 32,
+    ) -> None:
+        super().__init__()
+        if stem not in (stems := ("paper", "small")):
+            raise unknown("stem", stem, stems, "of t3d")
+        if flat and depths:
+            raise PaperzooError("a flat t3d sees one frame at a time and has no temporal depths: set model.depths=()")
+        numbers = {"growth": growth, "width": width, "ttl": ttl, "channels": channels, "classes": classes}
+        for name, value in {**numbers, "image_size": image_size, "frames": frames}.items():
+            if value < 1:
+                raise PaperzooError(f"{name} of t3d must be at least 1, not {value}")
+        for name, lists in {"blocks": [blocks], "depths": depths}.items():
+            if any(not values or min(values) < 1 for values in lists):
+                raise PaperzooError(f"{name} of t3d are whole numbers from 1, not {lists[0] if name == 'blocks' else lists}")
+        self.channels, self.image_size, self.frames = channels, image_size, frames
+        self.network = DenseNet3D(blocks, growth, width, stem, depths, ttl, flat, channels, classes)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Logits (N, classes) of clips (N, C, T, H, W) in [0, 1]."""
+        return self.network(2 * video - 1).logits  # type: ignore[no-any-return]
+
+    def features(self, video: Tensor) -> Tensor:
+        """What the last layer sees, (N, D), of clips (N, C, T, H, W) in [0, 1]."""
+        return self.network(2 * video - 1).features  # type: ignore[no-any-return]
+
+    def optimizers(
+        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
+    ) -> dict[str, Optimizer]:
+        """SGD with Nesterov's momentum; ``drops`` are the shares of the steps after which the rate is divided by 10."""
+        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=True)}
+
+    def schedules(self, *, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8), **others: float) -> Mapping[str, Schedule]:
+        """A tenth of the rate each 30 of 150 epochs."""
+        return {"network": lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops)}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step on the cross-entropy of a batch of clips."""
+        opt.network.minimize(F.cross_entropy(self(self.clip(batch.video)), batch.label))
+
+
+# Supervision transfer ------------------------------------------------------------------------------------------------
+
+
+def pairs(stills: Tensor, clips: Tensor, turn: int) -> tuple[Tensor, Tensor]:
+    """All clips' features (N, D) beside the frames' (N, E) of the same video, then beside those ``turn`` videos away.
+
+    Returns:
+        (2N, E + D), and what is true of them (2N): 1 if they match, else 0.
+    """
+    both = torch.cat([torch.cat([stills, stills.roll(turn, 0)]), torch.cat([clips, clips])], 1)
+    return both, torch.arange(2 * len(clips), device=clips.device).lt(len(clips)).float()
+
+
+class Transfer(Model):
+    """T3D taught to match frames and clips beside a frozen image network (stage ``match``), then as ``Model`` (``classify``).
+
+    Args:
+        teacher: name of an image classifier of the catalogue. It is frozen, and saved with the model.
+        weights: of the teacher: a name that it knows, or a file. Without, it is frozen as it began.
+        teacher_arguments: more of its constructor's arguments.
+        stills: how many frames of a clip it sees; its features are averaged over them.
+        hidden: widths of the layers between the features of both and the answer.
+
+    Raises:
+        PaperzooError: an argument is out of range, or the teacher is no image classifier, or one of other channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        teacher: str = "mobilenet:v2",
+        weights: str = "",
+        teacher_arguments: Mapping[str, Any] = {},
+        stills: int = 4,
+        hidden: Sequence[int] = (512, 128),
+        blocks: Sequence[int] = BLOCKS[121],
+        growth: int = 32,
+        width: int = 64,
+        stem: str = "paper",
+        depths: Sequence[Sequence[int]] = DEPTHS,
+        ttl: int = 128,
+        channels: int = 3,
+        classes: int = 101,
+        image_size: int = 224,
+        frames: int = 32,
+    ) -> None:
+        super().__init__(
+            blocks=blocks, growth=growth, width=width, stem=stem, depths=depths, ttl=ttl, channels=channels, classes=classes,
+            image_size=image_size, frames=frames,
+        )  # fmt: skip
+        if stills < 1 or not hidden or min(hidden) < 1:
+            raise PaperzooError(f"stills and hidden of t3d:transfer are whole numbers from 1, not {stills} and {tuple(hidden)}")
+        made = catalog.create(teacher, **({"weights": weights} if weights else {}), **teacher_arguments)
+        if not isinstance(made, Classifier):
+            raise PaperzooError(f"the teacher of t3d:transfer must be an image classifier, and {teacher} is for {made.task}")
+        if made.channels not in (3, channels):
+            raise PaperzooError(f"{teacher} sees {made.channels} channels and t3d:transfer {channels}: set model.teacher_arguments")
+        self.teacher: Classifier = made.requires_grad_(False)
+        self.train()  # but the teacher
+        self.stills = stills
+        self.tasks: tuple[str, ...] = ("match", "classify")
+        with torch.no_grad():
+            seen = made.features(torch.zeros(1, made.channels, image_size, image_size)).shape[1]
+        widths = [seen + self.network.classifier.in_features, *hidden]
+        layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+        self.matcher = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+    def train(self, mode: bool = True) -> Self:
+        """As every module, but the teacher stays as it is: its running means would move."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def glance(self, clip: Tensor) -> Tensor:
+        """The teacher's features of ``stills`` frames at even distances, averaged: (N, C, T, H, W) to (N, E)."""
+        count = min(self.stills, clip.shape[2])
+        chosen = (torch.arange(count, device=clip.device) * 2 + 1) * clip.shape[2] // (2 * count)  # the middles of equal parts
+        frames = clip[:, :, chosen].transpose(1, 2).flatten(0, 1)  # (N, C, S, H, W) -> (N S, C, H, W)
+        with torch.no_grad():
+            seen = self.teacher.features(frames.expand(-1, self.teacher.channels, -1, -1)).float()  # (N S, E)
+        return seen.reshape(len(clip), count, -1).mean(1)
+
+    def stage(self, name: str) -> None:
+        """``match`` or ``classify``; a training without stages does both at once."""
+        if name not in (stages := ("match", "classify")):
+            raise unknown("stage", name, stages, "of t3d:transfer")
+        self.tasks = (name,)
+
+    def optimizers(
+        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
+    ) -> dict[str, Optimizer]:
+        """As ``Model``'s; while matching, with what stands on the network and the teacher."""
+        own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.tasks else ())]
+        return {"network": SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True)}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step of the present stage; which frames do not match is drawn anew in each."""
+        clip, losses = self.clip(batch.video), []
+        features, logits = self.network(2 * clip - 1)
+        if "match" in self.tasks:
+            if len(clip) < 2:
+                raise PaperzooError("matching frames and clips needs batches of at least two videos: set batch_size")
+            both, match = pairs(self.glance(clip), features, int(torch.randint(1, len(clip), ())))
+            losses.append(F.binary_cross_entropy_with_logits(self.matcher(both)[:, 0], match))
+        if "classify" in self.tasks:
+            losses.append(F.cross_entropy(logits, batch.label))
+        opt.network.minimize(torch.stack(losses).sum())
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """``match error %`` beside ``VideoClassifier``'s: of each video's first clip with its own frames and with those of the
+        video half the split away; 50 by guessing."""
+        videos, device, seen, moved = videos_of(dataset, split), self.network.classifier.weight.device, [], []
+        for index in range(len(videos)):
+            clip = videos.clips(index, self.frames)[:1].to(device)
+            seen.append(self.glance(clip))
+            moved.append(self.features(clip))
+        both, match = pairs(torch.cat(seen), torch.cat(moved), len(videos) // 2)
+        wrong = (self.matcher(both)[:, 0] > 0) != (match > 0.5)
+        return {**super().measure(dataset, split, judge), "match error %": 100 * float(wrong.float().mean())}
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "t3d121": {},
+    "t3d169": {"blocks": BLOCKS[169]},
+    "densenet3d121": {"depths": ()},
+    "frames2d": {"depths": (), "flat": True},
+    "transfer": {"class": "Transfer"},
+}
+_ALONE = tuple(name for name in VARIANTS if name != "transfer")
+_COMPARED = ("t3d121", "densenet3d121", "frames2d")
+
+_LITTLE = {"blocks": (3, 3, 3), "growth": 8, "width": 16, "stem": "small", "ttl": 8}
+_TINY = {"blocks": (1, 1, 1), "growth": 4, "width": 8, "stem": "small", "ttl": 4, "channels": 1, "image_size": 16, "frames": 8}
+
+RECIPES = {
+    "paper": Recipe(data="ucf101", steps=44_700, batch_size=32, variants=_ALONE, note="150 epochs; not run here: takes days on a GPU"),
+    "paper-hmdb51": Recipe(data="hmdb51", steps=16_700, batch_size=32, variants=_ALONE, note="150 epochs; not run here, as above"),
+    "paper-transfer": Recipe(
+        data="ucf101",
+        steps=89_400,
+        batch_size=32,
+        model={"weights": "imagenet"},
+        stages=(Stage("match", 44_700), Stage("classify", 44_700)),
+        variants=("transfer",),
+        note="both stages on UCF-101's own videos; not run here, as above",
+    ),
+    "small": Recipe(
+        data="moving-digits",
+        steps=200,
+        batch_size=16,
+        model=_LITTLE,
+        optimizer={"lr": 0.05, "drops": (0.6, 0.9)},
+        variants=_COMPARED,
+        targets=(Target("clip error %", at_most=5, variants=("t3d121",)),),
+        note="which way one or two digits drift: 75 % by guessing",
+    ),
+    "small-actions": Recipe(
+        data="sprite-actions",
+        steps=400,
+        batch_size=16,
+        model={**_LITTLE, "image_size": 36, "frames": 8},
+        optimizer={"lr": 0.05, "drops": (0.6, 0.9)},
+        variants=_COMPARED,
+        note="what the fighters of a game are doing, units apart; compare t3d121 with frames2d",
+    ),
+    "smoke": Recipe(
+        data="moving-digits-8x8",
+        steps=30,
+        batch_size=16,
+        model=_TINY,
+        optimizer={"lr": 0.05, "drops": (0.6,)},
+        precision="float32",
+        variants=_COMPARED,
+    ),
+    "smoke-transfer": Recipe(
+        data="moving-digits-8x8",
+        steps=24,
+        batch_size=8,
+        model={
+            **_TINY, "teacher": "resnet:resnet20", "weights": "", "teacher_arguments": {"depth": 8, "width": 4, "channels": 1},
+            "stills": 2, "hidden": (16, 8),
+        },
+        optimizer={"lr": 0.02, "drops": (0.6,)},
+        precision="float32",
+        variants=("transfer",),
+    ),
+}  # fmt: skip
+RECIPES = {
+    **RECIPES,
+    "small-frame": replace(
+        RECIPES["small"],
+        model={**_LITTLE, "frames": 1},
+        variants=("t3d121",),
+        targets=(Target("clip error %", at_least=70),),
+        note="the same network shown single frames, which say nothing of the direction: it must stay at chance, 75 %",
+    ),
+    "small-transfer": replace(
+        RECIPES["small-actions"],
+        model={**RECIPES["small-actions"].model, "weights": "imagenet"},
+        steps=600,
+        stages=(Stage("match", 200), Stage("classify", 400)),
+        variants=("transfer",),
+        note="200 steps of matching without labels, then those of small-actions, to compare with t3d121 there",
+    ),
+}

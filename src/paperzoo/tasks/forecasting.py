@@ -1,0 +1,471 @@
+"""Forecasting: walk-forward evaluation in raw units beside simple methods, prediction intervals, plots; CSV in, forecast out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.data.series import TRANSFORMS, Windows, read_series
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.metrics import baselines
+from paperzoo.metrics.coverage import conformal, coverage, followed
+from paperzoo.metrics.forecasts import best_lag, errors, repeats
+from paperzoo.metrics.great_circle import great_circle
+from paperzoo.tasks.model import Model
+from paperzoo.tasks.pictures import save
+
+#: what a prediction interval promises
+LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is to come: ``value`` float32 (H, K) in raw units, in a 90 % interval from ``low`` to ``high`` at each step.
+
+    ``note`` says what should make one doubt it; it is empty otherwise.
+    """
+
+    targets: tuple[str, ...]
+    steps: tuple[str, ...]
+    value: Tensor
+    low: Tensor
+    high: Tensor
+    note: str = ""
+
+    def __str__(self) -> str:
+        lines = []
+        for step, *row in zip(self.steps, self.value.tolist(), self.low.tolist(), self.high.tolist(), strict=True):
+            cells = (f"{t} {v:.4g} [{a:.4g}, {b:.4g}]" for t, v, a, b in zip(self.targets, *row, strict=True))
+            lines.append(f"+{step}  {'  '.join(cells)}")
+        return "\n".join([*lines, *filter(None, [self.note])])
+
+    def __rich__(self) -> Any:
+        from rich.text import Text
+
+        return Text(str(self))
+
+
+class Walk(NamedTuple):
+    """Forecasts from every origin of a split, none of which has seen anything from its origin on; all float64 (N, H, K)."""
+
+    windows: Windows
+    actual: np.ndarray
+    mask: np.ndarray  # (N, H)
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Forecaster(Model):
+    """Forecasts K of D columns, H steps ahead, from the last T. Subclasses define ``forward``, and call ``calibrate`` in ``step``.
+
+    What the data knows of itself (columns, scale, season, ...) is filled in from its schema. Intervals are split conformal, on
+    the scale that the network sees: their half-width, one for each step ahead, is such that it held 90 % of the errors on windows
+    that were never trained on, the validation stretch. Without such windows there are no intervals: they are infinite. In
+    walk-forward evaluation the errors already known renew them; ``predict`` cannot know which of a user's rows it was trained on.
+
+    Args:
+        columns, targets: names of what is seen, and of those among them that are forecast.
+        history, horizon: steps looked back on, at most as many as the data's windows have; steps forecast, likewise.
+        statistics: transform -> mean and deviation of each column in the training split, see ``paperzoo.data.series.statistics``.
+        transform: of the targets, before they are scaled: ``"none"``, ``"sqrt"``, ``"log"`` (of 1 + x).
+        held: windows that intervals are calibrated on.
+        step, season, place: see ``paperzoo.data.series.windows``.
+
+    Raises:
+        PaperzooError: an unknown name, a value out of range, or a transform that the training split does not allow.
+    """
+
+    task = "forecasting"
+    needs = ("history", "target", "mask", "held")
+    location: Tensor
+    spread: Tensor
+    change: Tensor
+    scores: Tensor
+    scored: Tensor
+
+    def __init__(
+        self, columns: Sequence[str], targets: Sequence[str], history: int, horizon: int,
+        statistics: Mapping[str, Sequence[Sequence[float] | None]], transform: str, held: int, step: Sequence[Any], season: int,
+        place: Sequence[str],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if transform not in TRANSFORMS:
+            raise unknown("transform", transform, TRANSFORMS)
+        if history < 2 or horizon < 1:
+            raise PaperzooError(f"history must be at least 2 and horizon at least 1, not {history} and {horizon}")
+        self.columns, self.targets, self.place = tuple(columns), tuple(targets), tuple(place)
+        self.window, self.horizon, self.transform, self.season = history, horizon, transform, season
+        self.step_size, self.step_unit = int(step[0]), str(step[1])
+        self.at = [self.columns.index(t) for t in self.targets]  # where the targets are among the columns
+        scales = [statistics[transform if c in targets else "none"][i] for i, c in enumerate(columns)] if statistics else None
+        if scales and None in scales:
+            wrong = columns[scales.index(None)]
+            raise PaperzooError(f"{wrong} has values in the training split that have no {transform}: set model.transform=none")
+        known = [scale or (0.0, 1.0, 1.0) for scale in scales or [None] * len(columns)]
+        for name, numbers in zip(("location", "spread", "change"), zip(*known, strict=True), strict=True):
+            self.register_buffer(name, torch.tensor(numbers))  # (D): mean; deviation; that of a step's change, in units of it
+        self.register_buffer("scores", torch.zeros(held, horizon, len(targets)))
+        self.register_buffer("scored", torch.zeros(held, horizon, dtype=torch.bool))
+
+    # What the network sees -------------------------------------------------------------------------------------------
+
+    def scaled(self, history: Tensor) -> Tensor:
+        """The last T steps of raw (N, T', D), targets transformed, all columns standardised: (N, T, D).
+
+        Raises:
+            PaperzooError: fewer steps than the model looks back on, or other columns.
+        """
+        if history.shape[1] < self.window or history.shape[2] != len(self.columns):
+            raise PaperzooError(
+                f"{self.name or 'the model'} looks back on {self.window} steps of {', '.join(self.columns)}, "
+                f"not on {history.shape[1]} of {history.shape[2]} columns: set model.history"
+            )
+        seen = history[:, -self.window :].clone()
+        seen[..., self.at] = self._straight(seen[..., self.at])
+        return (seen - self.location) / self.spread
+
+    def wanted(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the network should have said, (N, H, K) on its own scale; and where it counts, (N, H)."""
+        if batch.target.shape[1] < self.horizon:
+            raise PaperzooError(f"the data's windows reach {batch.target.shape[1]} steps ahead: set model.horizon, now {self.horizon}")
+        z = (self._straight(batch.target[:, : self.horizon]) - self.location[self.at]) / self.spread[self.at]
+        return z, batch.mask[:, : self.horizon]
+
+    def raw(self, z: Tensor) -> Tensor:
+        """From the network's scale (..., K) to raw units."""
+        z = z * self.spread[self.at] + self.location[self.at]
+        return z if self.transform == "none" else z.clamp(min=0) ** 2 if self.transform == "sqrt" else torch.expm1(z)
+
+    def _straight(self, x: Tensor) -> Tensor:
+        """A value below what the training split has is taken for the least that the transform is defined for."""
+        if self.transform == "none":
+            return x
+        return x.clamp(min=0).sqrt() if self.transform == "sqrt" else torch.log1p(x.clamp(min=-0.999))
+
+    def calibrate(self, batch: Batch) -> None:
+        """Notes how far off the forecasts of the batch's held-out windows are; the newest note of each window counts."""
+        chosen = batch.held >= 0
+        if not chosen.any():
+            return
+        with torch.no_grad():
+            z, mask = self.wanted(batch)
+            off = (self(batch.history[chosen]) - z[chosen]).abs() * mask[chosen][..., None]
+            self.scores[batch.held[chosen]], self.scored[batch.held[chosen]] = off, mask[chosen]
+
+    def half_width(self) -> Tensor:
+        """Of intervals, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
+        if not len(self.scores):
+            return torch.full((self.horizon, len(self.targets)), torch.inf, device=self.location.device)
+        scores = np.where(self.scored.cpu().numpy()[..., None], self.scores.cpu().numpy(), np.nan)
+        return torch.from_numpy(conformal(scores, LEVEL)).to(self.location)
+
+    @torch.no_grad()
+    def forecasts(self, history: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Forecast, lower and upper end, each (N, H, K) in raw units, for raw histories (N, T', D)."""
+        was_training = self.training
+        self.eval()
+        z, half = self(history.to(self.location.device)), self.half_width()
+        self.train(was_training)
+        return self.raw(z), self.raw(z - half), self.raw(z + half)
+
+    # Walk-forward evaluation -----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def walk(self, windows: Windows, follow: bool = False) -> Walk:
+        """The forecasts from every origin.
+
+        Args:
+            follow: whether each outcome that is known by an origin takes the oldest score's place among those that its intervals
+                are calibrated on. Only along one series: tracks overlap in time, and their scores stay those held out.
+        """
+        was_training, found = self.training, []
+        self.eval()
+        for start in range(0, len(windows), 500):
+            batch = Batch(**windows.take(np.arange(start, min(start + 500, len(windows))))).to(self.location.device)
+            z = self(batch.history)
+            found.append((z, (z - self.wanted(batch)[0]).abs()))
+        self.train(was_training)
+        z, off = (torch.cat(parts) for parts in zip(*found, strict=True))
+        half, (actual, mask) = self.half_width().expand_as(z), windows.ahead()
+        if follow and not self.place:
+            half = self._followed(windows, np.where(mask[..., None], off.cpu().numpy(), np.nan)).to(z)
+        ends = (part.double().cpu().numpy() for part in (self.raw(z), self.raw(z - half), self.raw(z + half)))
+        return Walk(windows, actual, mask, *ends)
+
+    def _followed(self, windows: Windows, off: np.ndarray) -> Tensor:
+        """Half-widths (N, H, K), each from what was known at its origin; ``off`` (N, H, K) are the errors of all."""
+        half, scored = np.empty_like(off), self.scored.cpu().numpy()
+        for h in range(self.horizon):
+            known = np.searchsorted(windows.origins + h, windows.origins)  # those whose step h ahead lies before the origin
+            for k in range(len(self.targets)):
+                half[:, h, k] = followed(self.scores[:, h, k].cpu().numpy()[scored[:, h]], off[:, h, k], known, LEVEL)
+        return torch.from_numpy(half)
+
+    def windows(self, dataset: Dataset, split: str) -> Windows:
+        """The split's windows, looking as far ahead as the model does.
+
+        Raises:
+            PaperzooError: data with other columns, or whose windows are shorter than the model's.
+        """
+        (found,) = dataset[split].columns
+        assert isinstance(found, Windows)
+        for what, own in (("columns", self.columns), ("targets", self.targets)):
+            if tuple(dataset.schema.arguments[what]) != own:
+                given = ", ".join(dataset.schema.arguments[what])
+                raise PaperzooError(f"{dataset.name} has the {what} {given}, the model {', '.join(own)}")
+        if found.horizon < self.horizon:
+            raise PaperzooError(f"{dataset.name}'s windows reach {found.horizon} steps ahead: set model.horizon, now {self.horizon}")
+        return found.upto(self.horizon)
+
+    def simple(self, dataset: Dataset, split: str) -> dict[str, np.ndarray]:
+        """Forecasts (N, H, K) of the simple methods, by name; those of statsmodels are left out if it is not installed.
+
+        For tracks: persistence, the last change going on, and climatology. Else: persistence, seasonal naive where there is a
+        season, AR(p) and exponential smoothing, fitted on everything in one piece before the split.
+        """
+        windows = self.windows(dataset, split)
+
+        def each(method: Any, *more: Any) -> np.ndarray:
+            return np.stack([method(windows, k, *more) for k in windows.targets], 2)
+
+        found = {"persistence": each(baselines.persistence)}
+        if self.place:
+            train, latitude = self.windows(dataset, "train"), self.columns.index(self.place[0])
+            more = [baselines.climatology(windows, train, k, latitude) for k in windows.targets]
+            return {**found, "motion": each(baselines.motion), "climatology": np.stack(more, 2)}
+        if self.season:
+            found["seasonal naive"] = each(baselines.seasonal, self.season)
+        try:
+            fitted = [(baselines.autoregression(windows, k), k) for k in windows.targets]
+            order = "/".join(str(len(model.weights)) for model, _ in fitted)
+            found[f"AR({order})"] = np.stack([model(windows, k) for model, k in fitted], 2)
+            found["exponential smoothing"] = each(baselines.smoothing)
+        except PaperzooError as error:
+            import warnings
+
+            warnings.warn(f"left out: {error}", stacklevel=2)
+        return found
+
+    def label(self, ahead: int) -> str:
+        """``ahead`` steps in words: 3 steps of 6 h are 18 h."""
+        count, unit = ahead * self.step_size, self.step_unit
+        return f"{count} {unit}{'s' if count > 1 and unit in ('year', 'month', 'day', 'step') else ''}"
+
+    def reported(self) -> list[int]:
+        """Steps ahead that stand in the metrics: all up to 4, else the first, the middle and the last."""
+        return list(range(1, self.horizon + 1)) if self.horizon <= 4 else [1, (self.horizon + 1) // 2, self.horizon]
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Errors in raw units of forecasts from every origin, at each step of ``reported``, beside ``simple`` methods'.
+
+        ``RMSE at 1 year``, ``MAE at 1 year``, ``AR(9) RMSE at 1 year``, ...: with the target's name before them where there are
+        several. For tracks ``track error at 12 h``: the mean great-circle distance in km. ``interval coverage % at``: of actual
+        values in the 90 % intervals, and ``lowest`` and ``highest`` over all steps ahead and targets. After the validation split
+        the intervals follow the series, see ``walk``; ``not updated``: those of the validation split alone, as ``predict`` gives
+        them. ``interval width at``: the mean, beside that of ``persistence``, calibrated on the validation split alone. ``lag of
+        best cross-correlation at``: 0 where the forecast moves with the series, the steps ahead where it repeats the last value.
+        """
+        walk, simple = self.walk(self.windows(dataset, split), split == "test"), self.simple(dataset, split)
+        if not walk.mask.any(0).all():
+            said = f"the {split} split of {dataset.name} is shorter than the {self.horizon} steps to forecast"
+            raise PaperzooError(f"{said}: set model.horizon")
+        found: dict[str, float] = {}
+        covered, width = coverage(walk.actual, walk.low, walk.high, walk.mask)
+        calm = self._persistence_width(dataset)
+        for h in self.reported():
+            at = f"at {self.label(h)}"
+            for name, value in {"": walk.value, **simple}.items():
+                found |= {f"{name} {key} {at}".lstrip(): e for key, e in self._errors(walk, value, h - 1).items()}
+            for k, target in enumerate(self.targets):
+                of = f"{target} " if len(self.targets) > 1 else ""
+                if np.isfinite(width[h - 1, k]):
+                    found[f"{of}interval coverage % {at}"] = float(covered[h - 1, k])
+                    found[f"{of}interval width {at}"] = float(width[h - 1, k])
+                    found |= {f"persistence {of}interval width {at}": 2 * calm[h - 1, k]} if calm is not None else {}
+                found[f"{of}lag of best cross-correlation {at}"] = float(self.lag(walk, h, k)[0])
+        if np.isfinite(width).all():
+            found |= {"lowest interval coverage %": float(covered.min()), "highest interval coverage %": float(covered.max())}
+            if split == "test" and not self.place:
+                fixed = self.walk(walk.windows)
+                alone, _ = coverage(fixed.actual, fixed.low, fixed.high, fixed.mask)
+                found["lowest interval coverage %, not updated"] = float(alone.min())
+        return found
+
+    def _errors(self, walk: Walk, value: np.ndarray, h: int) -> dict[str, float]:
+        """``RMSE`` and ``MAE`` at one step ahead (from 0); for tracks, the two columns of places together."""
+        rmse, mae = errors(walk.actual, value, walk.mask)
+        found: dict[str, float] = {}
+        if self.place:
+            found["track error"] = float(self.distance(walk.actual, value)[walk.mask[:, h], h].mean())
+        for k, target in enumerate(self.targets):
+            if target not in self.place:
+                of = f"{target} " if len(self.targets) > 1 else ""
+                found |= {f"{of}RMSE": float(rmse[h, k]), f"{of}MAE": float(mae[h, k])}
+        return found
+
+    def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Kilometres between the places of (N, H, K) and (N, H, K): (N, H)."""
+        both = [self.targets.index(name) for name in self.place]
+        return great_circle(a[..., both], b[..., both])
+
+    def _persistence_width(self, dataset: Dataset) -> np.ndarray | None:
+        """Half the width (H, K) of persistence's intervals, from its errors on the validation split."""
+        if "validation" not in dataset.splits:
+            return None
+        windows = self.windows(dataset, "validation")
+        actual, mask = windows.ahead()
+        last = np.stack([baselines.persistence(windows, k) for k in windows.targets], 2)
+        return conformal(np.where(mask[..., None], np.abs(actual - last), np.nan), LEVEL)
+
+    def lag(self, walk: Walk, ahead: int, target: int = 0) -> tuple[int, float]:
+        """The lag of best cross-correlation of forecasts ``ahead`` steps ahead, and the correlation; see ``best_lag``."""
+        windows, seen = walk.windows, walk.mask[:, ahead - 1]
+        rows = windows.origins[seen, None] + ahead - 1 - np.arange(ahead + min(windows.history, 12))  # (N, L)
+        return best_lag(walk.value[seen, ahead - 1, target], windows.values[rows, self.at[target]])
+
+    def doubt(self, walk: Walk) -> str:
+        """A sentence if the forecasts one step ahead merely repeat the last value, else nothing."""
+        said, (own, _) = [], errors(walk.actual, walk.value, walk.mask)
+        for k, target in enumerate(self.targets):
+            lag, correlation = self.lag(walk, 1, k)
+            last = baselines.persistence(walk.windows, self.at[k])[..., None]
+            lazy, _ = errors(walk.actual[..., [k]], last, walk.mask)
+            if len(walk.value) >= 20 and repeats(lag, correlation, own[0, k] / max(lazy[0, 0], 1e-12)):
+                said.append(f"{target} at lag {lag} ({correlation:.3f})")
+        listed = ", ".join(said)
+        return f"Little more than the last value: over {len(walk.value)} forecasts it correlates best with {listed}." if said else ""
+
+    # Pictures and use ------------------------------------------------------------------------------------------------
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """History, forecasts and intervals; errors by steps ahead beside the simple methods; for tracks, a map."""
+        walk, simple = self.walk(self.windows(dataset, split), split == "test"), self.simple(dataset, split)
+        paths = [self._plot(walk, folder / f"{stem}-forecasts.png"), self._by_horizon(walk, simple, folder / f"{stem}-errors.png")]
+        return [*paths, self._map(walk, folder / f"{stem}-tracks.png")] if self.place else paths
+
+    def _plot(self, walk: Walk, path: Path, shown: int = 150) -> Path:
+        """The last origins in one piece: one step ahead from each, and all steps ahead from one of them."""
+        from matplotlib.figure import Figure
+
+        windows = walk.windows
+        longest = max(np.unique(windows.firsts), key=lambda f: (windows.firsts == f).sum())
+        some = np.flatnonzero(windows.firsts == longest)[-shown:]
+        figure = Figure(figsize=(9, 2.6 * len(self.targets) + 0.4), layout="constrained")
+        rows = figure.subplots(len(self.targets), 2 if self.horizon > 1 else 1, squeeze=False)
+        start = some[max(0, len(some) // 2 - self.horizon)]  # for the second column
+        for k, (target, axes) in enumerate(zip(self.targets, rows, strict=True)):
+            x = windows.origins[some]
+            axes[0].plot(x, walk.actual[some, 0, k], color="black", linewidth=1, label="actual")
+            axes[0].plot(x, walk.value[some, 0, k], color="C0", linewidth=1, label=f"forecast, {self.label(1)} ahead")
+            if np.isfinite(walk.high).all():
+                axes[0].fill_between(x, walk.low[some, 0, k], walk.high[some, 0, k], color="C0", alpha=0.2, label="90 % interval")
+            axes[0].set_ylabel(target)
+            if self.horizon > 1:
+                origin, count = windows.origins[start], int(walk.mask[start].sum())
+                past, ahead = np.arange(origin - min(windows.history, 5 * self.horizon), origin), np.arange(origin, origin + count)
+                axes[1].plot(past, windows.values[past, self.at[k]], color="grey", linewidth=1, label="history")
+                axes[1].plot(ahead, walk.actual[start, :count, k], ".-", color="black", linewidth=1)
+                axes[1].plot(ahead, walk.value[start, :count, k], ".-", color="C0", linewidth=1)
+                if np.isfinite(walk.high).all():
+                    axes[1].fill_between(ahead, walk.low[start, :count, k], walk.high[start, :count, k], color="C0", alpha=0.2)
+            for one in axes:
+                left, right = one.get_xlim()
+                ticks = np.linspace(left, right, 4)[1:-1].round().astype(int)
+                if windows.labels and ticks[0] >= 0 and ticks[-1] < len(windows.labels):
+                    one.set_xticks(ticks, [windows.labels[i] for i in ticks], fontsize=6)
+        rows[0, 0].legend(fontsize=7)
+        if note := self.doubt(walk):
+            figure.suptitle(note, fontsize=9)
+        return save(figure, path)
+
+    def _by_horizon(self, walk: Walk, simple: Mapping[str, np.ndarray], path: Path) -> Path:
+        """Bars at one step ahead alone, else lines."""
+        from matplotlib.figure import Figure
+
+        kinds = [key for key in self._errors(walk, walk.value, 0) if "MAE" not in key]
+        figure = Figure(figsize=(4.5 * len(kinds), 3.2), layout="constrained")
+        every = {self.name or "this": walk.value, **simple}
+        for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
+            lines = {name: [self._errors(walk, v, h)[kind] for h in range(self.horizon)] for name, v in every.items()}
+            if self.horizon == 1:
+                axes.barh(list(lines)[::-1], [line[0] for line in lines.values()][::-1])
+                axes.set_xlabel(f"{kind}, {self.label(1)} ahead")
+                continue
+            for name, line in lines.items():
+                ahead = self.step_size * np.arange(1, self.horizon + 1)
+                axes.plot(ahead, line, ".-", label=name, linewidth=2 if line is lines[self.name or "this"] else 1)
+            axes.set(xlabel=f"{self.step_unit} ahead", ylabel=kind + (" (km)" if kind == "track error" else ""), ylim=(0, None))
+            axes.legend(fontsize=7)
+        return save(figure, path)
+
+    def _map(self, walk: Walk, path: Path, shown: int = 6) -> Path:
+        """The longest tracks, with a forecast from every fourth origin."""
+        from matplotlib.figure import Figure
+
+        windows, (lat, long) = walk.windows, (self.targets.index(name) for name in self.place)
+        firsts, counts = np.unique(windows.firsts, return_counts=True)
+        figure = Figure(figsize=(9, 6), layout="constrained")
+        for axes, first in zip(figure.subplots(2, shown // 2).flat, firsts[counts.argsort()[::-1]], strict=False):
+            own = np.flatnonzero(windows.firsts == first)
+            rows = np.arange(first, windows.origins[own[-1]] + 1)
+            axes.plot(windows.values[rows, self.at[long]], windows.values[rows, self.at[lat]], color="black", linewidth=1)
+            for i in own[::4]:
+                start = windows.values[windows.origins[i] - 1, [self.at[long], self.at[lat]]]
+                line = np.concatenate([start[None], walk.value[i][walk.mask[i]][:, [long, lat]]])
+                axes.plot(*line.T, ".-", color="C0", linewidth=1, markersize=3)
+            axes.set_title(windows.labels[first] if windows.labels else "", fontsize=8)
+        return save(figure, path)
+
+    def predict(self, input: Any) -> Any:
+        """The forecast that follows a series.
+
+        Args:
+            input: the path of a CSV or parquet file that has the model's columns, or an array (T', D), for one column also
+                (T'), in raw units, oldest first. All but the last T steps only serve to tell whether the model merely repeats.
+
+        Returns:
+            A ``Forecast``.
+
+        Raises:
+            PaperzooError: what ``read_series`` refuses, too short a series, a gap in its last T steps, numbers that are not finite.
+        """
+        if isinstance(input, str | Path):
+            series = read_series(Path(input).expanduser(), columns=self.columns)
+            values, bounds = series.values[series.bounds[-2] :], series.bounds
+            gap = f", since the gap before {series.labels[bounds[-2]]}" if len(bounds) > 2 else ""
+        else:
+            try:
+                values, gap = np.asarray(input, np.float64), ""
+            except (ValueError, TypeError) as error:
+                raise PaperzooError(f"a series is a file's path or an array of numbers, not {type(input).__name__}") from error
+            values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.shape[1] != len(self.columns):
+            raise PaperzooError(f"a series is (T, {len(self.columns)}): {', '.join(self.columns)}; not {values.shape}")
+        if len(values) < self.window:
+            raise PaperzooError(f"the model looks back on {self.window} steps; the series has {len(values)}{gap}")
+        if not np.isfinite(values).all():
+            raise PaperzooError(f"step {int(np.flatnonzero(~np.isfinite(values).all(1))[0])} of the series is not finite")
+        value, low, high = (part[0].cpu() for part in self.forecasts(torch.from_numpy(values)[None].float()))
+        origins = np.arange(self.window, len(values))
+        note = ""
+        if len(origins):
+            past = Windows(
+                values, tuple(self.at), origins, np.full_like(origins, len(values)), 0 * origins, self.window, self.horizon, (0, 0)
+            )
+            note = self.doubt(self.walk(past))
+        return Forecast(self.targets, tuple(self.label(h + 1) for h in range(self.horizon)), value, low, high, note)
+
+    @classmethod
+    def check(cls, schema: Schema) -> None:
+        """Raises ``PaperzooError`` unless data of this schema are windows that know their columns."""
+        super().check(schema)
+        if "statistics" not in schema.arguments:
+            raise PaperzooError(f"{cls.task} needs data that knows its training split's mean and deviation, but {schema.name} does not")

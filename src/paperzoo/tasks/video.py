@@ -1,0 +1,165 @@
+"""Classifying videos: error by clip and by video, confusion, strips of frames of the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from paperzoo.data import Dataset, Values
+from paperzoo.data.videos import Held, Reel, Videos, open_video, videos_of
+from paperzoo.errors import PaperzooError
+from paperzoo.tasks.classification import Classification, _confusion
+from paperzoo.tasks.images import read_image
+from paperzoo.tasks.model import Model
+from paperzoo.tasks.pictures import compact, grid, save
+
+CLIPS = 64  # that pass through a network at once while measuring
+
+
+@dataclass(frozen=True)
+class VideoClassification(Classification):
+    """What a classifier says of one video: probabilities are means over its ``clips``."""
+
+    clips: int = 1
+
+
+class VideoClassifier(Model):
+    """A model whose ``forward`` gives logits (N, classes) for clips (N, C, T, H, W) in [0, 1].
+
+    Subclasses set ``channels``, ``image_size``, ``frames`` (of a clip) and ``names``.
+    """
+
+    task = "video classification"
+    needs = ("video", "label")
+    channels: int
+    image_size: int
+    frames: int
+    names: tuple[str, ...] = ()
+
+    def clip(self, video: Tensor) -> Tensor:
+        """``frames`` consecutive frames of (N, C, T, H, W): in training from anywhere, the same for all N, else the middle ones.
+
+        Raises:
+            PaperzooError: there are fewer.
+        """
+        spare = video.shape[2] - self.frames
+        if spare < 0:
+            raise PaperzooError(
+                f"the data's clips have {video.shape[2]} frames, the model's {self.frames}: set model.frames={video.shape[2]}"
+            )
+        start = int(torch.randint(spare + 1, ())) if self.training and spare else spare // 2
+        return video[:, :, start : start + self.frames]
+
+    def predict(self, input: Any) -> Any:
+        """The class of a video: the mean over its clips, which do not overlap; a video shorter than a clip is looped.
+
+        Args:
+            input: a video file, a folder of frames, or an array or tensor of frames, (T, H, W), (T, H, W, C) or
+                (T, C, H, W), integers in 0..255 or floats in [0, 1]; of a list of these, a list is returned.
+
+        Raises:
+            PaperzooError: the input is no video, or cannot be decoded.
+        """
+        if isinstance(input, list | tuple):
+            return [self.predict(one) for one in input]
+        if isinstance(input, str | Path):
+            if not Path(input).exists():
+                raise PaperzooError(f"there is no video {str(input)!r}")
+            reel: Reel = open_video(Path(input), self.image_size, self.channels)
+        else:
+            array = input.detach().cpu() if isinstance(input, Tensor) else np.asarray(input)
+            if array.ndim not in (3, 4) or not len(array):
+                raise PaperzooError(f"a video is (T, H, W), (T, H, W, C) or (T, C, H, W), not {array.dtype} {tuple(array.shape)}")
+            frames = torch.cat([read_image(frame, self.channels, self.image_size) for frame in array])  # (T, C, H, W)
+            reel = Held((frames * 255).round().byte().numpy())
+        clips = Videos([reel], self.image_size, self.frames).clips(0, self.frames)
+        with torch.no_grad():
+            p = self._probabilities(clips).mean(0)
+        names = self.names or tuple(str(i) for i in range(len(p)))
+        best = tuple((names[i], float(p[i])) for i in p.argsort(descending=True)[:5].tolist())
+        return VideoClassification(int(p.argmax()), *best[0], tuple(p.tolist()), best, len(clips))
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Each video is cut into clips of ``frames`` frames that do not overlap.
+
+        ``clip error %``: of all clips. ``video error %``: of all videos, by the mean of their clips' probabilities. ``loss``:
+        minus the logarithm of that mean at the true class, in nats, mean over videos.
+        """
+        clips, owner, label = self._outputs(dataset, split)
+        videos = _means(clips, owner, len(label))
+        true = videos[torch.arange(len(label)), label]
+        return {
+            "clip error %": 100 * float((clips.argmax(1) != label[owner]).float().mean()),
+            "video error %": 100 * float((videos.argmax(1) != label).float().mean()),
+            "loss": float(-true.clamp(min=1e-30).log().mean()),
+        }
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """The confusion matrix of videos, and eight frames each of the six mistakes made with most confidence."""
+        clips, owner, label = self._outputs(dataset, split)
+        p = _means(clips, owner, len(label))
+        guess = p.argmax(1)
+        names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
+        paths = [_confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
+        wrong = torch.nonzero(guess != label)[:, 0]
+        worst = wrong[p[wrong, guess[wrong]].argsort(descending=True)][:6].tolist()
+        if worst:
+            videos = videos_of(dataset, split)
+            strips = [_eight(videos.clips(i, self.frames)[0]) for i in worst]
+            titles = [f"{names[int(label[i])]} as {names[int(guess[i])]}" for i in worst]
+            paths.append(_strips(strips, titles, folder / f"{stem}-mistakes.png"))
+        return paths
+
+    def _outputs(self, dataset: Dataset, split: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Probabilities of all clips (K, classes), which video each is of (K), and the videos' labels (N); on the CPU."""
+        videos, found, owner, waiting = videos_of(dataset, split), [], [], []
+        for index in range(len(videos)):
+            clips = videos.clips(index, self.frames)
+            waiting.append(clips)
+            owner += [index] * len(clips)
+            if sum(map(len, waiting)) >= CLIPS or index == len(videos) - 1:
+                found.append(self._probabilities(torch.cat(waiting)))
+                waiting = []
+        (label,) = [c.values for c in dataset[split].columns if isinstance(c, Values) and c.name == "label"]
+        return torch.cat(found), torch.tensor(owner), label.cpu()
+
+    def _probabilities(self, clips: Tensor) -> Tensor:
+        """Clips (K, C, T, H, W) to (K, classes), on the CPU."""
+        device = next(self.parameters()).device
+        return torch.cat([self(part.to(device)).softmax(1).cpu() for part in torch.split(clips, CLIPS)])
+
+
+def _means(clips: Tensor, owner: Tensor, videos: int) -> Tensor:
+    """The mean over each video's clips: (K, classes) to (N, classes)."""
+    total = torch.zeros(videos, clips.shape[1]).index_add_(0, owner, clips)
+    return total / owner.bincount(minlength=videos)[:, None]
+
+
+def _eight(clip: Tensor) -> Tensor:
+    """Eight frames (8, C, H, W) of a clip (C, T, H, W), evenly, all if it has no more."""
+    frames = clip.shape[1]
+    chosen = torch.arange(frames) if frames <= 8 else torch.linspace(0, frames - 1, 8).round().long()
+    return clip[:, chosen].transpose(0, 1)
+
+
+def _strips(strips: Sequence[Tensor], titles: Sequence[str], path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    columns = len(strips[0])
+    figure = Figure(figsize=(columns, 1.2 * len(strips)), layout="constrained")
+    for index, (frames, title) in enumerate(zip(strips, titles, strict=True)):
+        axes = figure.add_subplot(len(strips), 1, index + 1)
+        axes.imshow(np.asarray(grid(frames, columns)), cmap="gray" if frames.shape[1] == 1 else None)
+        axes.set_title(title, fontsize=8)
+        axes.axis("off")
+    drawn = save(figure, path)
+    with Image.open(drawn) as picture:
+        small = compact(picture.convert("RGB"))
+    return save(small, drawn)
