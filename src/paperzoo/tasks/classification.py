@@ -176,7 +176,7 @@ class Classifier(Model):
         items, device = dataset[split], next(self.parameters()).device
         for indices in items.batches(500):
             batch = items.batch(indices).to(device)
-            yield self(batch.image), batch.label
+            yield self(batch.image).detach(), batch.label
 
 
 class _LastMaps(TorchFunctionMode):
