@@ -3,10 +3,10 @@
     python benchmarks/transfer.py [--quick] [--draws 3] [--out runs/transfer]
 
 Trains ``transfer`` in its three ways on ``sprites`` and ``stamps`` with 5, 20 and all images a class, ``--draws`` draws of the
-images each, and on the digits 5 to 9 with 20 labels a class, five draws. Same steps and batches for all three ways. The accuracy is
-that of the test split, after the last step. Written are ``docs/comparisons/transfer.json`` and ``transfer.png``; the intervals are
-Student's at 95 %, of the differences on the same draws where two ways are compared. The same call again goes on where it was
-stopped: finished runs are reused, unfinished ones resumed. ``--quick`` checks all of it in seconds on scikit-learn's digits and
+images each, and on the digits 5 to 9 with 5 and 20 labels a class, five draws, by two networks. Same steps and batches for all
+three ways. The accuracy is that of the test split, after the last step. Written are ``docs/comparisons/transfer.json`` and
+``transfer.png``; the intervals are Student's at 95 %, of the differences on the same draws where two ways are compared. The same
+call again goes on where it was stopped: finished runs are reused, unfinished ones resumed. ``--quick`` checks all of it in seconds on scikit-learn's digits and
 writes into ``--out`` only; its figures mean nothing.
 """
 
@@ -35,7 +35,11 @@ GRID = {
     "sprites": {"features": "small-sprites", "finetune": "small-sprites-finetune", "scratch": "small-sprites-scratch"},
     "stamps": {"features": "small", "finetune": "small-finetune", "scratch": "small-scratch"},
 }
-DIGITS = {"features": "small-digits", "finetune": "small-digits", "scratch": "small-digits-scratch"}
+#: network -> way -> recipe
+DIGITS = {
+    name: {"features": recipe, "finetune": recipe, "scratch": f"{recipe}-scratch"}
+    for name, recipe in {"cnn, shifted": "small-digits", "cnn:plain": "small-digits-plain"}.items()
+}
 QUICK = dict.fromkeys(WAYS, "smoke")
 
 
@@ -88,12 +92,15 @@ def curve(data: str, recipes: Mapping[str, str], draws: int, out: Path, quick: b
     return points
 
 
-def digits(recipes: Mapping[str, str], data: str, out: Path, quick: bool) -> dict[str, Any]:
-    """Five draws of 20 labels a class: each way's accuracy, and the paired difference to scratch."""
+def digits(network: str, recipes: Mapping[str, str], data: str, few: int, out: Path, quick: bool) -> dict[str, Any]:
+    """Five draws of ``few`` labels a class: each way's accuracy, and the paired difference to scratch."""
     draws = range(2 if quick else 5)
-    found = {way: [accuracy(way, recipe, f"{data}@20:{d}", d, out, quick)[0] for d in draws] for way, recipe in recipes.items()}
+    found = {
+        way: [accuracy(way, recipe, f"{data}@{few}:{d}", d, out, quick)[0] for d in draws] for way, recipe in recipes.items()
+    }
     return {
-        "data": f"{data}@20",
+        "data": f"{data}@{few}",
+        "network": network,
         "accuracy %": {way: interval(values) for way, values in found.items()},
         "points above scratch": against_scratch(found),
     }
@@ -138,7 +145,8 @@ def main() -> None:
     out = given.out / "quick" if given.quick else given.out
     grid, draws = ({"digits": QUICK}, 2) if given.quick else (GRID, given.draws)
     curves = {data: curve(data, recipes, draws, out, given.quick) for data, recipes in grid.items()}
-    few = digits(QUICK if given.quick else DIGITS, "digits" if given.quick else "mnist-high", out, given.quick)
+    networks, data = ({"smoke": QUICK}, "digits") if given.quick else (DIGITS, "mnist-high")
+    few = [digits(name, recipes, data, count, out, given.quick) for name, recipes in networks.items() for count in (5, 20)]
     place = out if given.quick else Path(__file__).parent.parent / "docs" / "comparisons"
     place.mkdir(parents=True, exist_ok=True)
     record = {"draws": draws, "curves": curves, "digits": few, "hardware": hardware(), "torch": torch.__version__}
@@ -146,7 +154,7 @@ def main() -> None:
     (place / "transfer.png").write_bytes(draw(curves))
     table = [["data", "images a class", *WAYS.values(), "features - scratch", "fine-tuning - scratch"]]
     rows = [(data, f"{point['images a class']:.0f}", point) for data, points in curves.items() for point in points]
-    for data, images, point in [*rows, (few["data"], "20", few)]:
+    for data, images, point in [*rows, *((f"{one['data']} {one['network']}", "", one) for one in few)]:
         cells = [said(point["accuracy %"][way]) for way in WAYS]
         table.append([data, images, *cells, *(said(point["points above scratch"][way]) for way in ("features", "finetune"))])
     print(text(table))

@@ -346,6 +346,12 @@ _SCRATCH: dict[str, Any] = {
     "note": "the same batches, no photograph seen before",
 }
 _FEW_DIGITS = Recipe(data="mnist-high@20:0", steps=200, batch_size=50, augment=("shift2",), model=_DIGITS, variants=("scratch",))
+_PLAIN_DIGITS = replace(_FEW_DIGITS, augment=(), model={**_DIGITS, "backbone": "cnn:plain"})
+_PRETRAINED: dict[str, Any] = {
+    "steps": 700,
+    "stages": (Stage("pretrain", 500, data="mnist-low", batch_size=128), Stage("transfer", 200)),
+    "optimizer": {"lr": 6e-3, "body_rate": 0.3},
+}
 
 RECIPES = {
     "paper": replace(
@@ -363,13 +369,15 @@ RECIPES = {
     "small-sprites-scratch": replace(_SPRITES, **_SCRATCH),
     "small-digits": replace(
         _FEW_DIGITS,
-        steps=700,
-        stages=(Stage("pretrain", 500, data="mnist-low", batch_size=128), Stage("transfer", 200)),
-        optimizer={"lr": 6e-3, "body_rate": 0.3},
+        **_PRETRAINED,
         variants=("features", "finetune"),
         note="learns 0 to 4 from all their images, then 5 to 9 from 20 of each; @20:1 to @20:4 are other draws",
     ),
     "small-digits-scratch": replace(_FEW_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
+    "small-digits-plain": replace(
+        _PLAIN_DIGITS, variants=("features", "finetune"), note="without shifts or batch normalisation", **_PRETRAINED
+    ),
+    "small-digits-plain-scratch": replace(_PLAIN_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "smoke": Recipe(data="digits", steps=40, model=_LITTLE, optimizer={"lr": 0.01}, precision="float32"),
     "smoke-finetune": Recipe(
         data="digits",
