@@ -6,8 +6,8 @@ Trains ``transfer`` in its three ways on ``sprites`` and ``stamps`` with 5, 20 a
 images each, and on the digits 5 to 9 with 5 and 20 labels a class, five draws, by two networks. Same steps and batches for all
 three ways. The accuracy is that of the test split, after the last step. Written are ``docs/comparisons/transfer.json`` and
 ``transfer.png``; the intervals are Student's at 95 %, of the differences on the same draws where two ways are compared. The same
-call again goes on where it was stopped: finished runs are reused, unfinished ones resumed. ``--quick`` checks all of it in seconds on scikit-learn's digits and
-writes into ``--out`` only; its figures mean nothing.
+call again goes on where it was stopped: finished runs are reused, unfinished ones resumed. ``--quick`` checks all of it in
+seconds on scikit-learn's digits and writes into ``--out`` only; its figures mean nothing.
 """
 
 from __future__ import annotations
