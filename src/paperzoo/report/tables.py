@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -117,18 +118,26 @@ def _code_blocks(text: str) -> str:
 
 
 def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
-    own = [r for r in rows if r["paper"] == paper.name]
+    """A line for each metric that something was promised or claimed of; the others of the same runs share one behind it."""
     lines = [
         "| variant | recipe, data | metric | mean ± deviation | seeds | target | claim | status | seconds | hardware, commit |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for r in own:
-        seconds = f"{r['seconds']:.0f}" if r["seconds"] is not None else ""
-        where = f"{r['hardware']}, {r['commit']}" if r["hardware"] else ""
-        lines.append(
-            f"| `{r['variant']}` | {r['recipe']}, {r['data']} | {r['metric']} | {figure(r) or r['reason']} | {r['seeds'] or ''} "
-            f"| {r['target'] or ''} | {r['claim'] or ''} | {r['status']} | {seconds} | {where} |"
-        )
+    own = [r for r in rows if r["paper"] == paper.name]
+    for _, group in groupby(own, key=lambda r: (r["variant"], r["recipe"], r["data"])):
+        runs = list(group)
+        bounds = {f"{r['metric']} {end}" for r in runs for end in ("low", "high")}  # of intervals within one run
+        runs = [r for r in runs if r["metric"] not in bounds]
+        main = [r for r in runs if r is runs[0] or r["target"] or r["claim"] or r["status"] != "measured"]
+        for r in main:
+            seconds = f"{r['seconds']:.0f}" if r["seconds"] is not None else ""
+            where = f"{r['hardware']}, {r['commit']}" if r["hardware"] else ""
+            lines.append(
+                f"| `{r['variant']}` | {r['recipe']}, {r['data']} | {r['metric']} | {figure(r) or r['reason']} | {r['seeds'] or ''} "
+                f"| {r['target'] or ''} | {r['claim'] or ''} | {r['status']} | {seconds} | {where} |"
+            )
+        if others := [f"{r['metric']} {figure(r)}" for r in runs if r not in main]:
+            lines.append(f"| | | *also:* | {'<br>'.join(others)} | | | | | | |")
     return "\n".join(lines)
 
 
