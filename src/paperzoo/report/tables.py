@@ -137,7 +137,7 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
                 f"| {r['target'] or ''} | {r['claim'] or ''} | {r['status']} | {seconds} | {where} |"
             )
         if others := [f"{r['metric']} {figure(r)}" for r in runs if r not in main]:
-            lines.append(f"| | | *also:* | {'<br>'.join(others)} | | | | | | |")
+            lines.append(f"| | | *also:* | {'; '.join(others)} | | | | | | |")
     return "\n".join(lines)
 
 
