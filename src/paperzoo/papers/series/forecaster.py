@@ -53,6 +53,16 @@ PAPER = Paper(
         ),
     ),
     parameters={"lstm": 1233, "mlp": 545, "rnn": 321, "gru": 929, "bidirectional": 2465, "encoder_decoder": 2449},
+    findings=(
+        "Sunspots, 1947-2008, five seeds: RMSE 18.1 to 19.1 (mean 18.9), persistence 33.28, AR(9) 19.44: eight units of LSTM are a "
+        "little better than nine coefficients, and no more. The 90 % intervals hold 89 to 92 %, at three quarters of persistence's "
+        "width; but they renew themselves with each year's error, which was decided after the fixed ones had been seen to hold 73 to "
+        "90 % of the same years. Months, over two whole cycles, three seeds: one month ahead AR(27) is better (17.4 against 18.5 to "
+        "19.5), at 6 and 12 months the LSTM (22.2 and 26.9 against 23.4 and 29.7); intervals hold 91 to 95 % at every step. Storms of "
+        "2016-2022: track error 36, 84, 205 km at 6, 12, 24 h; that the motion goes on costs 35, 89, 231 km, so the network only wins "
+        "later; wind off by 3.1, 5.5, 9.3 knots, persistence by 3.5, 6.7, 11.8. In the pictures the forecasts lag behind the steepest "
+        "rises of the sun's cycle, and storms turn north-east later than they did."
+    ),
     fails=(
         "It repeats the last value: plotted over decades that looks like a perfect fit, one step late. The lag of the best "
         "cross-correlation shows it. Twice the units and twice the steps fit the training stretch better and forecast worse. Beyond "
