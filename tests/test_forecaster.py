@@ -112,7 +112,7 @@ def test_a_forecast_that_repeats_is_found_out() -> None:
 
 def test_sunspots_persistence_and_ar9_are_what_they_are_known_to_be() -> None:
     pytest.importorskip("statsmodels")
-    test = column(paperzoo.dataset("sunspots"), "test").upto(1)
+    test = column(paperzoo.dataset("sunspots"), "test")
     actual, mask = test.ahead()
     fitted = baselines.autoregression(test, 0)
     assert len(fitted.weights) == 9  # by AIC
@@ -127,7 +127,7 @@ def test_autoregression_and_smoothing_are_those_of_statsmodels() -> None:
     from statsmodels.tsa.ar_model import AutoReg
     from statsmodels.tsa.holtwinters import Holt
 
-    test = column(paperzoo.dataset("sunspots"), "test")
+    test = column(paperzoo.dataset("sunspots-cycle"), "test")
     known = test.values[: test.origins[0], 0]
     ours = baselines.autoregression(test, 0, order=3)(test, 0)
     assert ours[0] == pytest.approx(AutoReg(known, 3).fit().forecast(11))
@@ -169,9 +169,9 @@ def test_intervals_of_a_gaussian_process_are_as_wide_as_they_should_be() -> None
 
 def test_the_future_changes_no_forecast() -> None:
     pytest.importorskip("statsmodels")
-    data = paperzoo.dataset("sunspots")
+    data = paperzoo.dataset("sunspots-cycle")
     torch.manual_seed(0)
-    model = forecaster.Model(**{**data.schema.arguments, "hidden": 4, "horizon": 11})
+    model = forecaster.Model(**{**data.schema.arguments, "hidden": 4})
     model.calibrate(data["validation"].batch(range(44)))
     test = column(data, "test")
     random = np.random.default_rng(0)

@@ -268,3 +268,10 @@ def test_sunspots_are_cut_at_the_last_62_years() -> None:
     ends = {s: tuple(column(data, s).labels[column(data, s).origins[i]] for i in (0, -1)) for s in data.splits}
     assert ends == {"train": ("1732", "1902"), "validation": ("1903", "1946"), "test": ("1947", "2008")}
     assert len(column(data, "test").values) == 309 and column(data, "test").known == (0, 247)
+
+
+def test_a_run_on_ones_own_series_is_named_after_the_file(tmp_path: Path) -> None:
+    (tmp_path / "my sales.csv").write_text("day,sales\n" + "".join(f"2024-01-{d:02d},{d % 5}\n" for d in range(1, 32)))
+    data = f"series:{tmp_path / 'my sales.csv'}#target=sales&history=4&horizon=2"
+    run = paperzoo.train("forecaster", "smoke", out=tmp_path / "runs", overrides={"data": data, "steps": 2})
+    assert run.directory.name == "forecaster-smoke-series-my-sales.csv-s0"

@@ -184,6 +184,7 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
     Raises:
         PaperzooError: the name is unknown, or its files cannot be had or read.
     """
+    "sunspots-cycle": Entry("the same, eleven years ahead", "series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
     check_name(name)
     built = _build(name, image_size, channels, strict)
     size = built.schema.arguments.get("image_size")

@@ -233,7 +233,7 @@ def stretches_of(rows: int, validation: int, test: int, end: int | None = None) 
 # What ships inside packages ------------------------------------------------------------------------------------------
 
 
-def sunspots(path: Path, history: int = 32, horizon: int = 11) -> Dataset:
+def sunspots(path: Path, history: int = 32, horizon: int = 1) -> Dataset:
     """Yearly sunspot numbers 1700-2008: test is the last 62 years (1947-2008), validation the 44 before it (1903-1946).
 
     The split is that of the published comparisons of AR models here; 44 years are four cycles of the sun.

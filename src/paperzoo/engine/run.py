@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from paperzoo.data.datasets import OWN
 from paperzoo.engine import checkpoint
 from paperzoo.engine.job import Job, from_json, to_json
 from paperzoo.engine.precision import has_bf16
@@ -88,7 +90,10 @@ def create(job: Job, out: str | Path) -> Run:
     Raises:
         PaperzooError: the folder cannot be written to.
     """
-    data = job.recipe.data.replace("/", "_").replace(":", "-").strip("._")[-40:]
+    kind, colon, place = job.recipe.data.partition(":")
+    if colon and kind in OWN:  # the user's own: the file's name says enough
+        place = Path(place.partition("#")[0]).name
+    data = re.sub(r"[^\w@.,=-]+", "-", f"{kind}{colon}{place}").strip("._-")[:40]
     stem = f"{job.entry.name.replace(':', '-')}-{job.recipe_name}-{data}-s{job.seed}"
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
