@@ -244,6 +244,29 @@ def compare(
 
 
 @app.command(rich_help_panel=MAKE)
+def study(
+    name: Annotated[str, typer.Argument(help="A study, or `list`.", metavar="NAME|list")],
+    quick: Annotated[bool, typer.Option(help="A minute or two on data inside scikit-learn; the figures mean nothing.")] = False,
+    workers: Annotated[int, typer.Option(help="Trainings at a time.")] = 1,
+    on: Annotated[str, typer.Option(help="local, or ray: the cluster of RAY_ADDRESS, else a Ray of this machine.")] = "local",
+    record: Annotated[bool, typer.Option(help="Keep table and figure in results/studies (in a checkout).")] = False,
+    out: Out = Path("runs/studies"),
+) -> None:
+    """Run an experiment over several papers: one figure, one finding. Finished trainings are found again."""
+    from paperzoo.report import study as studies
+
+    if name == "list":
+        for one in studies.names():
+            print(f"{one:16} {studies.load(one).TITLE}")
+        return
+    if record and quick:
+        raise PaperzooError("--record keeps what a whole study found: leave out --quick")
+    print(studies.run(name, quick, workers, on, out))
+    for path in studies.record(name, out) if record else ():
+        print(path)
+
+
+@app.command(rich_help_panel=MAKE)
 def results(
     as_json: Annotated[bool, typer.Option("--json", help="Print every Result as a list of objects.")] = False,
     add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045

@@ -1,0 +1,202 @@
+"""What every study shares: its runs are trained or found again, spread over workers, drawn once and kept.
+
+A study is a module of ``paperzoo.studies``. Its docstring is the question and what the literature says. It has
+
+- ``TITLE``; ``EXPECTED``, ``FINDING`` and ``BEYOND``: what was expected, what was found, what does not carry over;
+- ``trials(quick)``: what is trained;
+- ``analyse(run, trial)``, if training alone does not answer the question: numbers by name, kept beside the run;
+- ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure.
+
+Nothing is trained twice: a finished run with the same recipe, seed and paper file is taken as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import pkgutil
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from paperzoo import studies
+from paperzoo.engine.run import open_run, provenance, read_json, write_json
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.report.compare import run_once, text
+from paperzoo.studies.trial import Found, Trial
+
+
+def names() -> list[str]:
+    """All studies, in order of name."""
+    return sorted(m.name for m in pkgutil.iter_modules(studies.__path__) if m.name != "trial")
+
+
+def load(name: str) -> ModuleType:
+    """The module of a study.
+
+    Raises:
+        PaperzooError: there is no such study.
+    """
+    if name not in names():
+        raise unknown("study", name, names())
+    return import_module(f"paperzoo.studies.{name}")
+
+
+def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out: str | Path = "runs/studies") -> str:
+    """Trains what is missing, analyses, and writes ``study.json`` and ``study.png`` into ``out/NAME`` (``quick``: ``out/NAME-quick``).
+
+    Args:
+        quick: the same in a minute or two on data inside scikit-learn; its figures mean nothing.
+        workers: trainings at a time; the processor's cores are shared evenly among them.
+        on: ``"local"`` processes, or ``"ray"``: the cluster that ``RAY_ADDRESS`` names, else a Ray of this machine.
+
+    Returns:
+        The table as text, then the paths of record and figure.
+
+    Raises:
+        PaperzooError: an unknown study, a number out of range, or Ray is asked for and missing.
+    """
+    study = load(name)
+    if workers < 1:
+        raise PaperzooError(f"--workers must be at least 1, not {workers}")
+    if on not in (ways := ("local", "ray")):
+        raise unknown("way to spread runs", on, ways)
+    folder = Path(out) / (f"{name}-quick" if quick else name)
+    trials = list(study.trials(quick))
+    calls = [(name, number, quick, str(folder / "runs")) for number in range(len(trials))]
+    spread = _on_ray if on == "ray" else _on_processes
+    directories = dict(spread(calls, workers))
+    found = [_found(trial, directories[number], study) for number, trial in enumerate(trials)]
+    rows = study.table(found)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = study.draw(found)
+    picture.savefig(folder / "study.png", dpi=110)
+    record = {
+        "study": name,
+        "quick": quick,
+        "table": rows,
+        "trials": [
+            {
+                "label": one.trial.label, "x": one.trial.x, "paper": one.trial.paper, "recipe": one.trial.recipe,
+                "seed": one.trial.seed, "overrides": dict(one.trial.overrides), "recipe_hash": one.recipe_hash,
+                "seconds": one.seconds, "metrics": dict(one.metrics), "numbers": dict(one.numbers),
+            }
+            for one in found
+        ],
+        "provenance": _provenance(found),
+    }  # fmt: skip
+    (folder / "study.json").write_text(json.dumps(record, indent=1, default=list), encoding="utf-8")
+    return "\n".join([text(rows), str(folder / "study.json"), str(folder / "study.png")])
+
+
+def record(name: str, out: str | Path = "runs/studies", root: Path | None = None) -> list[Path]:
+    """Copies record and figure of a whole (not ``quick``) study to where a checkout keeps evidence.
+
+    Raises:
+        PaperzooError: the study has not been run in ``out``.
+    """
+    load(name)
+    folder, place = Path(out) / name, (root or Path(__file__).parents[3]) / "results" / "studies"
+    if not (folder / "study.json").is_file():
+        raise PaperzooError(f"{folder} has no study.json: run paperzoo study {name} first")
+    place.mkdir(parents=True, exist_ok=True)
+    written = []
+    for kind in ("json", "png"):
+        target = place / f"{name}.{kind}"
+        target.write_bytes((folder / f"study.{kind}").read_bytes())
+        written.append(target)
+    return written
+
+
+def page(name: str, root: Path | None = None) -> str:
+    """The study's page: question, what was expected, table and figure if it has been recorded, finding, and its limits."""
+    study = load(name)
+    kept = (root or Path(__file__).parents[3]) / "results" / "studies" / f"{name}.json"
+    parts = [f"# {study.TITLE}", f"`paperzoo study {name}`; read it: `src/paperzoo/studies/{name}.py`.", (study.__doc__ or "").strip()]
+    parts += ["## What was expected", study.EXPECTED]
+    if kept.is_file():
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        header, *rows = found["table"]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
+        where = found["provenance"]
+        parts += ["## What was measured", f"{where['runs']} runs, {where['seconds']:.0f} seconds of training; {where['hardware']}."]
+        parts += ["\n".join(lines), f"![{study.TITLE}](../../results/studies/{name}.png)"]
+    parts += ["## What was found", study.FINDING or "Not run in full yet.", "## What does not carry over", study.BEYOND]
+    return "\n\n".join(parts) + "\n"
+
+
+def _one(name: str, number: int, quick: bool, out: str) -> str:
+    """Trains a trial, or finds it, analyses it, and gives its directory. It runs in a process of its own."""
+    study = load(name)
+    trial = study.trials(quick)[number]
+    made = run_once(trial.paper, trial.recipe, trial.seed, trial.overrides, Path(out))
+    if hasattr(study, "analyse") and not (kept := _numbers(made.directory, study)).is_file():
+        write_json(kept, study.analyse(made, trial))
+    return str(made.directory)
+
+
+def _numbers(directory: Path, study: ModuleType) -> Path:
+    """Where a study's numbers of a run lie: they hold for this text of the study alone."""
+    digest = hashlib.sha256(Path(str(study.__file__)).read_bytes()).hexdigest()[:12]
+    return directory / f"{study.__name__.rpartition('.')[2]}-{digest}.json"
+
+
+def _found(trial: Trial, directory: str, study: ModuleType) -> Found:
+    made = open_run(directory)
+    kept = _numbers(made.directory, study)
+    result = read_json(made.directory / "result.json")
+    losses = [(line["step"], line["loss"]) for line in made.lines if isinstance(line.get("loss"), dict)]
+    curve = tuple((int(step), float(next(iter(loss.values())))) for step, loss in losses)
+    numbers = read_json(kept) if kept.is_file() else {}
+    return Found(trial, directory, made.metrics, numbers, float(result["seconds"]), str(made.info["recipe_hash"]), curve)
+
+
+def _provenance(found: Sequence[Found]) -> dict[str, Any]:
+    kept = {key: value for key, value in provenance().items() if key in ("hardware", "commit", "versions")}
+    return {"runs": len(found), "seconds": sum(one.seconds for one in found), **kept}
+
+
+def _share_cores(workers: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
+def _on_processes(calls: Sequence[tuple[str, int, bool, str]], workers: int) -> Iterable[tuple[int, str]]:
+    if workers == 1:
+        for call in calls:
+            yield call[1], _one(*call)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,)) as pool:
+        waiting = {pool.submit(_one, *call): call[1] for call in calls}
+        for done, future in enumerate(as_completed(waiting), 1):
+            print(f"{done} of {len(calls)} runs", file=sys.stderr)
+            yield waiting[future], future.result()
+
+
+def _on_ray(calls: Sequence[tuple[str, int, bool, str]], workers: int) -> Iterable[tuple[int, str]]:
+    """Every machine of the cluster must reach ``out`` under the same path."""
+    try:
+        import ray  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise PaperzooError('spreading runs over a cluster needs Ray: pip install "paperzoo[ray]"') from error
+    began = not ray.is_initialized()
+    if began:
+        address = os.environ.get("RAY_ADDRESS")
+        ray.init(address=address, num_cpus=None if address else workers, log_to_driver=False, include_dashboard=False)
+    try:
+        one = ray.remote(num_cpus=1)(_one)
+        waiting = {one.remote(*call): call[1] for call in calls}
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(ready), ray.get(ready)
+    finally:
+        if began:
+            ray.shutdown()

@@ -1,0 +1,124 @@
+"""Does depth help, and what lets it help?
+
+A deeper network can do whatever a shallower one can: its further layers need only pass on what they get. Yet He et al. (2015,
+1512.03385, figures 1 and 6) found that deeper *plain* networks end with a higher *training* error: they cannot be found by gradient
+descent, although they exist. Shortcuts (`resnet`), shortcuts that nothing interrupts (`preact_resnet`), layers left out at random
+(`stochastic_depth`) and columns of all depths side by side (`fractalnet`) are four answers.
+
+Five kinds of network at growing depth, the same widths (8, 16, 32), the same 320 steps of SGD on 5,000 digits at 16x16, 64 a
+step, three seeds. Training error is that of the trained network in eval mode, so that dropped layers and running means count.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import paperzoo
+from paperzoo.studies.trial import Found, Trial, each_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from paperzoo.engine.run import Run
+
+TITLE = "Degradation: what lets depth help"
+EXPECTED = (
+    "Plain networks train worse from some depth on, in training error already, and residual ones do not: the plain network of 56 "
+    "layers ends at three times the training loss of the residual one at least."
+)
+FINDING = ""
+BEYOND = (
+    "Four passes over 5,000 small digits say which networks start to learn at once, not which are best in the end: with ten or a "
+    "hundred times the steps stochastic depth and drop-path, which make each step poorer, are reported to win."
+)
+
+DEPTHS = (8, 20, 56, 110)
+#: columns of a fractal network of three blocks, and how deep it then is
+COLUMNS = {2: 6, 3: 12, 4: 24, 5: 48}
+#: line -> paper, and what turns it into that kind of network
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("resnet:plain56", {}),
+    "residual": ("resnet:resnet20", {}),
+    "pre-activation": ("preact_resnet:preact20", {}),
+    "stochastic depth": ("stochastic_depth:resnet20", {}),
+}
+
+
+def trials(quick: bool) -> list[Trial]:
+    """Every kind at every depth with every seed."""
+    size = {"model.width": 4 if quick else 8, "model.image_size": 8 if quick else 16}
+    training = {"steps": 30 if quick else 320, "batch_size": 64, "augment": (), "optimizer.lr": 0.05}
+    common = {**size, **training, "data": "digits" if quick else "mnist-5k"}
+    recipe, seeds = "smoke" if quick else "small", range(1 if quick else 3)
+    found = []
+    for seed in seeds:
+        for label, (paper, settings) in KINDS.items():
+            for depth in DEPTHS[: 2 if quick else None]:
+                named = "small-plain" if label == "plain" and not quick else recipe
+                found.append(Trial(label, depth, paper, named, seed, {**common, **settings, "model.depth": depth}))
+        for columns, depth in list(COLUMNS.items())[: 2 if quick else None]:
+            settings = {"model.columns": columns, "model.blocks": 3, "model.dropout": 0.0}
+            found.append(Trial("fractal", depth, "fractalnet:fractal20", recipe, seed, {**common, **settings}))
+    return found
+
+
+def analyse(run: Run, trial: Trial) -> dict[str, float]:
+    """The trained network's own error and loss on what it was trained on."""
+    import torch
+
+    with torch.no_grad():
+        found = run.model.measure(paperzoo.dataset(str(run.info["recipe"]["data"])), "train")
+    return {"training error %": found["error %"], "training loss": found["loss"]}
+
+
+def lines(found: Sequence[Found]) -> dict[str, list[float]]:
+    """The depths of each kind that was trained."""
+    depths: dict[str, list[float]] = {}
+    for one in found:
+        if one.trial.x not in depths.setdefault(one.trial.label, []):
+            depths[one.trial.label].append(one.trial.x)
+    return depths
+
+
+def table(found: Sequence[Found]) -> list[list[str]]:
+    """A row a network: mean and extremes over seeds."""
+    rows = [["network", "depth", "training error %", "training loss", "test error %"]]
+    for label, depths in lines(found).items():
+        for depth in depths:
+            values = (
+                each_seed(found, label, depth, lambda one: one.numbers["training error %"]),
+                each_seed(found, label, depth, lambda one: one.numbers["training loss"]),
+                each_seed(found, label, depth, lambda one: one.metrics["error %"]),
+            )
+            rows.append([label, f"{depth:g}", *(f"{statistics.fmean(v):.3g} ({min(v):.3g} to {max(v):.3g})" for v in values)])
+    return rows
+
+
+def draw(found: Sequence[Found]) -> Figure:
+    """Training and test error against depth, and the training curves of the deepest networks."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    training, test, curves = figure.subplots(1, 3)
+    for number, (label, depths) in enumerate(lines(found).items()):
+        colour = f"C{number}"
+        for axes, value in ((training, lambda one: one.numbers["training error %"]), (test, lambda one: one.metrics["error %"])):
+            each = [each_seed(found, label, depth, value) for depth in depths]
+            axes.plot(depths, [statistics.fmean(values) for values in each], "-", color=colour, label=label)
+            for depth, values in zip(depths, each, strict=True):
+                axes.plot([depth] * len(values), values, "o", color=colour, markersize=3)
+        for one in found:
+            deep = sorted(depths)[-2] if len(depths) > 2 else depths[-1]
+            if (one.trial.label, one.trial.x) == (label, deep):
+                named = f"{label} {deep:g}" if one.trial.seed == 0 else None
+                curves.plot(*zip(*one.curve, strict=True), color=colour, linewidth=1, label=named)
+    for axes, title in ((training, "training error, %"), (test, "test error, %")):
+        axes.set(xlabel="layers", title=title, xscale="log")
+        axes.set_xticks(DEPTHS, [str(depth) for depth in DEPTHS])
+        axes.minorticks_off()
+    training.legend(fontsize=8)
+    curves.set(xlabel="step", title="training loss", yscale="log")
+    curves.legend(fontsize=8)
+    return figure
