@@ -675,5 +675,9 @@ RECIPES = {
         model={"glimpses": 3, "size": 4, "scales": 2, "hidden": 64, "part": 32},
         optimizer={"name": "Adam", "lr": 5e-3},
         precision="float32",
+        variants=("ram", "random", "lstm"),
+    ),
+    "smoke-plain": Recipe(
+        data="digits", steps=60, model={"hidden": 32}, optimizer={"name": "Adam", "lr": 5e-3}, precision="float32", variants=("fc",)
     ),
 }
