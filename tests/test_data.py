@@ -167,7 +167,7 @@ def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
         assert entry.about and entry.source == (entry.sources[0] if entry.sources else None)
         for source in entry.sources:
             assert source.licence in entry.licence
-            assert len(source.sha256) == 64 or source.transport in ("folder", "https"), name
+            assert len(source.sha256) == 64 or source.transport in ("folder", "https", "installed"), name
 
 
 @pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "gaussian1d", "factors8", "plane3d", "bio-grammar", "grammar"])

@@ -97,6 +97,7 @@ CATALOG: dict[str, Row] = {
     "transfer": Row(
         "recognition.transfer", "Transfer learning: feature extraction and fine-tuning", 2014, "classification"
     ),
+    "transformer": Row("language.transformer", "Attention Is All You Need", 2017, "translation"),
     "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
     "vaegan": Row(
         "autoencoder.vaegan", "Autoencoding beyond pixels using a learned similarity metric", 2015, "reconstruction"
@@ -245,6 +246,7 @@ def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
         check_type(f"model.{name}", value, legal[name])
     model = entry.model_class(**arguments)
     model.arguments = {k: "" if k == "weights" else v for k, v in arguments.items()}  # a saved model holds its weights itself
+    model.arguments |= getattr(model, "brought", {})  # sizes and vocabulary that came with weights
     model.name = entry.name
     return model
 

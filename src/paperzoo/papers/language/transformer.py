@@ -1,0 +1,490 @@
+"""The Transformer: translation by attention alone, without recurrence or convolution (Vaswani et al. 2017).
+
+Every position of a sentence asks a question q, and is answered with the mean of the values v of all positions, each weighted by
+how well its key k fits (Eq. 1, section 3.2.1):
+
+    Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V.
+
+Several such heads side by side (section 3.2.2), then a small network at each position (Eq. 2), each with a residual connection and
+layer normalisation: that is a layer. An encoder of N layers reads the source. A decoder of N layers looks at the encoder's output
+and at the target so far, where a mask hides what comes later, so that all positions are trained at once. Attention knows no order,
+so sinusoids of the position are added to the embeddings (section 3.5).
+
+Read ``attention`` first, then ``MultiHeadAttention``, ``EncoderLayer``, ``DecoderLayer`` and ``Transformer``.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.translation import PAD, Translator
+
+TOKENISED = "tokenised BLEU after compound splitting, beam 4, length penalty 0.6; not comparable with sacrebleu's"
+NOT_HERE = "the parallel text of WMT 2014 could not be had where the results were made"
+
+PAPER = Paper(
+    name="transformer",
+    title="Attention Is All You Need",
+    authors="Ashish Vaswani, Noam Shazeer, Niki Parmar, Jakob Uszkoreit, Llion Jones, Aidan N. Gomez, Lukasz Kaiser, Illia Polosukhin",
+    year=2017,
+    task="translation",
+    arxiv="1706.03762",
+    claims=tuple(
+        Claim("BLEU", data, value, "table 2", "memory", None, variant, protocol=TOKENISED, not_measured=NOT_HERE)
+        for variant, data, value in (
+            ("base", "wmt14-en-de", 27.3),
+            ("big", "wmt14-en-de", 28.4),
+            ("base", "wmt14-en-fr", 38.1),
+            ("big", "wmt14-en-fr", 41.8),
+        )
+    ),
+    deviations=(
+        Deviation(
+            paper="LayerNorm(x + Sublayer(x)) (section 3.1)",
+            here="as in the paper; the small recipes have model.norm=pre: x + Sublayer(LayerNorm(x)), and a norm after the last layer",
+            why="in the few hundred steps of a small recipe the paper's order needs most of them to warm up",
+        ),
+        Deviation(
+            paper="the rate rises for 4,000 steps, then falls with the square root of the step (Eq. 3)",
+            here="as in the paper; the small recipes have optimizer.schedule=cosine: up in a few steps, then down to zero",
+            why="they end before the paper's warm-up does",
+        ),
+        Deviation(
+            paper="the projections of a head are matrices (section 3.2.2)",
+            here="they have biases, as those of torch.nn.MultiheadAttention: 36,864 parameters more in the base model",
+            why="so that its weights can be copied over and its outputs compared",
+        ),
+        Deviation(
+            paper="does not say how weights begin",
+            here="Glorot and Bengio's uniform; embeddings normal with variance 1 / d_model, which times sqrt(d_model) is 1",
+            why="as in the authors' program",
+        ),
+        Deviation(
+            paper="the last 5 checkpoints (20 of the big model), written every 10 minutes, are averaged (section 6.1)",
+            here="the weights of 5 (20) moments, the last step among them, 1,400 steps apart (400: big) in the paper recipes",
+            why="steps can be repeated, minutes cannot: 100,000 steps took 12 hours",
+        ),
+        Deviation(
+            paper="byte-pair encoding of letters, 37,000 pieces for English and German",
+            here="byte-pair encoding of bytes, as many pieces in the paper recipe, 4,000 in the small ones",
+            why="with bytes no text has unknown letters",
+        ),
+        Deviation(
+            paper="batches of about 25,000 source and 25,000 target tokens",
+            here="as many, padding counted; batches are made up once, and their order is new in every epoch",
+            why="so a step's batch is known from its number alone",
+        ),
+    ),
+    parameters={"base": 63_082_496, "big": 214_245_376},
+    fails=(
+        "BLEU stays near zero for a long time while the loss falls: the decoder first learns to write likely text whatever the source "
+        "says, and what it writes is fluent and wrong. Look at the attention to the source: it is even until the model begins to "
+        "translate. Without warm-up, layer normalisation after each sum often never gets that far."
+    ),
+)
+
+
+def attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Scaled dot-product attention (Eq. 1), for reading and for pictures.
+
+    Args:
+        queries: (..., T, d_k); keys: (..., S, d_k); values: (..., S, d_v).
+        mask: bool, fits (..., T, S): true where a query may look. None: everywhere.
+
+    Returns:
+        (..., T, d_v), and the weights (..., T, S), which sum to 1 over the last dimension.
+    """
+    scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])  # (..., T, S)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    weights = scores.softmax(-1)
+    return weights @ values, weights
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Positional encodings (length, width), section 3.5: sines in the even places, cosines in the odd ones."""
+    rate = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)  # (width / 2)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] * rate  # (length, width / 2)
+    return torch.stack([angle.sin(), angle.cos()], 2).flatten(1).float()
+
+
+class Memory:
+    """What a search keeps from one step to the next, so that nothing is computed twice.
+
+    Attributes:
+        source: by decoder layer, keys and values (N, heads, S, d_k) of the encoder's output.
+        visible: bool (N, 1, 1, S): which source positions are real.
+        past: by decoder layer, keys and values (n * beam, heads, t, d_k) of the target so far. ``cached=False`` keeps none: then
+            every call must be given the whole target.
+        weights: with ``record=True``, by decoder layer, the weights (N, heads, T, S) of the attention to the source.
+    """
+
+    def __init__(self, cached: bool = True, record: bool = False) -> None:
+        self.cached, self.record = cached, record
+        self.source: list[tuple[Tensor, Tensor]] = []
+        self.past: list[tuple[Tensor, Tensor]] = []
+        self.weights: list[Tensor] = []
+        self.visible = torch.empty(0)
+        self.seen = 0  # target positions that ``past`` holds
+
+    def select(self, sentences: Tensor, rows: Tensor) -> None:
+        """Goes on with these sentences, and with these rows of the target."""
+        if self.source and len(sentences) < len(self.visible):
+            self.source = [(keys[sentences], values[sentences]) for keys, values in self.source]
+            self.visible = self.visible[sentences]
+        self.past = [(keys[rows], values[rows]) for keys, values in self.past]
+
+
+class MultiHeadAttention(nn.Module):
+    """``Concat(head_1, ..., head_h) W^O`` with ``head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)`` (section 3.2.2)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.output = nn.Linear(width, width), nn.Linear(width, width)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(N, T, width) to (N, heads, T, d_k)."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (N, heads, S, d_k) of x (N, S, width)."""
+        return self.split(self.key(x)), self.split(self.value(x))
+
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, record: list[Tensor] | None = None
+    ) -> Tensor:
+        """The answers (N, T, width) to the questions of x (N, T, width)."""
+        queries = self.split(self.query(x))  # (N, heads, T, d_k)
+        # one kernel for Eq. 1 is faster, but its gradient in bfloat16 on a CPU takes two to four times as long as that of three
+        slow = queries.requires_grad and queries.dtype == torch.bfloat16 and queries.device.type == "cpu"
+        if slow or record is not None:
+            heads, weights = attention(queries, keys, values, mask)
+            if record is not None:
+                record.append(weights)
+        else:
+            heads = F.scaled_dot_product_attention(queries, keys, values, mask)
+        answer: Tensor = self.output(heads.transpose(1, 2).flatten(2))  # (N, heads, T, d_k) -> (N, T, width)
+        return answer
+
+
+class Residual(nn.Module):
+    """``LayerNorm(x + Dropout(Sublayer(x)))`` (sections 3.1 and 5.4); with ``pre``, ``x + Dropout(Sublayer(LayerNorm(x)))``."""
+
+    def __init__(self, width: int, dropout: float, pre: bool) -> None:
+        super().__init__()
+        self.norm, self.dropout, self.pre = nn.LayerNorm(width), nn.Dropout(dropout), pre
+
+    def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+        """x (N, T, width) to the same shape."""
+        if self.pre:
+            return x + self.dropout(sublayer(self.norm(x)))  # type: ignore[no-any-return]
+        return self.norm(x + self.dropout(sublayer(x)))  # type: ignore[no-any-return]
+
+
+def feed_forward(width: int, inner: int) -> nn.Sequential:
+    """``FFN(x) = max(0, x W_1 + b_1) W_2 + b_2`` (Eq. 2)."""
+    return nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+
+
+class EncoderLayer(nn.Module):
+    """Every source position looks at all of them, then each is changed by itself (figure 1, left)."""
+
+    def __init__(self, width: int, inner: int, heads: int, dropout: float, pre: bool) -> None:
+        super().__init__()
+        self.attention, self.feed_forward = MultiHeadAttention(width, heads), feed_forward(width, inner)
+        self.residuals = nn.ModuleList(Residual(width, dropout, pre) for _ in range(2))
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        """x (N, S, width); visible bool (N, 1, 1, S)."""
+        x = self.residuals[0](x, lambda y: self.attention(y, *self.attention.project(y), visible))
+        return self.residuals[1](x, self.feed_forward)  # type: ignore[no-any-return]
+
+
+class DecoderLayer(nn.Module):
+    """Every target position looks at itself and those before it, then at the source (figure 1, right)."""
+
+    def __init__(self, width: int, inner: int, heads: int, dropout: float, pre: bool) -> None:
+        super().__init__()
+        self.self_attention, self.source_attention = MultiHeadAttention(width, heads), MultiHeadAttention(width, heads)
+        self.feed_forward = feed_forward(width, inner)
+        self.residuals = nn.ModuleList(Residual(width, dropout, pre) for _ in range(3))
+
+    def forward(self, x: Tensor, causal: Tensor | None, layer: int, memory: Memory) -> Tensor:
+        """x (N * beam, T, width); causal bool (T, positions so far); ``memory`` is of N sentences."""
+
+        def look_back(y: Tensor) -> Tensor:
+            keys, values = self.self_attention.project(y)
+            if memory.cached:
+                if memory.seen:
+                    keys, values = (torch.cat(both, 2) for both in zip(memory.past[layer], (keys, values), strict=True))
+                memory.past[layer : layer + 1] = [(keys, values)]  # appended in the first call
+            return self.self_attention(y, keys, values, causal)  # type: ignore[no-any-return]
+
+        def look_at_source(y: Tensor) -> Tensor:
+            keys, values = memory.source[layer]
+            asked = y.reshape(len(keys), -1, y.shape[2])  # hypotheses of one sentence ask the same source: (N, beam * T, width)
+            record = memory.weights if memory.record else None
+            return self.source_attention(asked, keys, values, memory.visible, record).view_as(y)  # type: ignore[no-any-return]
+
+        x = self.residuals[0](x, look_back)
+        x = self.residuals[1](x, look_at_source)
+        return self.residuals[2](x, self.feed_forward)  # type: ignore[no-any-return]
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder of ``layers`` layers each, with one matrix for both embeddings and the output (section 3.4)."""
+
+    positions: Tensor
+
+    def __init__(
+        self, pieces: int, layers: int, width: int, inner: int, heads: int, dropout: float, positions: int, pre: bool
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(pieces, width)
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = nn.ModuleList(EncoderLayer(width, inner, heads, dropout, pre) for _ in range(layers))
+        self.decoder = nn.ModuleList(DecoderLayer(width, inner, heads, dropout, pre) for _ in range(layers))
+        self.ends = nn.ModuleList(nn.LayerNorm(width) if pre else nn.Identity() for _ in range(2))  # after the last layers
+        self.register_buffer("positions", sinusoids(positions, width), persistent=False)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+
+    def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
+        """Tokens (N, T), the first of which stands at position ``first``, to (N, T, width)."""
+        last = first + tokens.shape[1]
+        if last > len(self.positions):
+            raise PaperzooError(f"a sentence of {last} pieces is longer than the model's {len(self.positions)} positions")
+        scale = math.sqrt(self.embedding.embedding_dim)
+        x: Tensor = self.dropout(scale * self.embedding(tokens) + self.positions[first:last])
+        return x
+
+    def read(self, source: Tensor, memory: Memory) -> None:
+        """The encoder: puts keys and values of what it makes of the source into the memory."""
+        memory.visible = (source != PAD)[:, None, None]  # (N, 1, 1, S)
+        x = self.embed(source)
+        for layer in self.encoder:
+            x = layer(x, memory.visible)
+        x = self.ends[0](x)
+        memory.source = [layer.source_attention.project(x) for layer in self.decoder]  # type: ignore[operator, union-attr]
+
+    def forward(self, source: Tensor, target: Tensor, memory: Memory | None = None) -> Tensor:
+        """Logits (N, T, V) of the token after each one of the target.
+
+        Args:
+            source: int64 (N, S), 0 where padded.
+            target: int64 (N, T), begun by ``<s>``. What stands at later positions changes no earlier logit.
+            memory: for a search. The source is read in its first call only; with ``cached``, later calls are given only those
+                tokens of the target that no call has had.
+        """
+        if memory is None:
+            memory = Memory(cached=False)
+        if not memory.source:
+            self.read(source, memory)
+        x, steps = self.embed(target, memory.seen), target.shape[1]
+        causal = None
+        if steps > 1:
+            causal = torch.ones(steps, memory.seen + steps, dtype=torch.bool, device=x.device).tril(memory.seen)
+        for number, layer in enumerate(self.decoder):
+            x = layer(x, causal, number, memory)
+        memory.seen += steps if memory.cached else 0
+        return F.linear(self.ends[1](x), self.embedding.weight)
+
+
+def smoothed_nll(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy with labels smoothed (section 5.4), the mean over the real tokens: each is expected with probability
+    1 - smoothing, and any token, itself included, with smoothing / V.
+
+    Args:
+        logits: (N, T, V); target: int64 (N, T), 0 where padded.
+    """
+    logs = logits.log_softmax(2)  # (N, T, V)
+    true = logs.gather(2, target[..., None])[..., 0]  # (N, T)
+    each = (1 - smoothing) * true + smoothing * logs.mean(2)
+    return -each[target != PAD].mean()
+
+
+class Model(Translator):
+    """The network, and the average of its weights over the last moments of training, which translates once there is one.
+
+    Args:
+        vocabulary, merges: of the encoding, see ``paperzoo.data.bpe.Bpe``; filled in from the data. Without them there are as many
+            nameless pieces as the paper had for English and German, 37,000.
+        languages: codes of source and target, filled in from the data.
+        layers: N; width: d_model; inner: d_ff; heads: h (table 3).
+        dropout: on every sublayer's output and on the embeddings' sum.
+        positions: pieces in the longest sentence.
+        norm: ``post`` as in the paper, or ``pre``.
+        smoothing: of the labels.
+        average: moments whose weights are averaged; 0: none. ``average_every``: steps from one of them to the next.
+        beam, alpha: width and length penalty of the search.
+    """
+
+    averaged: Tensor
+
+    def __init__(
+        self,
+        *,
+        vocabulary: Sequence[str] = (),
+        merges: Sequence[str] = (),
+        languages: Sequence[str] = ("", ""),
+        layers: int = 6,
+        width: int = 512,
+        inner: int = 2048,
+        heads: int = 8,
+        dropout: float = 0.1,
+        positions: int = 512,
+        norm: str = "post",
+        smoothing: float = 0.1,
+        average: int = 5,
+        average_every: int = 1400,
+        beam: int = 4,
+        alpha: float = 0.6,
+    ) -> None:
+        super().__init__(vocabulary, merges, languages, positions, beam, alpha)
+        if norm not in ("post", "pre"):
+            raise unknown("norm", norm, ("post", "pre"), "of transformer")
+        if min(layers, width, inner, heads, average_every) < 1 or average < 0 or width % (2 * heads):
+            raise PaperzooError(
+                f"layers, width, inner, heads and average_every must be at least 1, average at least 0, and width an even multiple of "
+                f"heads, not {layers}, {width}, {inner}, {heads}, {average_every} and {average}"
+            )
+        if not (0 <= dropout < 1 and 0 <= smoothing < 1):
+            raise PaperzooError(f"dropout and smoothing must be at least 0 and below 1, not {dropout} and {smoothing}")
+        self.smoothing, self.moments, self.every = smoothing, average, average_every
+        self.network = Transformer(len(vocabulary) or 37_000, layers, width, inner, heads, dropout, positions, norm == "pre")
+        self.mean = copy.deepcopy(self.network).requires_grad_(False) if average else None
+        self.register_buffer("averaged", torch.zeros((), dtype=torch.int64))
+
+    def optimizers(self, *, lr: float = 1.0, warmup: int = 4000, schedule: str = "paper") -> dict[str, Adam]:
+        """Adam (section 5.3). With ``schedule=paper`` the rate is ``lr`` times Eq. 3; with ``cosine`` it reaches ``lr``."""
+        if schedule not in ("paper", "cosine"):
+            raise unknown("schedule", schedule, ("paper", "cosine"), "of transformer")
+        if warmup < 1:
+            raise PaperzooError(f"warmup must be at least 1 step, not {warmup}")
+        return {"translator": Adam(self.network.parameters(), lr, betas=(0.9, 0.98), eps=1e-9)}
+
+    def schedules(self, *, lr: float = 1.0, warmup: int = 4000, schedule: str = "paper") -> Mapping[str, Schedule]:
+        """``paper``: Eq. 3; ``cosine``: up to 1 in ``warmup`` steps, then down to 0 along half a cosine."""
+        width = self.network.embedding.embedding_dim
+
+        def paper(iteration: int, total: int) -> float:
+            step = iteration + 1
+            return width**-0.5 * min(step**-0.5, step * warmup**-1.5)  # type: ignore[no-any-return]
+
+        def cosine(iteration: int, total: int) -> float:
+            rest = max(0.0, (iteration - warmup) / max(1, total - warmup))
+            return min((iteration + 1) / warmup, 0.5 * (1 + math.cos(math.pi * rest)))
+
+        return {"translator": paper if schedule == "paper" else cosine}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """Predicts every token of the target from the source and from the tokens before it."""
+        logits = self.network(batch.source, batch.target[:, :-1])  # (N, T - 1, V)
+        opt.translator.minimize(smoothed_nll(logits, batch.target[:, 1:], self.smoothing))
+        left = opt.total - opt.iteration - 1  # steps after this one
+        if self.mean is not None and left % self.every == 0 and left // self.every < self.moments:
+            self.take_in()
+
+    @torch.no_grad()
+    def take_in(self) -> None:
+        """Section 6.1: the present weights enter the average."""
+        self.averaged += 1
+        assert self.mean is not None
+        for mean, weight in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(weight, 1 / self.averaged.item())
+
+    def logits(self, source: Tensor, target: Tensor, memory: Memory | None = None) -> Tensor:
+        """See ``Transformer.forward``; by the averaged weights once there are any."""
+        network = self.mean if self.mean is not None and self.averaged > 0 else self.network
+        found: Tensor = network(source, target, memory)
+        return found
+
+    def memory(self, cached: bool = True, record: bool = False) -> Memory:
+        """An empty memory for a search."""
+        return Memory(cached, record)
+
+
+VARIANTS = {
+    "base": {},
+    "big": {"width": 1024, "inner": 4096, "heads": 16, "dropout": 0.3, "average": 20, "average_every": 400},
+}
+
+SMALL = {"layers": 3, "width": 256, "inner": 1024, "heads": 8, "norm": "pre", "average": 5, "average_every": 10}
+TOY = {"layers": 2, "width": 64, "inner": 256, "heads": 4, "dropout": 0.0, "norm": "pre", "average": 0}
+
+RECIPES = {
+    "paper": Recipe(
+        data="wmt14-en-de",
+        steps=100_000,
+        batch_size=1,
+        train_on="train@25000",
+        variants=("base",),
+        targets=(Target("BLEU", at_least=27.3, claim=True),),
+        note="a batch of 25,000 tokens a step, on 8 GPUs in the paper",
+    ),
+    "small": Recipe(
+        data="libreoffice-pt-en",
+        steps=830,
+        batch_size=1,
+        train_on="train@2500",
+        model=SMALL,
+        optimizer={"lr": 1.5e-3, "warmup": 100, "schedule": "cosine"},
+        clip=1.0,
+        variants=("base",),
+        targets=(Target("BLEU", at_least=25),),
+        note="under 3 epochs of 27,000 pairs; help pages are formulaic, so compare with the two baselines",
+    ),
+    "smoke": Recipe(
+        data="letters-smoke",
+        steps=40,
+        batch_size=1,
+        train_on="train@200",
+        model={**TOY, "layers": 1, "width": 32, "inner": 64, "average": 2, "average_every": 5, "dropout": 0.1},
+        optimizer={"lr": 3e-3, "warmup": 10, "schedule": "cosine"},
+        precision="float32",
+        variants=("base",),
+    ),
+}
+RECIPES |= {
+    "paper-big": replace(
+        RECIPES["paper"], steps=300_000, variants=("big",), targets=(Target("BLEU", at_least=28.4, claim=True),)
+    ),
+    "small-long": replace(
+        RECIPES["small"],
+        steps=4632,
+        train_on="train@1600",
+        model={**SMALL, "average_every": 40},
+        optimizer={"lr": 1.2e-3, "warmup": 200, "schedule": "cosine"},
+        targets=(Target("BLEU", at_least=40),),
+        note="about 10 epochs",
+    ),
+    "small-copy": replace(
+        RECIPES["small"],
+        data="letters-copy",
+        steps=1500,
+        train_on="train@1000",
+        model=TOY,
+        optimizer={"lr": 2e-3, "warmup": 100, "schedule": "cosine"},
+        precision="float32",
+        targets=(Target("exact %", at_least=100),),
+        note="sentences of letters said again",
+    ),
+}
+RECIPES["small-reverse"] = replace(RECIPES["small-copy"], data="letters-reverse", note="sentences of letters said backwards")
