@@ -112,6 +112,15 @@ PAPER = Paper(
         "ram": 209_677, "random": 208_906, "lstm": 604_429, "translated": 256_781, "cluttered100": 275_213, "fc": 269_322,
         "conv": 36_402,
     },  # fmt: skip
+    findings=(
+        "Test error after the same number of steps (3,500 of 128 scenes, 110 to 190 s), three seeds. Translated, 60x60: learnt glimpses 17.4 % "
+        "(16.0 to 18.9), random ones 27.0 (22.2 to 33.1), fully connected 8.6, convolutional 9.3. Cluttered: 34.7 (32.3 to 36.3), random "
+        "45.3, fully connected 29.0, convolutional 25.1. So choosing where to look is worth ten points, as the paper says it is; but "
+        "that RAM ends ahead of networks that see everything, as in the paper (4.04 against 11.96 and 8.09), is not seen after 450,000 "
+        "scenes: all are far from the paper's figures, which took many more, and RAM, whose curve is still steep, is furthest. The "
+        "path shows why: from wherever it begins it goes to the middle, whose coarsest patch sees nearly all of the scene, and on "
+        "translated digits then drifts to a corner, where there is nothing. It has learnt a place, not yet to search."
+    ),
     fails=(
         "If places are not detached, cross-entropy teaches the location network through the 'where' of the glimpse, and REINFORCE "
         "is decoration; if everything is detached it never learns at all, and wide retinas hide that. A baseline left in the "
@@ -651,7 +660,7 @@ RECIPES = {
         data="translated-mnist",
         steps=3500,
         variants=(*(name for name in VARIANTS if name.startswith("translated")), *_PLAIN),
-        note="448,000 scenes, none of them twice; 8 glimpses",
+        note="448,000 scenes, none of them twice; 8 glimpses; learnt ones are to be four points better than random ones",
         **_SMALL,
     ),
     "small-cluttered": Recipe(
