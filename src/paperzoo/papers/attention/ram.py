@@ -113,7 +113,7 @@ PAPER = Paper(
         "conv": 36_402,
     },  # fmt: skip
     findings=(
-        "Test error after the same number of steps (3,500 of 128 scenes, 110 to 190 s), three seeds. Translated, 60x60: learnt glimpses 17.4 % "
+        "Test error after the same steps (3,500 of 128 scenes, 110 to 190 s), three seeds. Translated, 60x60: learnt glimpses 17.4 % "
         "(16.0 to 18.9), random ones 27.0 (22.2 to 33.1), fully connected 8.6, convolutional 9.3. Cluttered: 34.7 (32.3 to 36.3), random "
         "45.3, fully connected 29.0, convolutional 25.1. So choosing where to look is worth ten points, as the paper says it is; but "
         "that RAM ends ahead of networks that see everything, as in the paper (4.04 against 11.96 and 8.09), is not seen after 450,000 "
