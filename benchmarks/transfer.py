@@ -149,14 +149,14 @@ def main() -> None:
     few = [digits(name, recipes, data, count, out, given.quick) for name, recipes in networks.items() for count in (5, 20)]
     place = out if given.quick else Path(__file__).parent.parent / "docs" / "comparisons"
     place.mkdir(parents=True, exist_ok=True)
-    record = {"draws": draws, "curves": curves, "digits": few, "hardware": hardware(), "torch": torch.__version__}
-    (place / "transfer.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    (place / "transfer.png").write_bytes(draw(curves))
     table = [["data", "images a class", *WAYS.values(), "features - scratch", "fine-tuning - scratch"]]
     rows = [(data, f"{point['images a class']:.0f}", point) for data, points in curves.items() for point in points]
     for data, images, point in [*rows, *((f"{one['data']} {one['network']}", "", one) for one in few)]:
         cells = [said(point["accuracy %"][way]) for way in WAYS]
         table.append([data, images, *cells, *(said(point["points above scratch"][way]) for way in ("features", "finetune"))])
+    record = {"draws": draws, "curves": curves, "digits": few, "table": table, "hardware": hardware(), "torch": torch.__version__}
+    (place / "transfer.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    (place / "transfer.png").write_bytes(draw(curves))
     print(text(table))
     print(place / "transfer.json", place / "transfer.png", sep="\n")
 

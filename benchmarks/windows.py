@@ -94,13 +94,13 @@ def main() -> None:
     ]  # fmt: skip
     place = out if given.quick else Path(__file__).parent.parent / "docs" / "comparisons"
     place.mkdir(parents=True, exist_ok=True)
-    record = {"seeds": seeds, "rows": rows, "hardware": hardware(), "torch": torch.__version__}
-    (place / "maintenance.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    (place / "maintenance.png").write_bytes(draw(rows))
     table = [["days ahead", "window", "model", *KEPT[:5], "seconds"]]
     for row in rows:
         scores = [spread(row["metrics"].get(name, [])) for name in (*KEPT[:5], "seconds")]
         table.append([str(row["ahead"]), named(row["days"]), row["model"], *scores])
+    record = {"seeds": seeds, "rows": rows, "table": table, "hardware": hardware(), "torch": torch.__version__}
+    (place / "maintenance.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    (place / "maintenance.png").write_bytes(draw(rows))
     print(text(table))
     print(place / "maintenance.json", place / "maintenance.png", sep="\n")
 

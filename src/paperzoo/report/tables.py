@@ -156,10 +156,13 @@ def _claims(paper: Paper) -> str:
 
 
 def comparison(name: str) -> str:
-    """A kept comparison: a column a paper, a row a metric, mean ± deviation over seeds."""
+    """A kept comparison: a column a paper, a row a metric, mean ± deviation over seeds; or the ``table`` that a benchmark kept."""
     from paperzoo.report.compare import figure as over_seeds
 
     record = read_json(ROOT / "docs" / "comparisons" / f"{name}.json")
+    if "table" in record:
+        header, *rows = record["table"]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows))
     papers = list(record["papers"])
     lines = ["| | " + " | ".join(f"`{p}`" for p in papers) + " |", "| --- |" + " --- |" * len(papers)]
     lines.append("| steps | " + " | ".join(f"{record['papers'][p]['steps']:,}" for p in papers) + " |")
