@@ -119,9 +119,9 @@ PAPER = Paper(
         "that RAM ends ahead of networks that see everything, as in the paper (4.04 against 11.96 and 8.09), is not seen after 450,000 "
         "scenes: all are far from the paper's figures, which took many more, and RAM, whose curve is still steep, is furthest. The "
         "path shows why: from wherever it begins it goes to the middle, whose coarsest patch sees nearly all of the scene, and on "
-        "translated digits then drifts to a corner, where there is nothing. It has learnt a place, not yet to search. The four losses at equal steps, "
-        "translated: last reward 17.4, discounted 20.1 (18.8 to 21.9), mixed 21.4 (18.3 to 26.1), cross-entropy at every step 22.2 (19.6 to "
-        "23.8): the paper's own is best on average, and the others' ranges touch it."
+        "translated digits then drifts to a corner, where there is nothing. It has learnt a place, not yet to search. The four losses "
+        "at equal steps, translated: last reward 17.4, discounted 20.1 (18.8 to 21.9), mixed 21.4 (18.3 to 26.1), cross-entropy at "
+        "every step 22.2 (19.6 to 23.8): the paper's own is best on average, and the others' ranges touch it."
     ),
     fails=(
         "If places are not detached, cross-entropy teaches the location network through the 'where' of the glimpse, and REINFORCE "
