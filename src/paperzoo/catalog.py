@@ -39,6 +39,12 @@ class Row:
 CATALOG: dict[str, Row] = {
     "aae": Row("autoencoder.aae", "Adversarial Autoencoders", 2015, "reconstruction"),
     "acgan": Row("gan.acgan", "Conditional Image Synthesis With Auxiliary Classifier GANs", 2016, "image generation"),
+    "bert": Row(
+        "language.bert",
+        "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+        2018,
+        "pre-training",
+    ),
     "bilstm_crf": Row("language.bilstm_crf", "Bidirectional LSTM-CRF Models for Sequence Tagging", 2015, "tagging"),
     "cfggan": Row(
         "gan.cfggan", "Composite Functional Gradient Learning of Generative Adversarial Models", 2018, "image generation"

