@@ -77,7 +77,7 @@ def test_ray_finds_the_same(tmp_path: Path) -> None:  # where Ray is installed: 
 
 
 def test_wrong_words_are_named(tmp_path: Path) -> None:
-    with pytest.raises(PaperzooError, match="unknown study 'degradaton'.*degradation"):
+    with pytest.raises(PaperzooError, match=r"unknown study 'degradaton'.*degradation"):
         study.run("degradaton", out=tmp_path)
     with pytest.raises(PaperzooError, match="--workers must be at least 1"):
         study.run("degradation", workers=0, out=tmp_path)
