@@ -134,7 +134,7 @@ class Classifier(Model):
         """
         loss, confidence, right = 0.0, [], []
         for logits, label in self._outputs(dataset, split):
-            confidence.append(logits.softmax(1).amax(1).nan_to_num(0).cpu())  # not finite: the loss says so
+            confidence.append(logits.float().softmax(1).amax(1).nan_to_num(0).cpu())  # not finite: the loss says so
             right.append((logits.argmax(1) == label).cpu())
             loss += float(F.cross_entropy(logits, label, reduction="sum"))
         hit = torch.cat(right)
@@ -152,7 +152,7 @@ class Classifier(Model):
         """The confusion matrix, how far probabilities can be trusted, the 24 mistakes made with most confidence, and, where the
         network ends so that it can be told, where it looks in eight images."""
         outputs = list(self._outputs(dataset, split))
-        p, label = torch.cat([o.softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
+        p, label = torch.cat([o.float().softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
         guess = p.argmax(1)
         names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
         paths = [_confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
