@@ -492,3 +492,15 @@ RECIPES = {
         data="digits", steps=1, batch_size="all", model={"J": 1, "L": 4, "room": 1500, "dimension": 20}, precision="float32"
     ),
 }
+RECIPES |= {
+    f"small-{draw}": Recipe(
+        data=f"mnist@100:{number}",
+        steps=1,
+        batch_size="all",
+        model={"J": 2},
+        precision="float32",
+        targets=RECIPES["small"].targets,
+        note="another 1,000 images",
+    )
+    for draw, number in (("b", 1), ("c", 2))
+}
