@@ -178,6 +178,12 @@ def stages(recipe: Recipe) -> list[Stage]:
     return list(recipe.stages)
 
 
+def _assigned(node: ast.Assign | ast.AugAssign) -> str:
+    """``x`` of ``x = ...``, ``x |= ...`` and ``x[...] = ...``."""
+    target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+    return getattr(target.value if isinstance(target, ast.Subscript) else target, "id", "")
+
+
 def code_hash(file: Path) -> str:
     """First 12 hex digits of the SHA-256 of a paper file's syntax tree, without docstrings, ``PAPER`` and ``RECIPES``.
 
@@ -187,7 +193,7 @@ def code_hash(file: Path) -> str:
     tree.body = [
         node
         for node in tree.body
-        if not (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("PAPER", "RECIPES"))
+        if not isinstance(node, ast.Assign | ast.AugAssign) or _assigned(node) not in ("PAPER", "RECIPES")
     ]
     for node in ast.walk(tree):
         if (
