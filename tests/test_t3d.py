@@ -250,3 +250,4 @@ def test_smoke(tmp_path: Path) -> None:
     with torch.no_grad():
         p = run.model(test.batch([3]).video).softmax(1)[0]
     assert said.clips == 1 and said.probabilities == pytest.approx(p.tolist(), abs=1e-4) and said.label == int(p.argmax())
+    assert said.name == ("right", "left", "down", "up")[said.label]  # the saved model knows what its data calls the classes

@@ -14,6 +14,7 @@ from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Model
+from paperzoo.tasks.video import VideoClassifier
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 
@@ -28,7 +29,7 @@ def load_file(path: Path) -> Model:
     entry = catalog.load(header["name"])
     model = catalog.build(entry, header["arguments"])
     load_into(model, tensors, path)
-    if isinstance(model, Classifier) and header.get("names"):
+    if isinstance(model, Classifier | VideoClassifier) and header.get("names"):
         model.names = tuple(header["names"])  # what the data calls its classes
     return model.eval()
 
