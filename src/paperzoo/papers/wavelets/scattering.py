@@ -72,6 +72,13 @@ PAPER = Paper(
         ),
     ),
     parameters={"scattering": 0, "svm": 0, "rbf": 0},
+    findings=(
+        "MNIST, J = 2, error on all 10,000 test images. A linear SVM: 300 images 6.5 % (24.3 on pixels), 1,000 images, three draws, 3.5 % "
+        "(16.2 to 18.0 on pixels), 4,000 images 1.7 % (12.7 on pixels). The paper's affine spaces: 7.1, 3.1 to 3.6, and 1.7 %; the paper "
+        "has 4.7 and 2.3 % for 300 and 1,000, with J and the spaces chosen by cross-validation. When a digit moves by 2 pixels its "
+        "coefficients move half as far as its pixels do (49.5 %), when it is bent 47.5 %. The affine spaces are fitted in 3 s, the SVM "
+        "in 35 to 100, for there are 3,969 features."
+    ),
     fails=(
         "Paths whose second scale is not larger than the first carry almost no energy: kept, they double the features and add noise. "
         "Taking every 2^j-th pixel of a signal that was not filtered first lets its high frequencies come back as low ones. "
