@@ -88,6 +88,10 @@ PAPER = Paper(
         ),
     ),
     parameters={"base": 63_082_496, "big": 214_245_376},
+    findings=(
+        "Copying letters, one seed, 1,500 steps: 99.6 % of the sentences exact where 100 were asked: **missed**, narrowly. Translation has "
+        "not been measured yet."
+    ),
     fails=(
         "BLEU stays near zero for a long time while the loss falls: the decoder first learns to write likely text whatever the source "
         "says, and what it writes is fluent and wrong. Look at the attention to the source: it is even until the model begins to "
