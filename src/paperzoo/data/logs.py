@@ -122,8 +122,8 @@ def _some(path: Path, reader: Iterator[list[str]], row: int) -> list[list[str]]:
 
 def _parquet(path: Path) -> Any:
     try:
-        from pyarrow import ArrowInvalid  # type: ignore[import-not-found, unused-ignore]
-        from pyarrow.parquet import ParquetFile  # type: ignore[import-not-found, unused-ignore]
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise PaperzooError('reading parquet needs pyarrow: pip install "paperzoo[tables]"') from error
     try:
@@ -133,7 +133,7 @@ def _parquet(path: Path) -> Any:
 
 
 def _parquet_parts(path: Path) -> Iterator[tuple[int, list[Any]]]:
-    from pyarrow import types  # type: ignore[import-not-found, unused-ignore]
+    from pyarrow import types
 
     row = 1
     for batch in _parquet(path).iter_batches(batch_size=_PART):

@@ -87,7 +87,7 @@ def _csv(path: Path) -> Table:
 
 def _parquet(path: Path) -> Table:
     try:
-        from pyarrow import ArrowException, parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise PaperzooError('reading parquet needs pyarrow: pip install "paperzoo[tables]"') from error
     try:
