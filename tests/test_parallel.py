@@ -189,7 +189,7 @@ def test_the_users_own(tmp_path: Path) -> None:
         (tmp_path / "train.pt", "", "needs its translations"),
         (tmp_path / "train.pt", "target=test.en", "has 180 lines, but .*test.en has 20"),
         (file, "sauce=pt", "unknown option 'sauce' of x#1.tsv: did you mean source"),
-        (file, "pieces=many", "write #pieces=..., once"),
+        (file, "pieces=many", "pieces is a whole number"),
         (file, "pieces=12", "at least 259 pieces"),
     ):
         with pytest.raises(PaperzooError, match=message):

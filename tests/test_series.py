@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import paperzoo
-from paperzoo.data.series import Series, Windows, options_of, r_frame, read_series, storms, stretches_of, windows
+from paperzoo.data.series import Series, Windows, r_frame, read_series, series_file, storms, stretches_of, windows
 from paperzoo.errors import PaperzooError
 
 
@@ -173,7 +173,7 @@ def test_the_users_own_file(tmp_path: Path) -> None:
         paperzoo.dataset(f"series:{path}x#target=x")
     for text, said in (("aim=x", "unknown option 'aim'"), ("history=no", "whole number"), ("target=", "write #target=")):
         with pytest.raises(PaperzooError, match=said):
-            options_of(text, "some.csv")
+            series_file(tmp_path / "some.csv", text)
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -252,6 +252,9 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
     ``NAME@20`` has only 20 training images of each class (all of a class that has fewer), ``NAME@20:1`` another draw of
     20, and so on; the draw of ``NAME@20`` is 0. The 5 images of ``NAME@5:1`` are among the 20 of ``NAME@20:1``.
 
+    ``NAME#labels=0.5`` has half of its training labels drawn anew, ``NAME#pixels=random`` pixels out of order; see
+    ``paperzoo.data.corrupted``. Images are resized before their pixels are changed.
+
     Args:
         image_size: height and width wanted. Images of fixed size are padded with black if they are smaller by at most
             a fifth, else resized; a folder's are resized and cropped. Default: as they are (a folder: 64).
@@ -262,6 +265,8 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
         PaperzooError: the name is unknown, or its files cannot be had or read.
     """
     check_name(name)
+    if _corruption(name)[1] is not None:
+        return _corrupted(name, image_size, channels, strict)
     built = _build(name, image_size, channels, strict)
     size = built.schema.arguments.get("image_size")
     return built if image_size in (None, size) or size is None else _resized(built, int(image_size or 0))
@@ -269,7 +274,8 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
 
 def check_name(name: str) -> None:
     """Raises ``PaperzooError`` if ``dataset`` could not know this name; reads nothing but whether a path exists."""
-    name, _ = _parse(name)
+    whole, change = _corruption(name)
+    name, _ = _parse(whole)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
         if kind in ("series", "pairs", "sentences", "glue"):
@@ -278,6 +284,28 @@ def check_name(name: str) -> None:
             raise PaperzooError(f"--data {name}: there is no {place}")
     elif name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
+    if change is not None:
+        from paperzoo.data.corrupted import corruption
+
+        corruption(change, whole)
+
+
+def _corruption(name: str) -> tuple[str, str | None]:
+    """``mnist#labels=0.5`` as ``mnist`` and ``labels=0.5``; own data but ``folder:`` have options of their own."""
+    whole, sign, change = name.rpartition("#")
+    kind, colon, place = name.partition(":")
+    own = bool(colon) and kind in OWN
+    if not sign or (own and (kind != "folder" or "=" not in change or Path(place).expanduser().exists())):
+        return name, None
+    return whole, change
+
+
+@lru_cache(maxsize=4)
+def _corrupted(name: str, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
+    from paperzoo.data.corrupted import corrupted
+
+    whole, change = _corruption(name)
+    return corrupted(dataset(whole, image_size, channels, strict), change or "")
 
 
 def _parse(name: str) -> tuple[str, tuple[int, int] | None]:
@@ -319,12 +347,12 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             from paperzoo.data.sentences import own as own_sentences
 
             file, options = _with_options(place)
-            built = own_sentences(Path(file).expanduser(), _by_key(options))
+            built = own_sentences(Path(file).expanduser(), options)
         elif kind == "glue":
-            from paperzoo.data.glue import glue
+            from paperzoo.data.glue import own_table
 
             file, options = _with_options(place)
-            built = glue(Path(file).expanduser(), _by_key(options).get("task", ""))
+            built = own_table(Path(file).expanduser(), options)
         elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
@@ -367,11 +395,6 @@ def _with_options(place: str) -> tuple[str, str]:
     """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
     path, sign, options = place.rpartition("#")
     return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
-
-
-def _by_key(options: str) -> dict[str, str]:
-    """``length=128&pieces=5000`` by key."""
-    return {key: value for key, _, value in (part.partition("=") for part in filter(None, options.split("&")))}
 
 
 def _only_text(folder: Path) -> bool:

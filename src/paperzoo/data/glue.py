@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from paperzoo.data.corpus import read_text
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
+from paperzoo.data.options import options
 from paperzoo.data.sentences import austen_shakespeare, sentences_of, stories
 from paperzoo.data.wordpiece import learn
 from paperzoo.errors import PaperzooError, unknown
@@ -106,16 +108,8 @@ def table(path: Path, task: Task) -> list[tuple[Text, str]]:
         PaperzooError: no such file, an empty one, one that is not UTF-8 (with the offset of the first wrong byte), without a column
             that the task needs (named), or with a line of too few columns (with its number).
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = f"0x{error.object[error.start]:02x}"
-        raise PaperzooError(f"{path} is not UTF-8: byte {byte} at offset {error.start}; save it in UTF-8 and try again") from None
-    except OSError as error:
-        raise PaperzooError(f"cannot read {path}: {error.strerror}") from error
+    text = read_text(path)
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-    if lines == [""]:
-        raise PaperzooError(f"{path} is empty")
     columns = (*task.sentences, task.label)
     if any(isinstance(column, str) for column in columns):
         head, begin = [cell.strip() for cell in lines[0].split("\t")], 1
@@ -173,6 +167,11 @@ def glue(path: Path, task: str = "") -> Dataset:
                 raise PaperzooError(f"{path} has one label only, {', '.join(names)}: a classifier needs two")
     splits = {split: [(text, _number(label, names, files.get(split, path))) for text, label in found] for split, found in rows.items()}
     return labelled(path.stem, splits, names, "the user's own", str(path))
+
+
+def own_table(path: Path, text: str = "") -> Dataset:
+    """``glue`` with what stands behind the # of ``glue:PATH#task=score``."""
+    return glue(path, options(text, {"task": "a name in GLUE, classes or score"}, f"glue:{path}").get("task", ""))
 
 
 def _columns(file: Path) -> Task:

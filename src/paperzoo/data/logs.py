@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from paperzoo.data.tables import open_parquet
 from paperzoo.errors import PaperzooError
 
 DAY = 86_400
@@ -48,7 +49,7 @@ def header(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         PaperzooError: a column is missing or there twice, or no sensor is left.
     """
     if path.suffix.lower() == ".parquet":
-        names = [str(name) for name in _parquet(path).schema_arrow.names]
+        names = [str(name) for name in open_parquet(path).schema_arrow.names]
     else:
         with _text(path) as file:
             names = [name.strip() for name in next(csv.reader(file), [])]
@@ -120,23 +121,11 @@ def _some(path: Path, reader: Iterator[list[str]], row: int) -> list[list[str]]:
         raise PaperzooError(f"{path.name} is no CSV file somewhere after row {row}: {error}") from error
 
 
-def _parquet(path: Path) -> Any:
-    try:
-        from pyarrow import ArrowInvalid
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise PaperzooError('reading parquet needs pyarrow: pip install "paperzoo[tables]"') from error
-    try:
-        return ParquetFile(path)
-    except (ArrowInvalid, OSError) as error:
-        raise PaperzooError(f"{path.name} cannot be read as parquet: {error}") from error
-
-
 def _parquet_parts(path: Path) -> Iterator[tuple[int, list[Any]]]:
     from pyarrow import types
 
     row = 1
-    for batch in _parquet(path).iter_batches(batch_size=_PART):
+    for batch in open_parquet(path).iter_batches(batch_size=_PART):
         columns: list[Any] = []
         for name, given in zip(batch.schema.names, batch.columns, strict=True):
             column = given.dictionary_decode() if types.is_dictionary(given.type) else given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +16,7 @@ from paperzoo.data.deb import deb_files
 from paperzoo.data.digits import LICENCE, digits, mnist
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import WESNOTH, sha256
-from paperzoo.data.sprites import GROUND, SIZE, SPLITS, alike, share_out, unit_of
+from paperzoo.data.sprites import GROUND, SIZE, SPLITS, alike, middle_of, on_grey, share_out, unit_of
 from paperzoo.data.videos import Held, labelled
 from paperzoo.errors import PaperzooError
 
@@ -194,7 +193,7 @@ def _prepare(package: Path) -> dict[str, np.ndarray]:
     action: dict[str, int] = {}
     for name, data in deb_files(package, _FOLDER, ".png"):
         if (told := action_of(name)) and "/" in name:
-            found.setdefault(told[0], {})[told[1]] = _middle(name, data, package)
+            found.setdefault(told[0], {})[told[1]] = on_grey(middle_of(name, data, package))
             action[told[0]] = told[2]
     clips = {name: np.stack([f for _, f in sorted(by.items())]) for name, by in sorted(found.items()) if len(by) >= FRAMES}
     clips = dict({clip.tobytes(): (name, clip) for name, clip in reversed(clips.items())}.values())  # the first of equal ones
@@ -221,16 +220,3 @@ def _prepare(package: Path) -> dict[str, np.ndarray]:
         "unit": np.char.add(np.char.add(race, "/"), unit),
         "name": np.array(list(clips)),
     }
-
-
-def _middle(name: str, data: bytes, package: Path) -> np.ndarray:
-    """A sprite's middle on grey, uint8 (H, W, C)."""
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            drawn = opened.convert("RGBA")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise PaperzooError(f"{name} in {package} is damaged: {error}") from error
-    middle = Image.new("RGBA", (SIZE, SIZE))
-    middle.paste(drawn, ((SIZE - drawn.width) // 2, (SIZE - drawn.height) // 2))
-    ground = Image.new("RGBA", (SIZE, SIZE), (GROUND, GROUND, GROUND))
-    return np.asarray(Image.alpha_composite(ground, middle).convert("RGB"))

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.bpe import END, PAD, SPECIAL, START, Bpe, learn
+from paperzoo.data.corpus import read_text
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.deb import deb_files
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.data.options import options
+from paperzoo.errors import PaperzooError
 
 #: a sentence and its translation
 Pair = tuple[str, str]
@@ -222,15 +224,7 @@ def lines(path: Path) -> list[str]:
     Raises:
         PaperzooError: there is no such file, it is empty, or not UTF-8 (with the offset of the first wrong byte).
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = f"0x{error.object[error.start]:02x}"
-        raise PaperzooError(f"{path} is not UTF-8: byte {byte} at offset {error.start}; save it in UTF-8 and try again") from None
-    except OSError as error:
-        raise PaperzooError(f"cannot read {path}: {error.strerror}") from None
-    if not text.strip():
-        raise PaperzooError(f"{path} is empty")
+    text = read_text(path)
     found = [line.strip() for line in text.split("\n")]
     return found[:-1] if not found[-1] else found
 
@@ -312,7 +306,7 @@ def _plain(segment: ET.Element) -> str:
 # --- data sets ---------------------------------------------------------------------------------------------------------
 
 
-def pairs_file(path: Path, options: str = "") -> Parallel:
+def pairs_file(path: Path, text: str = "") -> Parallel:
     """The user's own pairs: ``FILE.tsv``, ``FILE.tmx``, ``FILE#target=OTHER`` with a line for each of FILE's, or a folder.
 
     A folder has ``train.pt`` and ``train.en``, maybe ``valid.*`` and ``test.*`` (``#source=pt&target=en``). Of a file, or a folder
@@ -321,7 +315,7 @@ def pairs_file(path: Path, options: str = "") -> Parallel:
     Raises:
         PaperzooError: a file or an option is missing or cannot be read.
     """
-    chosen = _options(options, path.name)
+    chosen = options(text, OPTIONS, path.name, {"pieces": 1})
     source, target = chosen.get("source", ""), chosen.get("target", "")
     if path.is_dir():
         if not (source and target):
@@ -345,18 +339,6 @@ def pairs_file(path: Path, options: str = "") -> Parallel:
     parts = {"train": list(dict.fromkeys(found)), **rest} if "test" in rest else cut(((p[0], p) for p in found), str(path))
     pieces = int(chosen.get("pieces", 4000))
     return parallel(path.stem, parts, (source, target), "the user's own", str(path), pieces=pieces, pictures=False)
-
-
-def _options(text: str, where: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in filter(None, text.split("&")):
-        key, _, value = part.partition("=")
-        if key not in OPTIONS:
-            raise unknown("option", key, OPTIONS, f"of {where}")
-        if not value or key in found or (key == "pieces" and not (value.isascii() and value.isdigit())):
-            raise PaperzooError(f"{where}: write #{key}=..., once: {OPTIONS[key]}")
-        found[key] = value
-    return found
 
 
 def wmt_folder(path: Path) -> Parallel:

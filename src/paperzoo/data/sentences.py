@@ -17,6 +17,7 @@ import torch
 from paperzoo.data.corpus import read_text
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.literature import novels
+from paperzoo.data.options import options
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import sha256
 from paperzoo.data.text import shakespeare_texts
@@ -231,23 +232,17 @@ def _parts(sentence: str) -> list[str]:
     return [" ".join(words[at : at + LONGEST_SENTENCE]) for at in range(0, len(words), LONGEST_SENTENCE)]
 
 
-def own(path: Path, options: Mapping[str, str]) -> Books:
+def own(path: Path, text: str = "") -> Books:
     """The user's own text: a file in UTF-8, or a folder of ``.txt`` files, each a book; empty lines end paragraphs.
 
-    Of every book the first 90 % of the sentences are to train on; the next 5 % are for validation and the last 5 % to test.
+    ``text`` are options, see ``OPTIONS``. Of every book the first 90 % of the sentences are to train on; the next 5 % are for
+    validation and the last 5 % to test.
 
     Raises:
         PaperzooError: no file, an empty one, one that is not UTF-8 (the offset of the first wrong byte is named), an option that
             is unknown or no number, or too little text.
     """
-    numbers = {}
-    for name in ("length", "pieces"):
-        value = options.get(name, {"length": "128", "pieces": "5000"}[name])
-        if not (value.isascii() and value.isdigit()):
-            raise PaperzooError(f"{path}: #{name}= wants a whole number, not {value!r}")
-        numbers[name] = int(value)
-    if strange := sorted(options.keys() - OPTIONS.keys()):
-        raise unknown("option", strange[0], OPTIONS, f"of sentences:{path}")
+    given = options(text, OPTIONS, f"sentences:{path}", {"length": 1, "pieces": 1})
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     if not files:
         raise PaperzooError(f"the folder {path} has no .txt files")
@@ -259,8 +254,8 @@ def own(path: Path, options: Mapping[str, str]) -> Books:
             splits[split].append(Book("own", found[a:b]))
     if min(max(len(book.sentences) for book in found) for found in splits.values()) < 2:
         raise PaperzooError(f"{path} has too few sentences: 5 % of them, held out, must be at least two in one file")
-    chosen, licence = options.get("negatives", "any"), "the user's own"
-    length, pieces = numbers["length"], numbers["pieces"]
+    chosen, licence = given.get("negatives", "any"), "the user's own"
+    length, pieces = int(given.get("length", 128)), int(given.get("pieces", 5000))
     return books(path.stem, lambda: splits, licence, str(path), length=length, negatives=chosen, pieces=pieces, pictures=False)
 
 
@@ -298,7 +293,7 @@ def _library(austen: Path, shakespeare: Path) -> dict[str, list[Book]]:
 
 def text_folder(path: Path, length: int = 128, pieces: int = 30_522) -> Books:
     """A folder of ``.txt`` files, a book each, with the paper's vocabulary size."""
-    return own(path, {"length": str(length), "pieces": str(pieces)})
+    return own(path, f"length={length}&pieces={pieces}")
 
 
 # --- made-up stories ---------------------------------------------------------------------------------------------------

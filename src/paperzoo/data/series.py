@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
+from paperzoo.data.options import options
 from paperzoo.data.readers import _Restricted, archive_read
 from paperzoo.data.tables import Table, is_number, numbers, read_table, read_times, writings
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 
 #: how a column may be straightened before it is scaled, and where that is defined
 TRANSFORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
@@ -361,26 +362,6 @@ def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
 # The user's own ------------------------------------------------------------------------------------------------------
 
 
-def options_of(text: str, where: str) -> dict[str, str]:
-    """``target=wind&history=12`` as a dictionary.
-
-    Raises:
-        PaperzooError: an option that there is not, or no value.
-    """
-    found: dict[str, str] = {}
-    for part in filter(None, text.split("&")):
-        key, sign, value = part.partition("=")
-        if key not in OPTIONS:
-            raise unknown("option", key, OPTIONS, f"of {where}")
-        if not sign or not value or key in found:
-            raise PaperzooError(f"{where}: write #{key}=..., once: {OPTIONS[key]}")
-        found[key] = value
-    for key in ("season", "history", "horizon"):
-        if key in found and not (found[key].isascii() and found[key].isdigit() and int(found[key]) >= (key != "season")):
-            raise PaperzooError(f"{where}: {key} is a whole number, not {found[key]!r}")
-    return found
-
-
 def series_file(path: Path, text: str = "", history: int = 32, horizon: int = 1) -> Dataset:
     """The user's CSV or parquet file: 70 % of the rows train, the next 15 % are validation, the last 15 % test.
 
@@ -391,7 +372,7 @@ def series_file(path: Path, text: str = "", history: int = 32, horizon: int = 1)
     Raises:
         PaperzooError: what ``read_series`` refuses, an unknown option, or a series too short for its windows.
     """
-    chosen = options_of(text, path.name)
+    chosen = options(text, OPTIONS, path.name, {"season": 0, "history": 1, "horizon": 1})
     names = {k: tuple(filter(None, chosen.get(k, "").split(","))) for k in ("target", "covariates")}
     series = read_series(path, names["target"], names["covariates"], chosen.get("date", ""))
     history, horizon = int(chosen.get("history", history)), int(chosen.get("horizon", horizon))

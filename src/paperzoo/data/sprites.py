@@ -103,16 +103,27 @@ def _prepare(package: Path) -> dict[str, np.ndarray]:
 def _pictures(package: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Each sprite's path and its middle on grey, uint8 (H, W, C), unless there is hardly anything to see."""
     for name, data in deb_files(package, _FOLDER, ".png"):
-        try:
-            with Image.open(io.BytesIO(data)) as opened:
-                drawn = opened.convert("RGBA")
-        except (OSError, ValueError, SyntaxError) as error:
-            raise PaperzooError(f"{name} in {package} is damaged: {error}") from error
-        middle = Image.new("RGBA", (SIZE, SIZE))
-        middle.paste(drawn, ((SIZE - drawn.width) // 2, (SIZE - drawn.height) // 2))
+        middle = middle_of(name, data, package)
         if np.asarray(middle)[..., 3].sum() >= 255 * SIZE**2 / 16:
-            ground = Image.new("RGBA", (SIZE, SIZE), (GROUND, GROUND, GROUND))
-            yield name, np.asarray(Image.alpha_composite(ground, middle).convert("RGB"))
+            yield name, on_grey(middle)
+
+
+def middle_of(name: str, data: bytes, package: Path) -> Image.Image:
+    """A sprite's middle 72x72 pixels, on which the game centres a unit, as RGBA."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            drawn = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise PaperzooError(f"{name} in {package} is damaged: {error}") from error
+    middle = Image.new("RGBA", (SIZE, SIZE))
+    middle.paste(drawn, ((SIZE - drawn.width) // 2, (SIZE - drawn.height) // 2))
+    return middle
+
+
+def on_grey(middle: Image.Image) -> np.ndarray:
+    """RGBA as uint8 (H, W, C) before mid-grey."""
+    ground = Image.new("RGBA", middle.size, (GROUND, GROUND, GROUND))
+    return np.asarray(Image.alpha_composite(ground, middle).convert("RGB"))
 
 
 def unit_of(name: str) -> str:

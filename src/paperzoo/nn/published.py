@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from paperzoo.data.sources import IMAGENET_CLASSES, Source, sha256
@@ -136,6 +137,35 @@ def per_channel(what: str, values: Sequence[float], channels: int) -> Tensor:
     if len(values) not in (1, channels):
         raise PaperzooError(f"{what} has one value or one for each of {channels} channels, not {len(values)}")
     return torch.tensor(values).reshape(1, -1, 1, 1)
+
+
+def last_checkpoint(weights: str) -> Path | None:
+    """The weights file that a run's directory or a file of this collection stands for; ``None`` for anything else.
+
+    Raises:
+        PaperzooError: a directory without a checkpoint.
+    """
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        saved = sorted((path / "checkpoints").glob("*.safetensors"))
+        if not saved:
+            raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")
+        return saved[-1]
+    return path if path.suffix == ".safetensors" and path.is_file() and header(path) else None
+
+
+def header(path: Path) -> dict[str, Any]:
+    """What this collection writes into its files' heads, ``name`` and ``arguments`` among it; empty for another's file.
+
+    Raises:
+        PaperzooError: damaged, or not a safetensors file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found: dict[str, Any] = json.loads((file.metadata() or {}).get("paperzoo", "{}"))
+            return found
+    except (SafetensorError, OSError, ValueError) as error:
+        raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a safetensors file") from error
 
 
 def read(path: Path) -> dict[str, Tensor]:

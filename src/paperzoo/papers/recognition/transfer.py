@@ -21,7 +21,6 @@ Read ``Model.train`` and ``Model.optimizers``, then ``Model.stage``.
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,14 +31,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.published import load_published
+from paperzoo.nn.published import header, last_checkpoint, load_published
 from paperzoo.records import Claim, Paper, Recipe, Stage
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
@@ -73,35 +71,6 @@ PAPER = Paper(
         "million photographs taught. With very few images fine-tuning learns them by heart; features alone often do better."
     ),
 )  # fmt: skip
-
-
-def last_checkpoint(weights: str) -> Path | None:
-    """The weights file that a run's directory or a file of this collection stands for; ``None`` for anything else.
-
-    Raises:
-        PaperzooError: a directory without a checkpoint.
-    """
-    path = Path(weights).expanduser()
-    if path.is_dir():
-        saved = sorted((path / "checkpoints").glob("*.safetensors"))
-        if not saved:
-            raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")
-        return saved[-1]
-    return path if path.suffix == ".safetensors" and path.is_file() and header(path) else None
-
-
-def header(path: Path) -> dict[str, Any]:
-    """What this collection writes into its files' heads, ``name`` and ``arguments`` among it; empty for another's file.
-
-    Raises:
-        PaperzooError: damaged, or not a safetensors file.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get("paperzoo", "{}"))
-            return found
-    except (SafetensorError, OSError, ValueError) as error:
-        raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a safetensors file") from error
 
 
 @contextmanager
