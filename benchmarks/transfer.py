@@ -26,7 +26,7 @@ import paperzoo
 from paperzoo.engine.run import hardware
 from paperzoo.metrics.interval import mean_interval
 from paperzoo.report.compare import run_once, text
-from paperzoo.report.figures import COLOURS, GREY, png
+from paperzoo.report.figures import COLOURS, GREY, plain, png
 
 WAYS = {"features": "features (linear probe)", "finetune": "fine-tuning", "scratch": "from scratch"}
 ALL = 0  # stands for all images of a class
@@ -41,12 +41,15 @@ DIGITS = {
     for name, recipe in {"cnn, shifted": "small-digits", "cnn:plain": "small-digits-plain"}.items()
 }
 QUICK = dict.fromkeys(WAYS, "smoke")
+#: of the runs that were used
+COMMITS: set[str] = set()
 
 
 def accuracy(way: str, recipe: str, data: str, seed: int, out: Path, quick: bool) -> tuple[float, float]:
     """Percent of the test images that are right, and the seconds of training."""
     overrides: dict[str, Any] = {"data": data, **({"steps": 20} if quick else {})}
     run = run_once(f"transfer:{way}", recipe, seed, overrides, out)
+    COMMITS.add(str(run.info["commit"]))
     seconds = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))["seconds"]
     return 100 - run.metrics["error %"], seconds
 
@@ -123,10 +126,7 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
         axes.set_title(data, fontsize=9, color=GREY)
         axes.set_xlabel("images a class to train on", fontsize=8, color=GREY)
         axes.set_ylabel("accuracy, %", fontsize=8, color=GREY)
-        axes.tick_params(colors=GREY, labelsize=8)
-        axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
-        for spine in axes.spines.values():
-            spine.set_color(GREY)
+        plain(axes)
         axes.legend(fontsize=8, labelcolor=GREY, frameon=False)
     return png(figure)
 
@@ -154,7 +154,7 @@ def main() -> None:
     for data, images, point in [*rows, *((f"{one['data']} {one['network']}", "", one) for one in few)]:
         cells = [said(point["accuracy %"][way]) for way in WAYS]
         table.append([data, images, *cells, *(said(point["points above scratch"][way]) for way in ("features", "finetune"))])
-    record = {"draws": draws, "curves": curves, "digits": few, "table": table, "hardware": hardware(), "torch": torch.__version__}
+    record = {"draws": draws, "curves": curves, "digits": few, "table": table, "commits": sorted(COMMITS), "hardware": hardware(), "torch": torch.__version__}
     (place / "transfer.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     (place / "transfer.png").write_bytes(draw(curves))
     print(text(table))

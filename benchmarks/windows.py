@@ -23,11 +23,13 @@ from matplotlib.figure import Figure
 from paperzoo.engine.run import hardware
 from paperzoo.report.compare import figure as spread
 from paperzoo.report.compare import run_once, text
-from paperzoo.report.figures import COLOURS, GREY, png
+from paperzoo.report.figures import COLOURS, GREY, plain, png
 
 MODELS = ("logistic", "forest", "boosting", "mlp", "lstm")
 WINDOWS = ((1,), (2,), (4,), (8,), (16,), (1, 2, 4, 8, 16))
 KEPT = ("average precision", "roc auc", "recall at 5 % alarms", "failures found %", "cost", "cost of none", "positives %")
+#: of the runs that were used
+COMMITS: set[str] = set()
 
 
 def measured(model: str, days: Sequence[int], ahead: int, seeds: int, out: Path, quick: bool) -> dict[str, list[float]]:
@@ -41,6 +43,7 @@ def measured(model: str, days: Sequence[int], ahead: int, seeds: int, out: Path,
     for seed in range(seeds):
         run = run_once(f"maintenance:{model}", recipe, seed, overrides, out)
         seconds = json.loads((run.directory / "result.json").read_text(encoding="utf-8"))["seconds"]
+        COMMITS.add(str(run.info["commit"]))
         for name, value in {**{k: run.metrics[k] for k in KEPT if k in run.metrics}, "seconds": seconds}.items():
             found.setdefault(name, []).append(value)
     return found
@@ -66,10 +69,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_xticks(range(len(WINDOWS)), [named(days) for days in WINDOWS])
         axes.set_title(f"a failure within {ahead} day{'s' if ahead > 1 else ''}; dotted: guessing", fontsize=9, color=GREY)
         axes.set_xlabel("observation window, days", fontsize=8, color=GREY)
-        axes.tick_params(colors=GREY, labelsize=8)
-        axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
-        for spine in axes.spines.values():
-            spine.set_color(GREY)
+        plain(axes)
     panels[0].set_ylabel("average precision", fontsize=8, color=GREY)
     panels[0].legend(fontsize=8, labelcolor=GREY, frameon=False)
     return png(figure)
@@ -98,7 +98,7 @@ def main() -> None:
     for row in rows:
         scores = [spread(row["metrics"].get(name, [])) for name in (*KEPT[:5], "seconds")]
         table.append([str(row["ahead"]), named(row["days"]), row["model"], *scores])
-    record = {"seeds": seeds, "rows": rows, "table": table, "hardware": hardware(), "torch": torch.__version__}
+    record = {"seeds": seeds, "rows": rows, "table": table, "commits": sorted(COMMITS), "hardware": hardware(), "torch": torch.__version__}
     (place / "maintenance.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     (place / "maintenance.png").write_bytes(draw(rows))
     print(text(table))

@@ -13,6 +13,7 @@ import torch
 
 import paperzoo
 from paperzoo import catalog
+from paperzoo.data.datasets import check_name
 from paperzoo.engine.job import resolve
 from paperzoo.report import tables
 
@@ -113,9 +114,10 @@ RECIPES = [
 def test_every_recipe_names_data_and_builds_its_model(name: str, recipe: str) -> None:
     job = resolve(name, recipe)
     known = next((shape for data, shape in SHAPES.items() if job.recipe.data.startswith(data)), None)
+    check_name(job.recipe.data)
     if known is None:
         return  # texts and points: every small and smoke recipe of theirs is trained by other tests
     legal, explicit = catalog.signature(job.entry), job.explicit()
     filled = {k: v for k, v in zip(("image_size", "channels", "classes"), known, strict=True) if k in legal and k not in explicit}
     with torch.device("meta"):
-        catalog.build(job.entry, {**explicit, **filled})
+        assert type(catalog.build(job.entry, {**explicit, **filled})) is job.entry.model_class

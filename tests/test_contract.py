@@ -13,18 +13,25 @@ import pytest
 import torch
 from helpers import count, job, loop, same, state
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 import paperzoo
 from paperzoo import catalog
 from paperzoo.engine import checkpoint, fit, precision
+from paperzoo.data.wordpiece import Rows
 from paperzoo.engine.weights import load_file
 from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.embedding import Embedding
 from paperzoo.tasks.forecasting import Forecaster
 from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
+from paperzoo.tasks.language_model import LanguageModel
 from paperzoo.tasks.maintenance import AlarmModel
 from paperzoo.tasks.model import Model
+from paperzoo.tasks.pretraining import Pretrainer, special
 from paperzoo.tasks.reconstruction import Autoencoder
 from paperzoo.tasks.tagging import Tagger
+from paperzoo.tasks.text_classification import TextClassifier
+from paperzoo.tasks.translation import Translator
 from paperzoo.tasks.video import VideoClassifier
 
 #: every (name, recipe) that has a smoke recipe: a paper is tested by being listed in the catalogue
@@ -151,6 +158,8 @@ def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: 
             for row in range(len(given)):
                 alone = answer(made.model, given[row : row + 1])
                 assert torch.allclose(whole[row].flatten()[: alone.numel()], alone.flatten(), atol=1e-5), f"{name}: item {row}"
+            if not given.is_floating_point():
+                assert not torch.equal(answer(made.model, given.roll(1, 0)), whole), f"{name}: what is given does not matter"
             continue
         given = given.clone().requires_grad_()
         out = answer(made.model, given)
@@ -164,14 +173,24 @@ def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: 
 
 
 def inputs(made: fit.Loop) -> list[Tensor]:
-    """Something to ask the model: noise, images, points, videos, series, or sequences of different lengths."""
+    """Something to ask the model: noise, images, points, videos, series, words, or sequences of different lengths."""
     if isinstance(made.model, Sampler):
         return [torch.randn(4, made.model.latent)]
     batch = made.split.batch(np.arange(4))
     if isinstance(made.model, Classifier | Autoencoder):
         return [torch.rand_like(batch.image) if hasattr(batch, "image") else batch.point]
-    fields = {Tagger: "tokens", VideoClassifier: "video", Forecaster: "history", AlarmModel: "readings"}
-    return [getattr(batch, field) for kind, field in fields.items() if isinstance(made.model, kind)]
+    if isinstance(made.model, Embedding):
+        return [torch.arange(4)]
+    if isinstance(made.model, TextClassifier):
+        rows = made.model.rows(batch.texts)
+        return [torch.stack([rows.tokens, rows.segment], 1)]  # (N, 2, T)
+    if isinstance(made.model, Pretrainer):
+        return [torch.stack([batch.tokens, batch.segment], 1)]  # (N, 2, T)
+    if isinstance(made.model, Translator):
+        both = [*batch.source[:4], *batch.target[:4]]
+        return [pad_sequence(both, batch_first=True).unflatten(0, (2, -1)).transpose(0, 1)]  # (N, 2, T)
+    fields = {Tagger: "tokens", LanguageModel: "tokens", VideoClassifier: "video", Forecaster: "history", AlarmModel: "readings"}
+    return [next(getattr(batch, field) for kind, field in fields.items() if isinstance(made.model, kind))]
 
 
 def answer(model: Model, given: Tensor) -> Tensor:
@@ -186,6 +205,20 @@ def answer(model: Model, given: Tensor) -> Tensor:
         used = given[:, : int((given > 0).sum(1).max())]
         out: Tensor = model.network(used, (used > 0).sum(1))
         return out * (used > 0)[..., None]
+    if isinstance(model, Embedding):
+        return torch.from_numpy(model.vectors())[given]
+    if isinstance(model, LanguageModel):
+        return model.read(given, None)[0]
+    if isinstance(model, Translator):
+        source, target = given.unbind(1)
+        return model.logits(source, target).masked_fill((target == 0)[..., None], 0.0)
+    if isinstance(model, TextClassifier | Pretrainer):
+        tokens, segment = given.unbind(1)
+        length = (tokens != special(model.vocabulary)[0]).sum(1)
+        if isinstance(model, TextClassifier):
+            return model.logits(Rows(tokens, segment, length, []))
+        first = torch.zeros_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor([1]), True)
+        return torch.cat(model.scores(tokens, segment, length, first), 1)  # (N, V + 2)
     return model(given)
 
 

@@ -79,7 +79,7 @@ def panel(title: str, curves: Curves) -> bytes:
     axes.set_xlim(left=0)
     if list(curves) not in ([title], [""]):
         axes.legend(fontsize=8, labelcolor=GREY, frameon=False)
-    _plain(axes)
+    plain(axes)
     return png(figure)
 
 
@@ -106,7 +106,7 @@ def bars(metrics: Mapping[str, Mapping[str, Sequence[float]]], strips: Mapping[s
         axes.set_yticks(range(len(values)), list(values))
         axes.invert_yaxis()
         axes.set_title(metric, fontsize=9, color=GREY)
-        _plain(axes)
+        plain(axes)
     for row, (name, picture) in enumerate(strips.items()):
         axes = figure.add_subplot(grid[rows + row, :])
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -132,7 +132,9 @@ def _colours(number: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(number)]
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Grey ticks, a pale grid behind, and two spines: how every figure here looks."""
+    """Grey ticks, a pale grid behind, and two spines: how every figure here looks."""
     axes.tick_params(colors=GREY, labelsize=8)
     axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
