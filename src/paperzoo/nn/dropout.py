@@ -18,13 +18,18 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or x.device.type != "cpu":
-            return F.dropout(x, self.p, self.training)
-        dropped = round(self.p * 2**16)
-        if dropped == 2**16:
-            return torch.zeros_like(x)
-        words = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64).random_(-(2**63), None)  # all 64 bits at random
-        kept = words.view(torch.int16)[: x.numel()] >= dropped - 2**15  # (numel)
-        strides = torch.empty_like(x).stride()  # those of x if it is dense: channels-last images stay so
-        mask = kept.to(x.dtype).mul_(2**16 / (2**16 - dropped)).as_strided(x.shape, strides)
-        return x * mask
+        return dropout(x, self.p) if self.training else x
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """What ``Dropout`` does in training."""
+    if x.device.type != "cpu" or p == 0:
+        return F.dropout(x, p)
+    dropped = round(p * 2**16)
+    if dropped == 2**16:
+        return torch.zeros_like(x)
+    words = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64).random_(-(2**63), None)  # all 64 bits at random
+    kept = words.view(torch.int16)[: x.numel()] >= dropped - 2**15  # (numel)
+    strides = torch.empty_like(x).stride()  # those of x if it is dense: channels-last images stay so
+    mask = kept.to(x.dtype).mul_(2**16 / (2**16 - dropped)).as_strided(x.shape, strides)
+    return x * mask

@@ -32,6 +32,8 @@ from torch.optim import AdamW
 from paperzoo.data import Batch, Schema
 from paperzoo.data.wordpiece import Rows, WordPiece
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.attention import attention
+from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.encoders import SIZES, Start, start
 from paperzoo.records import Claim, Deviation, Paper, Recipe, Stage, Target
 from paperzoo.tasks.model import Players, Schedule
@@ -141,7 +143,7 @@ class Layer(nn.Module):
 
     def __init__(self, width: int, inner: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.heads, self.dropout = heads, Dropout(dropout)
         self.project, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)  # W^Q, W^K, W^V of all heads; W^O
         self.widen, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
         self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-12), nn.LayerNorm(width, eps=1e-12)
@@ -151,7 +153,7 @@ class Layer(nn.Module):
         three = rows.pad(self.project(x)).view(*rows.size, 3, self.heads, -1)  # (N, T, 3, heads, d)
         queries, keys, values = three.permute(2, 0, 3, 1, 4)  # (N, heads, T, d) each
         rate = self.dropout.p if self.training else 0.0
-        seen = F.scaled_dot_product_attention(queries, keys, values, rows.visible, rate)  # softmax(Q K^T / sqrt(d)) V
+        seen = attention(queries, keys, values, rows.visible, rate)  # softmax(Q K^T / sqrt(d)) V
         x = self.norm1(x + self.dropout(self.output(rows.strip(seen.transpose(1, 2).flatten(2)))))
         return self.norm2(x + self.dropout(self.narrow(F.gelu(self.widen(x)))))  # type: ignore[no-any-return]
 
@@ -163,7 +165,7 @@ class Bert(nn.Module):
         super().__init__()
         self.piece, self.position = nn.Embedding(pieces, width), nn.Embedding(positions, width)
         self.segment = nn.Embedding(2, width)
-        self.norm, self.dropout = nn.LayerNorm(width, eps=1e-12), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(width, eps=1e-12), Dropout(dropout)
         self.layers = nn.ModuleList(Layer(width, inner, heads, dropout) for _ in range(layers))
         self.pool = nn.Linear(width, width)
         self.apply(begin)
@@ -388,7 +390,7 @@ class Classify(TextClassifier):
         self.pooling, self.brought, self.phase = pooling, begun.brought, ""
         self.bert = build(begun, dropout)
         pieces, width = self.bert.piece.weight.shape
-        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(width, classes).apply(begin)
+        self.dropout, self.head = Dropout(dropout), nn.Linear(width, classes).apply(begin)
         if pretrain:
             self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2).apply(begin)
         begun.load(self, weights)
@@ -463,7 +465,7 @@ class Tag(Tagger):
         self.wordpiece = WordPiece(known, begun.arguments["cased"]) if known else None
         self.brought = {"pieces" if key == "vocabulary" else key: value for key, value in begun.brought.items()}
         self.bert = build(begun, dropout)
-        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(self.bert.piece.embedding_dim, len(tags)).apply(begin)
+        self.dropout, self.head = Dropout(dropout), nn.Linear(self.bert.piece.embedding_dim, len(tags)).apply(begin)
         begun.load(self, weights)
 
     optimizers = Classify.optimizers

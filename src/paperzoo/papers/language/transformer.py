@@ -27,6 +27,7 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.dropout import Dropout
 from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.translation import PAD, Translator
@@ -190,7 +191,7 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, dropout: float, pre: bool) -> None:
         super().__init__()
-        self.norm, self.dropout, self.pre = nn.LayerNorm(width), nn.Dropout(dropout), pre
+        self.norm, self.dropout, self.pre = nn.LayerNorm(width), Dropout(dropout), pre
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         """x (N, T, width) to the same shape."""
@@ -259,7 +260,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(pieces, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.encoder = nn.ModuleList(EncoderLayer(width, inner, heads, dropout, pre) for _ in range(layers))
         self.decoder = nn.ModuleList(DecoderLayer(width, inner, heads, dropout, pre) for _ in range(layers))
         self.ends = nn.ModuleList(nn.LayerNorm(width) if pre else nn.Identity() for _ in range(2))  # after the last layers
