@@ -30,6 +30,7 @@ from paperzoo.tasks.model import Model
 
 #: checkpoints kept in a run
 KEPT = 3
+_PAIR = re.compile(r"\[\s+(-?[\d.e+-]+),\s+(-?[\d.e+-]+)\s+\]")  # in JSON with an indent
 
 
 @dataclass
@@ -153,9 +154,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes JSON under a temporary name and renames it."""
+    """Writes JSON under a temporary name and renames it; pairs of numbers, such as a curve's points, on one line each."""
     scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    scratch.write_text(_PAIR.sub(r"[\1, \2]", json.dumps(value, indent=1)), encoding="utf-8")
     os.replace(scratch, path)
 
 
