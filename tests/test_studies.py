@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dying
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import preact_resnet, resnet
-from paperzoo.report import study
+from paperzoo.report import compare, study
 from paperzoo.studies import degradation, lesion
 from paperzoo.studies.trial import Found, Trial
 
@@ -67,6 +68,41 @@ def test_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     ]
     assert len(figures[0]) == 2 and [n for n, _ in figures[0]] == [n for n, _ in figures[1]]
     assert np.allclose([loss for _, loss in figures[0]], [loss for _, loss in figures[1]], rtol=1e-3)
+
+
+def test_a_run_whose_worker_dies_is_done_again_once_and_it_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    calls = [("degradation", number, True, str(tmp_path)) for number in range(4)]
+    assert dict(study._on_processes(calls, 2, dying.once)) == {number: str(number) for number in range(4)}
+    assert (tmp_path / "attempts-1").read_text() == "xx"
+    said = capfd.readouterr().err
+    assert said.count("a worker died") == 1 and "2" in said.partition("done again")[2].splitlines()[0]
+    with pytest.raises(PaperzooError, match=r"died twice.*of degradation"):
+        list(study._on_processes(calls[:1], 2, dying.always))
+
+
+def test_an_interrupted_study_goes_on_and_a_stale_run_is_trained_anew(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, train = [], compare.train
+
+    def watched(*args: Any, **settings: Any) -> Any:
+        trained.append(settings["seed"])
+        if interrupted and len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(*args, **settings)
+
+    monkeypatch.setattr(compare, "train", watched)
+    interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        study.run("degradation", out=tmp_path)
+    interrupted = False
+    study.run("degradation", out=tmp_path)
+    assert trained == [0, 1, 1]
+    (found,) = (tmp_path / "degradation" / "runs").glob("*s0/run.json")
+    info = json.loads(found.read_text())
+    found.write_text(json.dumps({**info, "code_hash": "of another text"}))
+    study.run("degradation", out=tmp_path)
+    assert trained == [0, 1, 1, 0]
 
 
 def test_ray_finds_the_same(tmp_path: Path) -> None:  # where Ray is installed: it takes a minute or more to start

@@ -18,8 +18,9 @@ import multiprocessing
 import os
 import pkgutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,9 @@ from paperzoo.engine.run import open_run, provenance, read_json, write_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Found, Trial
+
+#: study, number of the trial, quick, where runs lie
+Call = tuple[str, int, bool, str]
 
 
 def names() -> list[str]:
@@ -168,21 +172,37 @@ def _share_cores(workers: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
-def _on_processes(calls: Sequence[tuple[str, int, bool, str]], workers: int) -> Iterable[tuple[int, str]]:
+def _on_processes(
+    calls: Sequence[Call], workers: int, one: Callable[..., str] = _one, again: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Each call's number and directory, as they are done. A run whose worker dies is done once more."""
     if workers == 1:
         for call in calls:
-            yield call[1], _one(*call)
+            yield call[1], one(*call)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,)) as pool:
-        waiting = {pool.submit(_one, *call): call[1] for call in calls}
+        waiting = {pool.submit(one, *call): call for call in calls}
+        lost = []
         for done, future in enumerate(as_completed(waiting), 1):
+            try:
+                directory = future.result()
+            except BrokenProcessPool:  # with one worker all are gone, and what waited for them
+                lost.append(waiting[future])
+                continue
             print(f"{done} of {len(calls)} runs", file=sys.stderr)
-            yield waiting[future], future.result()
+            yield waiting[future][1], directory
+    if lost:
+        lost.sort(key=lambda call: call[1])
+        which = ", ".join(str(call[1] + 1) for call in lost)
+        if again:
+            raise PaperzooError(f"a worker died twice, out of memory perhaps, at run {which} of {lost[0][0]}: try --workers 1")
+        print(f"a worker died: what it had not finished is done again, run {which}", file=sys.stderr)
+        yield from _on_processes(lost, workers, one, again=True)
 
 
-def _on_ray(calls: Sequence[tuple[str, int, bool, str]], workers: int) -> Iterable[tuple[int, str]]:
-    """Every machine of the cluster must reach ``out`` under the same path."""
+def _on_ray(calls: Sequence[Call], workers: int) -> Iterator[tuple[int, str]]:
+    """Every machine of the cluster must reach ``out`` under the same path. A run whose worker dies is done once more."""
     try:
         import ray  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError as error:
@@ -192,11 +212,19 @@ def _on_ray(calls: Sequence[tuple[str, int, bool, str]], workers: int) -> Iterab
         address = os.environ.get("RAY_ADDRESS")
         ray.init(address=address, num_cpus=None if address else workers, log_to_driver=False, include_dashboard=False)
     try:
-        one = ray.remote(num_cpus=1)(_one)
-        waiting = {one.remote(*call): call[1] for call in calls}
+        one = ray.remote(num_cpus=1, max_retries=0)(_one)
+        waiting, again = {one.remote(*call): call for call in calls}, set()
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(ready), ray.get(ready)
+            call = waiting.pop(ready)
+            try:
+                yield call[1], ray.get(ready)
+            except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+                if call[1] in again:
+                    raise PaperzooError(f"a worker died twice, out of memory perhaps, at run {call[1] + 1} of {call[0]}") from error
+                print(f"a worker died: run {call[1] + 1} is done again", file=sys.stderr)
+                again.add(call[1])
+                waiting[one.remote(*call)] = call
     finally:
         if began:
             ray.shutdown()
