@@ -11,6 +11,7 @@ from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Paper
+from paperzoo.report import study
 
 ROOT = Path(__file__).parents[3]
 #: where a page wants the table of ``docs/comparisons/NAME.json``, a file that ``paperzoo compare`` wrote
@@ -182,6 +183,7 @@ def generated() -> dict[Path, str]:
     head, tail = readme.split(BEGIN)[0], readme.split(END)[1]
     files = {ROOT / "README.md": f"{head}{BEGIN}\n{readme_table(rows)}\n{END}{tail}"}
     files |= {ROOT / "docs" / "papers" / f"{name}.md": page(name, rows) for name in catalog.list_papers()}
+    files |= {ROOT / "docs" / "studies" / f"{name}.md": study.page(name) for name in study.names()}
     for path in sorted((ROOT / "docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")
         if COMPARISON.search(text):
