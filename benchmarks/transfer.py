@@ -154,7 +154,8 @@ def main() -> None:
     for data, images, point in [*rows, *((f"{one['data']} {one['network']}", "", one) for one in few)]:
         cells = [said(point["accuracy %"][way]) for way in WAYS]
         table.append([data, images, *cells, *(said(point["points above scratch"][way]) for way in ("features", "finetune"))])
-    record = {"draws": draws, "curves": curves, "digits": few, "table": table, "commits": sorted(COMMITS), "hardware": hardware(), "torch": torch.__version__}
+    record = {"draws": draws, "curves": curves, "digits": few, "table": table, "commits": sorted(COMMITS)}
+    record |= {"hardware": hardware(), "torch": torch.__version__}
     (place / "transfer.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     (place / "transfer.png").write_bytes(draw(curves))
     print(text(table))
