@@ -442,7 +442,7 @@ def test_columns_are_read() -> None:
         (b"a O\n\nb NN\n", r"f, line 3: tag 'NN' is not O"),
         (b"a B-\n", r"f, line 1: tag 'B-' is not O"),
         (b"a\t\n", r"f, line 1"),
-        ("a O\nb\u00e9 O\n".encode("latin-1"), r"f is not UTF-8: byte 5 is 0xe9"),
+        ("a O\nb\u00e9 O\n".encode("latin-1"), r"f is not UTF-8: byte 0xe9 at offset 5"),
         (b"", "f has no sentence"),
         (b"\n \n-DOCSTART- O\n", "f has no sentence"),
     ],

@@ -235,7 +235,7 @@ OWN = {
     "characters": "one text file in UTF-8 or a folder of .txt files, for a language model by characters",
     "words": "the same, for a language model by words",
     "cooccurrences": "the same of any size, for glove: its words are counted from the disk",
-    "conll": "a file or folder of CoNLL columns",
+    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv",
     "pairs": "sentences and translations: FILE.tsv, FILE.tmx, FILE#target=OTHER or FOLDER#source=pt&target=en (train.pt, train.en)",
     "sentences": "a text file or a folder of them, for bert; sentences:PATH#length=128&pieces=5000&negatives=book names sizes",
     "glue": "labelled sentences or pairs: a folder of GLUE, or FILE.tsv with columns sentence (or sentence1, sentence2) and label; "

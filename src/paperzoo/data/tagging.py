@@ -1,17 +1,22 @@
-"""Sentences with a tag on every word: CoNLL columns, the WNUT-2016 tweets, and a made-up grammar."""
+"""Sentences with a tag on every word: CoNLL columns, Kaggle's GMB, the WNUT-2016 tweets, and a made-up grammar."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from paperzoo.data.corpus import decode
 from paperzoo.data.dataset import Dataset, Schema, Sequences, Split
 from paperzoo.errors import PaperzooError
 
@@ -19,6 +24,8 @@ from paperzoo.errors import PaperzooError
 Sentence = tuple[list[str], list[str]]
 
 PAD, UNKNOWN = "<pad>", "<unk>"
+#: the most that a word may have: spelling features, and letters that are read (of longer words the first and the last)
+SPELLINGS, LETTERS = 18, 20
 _LINK = re.compile(r"(https?://|www\.)", re.IGNORECASE)
 _SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 _FILES = {
@@ -40,39 +47,125 @@ def columns(raw: bytes, where: str) -> list[Sentence]:
 
     Raises:
         PaperzooError: not UTF-8 (with the offset of the first wrong byte), a line without a word or without an entity
-            tag (with its number), or no sentence at all.
+            tag (with its number), tags that contradict their scheme (with sentence and line), or no sentence at all.
     """
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = f"0x{error.object[error.start]:02x}"
-        raise PaperzooError(f"{where} is not UTF-8: byte {error.start} is {byte}; convert it first") from None
+    text = decode(raw, where)
     sentences: list[Sentence] = []
+    starts: list[int] = []
     words: list[str] = []
     tags: list[str] = []
     for number, line in enumerate([*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""], 1):
         if not line.strip() or line.startswith("-DOCSTART-"):
             if words:
                 sentences.append((words, tags))
+                starts.append(number - len(words))
                 words, tags = [], []
             continue
         cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
         if len(cells) < 2 or not cells[0]:
             found = repr(line.strip()[:60])
             raise PaperzooError(f"{where}, line {number}: {found} needs a word in the first column, a tag in the last")
-        if not re.fullmatch(r"O|[BIES]-\S+", cells[-1]):
-            raise PaperzooError(f"{where}, line {number}: tag {cells[-1][:60]!r} is not O, nor B-, I-, E- or S- with a type")
         words.append(cells[0])
-        tags.append(cells[-1])
+        tags.append(_tag(cells[-1], where, number))
     if not sentences:
         raise PaperzooError(f"{where} has no sentence")
+    _check_spans(sentences, starts, where)
     return sentences
+
+
+def gmb(raw: bytes, where: str) -> list[Sentence]:
+    """Reads the Groningen Meaning Bank as Kaggle has it (``ner_dataset.csv``): a word a row, ``Sentence #`` on each first word.
+
+    Args:
+        raw: the file's bytes, in UTF-8 or, as Kaggle's, in Latin-1.
+        where: what errors call the file.
+
+    Raises:
+        PaperzooError: no columns ``Sentence #``, ``Word`` and ``Tag``; a row with other cells, without a word or without an
+            entity tag (with its line); or no sentence at all.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    rows = csv.reader(io.StringIO(text, newline=""))
+    sentences: list[Sentence] = []
+    starts: list[int] = []
+    try:
+        header = next(rows, [])
+        if missing := [name for name in ("Sentence #", "Word", "Tag") if name not in header]:
+            raise PaperzooError(f"{where}, line 1: no column {' and no '.join(missing)}; it has {', '.join(header) or 'nothing'}")
+        first, word, tag = (header.index(name) for name in ("Sentence #", "Word", "Tag"))
+        named = ""
+        for row in filter(None, rows):
+            number = rows.line_num
+            if len(row) != len(header) or not row[word]:
+                raise PaperzooError(f"{where}, line {number}: {len(row)} cells, where {len(header)} and a word are needed")
+            if row[first] not in ("", named):
+                named = row[first]
+                sentences.append(([], []))
+                starts.append(number)
+            if not named:
+                raise PaperzooError(f"{where}, line {number}: {row[word][:60]!r} belongs to no sentence: none was named before it")
+            sentences[-1][0].append(row[word])
+            sentences[-1][1].append(_tag(row[tag], where, number))
+    except csv.Error as error:
+        raise PaperzooError(f"{where}, line {rows.line_num}: {error}") from error
+    if not sentences:
+        raise PaperzooError(f"{where} has no sentence")
+    _check_spans(sentences, starts, where)
+    return sentences
+
+
+def _tag(text: str, where: str, line: int) -> str:
+    if not re.fullmatch(r"O|[BIES]-\S+", text):
+        raise PaperzooError(f"{where}, line {line}: tag {text[:60]!r} is not O, nor B-, I-, E- or S- with a type")
+    return text
+
+
+def _check_spans(sentences: Sequence[Sentence], starts: Sequence[int], where: str) -> None:
+    """Raises ``PaperzooError`` where a file breaks the rules of its own scheme, with sentence and line; ``starts`` are lines.
+
+    A file with E- or S- is IOBES. One with a B- that does not part two spans of one type is IOB2, where each I- continues
+    something. Any other is IOB1, which has no rules that a sequence of its tags could break.
+    """
+    ends, begins = any(tag[0] in "ES" for _, tags in sentences for tag in tags), 0
+    if not ends:
+        firsts = (
+            start + at
+            for (_, tags), start in zip(sentences, starts, strict=True)
+            for at, (before, tag) in enumerate(pairwise(["O", *tags]))
+            if tag[0] == "B" and before[2:] != tag[2:]
+        )
+        if not (begins := next(firsts, 0)):
+            return
+    for number, ((_, tags), start) in enumerate(zip(sentences, starts, strict=True), 1):
+        for at, (before, tag) in enumerate(pairwise(["O", *tags, *(["O"] if ends else [])])):
+            place = f"{where}, line {start + min(at, len(tags) - 1)} (sentence {number})"
+            going, same = tag[0] in "IE", before[2:] == tag[2:]
+            if going and not (before[0] in "BI" and same):
+                rule = "tags are IOBES" if ends else f"the file is IOB2: line {begins} begins a span with B-"
+                raise PaperzooError(f"{place}: {tag} continues nothing, for it comes after {before}; {rule}")
+            if ends and not going and before[0] in "BI":
+                raise PaperzooError(f"{place}: {before} is not closed by an E-, for {tag} comes next; tags are IOBES")
 
 
 def iob2(tags: Sequence[str]) -> list[str]:
     """The same spans with a B- on every first word. CoNLL-2003 is published with B- only between touching spans (IOB1)."""
     before = ["O", *tags]
     return [f"B-{tag[2:]}" if tag[0] == "I" and a[2:] != tag[2:] else tag for a, tag in zip(before, tags, strict=False)]
+
+
+def iobes(tags: Sequence[str]) -> list[str]:
+    """The same spans of IOB2 with E- on every last word, S- on a span of one word."""
+    after = [*tags[1:], "O"]
+    ends = {"B": "S", "I": "E"}
+    return [tag if tag == "O" or a[0] == "I" else f"{ends[tag[0]]}{tag[1:]}" for tag, a in zip(tags, after, strict=True)]
+
+
+def finer(tags: Sequence[str]) -> tuple[str, ...]:
+    """The tags that ``iobes`` makes of these."""
+    return tuple(dict.fromkeys(f"{letter}{tag[1:]}" for tag in tags for letter in {"B": "BS", "I": "IE"}.get(tag[0], "O")))
 
 
 def forms(word: str) -> tuple[str, str, str]:
@@ -82,9 +175,35 @@ def forms(word: str) -> tuple[str, str, str]:
     summarised word pattern): ``D56y-3`` is ``<A0a-0>``. Links all have the pattern ``<link>``.
     """
     exact = re.sub(r"\d", "0", word)
-    letters = "".join("0" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in word)
-    pattern = "link" if _LINK.match(word) else re.sub(r"(.)\1+", r"\1", letters)
-    return exact, exact.lower(), f"<{pattern}>"
+    summary = "link" if _LINK.match(word) else re.sub(r"(.)\1+", r"\1", pattern(word))
+    return exact, exact.lower(), f"<{summary}>"
+
+
+def pattern(word: str) -> str:
+    """Letters as A and a, digits as 0: ``D56y-3`` is ``A00a-0``."""
+    return "".join("0" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in word)
+
+
+def spelling(word: str) -> list[str]:
+    """The names of a word's spelling features (section 4.2.1 of Huang et al. 2015), at most ``SPELLINGS``.
+
+    Prefixes and suffixes of 2 to 5 letters are in lower case, and shorter than the word; what is left of it without its letters, or
+    without anything else, is named only where something was taken away.
+    """
+    letters, others = "".join(filter(str.isalpha, word)), "".join(c for c in word if not c.isalpha())
+    kinds = {
+        "first capital": word[:1].isupper(),
+        "all capitals": word.isupper(),
+        "lower case": word.islower(),
+        "capital inside": any(map(str.isupper, word[1:])),
+        "letters and digits": bool(letters) and any(map(str.isdigit, word)),
+        "punctuation": not word.isalnum(),
+        "ends in 's": word.lower().endswith("'s"),
+    }
+    lower, sizes = word.lower(), [size for size in range(2, 6) if size < len(word)]
+    affixes = [name for size in sizes for name in (f"{lower[:size]}-", f"-{lower[-size:]}")]
+    parts = [f"letters {letters}", f"others {others}"] if letters and others else []
+    return [*(name for name, has in kinds.items() if has), *affixes, *parts, f"pattern {pattern(word)}", forms(word)[2]]
 
 
 def encode(words: Iterable[str], index: Mapping[str, int]) -> list[int]:
@@ -110,13 +229,62 @@ def build_vocabulary(sentences: Iterable[Sentence], at_least: int = 2) -> tuple[
     return tuple(known)
 
 
+def shared_spellings(sentences: Iterable[Sentence]) -> tuple[str, ...]:
+    """Spelling features that two different words have, or more; what only one has is that word again."""
+    counts = Counter(name for word in {word for words, _ in sentences for word in words} for name in spelling(word))
+    return tuple(sorted(name for name, count in counts.items() if count >= 2))
+
+
+class Lexicon:
+    """Words as rows of numbers, the same for a data set and for what a user hands to ``predict``.
+
+    A row is the word's number in ``vocabulary`` (see ``encode``), then as far as there are any: its number among ``vectors``,
+    tried as it is and in lower case; the numbers of its spelling features; those of its letters. From 1 on in ``vectors`` and
+    ``spellings``, from 2 on in ``letters``, where 1 is an unknown letter; 0 stands for none.
+
+    Attributes:
+        sizes: how many numbers of a row are of each of the four kinds.
+        counts: how many numbers of each kind there are; 0 where it is not used.
+    """
+
+    def __init__(
+        self, vocabulary: Sequence[str], vectors: Sequence[str] = (), spellings: Sequence[str] = (), letters: Sequence[str] = ()
+    ) -> None:
+        used = [bool(names) for names in (vocabulary, vectors, spellings, letters)]
+        self.sizes = tuple(size * use for size, use in zip((1, 1, SPELLINGS, LETTERS), used, strict=True))
+        sizes = (len(vocabulary), len(vectors) + 1, len(spellings) + 1, len(letters) + 2)
+        self.counts = tuple(count * use for count, use in zip(sizes, used, strict=True))
+        self._words = {word: number for number, word in enumerate(vocabulary)}
+        self._vectors = {word: number for number, word in enumerate(vectors, 1)}
+        self._spellings = {name: number for number, name in enumerate(spellings, 1)}
+        self._letters = {letter: number for number, letter in enumerate(letters, 2)}
+        self._row = lru_cache(maxsize=2**16)(self._numbers)
+
+    def rows(self, words: Sequence[str]) -> np.ndarray:
+        """int64 (words, sum of sizes)."""
+        return np.array([self._row(word) for word in words], np.int64)
+
+    def _numbers(self, word: str) -> list[int]:
+        _, vector, spellings, letters = self.sizes
+        row = encode([word], self._words)
+        if vector:
+            row.append(self._vectors.get(word) or self._vectors.get(word.lower(), 0))
+        if spellings:
+            found = [self._spellings.get(name, 0) for name in spelling(word)]
+            row += found + [0] * (spellings - len(found))
+        if letters:
+            read = word if len(word) <= letters else word[: letters // 2] + word[-letters // 2 :]
+            row += [self._letters.get(letter, 1) for letter in read] + [0] * (letters - len(read))
+        return row
+
+
 def tagged(
     name: str, splits: Mapping[str, Sequence[Sentence]], licence: str, source: str, pictures: bool = True, at_least: int = 2
 ) -> Dataset:
     """A data set with fields ``tokens`` and ``tags`` (N, T), ``length`` (N) and ``words`` (lists of strings).
 
-    ``schema.arguments`` holds ``vocabulary`` (of the training split, see ``build_vocabulary``) and ``tags`` (of all splits:
-    O first, then by type).
+    ``schema.arguments`` holds of the training split ``vocabulary`` (see ``build_vocabulary``), ``spellings`` (see
+    ``shared_spellings``) and ``letters`` (seen twice), and ``tags`` (of all splits: O first, then by type).
     """
     vocabulary = build_vocabulary(splits["train"], at_least)
     index = {word: number for number, word in enumerate(vocabulary)}
@@ -131,7 +299,14 @@ def tagged(
         tags = np.array([numbers[tag] for _, tags in sentences for tag in tags], np.int64)
         return Split(Sequences(offsets, {"tokens": tokens, "tags": tags}, flat))
 
-    schema = Schema(name, ("tokens", "tags", "length", "words"), {"vocabulary": vocabulary, "tags": names}, names)
+    seen = Counter(letter for words, _ in splits["train"] for word in words for letter in word)
+    arguments = {
+        "vocabulary": vocabulary,
+        "tags": names,
+        "spellings": shared_spellings(splits["train"]),
+        "letters": tuple(sorted(letter for letter, count in seen.items() if count >= 2)),
+    }
+    schema = Schema(name, ("tokens", "tags", "length", "words"), arguments, names)
     return Dataset(schema, {name: split(sentences) for name, sentences in splits.items()}, licence, source, pictures)
 
 
@@ -180,14 +355,15 @@ def conll_folder(path: Path) -> Dataset:
     """The user's own columns: a folder with files for train, validation and test, or one file, which is then cut.
 
     Files may be called as CoNLL-2003 calls them (``eng.train``, ``eng.testa``, ``eng.testb``) or ``train.txt``,
-    ``valid.txt`` or ``dev.txt``, ``test.txt`` (also ``.conll``, ``.tsv``). IOB1 tags become IOB2.
+    ``valid.txt`` or ``dev.txt``, ``test.txt`` (also ``.conll``, ``.tsv``). IOB1 tags become IOB2. One file that ends in
+    ``.csv`` is read as Kaggle's copy of the Groningen Meaning Bank, see ``gmb``.
 
     Raises:
         PaperzooError: a file is missing, empty, of another encoding, or has a line that cannot be read.
     """
 
     def read(file: Path) -> list[Sentence]:
-        found = columns(file.read_bytes(), str(file))
+        found = (gmb if file.suffix.lower() == ".csv" else columns)(file.read_bytes(), str(file))
         ends = any(tag[0] in "ES" for _, tags in found for tag in tags)  # BIOES stays as it is
         return found if ends else [(words, iob2(tags)) for words, tags in found]
 
