@@ -452,6 +452,13 @@ RECIPES = {
         targets=(Target("WordSim-353 Spearman", at_least=0.3, variants=("sg-ns",)),),
         note="20 epochs of 820 passages of 1,000 words",
     ),
+    "small-literature": Recipe(
+        data="literature",
+        steps=540,
+        batch_size=63,
+        model={"dim": 100, "sample": 1e-3, "min_count": 10},
+        note="10 epochs of 3.4 million words, those that glove's small recipe has",
+    ),
     "smoke": Recipe(
         data="grammar",
         steps=30,
