@@ -168,7 +168,6 @@ class Bert(nn.Module):
         self.norm, self.dropout = nn.LayerNorm(width, eps=1e-12), Dropout(dropout)
         self.layers = nn.ModuleList(Layer(width, inner, heads, dropout) for _ in range(layers))
         self.pool = nn.Linear(width, width)
-        self.apply(begin)
 
     def forward(self, tokens: Tensor, segment: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """What each position has become (N, T, width), 0 where padded, and the pooled first one (N, width).
@@ -199,19 +198,21 @@ class WordHead(nn.Module):
         super().__init__()
         self.change, self.norm = nn.Linear(width, width), nn.LayerNorm(width, eps=1e-12)
         self.bias = nn.Parameter(torch.zeros(pieces))
-        self.apply(begin)
 
     def forward(self, hidden: Tensor, embeddings: Tensor) -> Tensor:
         """hidden (K, width), embeddings (V, width)."""
         return F.linear(self.norm(F.gelu(self.change(hidden))), embeddings, self.bias)
 
 
-def begin(module: nn.Module) -> None:
-    """Matrices begin normal with deviation 0.02, cut off at two of them; biases at 0, as in the authors' program."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)
+def begin(model: nn.Module, deviation: float = 0.02) -> None:
+    """Matrices begin normal with this deviation, cut off at two of them; biases at 0, as in the authors' program."""
+    if not deviation > 0:
+        raise PaperzooError(f"deviation of bert must be positive, not {deviation}")
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
 
 
 def mask(tokens: Tensor, marks: Sequence[int], pieces: int, share: float = 0.15) -> Masked:
@@ -295,6 +296,7 @@ class Model(Pretrainer):
         positions: pieces that fit.
         dropout: of embeddings, attention and all sublayers.
         share: of the words that are hidden.
+        deviation: of the weights at the start; 0.02 suits the width of 768.
         cased: whether upper case counts.
     """
 
@@ -310,6 +312,7 @@ class Model(Pretrainer):
         positions: int = 512,
         dropout: float = 0.1,
         share: float = 0.15,
+        deviation: float = 0.02,
         cased: bool = False,
     ) -> None:
         sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
@@ -320,7 +323,8 @@ class Model(Pretrainer):
         self.share, self.brought = share, begun.brought
         self.bert = build(begun, dropout)
         pieces, width = self.bert.piece.weight.shape
-        self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2).apply(begin)
+        self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2)
+        begin(self, deviation)
         begun.load(self, weights)
 
     def optimizers(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, AdamW]:
@@ -358,6 +362,7 @@ class Classify(TextClassifier):
         fresh: take only sizes and vocabulary of ``weights``: the same network from nothing, to see what pre-training is worth.
         pooling: ``first``: the pooled first position; ``mean``: of all positions.
         longest: pieces of a text that are read.
+        deviation: as of ``Model``.
         pretrain: keep the heads of pre-training, so that a stage ``pretrain`` of the recipe can come first.
     """
 
@@ -372,6 +377,7 @@ class Classify(TextClassifier):
         pooling: str = "first",
         longest: int = 128,
         pretrain: bool = False,
+        deviation: float = 0.02,
         layers: int = 12,
         width: int = 768,
         heads: int = 12,
@@ -390,9 +396,10 @@ class Classify(TextClassifier):
         self.pooling, self.brought, self.phase = pooling, begun.brought, ""
         self.bert = build(begun, dropout)
         pieces, width = self.bert.piece.weight.shape
-        self.dropout, self.head = Dropout(dropout), nn.Linear(width, classes).apply(begin)
+        self.dropout, self.head = Dropout(dropout), nn.Linear(width, classes)
         if pretrain:
-            self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2).apply(begin)
+            self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2)
+        begin(self, deviation)
         begun.load(self, weights)
 
     @classmethod
@@ -465,7 +472,8 @@ class Tag(Tagger):
         self.wordpiece = WordPiece(known, begun.arguments["cased"]) if known else None
         self.brought = {"pieces" if key == "vocabulary" else key: value for key, value in begun.brought.items()}
         self.bert = build(begun, dropout)
-        self.dropout, self.head = Dropout(dropout), nn.Linear(self.bert.piece.embedding_dim, len(tags)).apply(begin)
+        self.dropout, self.head = Dropout(dropout), nn.Linear(self.bert.piece.embedding_dim, len(tags))
+        begin(self)
         begun.load(self, weights)
 
     optimizers = Classify.optimizers
@@ -515,7 +523,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "tag": {"class": "Tag"},
 }
 
-LITTLE = {"layers": 3, "width": 192, "heads": 6, "inner": 768, "positions": 192, "dropout": 0.0}
+LITTLE = {"layers": 3, "width": 192, "heads": 6, "inner": 768, "positions": 192, "dropout": 0.0, "deviation": 0.05}
 TINY = {"layers": 2, "width": 48, "heads": 4, "inner": 96, "positions": 64, "dropout": 0.0}
 _SHORT = Stage("short", 900_000, optimizer={"warmup": 1 / 90, "end": 0.1})  # the rate rises in 10,000 steps, and is a tenth after these
 _LONG = Stage("long", 100_000, data="wiki-books-512", optimizer={"lr": 1e-5})
