@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.engine import checkpoint, fit, precision
 from paperzoo.data.wordpiece import Rows
+from paperzoo.engine import checkpoint, fit, precision
 from paperzoo.engine.weights import load_file
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.embedding import Embedding

@@ -90,6 +90,12 @@ CATALOG: dict[str, Row] = {
     "preact_resnet": Row("recognition.preact_resnet", "Identity Mappings in Deep Residual Networks", 2016, "classification"),
     "ram": Row("attention.ram", "Recurrent Models of Visual Attention", 2014, "classification"),
     "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
+    "rethinking": Row(
+        "recognition.rethinking",
+        "Understanding Deep Learning Requires Rethinking Generalization",
+        2016,
+        "classification",
+    ),
     "scattering": Row("wavelets.scattering", "Invariant Scattering Convolution Networks", 2012, "classification"),
     "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
     "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),

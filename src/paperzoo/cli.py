@@ -264,6 +264,7 @@ def study(
     quick: Annotated[bool, typer.Option(help="A minute or two on data inside scikit-learn; the figures mean nothing.")] = False,
     workers: Annotated[int, typer.Option(help="Trainings at a time.")] = 1,
     on: Annotated[str, typer.Option(help="local, or ray: the cluster of RAY_ADDRESS, else a Ray of this machine.")] = "local",
+    data: Annotated[str, typer.Option(help="The same analysis of your own: features takes raphael:FOLDER.", metavar="KIND:PATH")] = "",
     record: Annotated[bool, typer.Option(help="Keep table and figure in results/studies (in a checkout).")] = False,
     out: Out = Path("runs/studies"),
 ) -> None:
@@ -276,6 +277,9 @@ def study(
         return
     if record and quick:
         raise PaperzooError("--record keeps what a whole study found: leave out --quick")
+    if data:
+        print(studies.own(name, data))
+        return
     print(studies.run(name, quick, workers, on, out))
     for path in studies.record(name, out) if record else ():
         print(path)
@@ -371,12 +375,12 @@ def data_show(
 @data_app.command("fetch")
 def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -> None:
     """Fetch data sets into the cache ahead of time."""
-    from paperzoo.data.datasets import DATASETS, check_name, dataset
+    from paperzoo.data.datasets import check_name, dataset, listed
 
     for name in names:
         check_name(name)
     for name in names:
-        entry = DATASETS.get(name.partition("@")[0])
+        entry = listed(name)
         if entry and entry.sources:
             for source in entry.sources:
                 print(source.fetch())

@@ -6,6 +6,7 @@ One file holds one (paper, variant, recipe, data): ``results/<paper>/<variant>-<
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import statistics
 from functools import cache
@@ -44,7 +45,7 @@ def add(directory: Path) -> Path:
         raise PaperzooError(f"{info['paper']} is not in the catalogue; its results stay in {directory}")
     if info["overrides"]:
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
-    data = info["recipe"]["data"].replace(":", "-")  # sprites@20:1; no colon may stand in a file's name everywhere
+    data = re.sub(r"[:#=&]+", "-", info["recipe"]["data"])  # sprites@20:1#labels=1 as a file's name, and in a link
     path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{data}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = ("paper", "variant", "recipe_name", "recipe", "recipe_hash", "code_hash")
@@ -209,9 +210,9 @@ def claim_text(claim: Claim) -> str:
 
 
 def _unverified(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> dict[str, Any]:
-    from paperzoo.data.datasets import DATASETS
+    from paperzoo.data.datasets import listed
 
-    source = DATASETS[recipe.data].source if recipe.data in DATASETS else None
+    source = row.source if (row := listed(recipe.data)) else None
     why = "not run yet"
     if source and source.transport in ("folder", "https") and not source.path.exists():
         why = f"the data ({recipe.data}) could not be had where the results were made"

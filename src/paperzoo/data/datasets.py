@@ -290,6 +290,11 @@ def check_name(name: str) -> None:
         corruption(change, whole)
 
 
+def listed(name: str) -> Entry | None:
+    """The row of ``DATASETS`` that a name such as ``sprites@20:1`` or ``mnist#labels=1`` is made from; ``None`` for one's own data."""
+    return DATASETS.get(re.split("[@#]", name, maxsplit=1)[0])
+
+
 def _corruption(name: str) -> tuple[str, str | None]:
     """``mnist#labels=0.5`` as ``mnist`` and ``labels=0.5``; own data but ``folder:`` have options of their own."""
     whole, sign, change = name.rpartition("#")

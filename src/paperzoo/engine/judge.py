@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -39,7 +40,7 @@ class Record:
 
     def fits(self, data: str) -> bool:
         """Whether it may judge this data set, or a part of it such as ``mnist@20:1``."""
-        return data.partition("@")[0] in self.data
+        return re.split("[@#]", data, maxsplit=1)[0] in self.data and "pixels=" not in data  # whose images are others
 
 
 JUDGES = {

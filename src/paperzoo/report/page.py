@@ -14,7 +14,7 @@ import jinja2
 from PIL import Image
 
 from paperzoo import __version__, catalog
-from paperzoo.data.datasets import DATASETS
+from paperzoo.data.datasets import listed
 from paperzoo.engine.job import OPTIONS
 from paperzoo.engine.run import Run, read_json
 from paperzoo.errors import PaperzooError
@@ -100,7 +100,7 @@ def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str
     """What was trained, with what, on what; in the order of interest."""
     recipe = info["recipe"]
     shown = {k: v for k, v in recipe.items() if k not in ("data", "steps", "train_on") and v not in (None, "", 1, {}, [])}
-    source = DATASETS[recipe["data"]].source if recipe["data"] in DATASETS else None
+    source = entry.source if (entry := listed(recipe["data"])) else None
     found = [
         ("recipe", info["recipe_name"]),
         ("changed by hand", plain(changed) or "nothing"),

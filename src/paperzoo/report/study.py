@@ -5,7 +5,8 @@ A study is a module of ``paperzoo.studies``. Its docstring is the question and w
 - ``TITLE``; ``EXPECTED``, ``FINDING`` and ``BEYOND``: what was expected, what was found, what does not carry over;
 - ``trials(quick)``: what is trained;
 - ``analyse(run, trial)``, if training alone does not answer the question: numbers by name, kept beside the run;
-- ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure.
+- ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure;
+- ``OWN`` and ``own(place)``, if it can be asked about the user's data: the kinds it reads, and a table.
 
 Nothing is trained twice: a finished run with the same recipe, seed and paper file is taken as it is.
 """
@@ -97,6 +98,21 @@ def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out
     }  # fmt: skip
     (folder / "study.json").write_text(json.dumps(record, indent=1, default=list), encoding="utf-8")
     return "\n".join([text(rows), str(folder / "study.json"), str(folder / "study.png")])
+
+
+def own(name: str, data: str) -> str:
+    """A study's analysis of the user's own data, as a table: ``features`` takes ``raphael:FOLDER``.
+
+    Raises:
+        PaperzooError: the study takes no such data, or it cannot be read.
+    """
+    study, (kind, _, place) = load(name), data.partition(":")
+    legal = getattr(study, "OWN", ())
+    if not legal:
+        raise PaperzooError(f"the study {name} takes no --data: it trains on what it names")
+    if kind not in legal or not place:
+        raise unknown("kind of data", data, [f"{one}:PATH" for one in legal], f"of the study {name}")
+    return text(study.own(place))
 
 
 def record(name: str, out: str | Path = "runs/studies", root: Path | None = None) -> list[Path]:
