@@ -58,7 +58,7 @@ def add(directory: Path) -> Path:
     runs.append(_record(run, info))
     write_json(path, {**head, "runs": sorted(runs, key=lambda r: r["seed"])})
     if info["seed"] == 0 and job_of(run).dataset().pictures:
-        for picture in run.figures:
+        for picture in [*run.figures, *sorted((run.directory / "figures").glob("*.txt"))]:
             if picture.stem.startswith("final"):
                 shutil.copy(picture, path.with_name(f"{path.stem}-{picture.name.removeprefix('final-')}"))
     return path
