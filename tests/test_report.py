@@ -379,3 +379,14 @@ def test_every_data_set_has_its_licence_in_the_list() -> None:
 )
 def test_files_of_weights_are_named_after_what_made_them(name: str, recipe: str, file: str) -> None:
     assert results.weights_name(name, recipe) == file
+
+
+def test_only_a_recipe_as_it_stands_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "folder", lambda: tmp_path / "results")
+    data = catalog.load("transfer").paper.recipes["smoke"].data
+    same, other = (paperzoo.train("transfer", "smoke", out=tmp_path, overrides=given) for given in ({"data": data}, {"steps": 3}))
+    path = results.add(same.directory)
+    assert json.loads(path.read_text())["runs"][0]["metrics"] == same.metrics
+    with pytest.raises(PaperzooError, match=r"trained with \{'steps': 3\}: only a recipe as it stands"):
+        results.add(other.directory)
+    assert [p.name for p in path.parent.glob("*.json")] == [path.name]

@@ -35,7 +35,7 @@ def add(directory: Path) -> Path:
     """Records a finished run of a catalogue paper, replacing the record of the same seed; seed 0's pictures come along.
 
     Raises:
-        PaperzooError: the run has not finished, is of a file outside the catalogue, or has overrides.
+        PaperzooError: the run has not finished, is of a file outside the catalogue, or has overrides that change its recipe.
     """
     run = open_run(directory)
     info = run.info
@@ -43,7 +43,8 @@ def add(directory: Path) -> Path:
         raise PaperzooError(f"{directory} has not finished: paperzoo resume {directory}")
     if info["paper"] not in catalog.CATALOG:
         raise PaperzooError(f"{info['paper']} is not in the catalogue; its results stay in {directory}")
-    if info["overrides"]:
+    own = catalog.load(info["name"]).paper.recipes.get(info["recipe_name"])
+    if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # one that says what the recipe says changes nothing
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
     data = re.sub(r"[:#=&]+", "-", info["recipe"]["data"])  # sprites@20:1#labels=1 as a file's name, and in a link
     path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{data}.json"
