@@ -483,7 +483,7 @@ RECIPES |= {
     "small-copy": replace(
         RECIPES["small"],
         data="letters-copy",
-        steps=1800,
+        steps=3000,
         train_on="train@1000",
         model=TOY,
         optimizer={"lr": 2e-3, "warmup": 100, "schedule": "cosine"},
