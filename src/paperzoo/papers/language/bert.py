@@ -103,11 +103,12 @@ PAPER = Paper(
     ),
     parameters={"base": 110_106_428, "large": 336_226_108},
     findings=(
-        "One seed: words behind masks 0.68 nats under the entropy of single words (0.6 asked), 14.9 % exact. The next segment is told in 73.5 % "
-        "where 78 were asked, **missed**: whoever knows the corpus alone gets 74.8, and with wrong segments from the same book it is 54.9 (half "
-        "is chance). Weights that began with a deviation of 0.02 gave 74.0, and half the steps 73.1: what is missing is not more of the same. "
-        "Segments here are whole sentences of books that were held out, so neither a sentence cut in two nor a known name gives anything away. "
-        "Spam from 200 labels: MiniLM 3.8 and 4.4 % wrong (two seeds), the same network from nothing 11.7 (one); always the commonest class 24.9."
+        "One seed: words behind masks 0.68 nats under the entropy of single words (0.6 asked), 14.9 % exact. The next segment is "
+        "told in 73.5 % where 78 were asked, **missed**: whoever knows the corpus alone gets 74.8, and with wrong segments from the "
+        "same book it is 54.9 (half is chance). Weights that began with a deviation of 0.02 gave 74.0, and half the steps 73.1: "
+        "what is missing is not more of the same. Segments here are whole sentences of books that were held out, so neither a "
+        "sentence cut in two nor a known name gives anything away. Spam from 200 labels: MiniLM 3.8 and 4.4 % wrong (two seeds), "
+        "the same network from nothing 11.7 (one); always the commonest class 24.9."
     ),
     fails=(
         "For a long time the loss stands at the entropy of single words: the network says the commonest piece behind every mask, and "
