@@ -97,7 +97,8 @@ PAPER = Paper(
     },
     findings=(
         "Three held-out plays, three seeds: 1.381 to 1.391 nats (1.99 to 2.01 bits) a character, where single letters have 3.35; "
-        "550 to 570 s of training on one core with another job beside it (fifteen whole steps on two quiet cores took 72 ms each, so 265 s in all). "
+        "550 to 570 s of training on one core with another job beside it (fifteen whole steps on two quiet cores took 72 ms each, "
+        "so 265 s in all). "
         "Chosen by the same test split, one seed each: 32 streams and 5,000 steps gave 1.432, and dropout of 0.1 1.406 where none "
         "gave 1.398. What it writes is well spelt and set like a play, with speakers and stage directions, and means nothing."
     ),
