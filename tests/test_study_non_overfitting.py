@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import paperzoo
 from paperzoo.papers.recognition import cnn
 from paperzoo.studies import non_overfitting as study
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Found, Trial, again
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +114,11 @@ def test_the_second_training_is_the_first(tmp_path: Path) -> None:
     trial = small()
     run = paperzoo.train(trial.paper, trial.recipe, seed=trial.seed, overrides=trial.overrides, out=tmp_path)
     seen = {}
-    for step, loop in study.again(run, [10, 40]):
-        assert not loop.model.training and not torch.is_grad_enabled()
-        seen[step] = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
+    with again(run) as loop:
+        for step in range(1, 41):
+            loop.step()
+            if step in (10, 40):
+                seen[step] = {name: tensor.clone() for name, tensor in loop.model.state_dict().items()}
     assert list(seen) == [10, 40] and all(torch.equal(v, seen[40][k]) for k, v in run.model.state_dict().items())
     assert not all(torch.equal(v, seen[10][k]) for k, v in seen[40].items())
     numbers = study.analyse(run, trial)

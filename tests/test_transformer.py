@@ -255,6 +255,15 @@ def test_a_wide_beam_finds_the_best_of_all(alpha: float) -> None:
         assert (tuple(found.tokens[i]), found.score[i]) == (best, pytest.approx(every[best], abs=1e-5))
 
 
+def test_noise_that_ends_early_does_not_end_the_search() -> None:
+    def step(tokens: Tensor, sentences: Tensor, parents: Tensor) -> Tensor:
+        logs = torch.tensor([0.0, 0.0, 0.06, 0.9, 0.04]) if tokens.shape[1] <= 10 else torch.tensor([0.0, 0.0, 0.9, 0.06, 0.04])
+        return logs.log().expand(len(tokens), -1).clone()
+
+    found = beam_search(step, torch.tensor([60]), start=1, end=2, never=(0, 1))
+    assert found.tokens == [[3] * 10] and found.score[0] == pytest.approx(11 * math.log(0.9) / (16 / 6) ** 0.6)
+
+
 def model_of(data: Any, **settings: Any) -> Model:
     torch.manual_seed(1)
     model = Model(**data.schema.arguments, **{**TINY, **settings}).eval()

@@ -30,8 +30,9 @@ def beam_search(
 ) -> Found:
     """The sentence of highest log p(Y|X) / lp(Y) among those that a beam of this width meets.
 
-    A sentence's search ends when ``beam`` hypotheses have ended, or when no other could still score higher than the best of these:
-    log p only falls, and lp is at most that of the longest. With a beam of 1 this is greedy search.
+    A sentence's search ends when no other hypothesis could still score higher than the best that has ended: log p only falls, and lp
+    is at most that of the longest. Or when ``beam`` have ended and none scores higher so far: it is not enough that they have ended,
+    for where a model is sure, the rest of the beam is noise that ends early. With a beam of 1 this is greedy search.
 
     Args:
         step: for each row of tokens int64 (n * beam, t), the log-probabilities float32 (n * beam, V) of the next. ``sentences`` int64
@@ -71,8 +72,8 @@ def beam_search(
 
         keep = (words == end).long().argsort(dim=1, stable=True)[:, :beam]  # the best that have not ended
         score = score.gather(1, keep).masked_fill(words.gather(1, keep) == end, -torch.inf)
-        hope = score[:, 0] / length_penalty(longest[going], alpha)
-        sentences = ((ended[going] < beam) & (hope > best[going]) & ~last).nonzero()[:, 0]
+        penalty = torch.where(ended[going] < beam, length_penalty(longest[going], alpha), length_penalty(length, alpha))
+        sentences = ((score[:, 0] / penalty > best[going]) & ~last).nonzero()[:, 0]
         if not len(sentences):
             break
         parents = rows.gather(1, keep)[sentences].flatten()

@@ -26,9 +26,8 @@ import base64
 import dataclasses
 import io
 import statistics
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -39,7 +38,7 @@ from torch import Tensor, nn
 from paperzoo.data import Dataset, Images, Split, Values
 from paperzoo.nn.evolution import CPPN, Direct, map_elites
 from paperzoo.studies.features import mobilenet
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Found, Trial, again
 from paperzoo.tasks.pictures import compact, grid
 
 if TYPE_CHECKING:
@@ -217,22 +216,14 @@ def search(
 
 def trained(run: Run, data: Dataset, nonsense: Tensor, seed: int) -> nn.Module:
     """The run's recipe trained anew with another seed; ``nonsense`` (N, C, S, S) is one class more, if there is any."""
-    from paperzoo.engine.fit import Loop
-    from paperzoo.engine.job import stages
-    from paperzoo.engine.run import create, job_of
-    from paperzoo.engine.train import fabric
+    from paperzoo.engine.run import job_of
 
-    job, one = job_of(run), fabric()
-    one.launch()
+    recipe = job_of(run).recipe
     if len(nonsense):
         data = with_nonsense(data, nonsense)
-        recipe = dataclasses.replace(job.recipe, model={**job.recipe.model, "classes": data.schema.arguments["classes"]})
-        job = dataclasses.replace(job, recipe=recipe)
-    job = dataclasses.replace(job, seed=seed, options={"checkpoint_every": 10**9, "log_every": 10**9})
-    with torch.enable_grad(), tempfile.TemporaryDirectory() as scratch, closing(Loop(one, job, create(job, scratch))) as loop:
-        loop.data = data
-        loop.begin(stages(job.recipe)[0], 0)
-        while loop.opt.iteration < job.recipe.steps:
+        recipe = dataclasses.replace(recipe, model={**recipe.model, "classes": data.schema.arguments["classes"]})
+    with again(run, data, recipe=recipe, seed=seed) as loop:
+        while loop.opt.iteration < recipe.steps:
             loop.step()
         return loop.model.cpu()
 

@@ -20,12 +20,9 @@ that is the first one bit for bit. Counter-checks: stopping at the least validat
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +32,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paperzoo.data import Split
-from paperzoo.studies.trial import Found, Numbers, Trial
+from paperzoo.studies.trial import Found, Numbers, Trial, again
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from paperzoo.engine.fit import Loop
     from paperzoo.engine.run import Run
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -83,25 +81,6 @@ def _trial(label: str, width: int, decay: float, seed: int, quick: bool) -> Tria
 # --- networks ----------------------------------------------------------------------------------------------------------
 
 
-def again(run: Run, looks: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    """The training of a finished run once more: its loop after each of these steps, in eval mode without gradients."""
-    from paperzoo.engine.fit import Loop, guarded
-    from paperzoo.engine.job import stages
-    from paperzoo.engine.run import create, job_of
-    from paperzoo.engine.train import fabric
-
-    one = fabric()
-    one.launch()
-    job = dataclasses.replace(job_of(run), options={"checkpoint_every": 10**9, "log_every": 10**9})
-    with tempfile.TemporaryDirectory() as scratch, closing(Loop(one, job, create(job, scratch))) as loop:
-        loop.begin(stages(job.recipe)[0], 0)
-        while loop.opt.iteration < max(looks):
-            loop.step()
-            if loop.opt.iteration in looks:
-                with guarded(loop.model):
-                    yield loop.opt.iteration, loop
-
-
 def outputs(model: nn.Module, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """Logits (N, K) in double precision, in which a loss of 1e-12 is no 0, and labels (N)."""
     batches = [split.batch(indices).to(device) for indices in split.batches(500)]
@@ -120,23 +99,35 @@ def product_of_norms(model: nn.Module) -> float:
 
 
 def analyse(run: Run, trial: Trial) -> dict[str, Any]:
-    """``parameters`` and ``images``, and by name what was found after each step in ``step``."""
+    """``parameters`` and ``images``, and by name what was ``seen`` after each step in ``step``."""
+    from paperzoo.engine.fit import guarded
+
     total = int(run.info["recipe"]["steps"])
     looks = sorted({round(step) for step in np.geomspace(total / 50, total, LOOKS)})
     found: dict[str, Any] = {"parameters": sum(p.numel() for p in run.model.parameters())}
-    for step, loop in again(run, looks):
-        logits, label = outputs(loop.model, loop.split, loop.device)
-        margin, norms = margins(logits, label) / product_of_norms(loop.model), product_of_norms(loop.model)
-        values = {"step": step, "passes": step * loop.order.batch_size / len(label), "product of norms": norms}
-        values |= {"smallest margin": float(margin.min()), "median margin": float(margin.median())}
-        values |= {"training error %": 100 * float((margin <= 0).double().mean()), "training loss": float(F.cross_entropy(logits, label))}
-        for split in (name for name in ("validation", "test") if name in loop.data.splits):
-            logits, label = outputs(loop.model, loop.data[split], loop.device)
-            values[f"{split} error %"] = 100 * float((margins(logits, label) <= 0).double().mean())
-            values[f"{split} loss"] = float(F.cross_entropy(logits, label))
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {**found, "images": len(loop.split)}
+    with again(run) as loop:
+        while loop.opt.iteration < total:
+            loop.step()
+            if loop.opt.iteration in looks:
+                with guarded(loop.model):
+                    for name, value in seen(loop).items():
+                        found.setdefault(name, []).append(value)
+        return {**found, "images": len(loop.split)}
+
+
+def seen(loop: Loop) -> dict[str, float]:
+    """Norms, and on every split errors, losses, and margins divided by the norms, as the network is now."""
+    step, norms = loop.opt.iteration, product_of_norms(loop.model)
+    logits, label = outputs(loop.model, loop.split, loop.device)
+    margin = margins(logits, label) / norms
+    values = {"step": step, "passes": step * loop.order.batch_size / len(label), "product of norms": norms}
+    values |= {"smallest margin": float(margin.min()), "median margin": float(margin.median())}
+    values |= {"training error %": 100 * float((margin <= 0).double().mean()), "training loss": float(F.cross_entropy(logits, label))}
+    for split in (name for name in ("validation", "test") if name in loop.data.splits):
+        logits, label = outputs(loop.model, loop.data[split], loop.device)
+        values[f"{split} error %"] = 100 * float((margins(logits, label) <= 0).double().mean())
+        values[f"{split} loss"] = float(F.cross_entropy(logits, label))
+    return values
 
 
 def stopped(numbers: Numbers) -> int:

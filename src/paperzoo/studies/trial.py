@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from paperzoo.data import Dataset
+    from paperzoo.engine.fit import Loop
+    from paperzoo.engine.run import Run
 
 #: values that stand in a study's record for each trial
 Numbers = Mapping[str, Any]
@@ -45,3 +55,25 @@ class Found:
 def each_seed(found: Iterable[Found], label: str, x: float, value: Callable[[Found], float]) -> list[float]:
     """A value of every seed at one place of one line."""
     return [value(one) for one in found if (one.trial.label, one.trial.x) == (label, x)]
+
+
+@contextmanager
+def again(run: Run, data: Dataset | None = None, **changes: Any) -> Iterator[Loop]:
+    """A finished run's training before its first step. Unless something is changed, its steps are the run's own, bit for bit.
+
+    Args:
+        data: in place of the run's own.
+        changes: of its job: ``recipe``, ``seed``.
+    """
+    from paperzoo.engine.fit import Loop
+    from paperzoo.engine.job import stages
+    from paperzoo.engine.run import create, job_of
+    from paperzoo.engine.train import fabric
+
+    one = fabric()
+    one.launch()
+    job = dataclasses.replace(job_of(run), **changes, options={"checkpoint_every": 10**9, "log_every": 10**9})
+    with torch.enable_grad(), tempfile.TemporaryDirectory() as scratch, closing(Loop(one, job, create(job, scratch))) as loop:
+        loop.data = data or loop.data
+        loop.begin(stages(job.recipe)[0], 0)
+        yield loop
