@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dying
@@ -122,6 +123,15 @@ def test_wrong_words_are_named(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match="run paperzoo study degradation first"):
         study.record("degradation", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_study_says_is_not_what_it_computes(tmp_path: Path) -> None:
+    source = Path(str(lesion.__file__)).read_text(encoding="utf-8")
+    file, other = tmp_path / "lesion.py", ModuleType("lesion")
+    other.__file__ = str(file)
+    for changed, same in (("FINDING =", True), ("QUICK_FINDING =", False)):
+        file.write_text(source.replace("FINDING = ", f"{changed} 'Something else: ' + ", 1), encoding="utf-8")
+        assert (study._numbers(tmp_path, other).name == study._numbers(tmp_path, lesion).name) is same
 
 
 def test_record_and_page(small: None, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,8 +184,8 @@ def _assigned(node: ast.Assign | ast.AugAssign) -> str:
     return getattr(target.value if isinstance(target, ast.Subscript) else target, "id", "")
 
 
-def code_hash(file: Path) -> str:
-    """First 12 hex digits of the SHA-256 of a paper file's syntax tree, without docstrings, ``PAPER`` and ``RECIPES``.
+def code_hash(file: Path, prose: Collection[str] = ("PAPER", "RECIPES")) -> str:
+    """First 12 hex digits of the SHA-256 of a paper file's syntax tree, without docstrings and what is assigned to ``prose``.
 
     The record is prose, and the recipe that a result used is hashed by itself.
     """
@@ -193,7 +193,7 @@ def code_hash(file: Path) -> str:
     tree.body = [
         node
         for node in tree.body
-        if not isinstance(node, ast.Assign | ast.AugAssign) or _assigned(node) not in ("PAPER", "RECIPES")
+        if not isinstance(node, ast.Assign | ast.AugAssign) or _assigned(node) not in prose
     ]
     for node in ast.walk(tree):
         if (

@@ -13,7 +13,6 @@ Nothing is trained twice: a finished run with the same recipe, seed and paper fi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -27,11 +26,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from PIL import Image
+
 from paperzoo import studies
+from paperzoo.engine.job import code_hash
 from paperzoo.engine.run import open_run, provenance, read_json, write_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Found, Trial
+from paperzoo.tasks.pictures import compact, save
 
 #: study, number of the trial, quick, where runs lie
 Call = tuple[str, int, bool, str]
@@ -127,10 +130,9 @@ def record(name: str, out: str | Path = "runs/studies", root: Path | None = None
         raise PaperzooError(f"{folder} has no study.json: run paperzoo study {name} first")
     place.mkdir(parents=True, exist_ok=True)
     written = []
-    for kind in ("json", "png"):
-        target = place / f"{name}.{kind}"
-        target.write_bytes((folder / f"study.{kind}").read_bytes())
-        written.append(target)
+    written = [place / f"{name}.json", place / f"{name}.png"]
+    written[0].write_bytes((folder / "study.json").read_bytes())
+    save(compact(Image.open(folder / "study.png").convert("RGB"), 300_000), written[1])
     return written
 
 
@@ -162,8 +164,8 @@ def _one(name: str, number: int, quick: bool, out: str) -> str:
 
 
 def _numbers(directory: Path, study: ModuleType) -> Path:
-    """Where a study's numbers of a run lie: they hold for this text of the study alone."""
-    digest = hashlib.sha256(Path(str(study.__file__)).read_bytes()).hexdigest()[:12]
+    """Where a study's numbers of a run lie: they hold for this code of the study alone, whatever it says of them."""
+    digest = code_hash(Path(str(study.__file__)), ("TITLE", "EXPECTED", "FINDING", "BEYOND"))
     return directory / f"{study.__name__.rpartition('.')[2]}-{digest}.json"
 
 
