@@ -13,6 +13,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+import paperzoo
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import preact_resnet, resnet
 from paperzoo.report import compare, study
@@ -140,6 +141,13 @@ def test_record_and_page(small: None, tmp_path: Path) -> None:
     assert [p.relative_to(tmp_path).as_posix() for p in written] == ["results/studies/degradation.json", "results/studies/degradation.png"]
     page = study.page("degradation", tmp_path)
     assert "| residual | 8 |" in page and "../../results/studies/degradation.png" in page
+
+
+def test_networks_are_looked_at_with_images_of_the_size_they_were_trained_on(tmp_path: Path) -> None:
+    trial = Trial("plain 20", 8, "resnet:resnet20", "smoke", 0, {"steps": 60, "model.width": 4, "model.depth": 14, "model.image_size": 16})
+    run = paperzoo.train(trial.paper, trial.recipe, overrides=trial.overrides, out=tmp_path)
+    assert lesion.analyse(run, trial)["error %"] == pytest.approx(run.metrics["error %"]) and run.metrics["error %"] < 40
+    assert degradation.analyse(run, trial)["training error %"] < run.metrics["error %"] + 3
 
 
 # --- lesions -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import paperzoo
 from paperzoo.studies.trial import Found, Trial, each_seed
 
 if TYPE_CHECKING:
@@ -68,8 +67,10 @@ def analyse(run: Run, trial: Trial) -> dict[str, float]:
     """The trained network's own error and loss on what it was trained on."""
     import torch
 
+    from paperzoo.engine.run import job_of
+
     with torch.no_grad():
-        found = run.model.measure(paperzoo.dataset(str(run.info["recipe"]["data"])), "train")
+        found = run.model.measure(job_of(run).dataset(), "train")  # at the size that the network saw
     return {"training error %": found["error %"], "training loss": found["loss"]}
 
 

@@ -24,7 +24,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import paperzoo
 from paperzoo.studies.trial import Found, Trial, each_seed
 
 if TYPE_CHECKING:
@@ -106,7 +105,9 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     error) a draw; of pre-activation networks ``gradient``: (blocks a path goes through, mean norm at the image)."""
     from scipy.stats import kendalltau
 
-    model, test = run.model, paperzoo.dataset(str(run.info["recipe"]["data"]))["test"]
+    from paperzoo.engine.run import job_of
+
+    model, test = run.model, job_of(run).dataset()["test"]
     batch = test.batch(range(min(IMAGES, len(test))))
     random = np.random.default_rng(trial.seed)
     stages = blocks_of(model, batch.image[:2])
