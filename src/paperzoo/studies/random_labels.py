@@ -36,7 +36,16 @@ EXPECTED = (
     "at test falls steadily with the share of random labels, from nearly everything to nothing. On true labels random crops, weight "
     "decay and dropout change the test error by a few points; weight decay does not keep the networks from fitting random ones."
 )
-FINDING = ""
+FINDING = (
+    "As expected, every network fitted everything: 500 random labels to the last (two of 1,500 missed by the perceptron of one layer), in "
+    "2.5 times the epochs of true ones (Inception: 20 and 8) to 4 times (AlexNet: 43 and 10). Test error rises in a line with the share "
+    "of random labels, from 5.7, 7.7 and 11.5 % (Inception, AlexNet, perceptron) to 90 to 92 %; chance is 90. Shuffling all "
+    "images' pixels alike costs convolutions 7 to 9 points, after which they are behind the perceptrons, which lose about one. "
+    "On true labels no regulariser changes the error by more than 2 points. Weight decay does not hinder fitting random labels, "
+    "but, against what was expected, random crops do: with them no network fits them in 40 to 60 epochs (40 and 56 % wrong), nor "
+    "AlexNet with dropout (71 %). And pixels shuffled anew for each image are no noise: they keep how much ink a digit has, from which "
+    "Inception tells 19 % of the classes rather than 10."
+)
 BEYOND = (
     "Five hundred digits that are easy to tell apart are not 50,000 photographs: the networks have hundreds of weights an image, true "
     "labels are fitted in a few epochs, and how many times longer random ones take depends on that. Rates and their decay were "
