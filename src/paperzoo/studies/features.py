@@ -57,7 +57,18 @@ EXPECTED = (
     "pictures come between it and pixels. Of authors, what was learnt on photographs tells more than pixels do, and patches that vote "
     "more than one alone. Opinions are too sure until they are calibrated; authors known by different subjects seem easy and are not."
 )
-FINDING = ""
+FINDING = (
+    "Scattering errs least on digits under every classifier (2.3 to 2.6 % under the linear ones and the SVM; 2.3 are reported) and has the "
+    "purest neighbours, but that does not survive every map: on those of PCA and MDS pixels are purer. Features learnt elsewhere do "
+    "not all come between the two, as was expected: MobileNetV2's (8 to 10 %) beat pixels (10 to 17) under three classifiers and lose to "
+    "them under the forest and among neighbours; those of a VGG that has seen a few thousand fantasy figures are worse than pixels "
+    "everywhere. With 20 images of each new digit, training all of a network gave 3.1 % error, a new last layer 3.8, which in "
+    "one seed of three was the better. The vendor of a disputed emoji is told wrongly in 41 % by MobileNetV2's features, 47 by "
+    "scattering, 54 by the VGG's, 63 by pixels, with 112 known (guessing: 75); the vote saves 3 to 4 points over a single patch. "
+    "Calibrating takes what was too much off opinions from 28 known images, and changes little with 112. Where each vendor is known "
+    "by subjects of his own, one believes in an error of 17 % and has one of 52 (MobileNetV2), and calibration cannot know it: it "
+    "learns from the same images."
+)
 BEYOND = (
     "The VGG is small and has seen little; of one trained on photographs more is to be expected. UMAP is left out: it is in no package "
     "that this collection needs. The hyperparameters of maps and classifiers are the same for all features, and tuned for none. Vendors "
