@@ -27,7 +27,14 @@ EXPECTED = (
     "Plain networks train worse from some depth on, in training error already, and residual ones do not: the plain network of 56 "
     "layers ends at three times the training loss of the residual one at least."
 )
-FINDING = ""
+FINDING = (
+    "As expected: of 56 plain layers 65 % of the training set is still wrong, of 56 residual ones 1.3 %, at 38 times the training loss; "
+    "of 8 layers the plain network is no worse than the residual one. It is no overfitting, test errors are the same within 3 points. "
+    "But residual is not enough: 110 layers ended at 4 to 59 % wrong in training, where pre-activation, whose shortcuts nothing "
+    "interrupts, had 1.5 to 2.1 %, as with 20 layers. It alone did not mind depth. Stochastic depth costs most where there is least to "
+    "drop (8 layers: 13 %; 56: 4.8 %). Fractal networks degraded like plain ones, from 3 % with 6 layers to 81 with 48: four passes "
+    "of drop-path train each of their columns too little."
+)
 BEYOND = (
     "Four passes over 5,000 small digits say which networks start to learn at once, not which are best in the end: with ten or a "
     "hundred times the steps stochastic depth and drop-path, which make each step poorer, are reported to win."
@@ -116,10 +123,13 @@ def draw(found: Sequence[Found]) -> Figure:
                 named = f"{label} {deep:g}" if one.trial.seed == 0 else None
                 curves.plot(*zip(*one.curve, strict=True), color=colour, linewidth=1, label=named)
     for axes, title in ((training, "training error, %"), (test, "test error, %")):
-        axes.set(xlabel="layers", title=title, xscale="log")
+        axes.set(xlabel="layers", title=title, xscale="log", yscale="log")
         axes.set_xticks(DEPTHS, [str(depth) for depth in DEPTHS])
+        axes.set_yticks((1, 3, 10, 30, 90), ("1", "3", "10", "30", "90"))
         axes.minorticks_off()
     training.legend(fontsize=8)
-    curves.set(xlabel="step", title="training loss", yscale="log")
+    plain, residual = (each_seed(found, label, 56, lambda one: one.numbers["training loss"]) for label in ("plain", "residual"))
+    times = f": plain 56 ends at\n{sum(plain) / sum(residual):.0f} times residual 56's" if plain and residual else ""
+    curves.set(xlabel="step", title=f"training loss{times}", yscale="log")
     curves.legend(fontsize=8)
     return figure
