@@ -127,7 +127,8 @@ def _command(info: dict[str, Any]) -> str:
 
 @cache
 def _files() -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder().glob("*/*.json"))]
+    papers = catalog.list_papers()  # beside them, studies have a folder of their own
+    return [json.loads(path.read_text(encoding="utf-8")) for name in papers for path in sorted((folder() / name).glob("*.json"))]
 
 
 def rows(paper: str = "") -> list[dict[str, Any]]:
