@@ -48,7 +48,16 @@ EXPECTED = (
     "the widest rises by a fifth at least over its least value while its test error does not, and its smallest normalised margin grows. "
     "Early stopping and weight decay lower the test loss and hardly change the error. Linear models end where the theory says."
 )
-FINDING = ""
+FINDING = (
+    "3,818 weights, fewer than there are images, fit all of them, and the test error goes on falling with eight times as many: 4.3, 2.9, "
+    "2.5 and 2.1 % for k = 4 to 32. Of the widest network the test loss rises from its least value by 13 to 16 %, less than the "
+    "fifth that was expected (k = 4: 20 to 30 %), while its error stays or falls, and its smallest normalised margin nearly doubles. "
+    "Stopping at the least validation loss would have been a mistake: 6 % less loss and half a point more error. Weight decay does what "
+    "was expected, a third off the loss and nothing off the error within the seeds' spread (2.02 against 2.12 %). Linear models "
+    "end where the theory says: the square loss at the solution of least norm to 1e-14 if it began at 0 and 0.6 of its length away if it "
+    "began elsewhere; the logistic loss is still 0.1 from the direction of the largest margin after 100,000 steps, 0.02 after 10,000 if "
+    "its steps are normalised."
+)
 BEYOND = (
     "Digits have clean labels: with noise in the labels, or in regression, fitting all of it does cost, and stopping early pays. The "
     "networks have biases and large steps, for which nothing is proved, and the largest margin is known for the linear models alone. "
