@@ -36,7 +36,13 @@ EXPECTED = (
     "One block less: hardly any error more in residual networks, chance in plain ones. Many blocks less, or out of order: error that "
     "rises smoothly. Most gradient comes down paths far shorter than the network is deep."
 )
-FINDING = ""
+FINDING = (
+    "Any one block less, and a plain network of 20 layers guesses: 85 % wrong instead of 6. Of 56 layers the plain one had hardly learnt "
+    "(67 %), so it shows less. In residual networks the middle block costs a point (4.2 to 5 or 6 % wrong), as was expected, but not "
+    "every block: one of the first three to five costs most, 33 to 72 %. Without 8 of 24 or 25 blocks 62 to 65 % are wrong, and order "
+    "counts in the same way, little by little. Training by stochastic depth, where blocks had been missing all along, did not make a "
+    "network more robust to it. 82 to 85 % of the gradient comes down paths of at most 8 of 24 blocks, which 8 % of the paths are."
+)
 BEYOND = (
     "A network of width 8 on small digits has blocks to spare: how much each matters is a question of size and data. The plain "
     "networks have no batch statistics of their own for the depth that is left, which a kinder test would estimate anew."
