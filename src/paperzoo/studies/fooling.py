@@ -53,7 +53,15 @@ EXPECTED = (
     "nonsense recognises what it was trained on, and new nonsense with a median above 90 % is found after each of two rounds. On "
     "ImageNet CPPNs are believed more than pixels are, and gradient ascent most of all."
 )
-FINDING = ""
+FINDING = (
+    "As expected, on digits every way leads to a median above 99 %. What evolved for LeNet is 2.5 to 3.4 times as far from any training "
+    "image as real digits are, for the other network 1.7 (CPPN) to 3 times; adversarial digits are as near as real ones. A second "
+    "network believes 93 % of the CPPNs' images; with noise it depends on the architecture: LeNets share 90 % of it, the other "
+    "networks 10 %, and 7 % of gradient ascent's. Against what was expected and what the paper reports of MNIST, a class for nonsense "
+    "helps: two rounds of it bring new CPPNs down to a median of 64 % (LeNet) and 86 %, and errors up by 0.3 points. But only "
+    "against what it was taught: noise and gradient ascent find nonsense of 99 % as before. With so short a search MobileNetV2 is sure "
+    "of gradient ascent's images (99.98 %), sometimes of CPPNs' (median 11 %, one class in seven above 99), never of pixels (0.4 %)."
+)
 BEYOND = (
     "Distance in pixels tells that an image is unlike the digits of the training set, not that nobody could read it, and a dark image is "
     "never far from a thin digit, which is where the L2 penalty leads: look at the gallery. "
