@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -311,6 +312,20 @@ def test_two_processes_agree_with_each_other_and_with_one(tmp_path: Path) -> Non
     a, b = (checkpoint.tensors_of(run.model) for run in (one, two))
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
     assert two.metrics.keys() == one.metrics.keys()
+
+
+def test_two_processes_go_on_where_they_stopped(tmp_path: Path) -> None:
+    """Each keeps states of its own streams, which one checkpoint must hold."""
+    whole = paperzoo.train("char_rnn", "smoke", out=tmp_path, devices=2, overrides={"checkpoint_every": 7, "steps": 20})
+    cut = tmp_path / "cut"
+    shutil.copytree(whole.directory, cut)
+    (cut / "result.json").unlink()
+    for path in (cut / "checkpoints").glob("*.safetensors"):
+        if int(path.stem) != 14:
+            path.unlink()
+    again = paperzoo.resume(cut, devices=2)
+    a, b = (checkpoint.tensors_of(run.model) for run in (whole, again))
+    assert int((a["place"] > 0).sum()) > 60 and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:

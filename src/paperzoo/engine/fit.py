@@ -75,6 +75,7 @@ class Loop:
             load_into(self.model, load(job.init).state_dict(), Path(job.init))
         self.precision = precision.resolve(self.recipe.precision, self.device)
         precision.prepare(self.model, self.precision, self.device)
+        self.divided = [(b, b.clone()) for name, b in self.model.named_buffers() if name in self.model.divided]
         for name in self.recipe.compile:
             self.model.get_submodule(name).compile()
         state: Mapping[str, Any] = self.recall[1] if self.recall else {"iteration": 0, "seconds": 0.0}
@@ -207,7 +208,7 @@ class Loop:
 
     def measure(self, split: str, final: bool = False) -> dict[str, float]:
         """The task's metrics on one split, on the first process, with chance and modes as they were afterwards."""
-        self._average_statistics()
+        self._unite()
         metrics: dict[str, float] = {}
         if self.fabric.is_global_zero:
             scorer = judge(self.recipe.judge) if self.recipe.judge else None
@@ -229,7 +230,7 @@ class Loop:
 
     def save(self) -> None:
         """Writes a checkpoint and the task's cheap pictures. The losses up to here were found finite."""
-        self._average_statistics()
+        self._unite()
         if not self.fabric.is_global_zero:
             return
         if self.opt.losses:
@@ -271,8 +272,9 @@ class Loop:
             return flag
         return bool(self._mean(torch.tensor(float(flag), device=self.device)) > 0)
 
-    def _average_statistics(self) -> None:
-        """Batch-norm statistics differ between processes; what is measured and saved is their mean."""
+    def _unite(self) -> None:
+        """What differs between processes is made the same before it is measured and saved: batch-norm statistics become their mean,
+        and of ``divided`` buffers everyone gets the entries that one has changed."""
         if self.world == 1:
             return
         for module in self.model.modules():
@@ -280,6 +282,13 @@ class Loop:
                 self._mean(module.running_mean)
                 assert module.running_var is not None
                 self._mean(module.running_var)
+        for buffer, before in self.divided:
+            changed = buffer != before
+            count, total = changed.double(), torch.where(changed, buffer, 0).double()
+            dist.all_reduce(count)
+            dist.all_reduce(total)
+            buffer.copy_(torch.where(count > 0, total / count.clamp(min=1), before))
+            before.copy_(buffer)
 
 
 def seed_all(seed: int, iteration: int, rank: int) -> None:

@@ -42,6 +42,8 @@ class Model(nn.Module):
     task: ClassVar[str] = ""
     #: fields that the data must have for this task
     needs: ClassVar[tuple[str, ...]] = ()
+    #: buffers of which each of several processes changes entries of its own; all are saved
+    divided: ClassVar[tuple[str, ...]] = ()
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}
