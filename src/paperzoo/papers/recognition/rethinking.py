@@ -104,8 +104,10 @@ PAPER = Paper(
     },
     findings=(
         "500 random labels, three seeds: fitted without a mistake by all five networks but one (the Inception without batch "
-        "normalisation missed 0.8 % in one run of three), and 88.8 to 92.2 % wrong at test, where chance is 90. Everything else that "
-        "was measured is in the study `random_labels`."
+        "normalisation missed 0.8 % in one run of three), and 88.8 to 92.2 % wrong at test, where chance is 90. 5,000 true labels, "
+        "three seeds: fitted likewise, with test errors of 1.6 % (Inception), 2.1 (AlexNet), 5.5 and 5.9 (perceptrons of three layers "
+        "and of one); only the Inception without batch normalisation was not done after 20 epochs (0.5, 2.8 and 3.1 % left in "
+        "training, 0.5 asked: **missed**). The study `random_labels` has everything else."
     ),
     fails=(
         "Labels drawn anew in each epoch cannot be fitted: the loss stays at log 10. Nor can they with a regulariser that forbids it, "
