@@ -100,8 +100,8 @@ PAPER = Paper(
         "550 to 570 s of training on one core with another job beside it (fifteen whole steps on two quiet cores took 72 ms each, "
         "so 265 s in all). "
         "Chosen by the same test split, one seed each: 32 streams and 5,000 steps gave 1.432, and dropout of 0.1 1.406 where none "
-        "gave 1.398. What it writes is well spelt and set like a play, with speakers and stage directions, and means nothing. By words (small-words, one seed): perplexity 80 where "
-        "single words have 295, 6.3 % of the words unknown."
+        "gave 1.398. What it writes is well spelt and set like a play, with speakers and stage directions, and means nothing. "
+        "By words (small-words, one seed): perplexity 80 where single words have 295, 6.3 % of the words unknown."
     ),
     fails=(
         "Text that is well spelt and forgets its own sentence: the state was not carried, or T is too short. A loss below the "
