@@ -129,7 +129,6 @@ def record(name: str, out: str | Path = "runs/studies", root: Path | None = None
     if not (folder / "study.json").is_file():
         raise PaperzooError(f"{folder} has no study.json: run paperzoo study {name} first")
     place.mkdir(parents=True, exist_ok=True)
-    written = []
     written = [place / f"{name}.json", place / f"{name}.png"]
     written[0].write_bytes((folder / "study.json").read_bytes())
     save(compact(Image.open(folder / "study.png").convert("RGB"), 300_000), written[1])

@@ -65,7 +65,8 @@ FINDING = (
     "everywhere. With 20 images of each new digit, training all of a network gave 3.1 % error, a new last layer 3.8, which in "
     "one seed of three was the better. The vendor of a disputed emoji is told wrongly in 41 % by MobileNetV2's features, 47 by "
     "scattering, 54 by the VGG's, 63 by pixels, with 112 known (guessing: 75); the vote saves 3 to 4 points over a single patch. "
-    "Calibrating takes what was too much off opinions from 28 known images, and changes little with 112. Where each vendor is known "
+    "Calibrating takes what was too much off the opinions of pixels and the VGG from 28 known "
+    "images; else it changes little. Where each vendor is known "
     "by subjects of his own, one believes in an error of 17 % and has one of 52 (MobileNetV2), and calibration cannot know it: it "
     "learns from the same images."
 )

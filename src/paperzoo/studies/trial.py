@@ -74,6 +74,6 @@ def again(run: Run, data: Dataset | None = None, **changes: Any) -> Iterator[Loo
     one.launch()
     job = dataclasses.replace(job_of(run), **changes, options={"checkpoint_every": 10**9, "log_every": 10**9})
     with torch.enable_grad(), tempfile.TemporaryDirectory() as scratch, closing(Loop(one, job, create(job, scratch))) as loop:
-        loop.data = data or loop.data
+        loop.data = loop.data if data is None else data
         loop.begin(stages(job.recipe)[0], 0)
         yield loop
