@@ -338,3 +338,63 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 def test_helpers_count_and_state(tmp_path: Path) -> None:
     made = loop(job("lenet", "smoke"), tmp_path)
     assert count(made.model) == 61_706 and "network.c1.weight" in state(made)
+
+
+# ---------------------------------------------------------------- gradients: layout, sharing, weights
+
+
+def test_a_gradient_of_another_layout_moves_the_right_weights() -> None:
+    """A double backward gives gradients whose strides are not their parameter's; fused optimisers read both as flat memory."""
+    for make in (lambda p: Adam(p, 0.1), lambda p: SGD(p, 0.1, momentum=0.9), lambda p: torch.optim.AdamW(p, 0.1)):
+        torch.manual_seed(0)
+        weight = nn.Parameter(torch.randn(16, 8, 5, 5).contiguous(memory_format=torch.channels_last))
+        twin = nn.Parameter(weight.detach().clone(memory_format=torch.contiguous_format))
+        factor = torch.randn(16, 8, 5, 5)
+        opt, plain = Players({"x": make([weight])}, {}), make([twin])
+        for _ in range(3):
+            copy = weight.contiguous(memory_format=torch.contiguous_format)  # so that the gradient lies otherwise
+            opt.x.minimize((copy * factor).square().sum())
+            plain.zero_grad()
+            (twin * factor).square().sum().backward()
+            plain.step()
+        assert torch.allclose(weight, twin, atol=1e-5)
+
+
+def test_a_gradient_that_two_parameters_share_is_clipped_once() -> None:
+    a, b = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
+    opt = Players({"x": SGD([a, b], 1.0)}, {}, clip=1.0)
+    opt.x.minimize(((a + b) * 10).sum())  # autograd gives both the same tensor, and here one of stride 0
+    assert torch.allclose(torch.cat([a, b]).norm(), torch.tensor(1.0), atol=1e-4)
+
+
+def test_accumulated_parts_weigh_by_what_they_hold() -> None:
+    """Parts of 3, 3 and 4 items, and a term whose items are counted in the batch: the step of the whole batch."""
+    torch.manual_seed(0)
+    layer, twin = nn.Linear(3, 1), nn.Linear(3, 1)
+    twin.load_state_dict(layer.state_dict())
+    x, chosen = torch.randn(10, 3), torch.tensor([1, 0, 0, 1, 1, 1, 0, 1, 1, 1], dtype=torch.bool)
+    whole, parts = Players({"x": SGD(layer.parameters(), 0.1)}, {}), Players({"x": SGD(twin.parameters(), 0.1)}, {}, accumulate=3)
+    whole.x.minimize(layer(x).square().mean(), (layer(x[chosen]).mean(), chosen.sum()))
+    for indices in (slice(0, 3), slice(3, 6), slice(6, 10)):
+        part, some = x[indices], chosen[indices]
+        parts.share = len(part) * 3 / 10
+        parts.x.minimize(twin(part).square().mean(), (twin(part[some]).mean(), some.sum()))
+    assert torch.allclose(layer.weight, twin.weight, atol=1e-6)
+
+
+def test_a_mean_over_a_counted_part_of_the_batch_weighs_by_everyones_count() -> None:
+    """What two processes do, one after the other: this one has 1 item that counts, the other 3; the mean of counts is 2."""
+    layer = nn.Linear(2, 1, bias=False)
+    before = layer.weight.detach().clone()
+    seen = []
+
+    def mean(value: torch.Tensor) -> torch.Tensor:
+        if value.ndim == 0:
+            seen.append(float(value))
+            return value.fill_(2.0)
+        return value
+
+    Players({"x": SGD(layer.parameters(), 1.0)}, {}, mean=mean).x.minimize((layer(torch.ones(1, 2)).mean(), torch.tensor(1)))
+    assert seen == [1.0] and torch.allclose(layer.weight, before - 0.5)
+    Players({"x": SGD(layer.parameters(), 1.0)}, {}, mean=mean).x.minimize((layer(torch.ones(0, 2)).mean(), torch.tensor(0)))
+    assert torch.allclose(layer.weight, before - 0.5)  # nothing counts here: no step, and no NaN

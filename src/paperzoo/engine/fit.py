@@ -145,6 +145,7 @@ class Loop:
         for name in self.recipe.augment:
             batch.image = AUGMENTATIONS[name](batch.image)
         for part in batch.cut(self.recipe.accumulate) if self.recipe.accumulate > 1 else [batch]:
+            opt.share = len(part) * self.recipe.accumulate / len(batch)
             self._note(self.model.step(part, opt))
         opt.iteration += 1
         at, last = opt.iteration, opt.iteration == opt.total

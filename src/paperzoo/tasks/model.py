@@ -15,6 +15,11 @@ from paperzoo.errors import PaperzooError
 #: ``schedule(iteration, total) -> factor`` on the base learning rate; both count steps of the present stage.
 Schedule = Callable[[int, int], float]
 
+#: A mean over the batch; or, where how many items count is known only in the batch (words chosen, windows that are valid), the pair
+#: ``(mean, count)``: it is weighed so that the step is that of the mean over all processes' items, and over all parts' if gradients
+#: are accumulated.
+Loss = Tensor | tuple[Tensor, Tensor | float]
+
 
 class Players(Protocol):
     """The seam between a paper and the engine, as ``step`` sees it; ``engine/players.py`` stands behind it."""
@@ -22,14 +27,14 @@ class Players(Protocol):
     iteration: int
     total: int
 
-    def minimize(self, **losses: Tensor) -> None:
+    def minimize(self, **losses: Loss) -> None:
         """All gradients first, then all steps: each loss moves the parameters of the optimiser of its name, no others."""
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of ``value`` over all processes, detached."""
 
     def __getattr__(self, name: str) -> Any:
-        """``opt.generator.minimize(loss)`` for the optimiser called ``generator``."""
+        """``opt.generator.minimize(loss)`` for the optimiser called ``generator``; of several losses the sum is minimised."""
 
 
 class Model(nn.Module):

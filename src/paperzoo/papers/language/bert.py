@@ -361,7 +361,7 @@ class Model(Pretrainer):
         masked = self.mask(batch)
         words, follows = self.scores(masked.tokens, batch.segment, batch.length, masked.chosen)
         word, following = pretraining_losses(words, batch.tokens[masked.chosen], follows, batch.next)
-        opt.bert.minimize(word + following)
+        opt.bert.minimize((word, len(words)), following)
         return {"MLM": word, "NSP": following}
 
 
@@ -525,7 +525,7 @@ class Tag(Tagger):
         """Cross-entropy at the first piece of every word."""
         tokens, _ = self._padded(batch.words)
         scores, rows, words = self._scores(tokens.to(batch.tags.device))
-        opt.bert.minimize(F.cross_entropy(scores, batch.tags[rows, words]))
+        opt.bert.minimize((F.cross_entropy(scores, batch.tags[rows, words]), len(scores)))
 
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -405,8 +405,8 @@ class Model(Translator):
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Predicts every token of the target from the source and from the tokens before it."""
-        logits = self.network(batch.source, batch.target[:, :-1])  # (N, T - 1, V)
-        opt.translator.minimize(smoothed_nll(logits, batch.target[:, 1:], self.smoothing))
+        logits, target = self.network(batch.source, batch.target[:, :-1]), batch.target[:, 1:]  # (N, T - 1, V), (N, T - 1)
+        opt.translator.minimize((smoothed_nll(logits, target, self.smoothing), (target != PAD).sum()))
         left = opt.total - opt.iteration - 1  # steps after this one
         if self.mean is not None and left % self.every == 0 and left // self.every < self.moments:
             self.take_in()

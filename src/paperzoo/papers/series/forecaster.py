@@ -211,7 +211,8 @@ class Model(Forecaster):
         """One step on the windows that are there to be trained on; towards the end, calibration on those held out."""
         target, mask = self.wanted(batch)  # (N, H, K), (N, H)
         trained = mask & (batch.held == -1)[:, None]
-        opt.network.minimize(squared_error(self(batch.history) / self.unit(), target / self.unit(), trained))
+        loss = squared_error(self(batch.history) / self.unit(), target / self.unit(), trained)
+        opt.network.minimize((loss, trained.sum()))
         if opt.iteration >= 0.8 * opt.total - 1:  # by then the weights hardly move
             self.calibrate(batch)
 
