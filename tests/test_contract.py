@@ -18,7 +18,9 @@ from torch.nn.utils.rnn import pad_sequence
 import paperzoo
 from paperzoo import catalog
 from paperzoo.data.wordpiece import Rows
-from paperzoo.engine import checkpoint, fit, precision
+from paperzoo.engine import checkpoint, precision
+from paperzoo.engine.chance import guarded
+from paperzoo.engine.loop import Loop
 from paperzoo.engine.weights import load_file
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.embedding import Embedding
@@ -110,7 +112,7 @@ def test_resuming_at_every_step_is_bitwise_the_same(
         assert again.opt.iteration == cut
         again.step()
         assert same(state(again), states[cut]), f"cut after step {cut}"
-        again.log_file.close()
+        again.book.close()
 
 
 @smoke
@@ -141,7 +143,7 @@ def test_saved_and_loaded_gives_the_same_outputs(name: str, recipe: str, tmp_pat
     *_, path = sorted((made.run.directory / "checkpoints").iterdir())  # on a slow machine one more was due
     loaded = load_file(path)
     precision.prepare(loaded, made.precision, made.device)  # as the engine does before it evaluates
-    with fit.guarded(made.model):
+    with guarded(made.model):
         for given in inputs(made):
             assert torch.equal(answer(made.model, given), answer(loaded, given))
 
@@ -172,7 +174,7 @@ def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: 
             assert not dead.any(), f"{name}: {int(dead.sum())} inputs have no effect"
 
 
-def inputs(made: fit.Loop) -> list[Tensor]:
+def inputs(made: Loop) -> list[Tensor]:
     """Something to ask the model: noise, images, points, videos, series, words, or sequences of different lengths."""
     if isinstance(made.model, Sampler):
         return [torch.randn(4, made.model.latent)]

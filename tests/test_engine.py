@@ -22,10 +22,11 @@ from torch.optim import SGD, Adam
 
 import paperzoo
 from paperzoo.data import Order
-from paperzoo.engine import checkpoint, fit, precision
+from paperzoo.engine import chance, checkpoint, precision
 from paperzoo.engine.players import Players
-from paperzoo.engine.run import newest, read_lines
+from paperzoo.engine.run import read_lines
 from paperzoo.errors import Interrupted, PaperzooError
+from paperzoo.saved import newest
 
 HERE = Path(__file__).parent
 
@@ -144,10 +145,10 @@ def test_order_is_a_function_of_seed_and_iteration() -> None:
 def test_chance_differs_by_seed_step_and_process() -> None:
     draws = set()
     for key in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1)):
-        fit.seed_all(*key)
+        chance.seed_all(*key)
         draws.add(torch.rand(()).item())
     assert len(draws) == 6
-    fit.seed_all(0, 0, 0)
+    chance.seed_all(0, 0, 0)
     assert torch.rand(()).item() in draws
 
 
@@ -157,7 +158,7 @@ def test_measuring_leaves_chance_and_modes_alone() -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    with fit.guarded(model):
+    with chance.guarded(model):
         torch.rand(100)
         assert not model[1].training and not torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
     assert torch.equal(torch.rand(3), expected)
@@ -288,7 +289,7 @@ def test_no_space_left_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr("paperzoo.saved.os.fsync", full)
     with pytest.raises(PaperzooError, match="No space left on device; what was saved before is untouched"):
         checkpoint.write(path, {"a": torch.zeros(3)}, {"name": "x"})
     assert torch.equal(checkpoint.read(path)[0]["a"], torch.ones(3))

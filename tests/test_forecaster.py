@@ -12,6 +12,7 @@ from helpers import count, job, loop
 from torch import Tensor
 
 import paperzoo
+from paperzoo.engine.players import Players
 from paperzoo.data import Dataset
 from paperzoo.data.series import AR2, Series, Windows, ar2, stretches_of, windows
 from paperzoo.errors import PaperzooError
@@ -36,7 +37,7 @@ class Exact(Forecaster):
         known = {**dataset.schema.arguments, "horizon": horizon}
         super().__init__(transform="none", **known)
         self.formula = formula
-        self.calibrate(dataset["validation"].batch(range(len(dataset["validation"]))))
+        self.calibrate(dataset["validation"].batch(range(len(dataset["validation"]))), Players({}, {}))
 
     def forward(self, history: Tensor) -> Tensor:
         raw = self.formula(history)  # (N, H, K)
@@ -172,7 +173,7 @@ def test_the_future_changes_no_forecast() -> None:
     data = paperzoo.dataset("sunspots-cycle")
     torch.manual_seed(0)
     model = forecaster.Model(**{**data.schema.arguments, "hidden": 4})
-    model.calibrate(data["validation"].batch(range(44)))
+    model.calibrate(data["validation"].batch(range(44)), Players({}, {}))
     test = column(data, "test")
     random = np.random.default_rng(0)
     for at in (0, 20, 50):

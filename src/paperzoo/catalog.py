@@ -185,15 +185,57 @@ class Entry:
         raise unknown("recipe", name, fitting, f"of {self.name}")
 
 
-def load(name: str) -> Entry:
-    """The paper file behind ``paper``, ``paper:variant``, or a path to a file of the same anatomy (``./mine.py``).
+#: files of the user's own that may run, because the user named them in this very command or program
+_NAMED: list[Path] = []
+
+
+def allow(*names: str) -> None:
+    """Lets the user's own files among these names run: to be called with what the user typed, and with nothing else.
 
     Raises:
-        PaperzooError: unknown name or variant, or a file that lacks a part.
+        PaperzooError: there is no such file.
     """
-    if name.endswith(".py") or ".py:" in name:
-        place, _, variant = name.partition(".py")
-        return _own(Path(place + ".py"), variant.removeprefix(":"))
+    for path in (_file(name)[0] for name in names if _is_file(name)):
+        if not path.is_file():
+            raise PaperzooError(f"there is no file {path}")
+        if path.resolve() not in _NAMED:
+            _NAMED.append(path.resolve())
+
+
+def allowed() -> list[str]:
+    """The files that may run, for processes that this one starts."""
+    return [str(path) for path in _NAMED]
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") or ".py:" in name
+
+
+def _file(name: str) -> tuple[Path, str]:
+    """``./mine.py:large`` as file and variant."""
+    place, _, variant = name.partition(".py")
+    return Path(place + ".py").expanduser(), variant.removeprefix(":")
+
+
+def load(name: str) -> Entry:
+    """The paper file behind ``paper``, ``paper:variant``, or a path to a file of the same anatomy (``./mine.py``) that was allowed.
+
+    A name may come out of a run's directory or a weights file that somebody else wrote: a file that it names runs only if the user
+    has named it too (or one of the same file name, where the run was made on another machine).
+
+    Raises:
+        PaperzooError: unknown name or variant, a file that lacks a part, or one that the user did not name.
+    """
+    if _is_file(name):
+        path, variant = _file(name)
+        if path.resolve() in _NAMED:
+            return _own(path, variant)
+        if same := [one for one in _NAMED if one.name == path.name]:
+            return _own(same[-1], variant)
+        raise PaperzooError(
+            f"this was made by the file {path}, whose code runs only if you name it in the same command: add --code {path.name} "
+            "(in Python: code=...) with the place where you keep it"
+        )
     base, _, variant = name.partition(":")
     if base not in CATALOG:
         raise unknown("paper", base, CATALOG)
@@ -229,7 +271,8 @@ def _entry(module: ModuleType, variant: str, file: Path) -> Entry:
 
 
 def paper(name: str) -> Paper:
-    """The record of a paper, with its recipes and variants."""
+    """The record of a paper, with its recipes and variants; ``name`` is what the user typed."""
+    allow(name)
     return load(name).paper
 
 
@@ -239,7 +282,7 @@ def create(name: str, **arguments: Any) -> Model:
     Raises:
         PaperzooError: unknown name, or an argument that is unknown, of a wrong type or out of range.
     """
-    entry = load(name)
+    entry = load(name)  # not allowed here: a model may make another by a name that came with its weights
     return build(entry, {**entry.arguments, **arguments})
 
 

@@ -40,6 +40,10 @@ Settings = Annotated[
         "--set", metavar="KEY=VALUE", help="Override: model.width=32, optimizer.lr=1e-4, batch_size=64, steps=500 ..."
     ),
 ]
+Code = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--code", help="The file of your own by which the run or weights were made; no other file's code runs.", metavar="FILE"),
+]
 
 
 def main() -> None:
@@ -50,8 +54,8 @@ def main() -> None:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         sys.exit(130)
-    except PaperzooError as error:
-        print(f"paperzoo: {error}", file=sys.stderr)
+    except (PaperzooError, MemoryError) as error:
+        print(f"paperzoo: {error or 'there is not enough memory for this'}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("paperzoo: stopped", file=sys.stderr)
@@ -109,6 +113,7 @@ def show(name: Name) -> None:
     """A paper: claims, recipes, deviations, and what was measured here."""
     from paperzoo.report.cards import card
 
+    catalog.allow(name)
     print(card(name))
 
 
@@ -137,33 +142,36 @@ def train(
     out: Out = Path("runs"),
     devices: Devices = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
+    code: Code = None,
     settings: Settings = None,
 ) -> None:
     """Train a paper by a recipe, measure it, and draw its report. The last line printed is the run's directory."""
     from paperzoo.engine.train import train
 
     overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
-    _finish(train(name, recipe, data, init, seed, out, devices, overrides))
+    _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or ()))
 
 
 @app.command(rich_help_panel=TRAIN)
-def resume(run: RunDirectory, devices: Devices = 1) -> None:
+def resume(run: RunDirectory, devices: Devices = 1, code: Code = None) -> None:
     """Go on with an interrupted run, from its newest good checkpoint."""
     from paperzoo.engine.train import resume
 
-    _finish(resume(run, devices))
+    _finish(resume(run, devices, code or ()))
 
 
 @app.command(rich_help_panel=TRAIN)
 def evaluate(
     run: RunDirectory,
     split: Annotated[str, typer.Option(help="Which split of the run's data.")] = "test",
+    data: Annotated[str | None, typer.Option(help="Other data of the same classes; default: the run's.")] = None,
+    code: Code = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a run's last checkpoint."""
-    from paperzoo.engine.train import evaluate
+    from paperzoo.engine.evaluate import evaluate
 
-    metrics = evaluate(run, split)
+    metrics = evaluate(run, split, data, code or ())
     if as_json:
         print(json.dumps(metrics))
     else:
@@ -184,14 +192,15 @@ def sample(
     length: Annotated[Optional[int], typer.Option(help="Characters or words to draw; default: 500.")] = None,  # noqa: UP045
     temperature: Annotated[Optional[float], typer.Option(help="Below 1 for likelier text; default: 0.8.")] = None,  # noqa: UP045
     top_k: Annotated[Optional[int], typer.Option(help="Draw among so many of the likeliest; default: all.")] = None,  # noqa: UP045
+    code: Code = None,
 ) -> None:
     """Draw samples from a trained generator and write them as a picture, or print them if they are text."""
-    from paperzoo.engine.train import load
+    from paperzoo.engine.weights import load
     from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
     from paperzoo.tasks.language_model import LanguageModel
     from paperzoo.tasks.pictures import grid, save
 
-    model = load(source)
+    model = load(source, code or ())
     asked = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if isinstance(model, LanguageModel):
@@ -227,13 +236,14 @@ def predict(
         str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
     ],
     inputs: Annotated[list[str], typer.Argument(help="Images by path, or sentences, or words, as the task wants.")],
+    code: Code = None,
 ) -> None:
     """Ask a trained model."""
     from rich.console import Console
 
-    from paperzoo.engine.train import load
+    from paperzoo.engine.weights import load
 
-    model = load(source)
+    model = load(source, code or ())
     ask = getattr(model, "predict", None)
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
@@ -310,11 +320,12 @@ def results(
 
 
 @app.command(rich_help_panel=MAKE)
-def report(run: RunDirectory) -> None:
+def report(run: RunDirectory, code: Code = None) -> None:
     """Write a run's report: one HTML file with curves, pictures and numbers."""
     from paperzoo.engine.run import open_run
     from paperzoo.report.page import write_page
 
+    catalog.allow(*(code or ()))
     print(write_page(open_run(run)))
 
 
@@ -433,8 +444,11 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
 
 
 def _finish(run: Run, every_picture: bool = False) -> None:
+    from paperzoo.engine.processes import first
     from paperzoo.report.page import write_page
 
+    if not first():  # of several processes that torchrun has started
+        return
     page = write_page(run)
     for path in run.figures if every_picture else [p for p in run.figures if not p.stem[:8].isdigit()]:
         print(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.batch import Batch
-from paperzoo.errors import unknown
+from paperzoo.errors import PaperzooError, compared, unknown
 
 
 @dataclass(frozen=True)
@@ -190,3 +191,22 @@ class Dataset:
         for other in others:
             first = Split(*(a.join(b) for a, b in zip(first.columns, other.columns, strict=True)))
         return first
+
+    def named(self, names: Sequence[str]) -> Dataset:
+        """The same data with its classes numbered as in ``names``.
+
+        Raises:
+            PaperzooError: its classes are others; those that are new and those that are missing are named.
+        """
+        own = self.schema.names
+        if not names or not own or tuple(names) == own:
+            return self
+        if set(names) != set(own):
+            raise PaperzooError(f"the classes of {self.name} are not those that the model has learnt: {compared(names, own)}")
+        table = torch.tensor([list(names).index(name) for name in own])
+
+        def renumbered(column: Column) -> Column:
+            return Values("label", table[column.values]) if isinstance(column, Values) and column.name == "label" else column
+
+        splits = {name: Split(*map(renumbered, split.columns)) for name, split in self.splits.items()}
+        return dataclasses.replace(self, splits=splits, schema=dataclasses.replace(self.schema, names=tuple(names)))

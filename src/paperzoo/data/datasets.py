@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -288,6 +289,22 @@ def check_name(name: str) -> None:
         from paperzoo.data.corrupted import corruption
 
         corruption(change, whole)
+
+
+def absolute(name: str) -> str:
+    """The name with the path of the user's own data made absolute, so that it means the same from every folder."""
+    kind, colon, place = name.partition(":")
+    if not colon or kind not in OWN:
+        return name
+    return f"{kind}:{os.path.join(os.getcwd(), os.path.expanduser(place))}"
+
+
+def own_path(name: str) -> Path | None:
+    """Where the user's own data of this name lie; ``None`` for a listed data set."""
+    kind, colon, place = _parse(_corruption(name)[0])[0].partition(":")
+    if not colon or kind not in OWN:
+        return None
+    return Path(_with_options(place)[0]).expanduser()
 
 
 def listed(name: str) -> Entry | None:

@@ -15,7 +15,7 @@ from typing import Any
 from paperzoo import catalog
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.data.dataset import Dataset
-from paperzoo.data.datasets import check_name, dataset
+from paperzoo.data.datasets import absolute, check_name, dataset
 from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Stage
@@ -57,9 +57,13 @@ class Job:
         """Constructor arguments set by variant, recipe or user, before the data fills in the rest."""
         return {**self.entry.arguments, **self.recipe.model}
 
-    def dataset(self, name: str = "") -> Dataset:
-        """The data (of one stage, if named), at the size that the model is told to have, checked against the task."""
-        wanted = self.explicit()
+    def dataset(self, name: str = "", arguments: Mapping[str, Any] | None = None) -> Dataset:
+        """The data (of one stage, if named), at the size that the model is told to have, checked against the task.
+
+        Args:
+            arguments: of a model that there is already; default: those that are set by variant, recipe or user.
+        """
+        wanted = self.explicit() if arguments is None else arguments
         size, channels, strict = wanted.get("image_size"), wanted.get("channels"), bool(self.options.get("strict"))
         built = dataset(name or self.recipe.data, image_size=size, channels=channels, strict=strict)
         self.entry.model_class.check(built.schema)
@@ -94,22 +98,27 @@ def resolve(
     Raises:
         PaperzooError: anything unknown or of a wrong type, with the nearest legal names.
     """
+    catalog.allow(name, *(v for v in (overrides or {}).values() if isinstance(v, str)))
     entry = catalog.load(name)
     full, chosen = entry.recipe(recipe)
     changes, options = dict(overrides or {}), {}
     if data is not None:
         changes["data"] = data
+    if isinstance(changes.get("data"), str):
+        changes["data"] = absolute(changes["data"])
     model, optimizer, fields = dict(chosen.model), dict(chosen.optimizer), {}
     legal_model = catalog.signature(entry)
     legal_optimizer = {
         n: p for n, p in inspect.signature(entry.model_class.optimizers).parameters.items() if p.kind is p.KEYWORD_ONLY
     }
     legal_keys = [*(f"model.{n}" for n in legal_model), *(f"optimizer.{n}" for n in legal_optimizer), *_SETTABLE, *OPTIONS]
-    for key, value in changes.items():
+    for key, value in list(changes.items()):
         if key not in legal_keys:
             raise unknown("override", key, legal_keys, f"of {entry.name}")
         if key.startswith("model."):
             catalog.check_type(key, value, legal_model[key[6:]])
+            if key[6:] in ("weights", "vectors") and Path(value).expanduser().exists():
+                value = changes[key] = str(Path(value).expanduser().absolute())  # so that the run means the same from every folder
             model[key[6:]] = value
         elif key.startswith("optimizer."):
             catalog.check_type(key, value, legal_optimizer[key[10:]])
@@ -130,13 +139,13 @@ def resolve(
         instead = f"{other} does" if other else "scores that need a judge are left out"
         notes.append(f"{final.judge} cannot judge {final.data}: {instead}")
         final = dataclasses.replace(final, judge=other)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise PaperzooError(f"seed must be a whole number from 0, not {seed!r}")
-    if init and not Path(init).exists():
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {str(seed)[:30]!r}")
+    if init and not Path(init).expanduser().exists():
         raise PaperzooError(f"--init {init}: there is no such run or file")
-    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).resolve())
+    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).expanduser().resolve())
     kept = {k: v for k, v in changes.items() if k not in OPTIONS}
-    return Job(own, full, final, kept, seed, str(Path(init).resolve()) if init else "", options, tuple(notes))
+    return Job(own, full, final, kept, seed, str(Path(init).expanduser().resolve()) if init else "", options, tuple(notes))
 
 
 def _field(key: str, value: Any) -> Any:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.tasks.model import Loss, Schedule
+from paperzoo.records import Recipe, Stage
+from paperzoo.tasks.model import Loss, Model, Schedule
 
 #: one a parameter; ``None`` for those that a loss does not reach
 Gradients = list[Tensor | None]
@@ -137,7 +138,7 @@ class _Term(NamedTuple):
     """One term of one part's loss: the gradient of its sum, and how much it is the sum of."""
 
     gradients: Gradients
-    count: Tensor
+    items: Tensor
 
 
 def _value(term: Loss) -> Tensor:
@@ -159,7 +160,7 @@ def _accumulated(parts: list[list[_Term]]) -> Gradients:
     """The gradient of the whole batch: of each term the sums over the parts, divided by their counts."""
     whole: Gradients = [None] * len(parts[0][0].gradients)
     for terms in zip(*parts, strict=True):
-        count = torch.stack([term.count for term in terms]).sum()
+        count = torch.stack([term.items for term in terms]).sum()
         for index, column in enumerate(zip(*(term.gradients for term in terms), strict=True)):
             if reached := [g for g in column if g is not None]:
                 mean = torch.stack(reached).sum(0) / count.clamp(min=1e-12)
@@ -178,6 +179,16 @@ def _laid_out(gradient: Tensor, parameter: Tensor, taken: set[int]) -> Tensor:
         taken.add(gradient.data_ptr())
         return gradient
     return torch.empty_like(parameter, dtype=gradient.dtype).copy_(gradient)
+
+
+def players(model: Model, recipe: Recipe, stage: Stage, mean: Callable[[Tensor], Tensor] | None = None) -> Players:
+    """The optimisers of one stage of a recipe, made anew.
+
+    Raises:
+        PaperzooError: ``clip`` names an optimiser that the model has not, or it has several and ``accumulate`` is set.
+    """
+    arguments = {**recipe.optimizer, **stage.optimizer}
+    return Players(model.optimizers(**arguments), model.schedules(**arguments), recipe.clip, recipe.accumulate, mean)
 
 
 def _fuse(optimizer: Optimizer) -> None:

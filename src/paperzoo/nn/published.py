@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from paperzoo import saved
 from paperzoo.data.sources import IMAGENET_CLASSES, Source, sha256
 from paperzoo.errors import PaperzooError, unknown
 
@@ -143,14 +144,16 @@ def last_checkpoint(weights: str) -> Path | None:
     """The weights file that a run's directory or a file of this collection stands for; ``None`` for anything else.
 
     Raises:
-        PaperzooError: a directory without a checkpoint.
+        PaperzooError: a directory without a checkpoint that can be read.
     """
     path = Path(weights).expanduser()
     if path.is_dir():
-        saved = sorted((path / "checkpoints").glob("*.safetensors"))
-        if not saved:
+        if not (path / "checkpoints").is_dir():
             raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")
-        return saved[-1]
+        found, note = saved.newest(path)
+        if note:
+            warnings.warn(note, stacklevel=2)
+        return found
     return path if path.suffix == ".safetensors" and path.is_file() and header(path) else None
 
 
@@ -160,10 +163,13 @@ def header(path: Path) -> dict[str, Any]:
     Raises:
         PaperzooError: damaged, or not a safetensors file.
     """
+    return saved.read(path)[1] if _is_own(path) else {}
+
+
+def _is_own(path: Path) -> bool:
     try:
         with safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get("paperzoo", "{}"))
-            return found
+            return "paperzoo" in (file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a safetensors file") from error
 
@@ -174,6 +180,8 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         PaperzooError: damaged, or not a state dict.
     """
+    if path.suffix == ".safetensors" and _is_own(path):
+        return saved.read(path)[0]
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -21,10 +21,12 @@ import numpy as np
 import torch
 
 from paperzoo import catalog
-from paperzoo.engine.fit import Loop
 from paperzoo.engine.job import Job, code_hash, resolve, stages
-from paperzoo.engine.run import Run, create, hardware, read_json, write_json
-from paperzoo.engine.train import fabric, resume, train
+from paperzoo.engine.loop import Loop
+from paperzoo.engine.machine import hardware
+from paperzoo.engine.processes import fabric
+from paperzoo.engine.run import Run, create, read_json, write_json
+from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError
 from paperzoo.report.figures import bars
 from paperzoo.report.page import data_uri, render, write
@@ -169,7 +171,7 @@ def seconds_a_step(job: Job) -> float:
                 loop.step()
             return (now(one.device) - began) / TIMED
         finally:
-            loop.close()
+            loop.book.close()
 
 
 def now(device: torch.device) -> float:

@@ -30,7 +30,8 @@ from PIL import Image
 
 from paperzoo import studies
 from paperzoo.engine.job import code_hash
-from paperzoo.engine.run import open_run, provenance, read_json, write_json
+from paperzoo.engine.machine import provenance
+from paperzoo.engine.run import open_run, read_json, write_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Found, Trial

@@ -18,7 +18,7 @@ from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, coverage, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
 from paperzoo.metrics.great_circle import great_circle
-from paperzoo.tasks.model import Model
+from paperzoo.tasks.model import Model, Players
 from paperzoo.tasks.pictures import save
 
 #: what a prediction interval promises
@@ -150,15 +150,21 @@ class Forecaster(Model):
             return x
         return x.clamp(min=0).sqrt() if self.transform == "sqrt" else torch.log1p(x.clamp(min=-0.999))
 
-    def calibrate(self, batch: Batch) -> None:
-        """Notes how far off the forecasts of the batch's held-out windows are; the newest note of each window counts."""
+    def calibrate(self, batch: Batch, opt: Players) -> None:
+        """Notes how far off the forecasts of the held-out windows of all processes' batches are; the newest note of each counts."""
         chosen = batch.held >= 0
-        if not chosen.any():
-            return
         with torch.no_grad():
             z, mask = self.wanted(batch)
-            off = (self(batch.history[chosen]) - z[chosen]).abs() * mask[chosen][..., None]
-            self.scores[batch.held[chosen]], self.scored[batch.held[chosen]] = off, mask[chosen]
+            scores, scored = torch.zeros_like(self.scores), torch.zeros_like(self.scores[..., 0])
+            noted = torch.zeros_like(self.scores[:, 0, 0])
+            if chosen.any():
+                windows = batch.held[chosen]
+                scores[windows] = (self(batch.history[chosen]) - z[chosen]).abs() * mask[chosen][..., None]
+                scored[windows], noted[windows] = mask[chosen].to(scored), 1.0
+            share = opt.mean(noted)  # of the processes that have just seen a window
+            new = share > 0
+            self.scores[new] = opt.mean(scores)[new] / share[new][:, None, None]
+            self.scored[new] = opt.mean(scored)[new] > 0
 
     def half_width(self) -> Tensor:
         """Of intervals, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""

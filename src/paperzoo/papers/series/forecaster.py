@@ -214,7 +214,7 @@ class Model(Forecaster):
         loss = squared_error(self(batch.history) / self.unit(), target / self.unit(), trained)
         opt.network.minimize((loss, trained.sum()))
         if opt.iteration >= 0.8 * opt.total - 1:  # by then the weights hardly move
-            self.calibrate(batch)
+            self.calibrate(batch, opt)
 
 
 VARIANTS: dict[str, dict[str, object]] = {
