@@ -12,9 +12,9 @@ from helpers import count, job, loop
 from torch import Tensor
 
 import paperzoo
-from paperzoo.engine.players import Players
 from paperzoo.data import Dataset
 from paperzoo.data.series import AR2, Series, Windows, ar2, stretches_of, windows
+from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, coverage, followed

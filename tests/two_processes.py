@@ -10,16 +10,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)  # so that what differs is the mathematics, and not the order of its sums
 sys.path.insert(0, str(Path(__file__).parent))
 from lightning.fabric import Fabric  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from paperzoo import catalog  # noqa: E402
+from paperzoo.data.sentences import Segments  # noqa: E402
 from paperzoo.engine import checkpoint, logbook, processes  # noqa: E402
 from paperzoo.engine import run as runs  # noqa: E402
+from paperzoo.engine.chance import seed_all  # noqa: E402
 from paperzoo.engine.job import Job, resolve, stages  # noqa: E402
 from paperzoo.engine.loop import Loop  # noqa: E402
 from paperzoo.papers.language import bert  # noqa: E402
@@ -36,6 +40,17 @@ def mask(tokens: Tensor, marks: Any, pieces: int, share: float = 0.15) -> bert.M
     return bert.Masked(torch.where(chosen, hidden, tokens), chosen)
 
 
+def draw(self: Segments, indices: np.ndarray) -> Any:
+    """BERT's pairs of segments without chance: by the item's number, not by its place in the batch."""
+    rand = torch.rand
+    torch.rand = lambda *shape, dtype: torch.tensor([np.random.default_rng(int(i)).random(3) for i in indices], dtype=dtype).T
+    try:
+        return drawn(self, indices)
+    finally:
+        torch.rand = rand
+
+
+drawn, Segments.draw = Segments.draw, draw  # type: ignore[method-assign]
 bert.mask = mask
 logbook.board = lambda directory, step: None
 
@@ -47,14 +62,22 @@ def job(name: str, recipe: str) -> Job:
 
 
 def trained(one: Fabric, folder: Path, name: str, recipe: str) -> dict[str, Tensor]:
-    made = Loop(one, job(name, recipe), runs.create(job(name, recipe), folder / f"rank{one.global_rank}"))
-    made.begin(stages(made.recipe)[0], 0)
-    made.every = dict.fromkeys(made.every, 0)
+    made = begun(one, folder / f"rank{one.global_rank}", name, recipe)
     while made.opt.iteration < min(STEPS, stages(made.recipe)[0].steps):
         made.step()
     made.everyone.unite(made.model)
     made.book.close()
     return checkpoint.tensors_of(made.model)
+
+
+def begun(one: Fabric, folder: Path, name: str, recipe: str) -> Loop:
+    made = Loop(one, job(name, recipe), runs.create(job(name, recipe), folder))
+    made.model.double()
+    made.begin(stages(made.recipe)[0], 0)
+    made.every = dict.fromkeys(made.every, 0)
+    step = made.model.step
+    made.model.step = lambda batch, opt: step(batch.map(lambda t: t.double() if t.is_floating_point() else t), opt)  # type: ignore[method-assign]
+    return made
 
 
 def in_two(one: Fabric, folder: str, asked: list[str]) -> None:
@@ -68,25 +91,17 @@ def in_two(one: Fabric, folder: str, asked: list[str]) -> None:
 
 def excused(one: Fabric, folder: Path, name: str, recipe: str) -> str:
     """Why this paper cannot be the same in one process and two."""
-    made = Loop(one, job(name, recipe), runs.create(job(name, recipe), folder))
-    made.begin(stages(made.recipe)[0], 0)
-    made.every = dict.fromkeys(made.every, 0)
+    made = begun(one, folder, name, recipe)
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in made.model.modules()):
         return "batch normalisation"
     if made.recipe.batch_size == "all" or made.order.batch_size % 2:
         return "a batch that cannot be shared"
-    seeded: list[Tensor] = []
-    step = made.model.step
-
-    def spy(*arguments: Any) -> Any:
-        seeded.append(torch.default_generator.get_state())
-        return step(*arguments)
-
-    made.model.step = spy  # type: ignore[method-assign]
     for _ in range(3):
         made.step()
-        if not torch.equal(torch.default_generator.get_state(), seeded[-1]):
-            return "chance in its step"
+        drawn = torch.default_generator.get_state()
+        seed_all(made.job.seed, made.opt.iteration - 1, 0)
+        if not torch.equal(torch.default_generator.get_state(), drawn):
+            return "chance in its step or its data"
     made.book.close()
     return "" if made.opt.optimizers else "no optimiser: it updates itself"
 

@@ -64,8 +64,7 @@ class Loop:
         self.data, self.model, self.recall = begun.data, begun.model, begun.recall
         self.precision = precision.resolve(self.recipe.precision, self.device)
         precision.prepare(self.model, self.precision, self.device)
-        parted = [buffer for name, buffer in self.model.named_buffers() if name in self.model.divided]
-        self.everyone = Everyone(self.world, self.device, parted)
+        self.everyone = Everyone(self.world, self.device)
         for name in self.recipe.compile:
             self.model.get_submodule(name).compile()
         self.seconds, self.stop, total = begun.seconds, False, self.recipe.steps

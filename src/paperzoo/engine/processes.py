@@ -109,15 +109,10 @@ def _worker(one: Fabric, work: Callable[..., None], *arguments: Any) -> None:
 
 
 class Everyone:
-    """What all processes agree on; with one process nothing is sent.
+    """What all processes agree on; with one process nothing is sent."""
 
-    Args:
-        parted: buffers of which each process changes entries of its own (``Model.divided``).
-    """
-
-    def __init__(self, world: int, device: torch.device, parted: list[Tensor]) -> None:
+    def __init__(self, world: int, device: torch.device) -> None:
         self.world, self.device = world, device
-        self.parted = [(buffer, buffer.clone()) for buffer in parted]
 
     def mean(self, tensor: Tensor) -> Tensor:
         """The mean over processes, in place."""
@@ -133,8 +128,7 @@ class Everyone:
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0)
 
     def unite(self, model: nn.Module) -> None:
-        """What differs between processes is made the same before it is measured and saved: batch-norm statistics become their mean,
-        and of ``divided`` buffers everyone gets the entries that one has changed."""
+        """Batch-norm statistics, which differ between processes, become their mean before they are measured and saved."""
         if self.world == 1:
             return
         for module in model.modules():
@@ -142,10 +136,3 @@ class Everyone:
                 self.mean(module.running_mean)
                 assert module.running_var is not None
                 self.mean(module.running_var)
-        for buffer, before in self.parted:
-            changed = buffer != before
-            count, total = changed.double(), torch.where(changed, buffer, 0).double()
-            dist.all_reduce(count)
-            dist.all_reduce(total)
-            buffer.copy_(torch.where(count > 0, total / count.clamp(min=1), before))
-            before.copy_(buffer)

@@ -18,7 +18,7 @@ from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, coverage, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
 from paperzoo.metrics.great_circle import great_circle
-from paperzoo.tasks.model import Model, Players
+from paperzoo.tasks.model import Model, Players, noted
 from paperzoo.tasks.pictures import save
 
 #: what a prediction interval promises
@@ -155,16 +155,11 @@ class Forecaster(Model):
         chosen = batch.held >= 0
         with torch.no_grad():
             z, mask = self.wanted(batch)
-            scores, scored = torch.zeros_like(self.scores), torch.zeros_like(self.scores[..., 0])
-            noted = torch.zeros_like(self.scores[:, 0, 0])
+            off, counted = torch.zeros_like(z[chosen]), mask[chosen].to(z)
             if chosen.any():
-                windows = batch.held[chosen]
-                scores[windows] = (self(batch.history[chosen]) - z[chosen]).abs() * mask[chosen][..., None]
-                scored[windows], noted[windows] = mask[chosen].to(scored), 1.0
-            share = opt.mean(noted)  # of the processes that have just seen a window
-            new = share > 0
-            self.scores[new] = opt.mean(scores)[new] / share[new][:, None, None]
-            self.scored[new] = opt.mean(scored)[new] > 0
+                off = (self(batch.history[chosen]) - z[chosen]).abs() * counted[..., None]
+            rows, value = noted(opt, len(self.scores), batch.held[chosen], torch.cat([off, counted[..., None]], 2))  # (M, H, K + 1)
+            self.scores[rows], self.scored[rows] = value[..., :-1], value[..., -1] > 0
 
     def half_width(self) -> Tensor:
         """Of intervals, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""

@@ -37,6 +37,24 @@ class Players(Protocol):
         """``opt.generator.minimize(loss)`` for the optimiser called ``generator``; of several losses the sum is minimised."""
 
 
+def noted(opt: Players, rows: int, index: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """What all processes have to note in this step in a table that each of them keeps, such as a state for each stream of a text.
+
+    Args:
+        rows: of the table.
+        index: int64 (N), the rows that this process has seen, each once.
+        value: (N, ...) for them.
+
+    Returns:
+        The rows that any process has seen, int64 (M), and their values (M, ...); the mean, where several have seen one.
+    """
+    table, seen = value.new_zeros(rows, *value.shape[1:]), value.new_zeros(rows)
+    table[index], seen[index] = value, 1.0
+    table, seen = opt.mean(table), opt.mean(seen)
+    new = seen.nonzero()[:, 0]
+    return new, table[new] / seen[new].reshape(-1, *[1] * (value.ndim - 1))
+
+
 class Model(nn.Module):
     """Networks (its module attributes), their optimisers, and one training step. It knows no device, file or engine.
 
@@ -47,8 +65,6 @@ class Model(nn.Module):
     task: ClassVar[str] = ""
     #: fields that the data must have for this task
     needs: ClassVar[tuple[str, ...]] = ()
-    #: buffers of which each of several processes changes entries of its own; all are saved
-    divided: ClassVar[tuple[str, ...]] = ()
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}

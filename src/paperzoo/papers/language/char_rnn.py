@@ -29,7 +29,7 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
 from paperzoo.tasks.language_model import LanguageModel, State
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Players, Schedule, noted
 
 LICENSED = "the Penn Treebank is licensed by the Linguistic Data Consortium"
 #: variant, data, perplexity on the validation and on the test split
@@ -266,17 +266,19 @@ class Model(LanguageModel):
         return tuple(part[:, stream] * goes_on for part in self.state)
 
     @torch.no_grad()
-    def remember(self, stream: Tensor, place: Tensor, state: State) -> None:
-        """Keeps the states that these streams ended with, at ``place`` (N) of the text."""
-        self.state[:, :, stream] = torch.stack(state).float()
-        self.place[stream] = place
+    def remember(self, stream: Tensor, place: Tensor, state: State, opt: Players) -> None:
+        """Keeps the states that all processes' streams ended with, at ``place`` (N) of the text."""
+        rows, value = noted(opt, len(self.place), stream, torch.stack(state).to(self.state).movedim(2, 0))  # (N, 1 or 2, L, H)
+        self.state[:, :, rows] = value.movedim(0, 2)
+        rows, value = noted(opt, len(self.place), stream, place.double())
+        self.place[rows] = value.round().long()
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor]:
         """One span of each stream; no gradient reaches the spans before, for a buffer has none."""
         scores, state = self.network(batch.tokens, self.recall(batch.stream, batch.place))
         lost = nats(scores, batch.target)  # (N, T)
         opt.network.minimize(lost.sum(1).mean())
-        self.remember(batch.stream, batch.place + batch.tokens.shape[1], state)
+        self.remember(batch.stream, batch.place + batch.tokens.shape[1], state, opt)
         return {f"nats a {self.unit}": (lost.sum() / (batch.target >= 0).sum().clamp(min=1)).detach()}
 
 
