@@ -390,25 +390,27 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 
 @data_app.command("verify")
 def data_verify() -> None:
-    """Check every fetched file against its pinned hash."""
+    """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
     from paperzoo.data.datasets import DATASETS
+    from paperzoo.data.sources import listed, weights
 
     wrong = []
-    for source in {s.name: s for e in DATASETS.values() for s in e.sources}.values():
-        if not source.path.exists():
-            print(f"{source.name}: not fetched")
-            continue
-        if source.path.is_dir() or not source.sha256:
-            print(f"{source.name}: there, and has no pinned hash")
-            continue
+    known = {**listed(), **{source.name: source for entry in DATASETS.values() for source in entry.sources}}
+    for source in [*known.values(), *weights()]:
         try:
-            source.check(source.path)
-            print(f"{source.name}: good")
-        except PaperzooError as error:
-            print(error)
-            wrong.append(source.path)
+            path = source.path
+            there = path.exists()
+            if there:
+                source.verify(path, again=True)
+        except (PaperzooError, OSError) as error:
+            absent = source.transport == "installed" and "not installed" in str(error)
+            print(f"{source.name}: {'not installed' if absent else error}")
+            wrong += [] if absent else [source.name]
+            continue
+        good = f"good, but for this: {source.unpinned}" if source.unpinned and source.transport != "installed" else "good"
+        print(f"{source.name}: {good if there else 'not fetched'}")
     if wrong:
-        raise PaperzooError(f"delete {', '.join(map(str, wrong))} and fetch again")
+        raise PaperzooError(f"not as they should be: {', '.join(wrong)}; the lines above say what to do")
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
