@@ -366,8 +366,12 @@ def data_show(
         if "labelled" in built.schema.fields:  # the few that have a label, class by class
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
-        stem = name.replace(":", "-").replace("/", "_")
-        print(save(grid(shown, 10), out or Path(f"{stem}.png")))
+        target = out or Path(f"{name.replace(':', '-').replace('/', '_')}.png")
+        try:
+            print(save(grid(shown, 10), target))
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise PaperzooError(f"cannot write {target}: {why}; name another place with --out") from error
     else:
         print(f"first item: {built['train'][0]}")
 
@@ -418,8 +422,15 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     """``["model.width=32", "clip=none"]`` as a dictionary; values are JSON where they can be, else strings.
 
     Raises:
-        PaperzooError: no ``=``, or a key given twice.
+        PaperzooError: no ``=``, a key given twice, also within a value, or a value of too many digits or too deeply nested.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PaperzooError(f"--set {key}: {twice[0]} is given twice")
+        return dict(pairs)
+
     found: dict[str, Any] = {}
     for setting in settings:
         key, sign, text = setting.partition("=")
@@ -429,10 +440,25 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             raise PaperzooError(f"--set {key} is given twice")
         lowered = {"none": "null", "true": "true", "false": "false"}.get(text.lower(), text)
         try:
-            found[key] = json.loads(lowered)
+            value = json.loads(lowered, object_pairs_hook=once)
         except json.JSONDecodeError:
-            found[key] = text
+            value = text
+        except (ValueError, RecursionError) as error:
+            raise PaperzooError(f"--set {key}: a value of {len(text):,} characters cannot be read: {error}") from error
+        if isinstance(value, dict | list) and text.count("[") + text.count("{") > 20 and _depth(value) > 5:
+            raise PaperzooError(f"--set {key}: a value is a list in a list at most, not nested {_depth(value)} deep")
+        found[key] = value
     return found
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and dictionaries are nested."""
+    deep, level = 0, [value]
+    while level:
+        deep += 1
+        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [one for some in inner for one in some]
+    return deep - 1
 
 
 def _finish(run: Run, every_picture: bool = False) -> None:

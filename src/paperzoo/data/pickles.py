@@ -12,6 +12,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,7 +49,7 @@ class _Kind:
         self.kind = kind
 
 
-_Machine: Any = pickle._Unpickler  # type: ignore[attr-defined]  # in Python, so that each instruction can be replaced
+_Machine: Any = pickle._Unpickler  # in Python, so that each instruction can be replaced
 
 
 class Restricted(_Machine):  # type: ignore[misc]
@@ -139,7 +140,8 @@ class Restricted(_Machine):  # type: ignore[misc]
                 values = values.reshape(-1).reshape(shape, order="F")
             del self._empty[at]
             raw = values.ravel("A").tolist() if values.dtype == object else values.tobytes("A")
-            thing.__setstate__((1, shape, values.dtype, bool(columns_first), raw))
+            state = (1, shape, values.dtype, bool(columns_first), raw)
+            thing.__setstate__(state)
         else:
             raise pickle.UnpicklingError(f"it changes a {type(thing).__name__}")
 
@@ -185,7 +187,7 @@ class Restricted(_Machine):  # type: ignore[misc]
     for _name in ("BUILD", "BYTEARRAY8", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS"):
         dispatch[getattr(pickle, _name)[0]] = locals()[f"load_{_name.lower()}"]
     for _name in _LEFT_OUT:
-        dispatch[getattr(pickle, _name)[0]] = lambda self, name=_name: self._refuse(f"it asks for {name}")
+        dispatch[getattr(pickle, _name)[0]] = partial(lambda name, self: self._refuse(f"it asks for {name}"), _name)
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:

@@ -15,6 +15,7 @@ from paperzoo.engine import precision
 from paperzoo.engine.fit import fit, guarded
 from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.judge import judge
+from paperzoo.engine.rehearsal import rehearse
 from paperzoo.engine.run import Run, create, job_of, newest, open_run
 from paperzoo.engine.weights import load_file, named
 from paperzoo.errors import Interrupted, PaperzooError
@@ -34,7 +35,7 @@ def train(
     """See ``paperzoo.train``."""
     job = resolve(name, recipe, data, init, seed, overrides)
     checked = job.dataset()  # all is checked before a directory is made
-    job.build(checked)
+    rehearse(job, checked)
     job.check_judge(checked)
     _check_devices(job, devices)
     return _go(job, create(job, out), devices)
