@@ -99,7 +99,7 @@ def test_what_is_no_forgery_is_read() -> None:
     for state in (PLAIN, OBJECT):  # flags that say otherwise count for nothing
         assert restricted_unpickle(forged(b"f8", state, b"K\x02\x85", np.array([1.5, -2.0]).tobytes())).tolist() == [1.5, -2.0]
     values = {"f": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "big": np.arange(3, dtype=">i4"), "u": np.array(["a", "äß"]),
-              "none": np.zeros((0, 3)), "scalar": np.int16(-7), "bytes": b"", "more": bytearray(b"xy"), "true": np.array([True])}  # fmt: skip
+              "none": np.zeros((0, 3)), "scalar": np.int16(-7), "bytes": b"", "more": bytearray(b"xy"), "true": np.array([True])}  # fmt: skip  # noqa: E501
     for protocol in range(5):
         found, plain = restricted_unpickle(pickle.dumps(values, protocol)), pickle.loads(pickle.dumps(values, protocol))
         for name, value in plain.items():  # numbers in the other byte order come in the machine's own
@@ -162,7 +162,7 @@ def test_a_name_that_comes_twice(make: Make, tmp_path: Path) -> None:
 def test_names_that_no_disk_can_have(make: Make, name: str, tmp_path: Path) -> None:
     path = make(tmp_path / "a", ("good", b"1"), (name, b"2"))
     assert archive_read(path, "good") == b"1"
-    with pytest.raises(PaperzooError, match="cannot unpack .*too long"):
+    with pytest.raises(PaperzooError, match=r"cannot unpack .*too long"):
         archive_unpack(path, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
@@ -229,7 +229,7 @@ def test_idx_with_counts_that_the_file_does_not_have(tmp_path: Path) -> None:
     for head in (struct.pack(">4B2I", 0, 0, 8, 2, 2**31, 2**31), struct.pack(">4BI", 0, 0, 14, 1, 2**32 - 1)):
         for pack in (bytes, gzip.compress):
             path.write_bytes(pack(head + b"123"))
-            with pytest.raises(PaperzooError, match="x has .* bytes, but an idx file of shape"):
+            with pytest.raises(PaperzooError, match=r"x has .* bytes, but an idx file of shape"):
                 idx(path)
     path.write_bytes(gzip.compress(struct.pack(">4BI", 0, 0, 8, 1, 3) + bytes(300 * 2**20), 1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -281,7 +281,7 @@ def test_debian_packages_with_too_much(tmp_path: Path) -> None:
     large[148:156] = b" " * 8
     large[148:156] = f"{sum(large[:512]):06o}\0 ".encode()
     refused("unpacks to more bytes than allowed", ar_of(("data.tar", bytes(large), None)))
-    refused("unpacks to more bytes than allowed", ar_of(("data.tar.xz", lzma.compress(tar_of(("./usr/share/x/a", bytes(10**7)))), None)), limit=10**6)
+    refused("unpacks to more bytes than allowed", ar_of(("data.tar.xz", lzma.compress(tar_of(("./usr/share/x/a", bytes(10**7)))), None)), limit=10**6)  # noqa: E501
     path.write_bytes(ar_of(("debian-binary", b"2.0\n", None), ("data.tar.xz", data, None)))
     assert list(deb_files(path, "usr/share/x")) == [("a", b"a")]
 
@@ -401,15 +401,15 @@ def test_no_reader_takes_more_room_than_its_file_has(tmp_path: Path) -> None:
     if os.name != "posix":
         pytest.skip("limits on memory are POSIX's")
     code = (
-        "import random, resource, sys, warnings\nwarnings.simplefilter('ignore')\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[1])\n"
+        "import random, resource, sys, warnings\nwarnings.simplefilter('ignore')\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[1])\n"  # noqa: E501
         "import scipy.io\nfrom test_archives import READERS, damaged\nfrom paperzoo.errors import PaperzooError\n"
-        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() if Path('/proc/self/statm').exists() else 2**32\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() if Path('/proc/self/statm').exists() else 2**32\n"  # noqa: E501
         "resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20,) * 2)\nchance, tmp = random.Random(61), Path(sys.argv[2])\n"
         "for name, (make, reader) in READERS.items():\n"
         "    folder = tmp / name; folder.mkdir(); path = make(folder); whole = path.read_bytes(); reader(path)\n"
         "    for case in range(12):\n"
         "        (folder / str(case)).mkdir(); place = folder / str(case) / path.name; place.write_bytes(damaged(whole, chance))\n"
-        "        try:\n            reader(place)\n        except PaperzooError as error:\n            assert 'MemoryError' not in str(error), error\n"
+        "        try:\n            reader(place)\n        except PaperzooError as error:\n            assert 'MemoryError' not in str(error), error\n"  # noqa: E501
         "print('whole')\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)], capture_output=True, text=True)

@@ -454,11 +454,10 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
 def _depth(value: Any) -> int:
     """How deep lists and dictionaries are nested."""
     deep, level = 0, [value]
-    while level:
+    while level := [one for one in level if isinstance(one, dict | list)]:
         deep += 1
-        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
-        level = [one for some in inner for one in some]
-    return deep - 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return deep
 
 
 def _finish(run: Run, every_picture: bool = False) -> None:

@@ -174,7 +174,7 @@ def _field(key: str, value: Any) -> Any:
         good = (isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < math.inf for n in numbers)
         if value is not None and not all(good):
             raise wrong("a positive number, or one by optimiser")
-    elif not isinstance(value, str):
+    elif not isinstance(value, str) or "\0" in value:
         raise wrong("a string")
     return value
 
