@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Paper, Recipe
@@ -253,13 +255,27 @@ def _own(path: Path, variant: str) -> Entry:
     sys.modules[key] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[key]
         raise PaperzooError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     missing = [part for part in ("PAPER", "Model", "VARIANTS", "RECIPES") if not hasattr(module, part)]
     if missing:
         raise PaperzooError(f"{path} has no {' and no '.join(missing)}: `paperzoo new NAME` writes a file with all parts")
+    parts = {"PAPER": "a paperzoo.Paper", "Model": "a class", "VARIANTS": "arguments by name", "RECIPES": "paperzoo.Recipe by name"}
+    right = {
+        "PAPER": isinstance(module.PAPER, Paper),
+        "Model": isinstance(module.Model, type) and hasattr(module.Model, "step"),
+        "VARIANTS": _by_name(module.VARIANTS, Mapping),
+        "RECIPES": _by_name(module.RECIPES, Recipe),
+    }
+    if wrong := [f"{name} is {parts[name]}, not {type(getattr(module, name)).__name__}" for name, good in right.items() if not good]:
+        raise PaperzooError(f"in {path}, {'; '.join(wrong)}: `paperzoo new NAME` writes a file with all parts")
     return _entry(module, variant, path)
+
+
+def _by_name(value: Any, kind: type) -> bool:
+    named = isinstance(value, Mapping) and bool(value)
+    return named and all(isinstance(name, str) and isinstance(one, kind) for name, one in value.items())
 
 
 def _entry(module: ModuleType, variant: str, file: Path) -> Entry:
@@ -288,8 +304,18 @@ def create(name: str, **arguments: Any) -> Model:
 
 def signature(entry: Entry) -> Mapping[str, inspect.Parameter]:
     """The constructor's keyword arguments."""
-    parameters = inspect.signature(entry.model_class.__init__).parameters
-    return {n: p for n, p in parameters.items() if n != "self" and p.kind is p.KEYWORD_ONLY}
+    return keywords(entry.model_class.__init__)
+
+
+def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """A function's keyword arguments; an annotation that lists its values stands as ``Literal[...]``, whatever it is called."""
+    found = {n: p for n, p in inspect.signature(function).parameters.items() if n != "self" and p.kind is p.KEYWORD_ONLY}
+    names = getattr(function, "__globals__", {})
+    for name, parameter in found.items():
+        meant = names.get(str(parameter.annotation))
+        if get_origin(meant) is Literal:
+            found[name] = parameter.replace(annotation=f"Literal{list(get_args(meant))}")
+    return found
 
 
 def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
@@ -307,15 +333,42 @@ def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
 
 
 def check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Raises ``PaperzooError`` if a plain value does not fit the parameter's annotation."""
-    wanted = str(parameter.annotation)
-    fits = {
+    """Raises ``PaperzooError`` if a plain value does not fit the parameter's annotation, or is no number that can be reckoned with."""
+    wanted, said = str(parameter.annotation), shown(value)
+    if not _fits(value, wanted):
+        raise PaperzooError(f"{key} must be {wanted}, not {said} ({type(value).__name__}); its default is {parameter.default!r}")
+    for one in value if isinstance(value, list | tuple) and len(value) < 10_000 else [value]:
+        if isinstance(one, float) and not math.isfinite(one) and one != parameter.default:
+            raise PaperzooError(f"{key} must be finite, not {said}; its default is {parameter.default!r}")
+        if isinstance(one, int) and abs(one) >= 2**63:
+            raise PaperzooError(f"{key} is too large a number: {said}; its default is {parameter.default!r}")
+
+
+def _fits(value: Any, wanted: str) -> bool:
+    if wanted.endswith(" | None"):
+        return value is None or _fits(value, wanted.removesuffix(" | None"))
+    if wanted.startswith("Literal["):
+        return f"{value!r}" in wanted and value in ast.literal_eval(wanted.removeprefix("Literal"))
+    if wanted in ("Sequence[int]", "Sequence[float]", "Sequence[str]"):
+        if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and wanted != "Sequence[str]"):
+            return False
+        return not isinstance(value, list | tuple) or all(_fits(one, wanted[9:-1]) for one in value[:10_000])
+    return {
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, int | float) and not isinstance(value, bool),
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
-    }
-    if not fits.get(wanted, True):
-        raise PaperzooError(
-            f"{key} must be {wanted}, not {value!r} ({type(value).__name__}); its default is {parameter.default!r}"
-        )
+    }.get(wanted, True)
+
+
+def as_meant(value: Any, parameter: inspect.Parameter) -> Any:
+    """``none`` as a word where a word is wanted: the command line reads it as ``None``, as it is for what may be left out."""
+    wanted = str(parameter.annotation)
+    return "none" if value is None and (wanted == "str" or (wanted.startswith("Literal[") and "'none'" in wanted)) else value
+
+
+def shown(value: Any) -> str:
+    """A value as an error prints it: what is long is cut."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+

@@ -377,8 +377,12 @@ def data_show(
         if "labelled" in built.schema.fields:  # the few that have a label, class by class
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
-        stem = name.replace(":", "-").replace("/", "_")
-        print(save(grid(shown, 10), out or Path(f"{stem}.png")))
+        target = out or Path(f"{name.replace(':', '-').replace('/', '_')}.png")
+        try:
+            print(save(grid(shown, 10), target))
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise PaperzooError(f"cannot write {target}: {why}; name another place with --out") from error
     else:
         print(f"first item: {built['train'][0]}")
 
@@ -401,33 +405,43 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 
 @data_app.command("verify")
 def data_verify() -> None:
-    """Check every fetched file against its pinned hash."""
+    """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
     from paperzoo.data.datasets import DATASETS
+    from paperzoo.data.sources import cache, listed, weights
 
     wrong = []
-    for source in {s.name: s for e in DATASETS.values() for s in e.sources}.values():
-        if not source.path.exists():
-            print(f"{source.name}: not fetched")
-            continue
-        if source.path.is_dir() or not source.sha256:
-            print(f"{source.name}: there, and has no pinned hash")
-            continue
+    cache()
+    known = {**listed(), **{source.name: source for entry in DATASETS.values() for source in entry.sources}}
+    for source in [*known.values(), *weights()]:
         try:
-            source.check(source.path)
-            print(f"{source.name}: good")
-        except PaperzooError as error:
-            print(error)
-            wrong.append(source.path)
+            path = source.path
+            there = path.exists()
+            if there:
+                source.verify(path, again=True)
+        except (PaperzooError, OSError) as error:
+            absent = source.transport == "installed" and "not installed" in str(error)
+            print(f"{source.name}: {'not installed' if absent else error}")
+            wrong += [] if absent else [source.name]
+            continue
+        good = f"good, but for this: {source.unpinned}" if source.unpinned and source.transport != "installed" else "good"
+        print(f"{source.name}: {good if there else 'not fetched'}")
     if wrong:
-        raise PaperzooError(f"delete {', '.join(map(str, wrong))} and fetch again")
+        raise PaperzooError(f"not as they should be: {', '.join(wrong)}; the lines above say what to do")
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """``["model.width=32", "clip=none"]`` as a dictionary; values are JSON where they can be, else strings.
 
     Raises:
-        PaperzooError: no ``=``, or a key given twice.
+        PaperzooError: no ``=``, a key given twice, also within a value, or a value of too many digits or too deeply nested.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PaperzooError(f"--set {key}: {twice[0]} is given twice")
+        return dict(pairs)
+
     found: dict[str, Any] = {}
     for setting in settings:
         key, sign, text = setting.partition("=")
@@ -437,10 +451,24 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             raise PaperzooError(f"--set {key} is given twice")
         lowered = {"none": "null", "true": "true", "false": "false"}.get(text.lower(), text)
         try:
-            found[key] = json.loads(lowered)
+            value = json.loads(lowered, object_pairs_hook=once)
         except json.JSONDecodeError:
-            found[key] = text
+            value = text
+        except (ValueError, RecursionError) as error:
+            raise PaperzooError(f"--set {key}: a value of {len(text):,} characters cannot be read: {error}") from error
+        if isinstance(value, dict | list) and text.count("[") + text.count("{") > 20 and _depth(value) > 5:
+            raise PaperzooError(f"--set {key}: a value is a list in a list at most, not nested {_depth(value)} deep")
+        found[key] = value
     return found
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and dictionaries are nested."""
+    deep, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        deep += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return deep
 
 
 def _finish(run: Run, every_picture: bool = False) -> None:

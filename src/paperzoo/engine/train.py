@@ -10,15 +10,13 @@ from typing import Any
 from lightning.fabric import Fabric
 
 from paperzoo import catalog
-from paperzoo.data.augment import AUGMENTATIONS
-from paperzoo.data.datasets import check_name
 from paperzoo.engine import processes
-from paperzoo.engine.job import Job, resolve, stages
+from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.loop import fit
-from paperzoo.engine.players import players
+from paperzoo.engine.rehearsal import rehearse
 from paperzoo.engine.run import Run, create, job_of, locked, open_run
 from paperzoo.engine.start import Start
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 
 
 def train(
@@ -35,9 +33,11 @@ def train(
     """See ``paperzoo.train``."""
     catalog.allow(*code)
     job, world = resolve(name, recipe, data, init, seed, overrides), processes.world(devices)
-    start = Start.of(job)
-    check(job, start, world)  # all of it before a directory is made
-    return _go(job, lambda: create(job, out, start.data.schema.names), world, start)
+    wanted = job.dataset()
+    start = Start.fresh(job, wanted, rehearse(job, wanted))
+    job.check_judge(wanted)
+    _shared(job, world)  # all of it before a directory is made
+    return _go(job, lambda: create(job, out, wanted.schema.names), world, start)
 
 
 def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) -> Run:
@@ -49,30 +49,6 @@ def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) ->
     job = job_of(run)
     _shared(job, world)
     return _go(job, lambda: run, world)
-
-
-def check(job: Job, start: Start, world: int) -> None:
-    """Raises ``PaperzooError`` for whatever the recipe names that model, data or processes have not."""
-    recipe = job.recipe
-    for split in recipe.train_on.split("+"):
-        if not len(start.data[split]):
-            raise PaperzooError(f"the split {split} of {start.data.name} has no items to train on")
-    for name in recipe.compile:
-        if name not in (networks := [n for n, _ in start.model.named_modules() if n]):
-            raise unknown("network", name, networks, "of compile")
-    if recipe.augment and "image" not in start.data.schema.fields:
-        fields = ", ".join(start.data.schema.fields)
-        raise PaperzooError(f"augment={','.join(recipe.augment)} is for images, and {start.data.name} has {fields}")
-    for name in recipe.augment:
-        if name not in AUGMENTATIONS:
-            raise unknown("augmentation", name, AUGMENTATIONS)
-    for stage in stages(recipe):
-        if stage.data:
-            check_name(stage.data)
-    players(start.model, recipe, stages(recipe)[0])
-    if recipe.judge:
-        job.check_judge(start.data)
-    _shared(job, world)
 
 
 def _shared(job: Job, world: int) -> None:
