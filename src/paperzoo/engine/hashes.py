@@ -526,7 +526,7 @@ class Writer:
             if function.id == "globals" and self._lookup("globals") is None:
                 file = self.sources.file(self.module)
                 names = sorted(file.nodes) if file else []
-                return f"globals({[self.walk.place(Place(self.module, n)) for n in names if self._is_function(n)]})"
+                return f"globals({' '.join(self.walk.place(Place(self.module, n)) for n in names if self._is_function(n))})"
         return self._generic(node)
 
     def _is_function(self, name: str) -> bool:
@@ -573,7 +573,7 @@ class Writer:
         if self.scopes:  # within a function
             return f"class {head} {self._all(node.body)}"
         named = [f"{n.name}: {self.write(n)}" for n in sorted(functions, key=lambda n: n.name)]
-        return f"class {head} {self._class_body(rest)} {named}"
+        return f"class {head} {self._class_body(rest)} [{', '.join(named)}]"
 
     def _class_body(self, nodes: list[ast.stmt]) -> str:
         """Class variables keep their names, by which attributes find them."""
@@ -591,7 +591,7 @@ class Writer:
         return "[" + ", ".join(t for t in texts if t) + "]"
 
     def _defaults(self, arguments: ast.arguments) -> str:
-        return f"{self._all(arguments.defaults)} {[self.write(d) if d else '' for d in arguments.kw_defaults]}"
+        return f"{self._all(arguments.defaults)} [{', '.join(self.write(d) if d else '' for d in arguments.kw_defaults)}]"
 
     def _number(self) -> str:
         self.numbers += 1
@@ -619,6 +619,9 @@ class Writer:
         return f"{self._generic(node, 'name')} as {bound}"
 
     _MatchStar = _MatchAs
+
+    def _MatchMapping(self, node: ast.MatchMapping) -> str:
+        return f"{self._generic(node, 'rest')} rest {self._lookup(node.rest) if node.rest else ''}"
 
 
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:
@@ -655,6 +658,8 @@ def _stored(node: ast.AST) -> list[str]:
         return [node.name]
     if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
         return [node.name] if node.name else []
+    if isinstance(node, ast.MatchMapping):
+        return [node.rest] if node.rest else []
     return []
 
 
