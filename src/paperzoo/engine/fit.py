@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ from paperzoo.engine.weights import load_into
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.records import Stage
 from paperzoo.tasks.model import Model
+
+
+#: steps whose losses are kept one by one, so that a rewritten method can be held against them
+FIRST = 10
 
 
 def fit(fabric: Fabric, job: Job, run: Run) -> dict[str, float]:
@@ -94,6 +98,7 @@ class Loop:
         for note in (*job.notes, *([self.recall[2]] if self.recall and self.recall[2] else [])):
             self.reporter.say(note)
         self.logs: dict[str, list[Tensor]] = {}
+        self.first: list[tuple[int, str, Tensor]] = []  # extras of the first steps
         self.log_file = (run.directory / "metrics.jsonl").open("a", encoding="utf-8") if fabric.is_global_zero else None
         self.board = _board(run.directory, self.opt.iteration) if fabric.is_global_zero else None
 
@@ -165,6 +170,8 @@ class Loop:
     def _note(self, extra: Mapping[str, Tensor | float] | None) -> None:
         for name, value in (extra or {}).items():
             self.logs.setdefault(name, []).append(torch.as_tensor(value).detach())
+            if self.opt.iteration < FIRST:
+                self.first.append((self.opt.iteration, name, self.logs[name][-1]))
 
     def log(self) -> None:
         """Writes the means since the last log; stops the run if a loss was not finite.
@@ -192,13 +199,16 @@ class Loop:
         if self.world > 1 and self._any(self.stop):
             self._leave()
         shown = {k: float(self._mean(v) if self.world > 1 else v) for k, v in means.items()}
-        self._write({"loss": shown})
+        early, self.first = [*(row for row in taken if row[0] < FIRST), *self.first], []
+        values_of = [v.float().clone().to(self.device) for _, _, v in early]
+        first = [[i, n, float(self._mean(v) if self.world > 1 else v)] for (i, n, _), v in zip(early, values_of, strict=True)]
+        self._write({"loss": shown}, first)
         self.reporter.update(self.opt.iteration, shown)
 
-    def _write(self, values: Mapping[str, Mapping[str, float]]) -> None:
+    def _write(self, values: Mapping[str, Mapping[str, float]], first: Sequence[Sequence[Any]] = ()) -> None:
         if self.log_file is None:
             return
-        line = {"step": self.opt.iteration, "seconds": round(self.seconds, 3), **values}
+        line = {"step": self.opt.iteration, "seconds": round(self.seconds, 3), **values, **({"first": first} if first else {})}
         self.log_file.write(json.dumps(line) + "\n")
         self.log_file.flush()
         for group, items in values.items():
