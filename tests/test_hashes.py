@@ -1,16 +1,22 @@
-"""What changes the hash of a method or of a protocol, and what does not."""
+"""What changes the hash of a method or of a protocol, and what does not; results that it makes stale, and their recheck."""
+# ruff: noqa: E501
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from paperzoo import catalog
+import paperzoo
+from paperzoo import PaperzooError, catalog, results
 from paperzoo.engine import hashes, judge
 from paperzoo.engine.judge import Record
+from paperzoo.engine.run import Run, read_json, write_json
+from paperzoo.report.tables import readme_table, text_table
 
 TASK = '''
 """A task."""
@@ -365,3 +371,151 @@ def test_every_call_of_the_engine_while_it_trains_is_an_entry() -> None:
     drawn = {"preview", "show", "lean"}  # pictures, and what ships
     torchs = {"modules", "named_modules", "get_submodule", "children", "named_children", "requires_grad_", "half", "float", "cpu", "register_buffer"}
     assert calls - drawn - torchs <= {*hashes.ENTRY, *hashes.MEASURES}
+
+
+# Results ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return paperzoo.train("dcgan", "smoke", out=tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run's recorded result, in a folder of its own."""
+    monkeypatch.setattr(results, "folder", lambda: tmp_path)
+    return results.add(run.directory)
+
+
+def edit(path: Path, change: Callable[[dict], object]) -> None:  # type: ignore[type-arg]
+    file = read_json(path)
+    change(file["runs"][0])
+    write_json(path, file)
+
+
+def changed(path: Path) -> list[str]:
+    entry = catalog.load("dcgan")
+    return results.changed(entry, entry.paper.recipes["smoke"], read_json(path))
+
+
+def test_a_result_keeps_its_hashes_and_first_losses(run: Run, kept: Path) -> None:
+    record, entry = read_json(kept)["runs"][0], catalog.load("dcgan")
+    assert record["method_hash"] == hashes.method_hash(entry) == run.info["method_hash"]
+    assert record["protocol_hash"] == hashes.protocol_hash(entry) == run.info["protocol_hash"]
+    assert set(record["first_losses"]) == {"discriminator", "generator"}
+    assert [step for step, _ in record["first_losses"]["generator"]] == list(range(10))
+    logged = [line["loss"]["generator"] for line in run.lines if "loss" in line][:10]  # of 60 steps, each is logged
+    assert [loss for _, loss in record["first_losses"]["generator"]] == logged
+
+
+def test_a_resumed_run_keeps_the_first_losses_of_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
+    from paperzoo.engine import fit
+
+    whole, stop = fit.Loop.step, 4
+
+    def step(self: fit.Loop) -> None:
+        self.stop = self.opt.iteration == stop - 1
+        whole(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.Loop, "step", step)
+        with pytest.raises(paperzoo.errors.Interrupted):
+            paperzoo.train("dcgan", "smoke", out=tmp_path)
+    (folder,) = tmp_path.iterdir()
+    again = paperzoo.resume(folder)
+    assert results._record(again, again.info)["first_losses"] == results._record(run, run.info)["first_losses"]
+
+
+def test_a_row_says_what_has_changed(kept: Path) -> None:
+    assert changed(kept) == []
+    edit(kept, lambda one: one.update(method_hash="another"))
+    assert changed(kept) == ["method"]
+    edit(kept, lambda one: one.update(protocol_hash="another"))
+    assert changed(kept) == ["method", "protocol"]
+    entry, file = catalog.load("dcgan"), read_json(kept)
+    rows = results._measured(entry, entry.paper.recipes["smoke"], file)
+    assert {(row["status"], row["reason"]) for row in rows} == {("stale", "method, protocol")}
+    assert "stale (method, protocol)" in text_table(rows) and "stale (method, protocol)" in readme_table(rows)
+
+
+def test_one_seed_of_another_method_makes_the_row_stale_and_a_recipe_too(kept: Path) -> None:
+    file, entry = read_json(kept), catalog.load("dcgan")
+    recipe = entry.paper.recipes["smoke"]
+    two = {**file, "runs": [*file["runs"], {**file["runs"][0], "seed": 1, "protocol_hash": "another"}]}
+    assert results.changed(entry, recipe, two) == ["protocol"]
+    assert results.changed(entry, dataclasses.replace(recipe, steps=61), file) == ["method"]
+
+
+def test_a_record_of_before_is_judged_by_its_file(kept: Path) -> None:
+    edit(kept, lambda one: [one.pop(key) for key in ("method_hash", "protocol_hash")])
+    assert changed(kept) == []
+    write_json(kept, {**read_json(kept), "code_hash": "another"})
+    assert changed(kept) == ["method", "protocol"]
+
+
+def test_a_recheck_stamps_what_agrees(kept: Path) -> None:
+    edit(kept, lambda one: one.update(method_hash="another"))
+    (said,) = results.check_again("dcgan", "smoke")
+    assert "losses of the first 10 steps are bitwise equal: stamped" in said
+    assert changed(kept) == [] and "bitwise equal" in read_json(kept)["runs"][0]["rechecked"]["found"]
+    (said,) = results.check_again("dcgan")
+    assert said.endswith("bitwise equal: as fresh as it was")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_recheck_says_where_losses_part_and_leaves_the_run_stale(kept: Path, elsewhere: bool) -> None:
+    def plant(one: dict) -> None:  # type: ignore[type-arg]
+        one["method_hash"] = "another"
+        one["first_losses"]["generator"][7][1] *= 1.02 if elsewhere else 1 + 1e-6
+        one["hardware"] = "another" if elsewhere else one["hardware"]
+
+    edit(kept, plant)
+    before = kept.read_bytes()
+    (said,) = results.check_again("dcgan:dcgan", "smoke")
+    assert "they part: generator at step 7" in said and said.endswith("it stays stale (method)")
+    assert kept.read_bytes() == before
+
+
+def test_elsewhere_losses_need_only_be_near(kept: Path) -> None:
+    def plant(one: dict) -> None:  # type: ignore[type-arg]
+        one.update(method_hash="another", hardware="an abacus")
+        one["first_losses"]["generator"][7][1] *= 1.001
+
+    edit(kept, plant)
+    (said,) = results.check_again("dcgan", "smoke")
+    assert "agree within 1.0e-03" in said and "recorded on an abacus" in said and "1% is allowed" in said and changed(kept) == []
+
+
+def test_a_recheck_of_a_record_of_before_compares_the_first_point_of_its_curve(kept: Path) -> None:
+    edit(kept, lambda one: (one.pop("first_losses"), one.update(method_hash="another")))
+    (said,) = results.check_again("dcgan", "smoke")
+    assert "means over the first 1 steps are equal in the four digits recorded: stamped" in said and changed(kept) == []
+
+    def plant(one: dict) -> None:  # type: ignore[type-arg]
+        one["method_hash"] = "another"
+        one["curve"]["discriminator"][0][1] *= 1.01
+
+    edit(kept, plant)
+    (said,) = results.check_again("dcgan", "smoke")
+    assert "they part: the mean of discriminator over 1 steps" in said and changed(kept) == ["method"]
+
+
+def test_a_recheck_leaves_a_changed_protocol_and_names_what_is_wrong(kept: Path) -> None:
+    edit(kept, lambda one: one.update(method_hash="another", protocol_hash="another"))
+    (said,) = results.check_again("dcgan", "smoke")
+    assert said.endswith("stamped; stale (protocol) until it is measured again") and changed(kept) == ["protocol"]
+    write_json(kept, {**read_json(kept), "recipe_hash": "another"})
+    (said,) = results.check_again("dcgan", "smoke")
+    assert "the recipe has changed" in said
+    with pytest.raises(PaperzooError, match="nothing is recorded of lenet"):
+        list(results.check_again("lenet"))
+    with pytest.raises(PaperzooError, match="unknown recipe"):
+        list(results.check_again("dcgan", "smok"))
+
+
+def test_a_seed_of_another_method_is_not_averaged_with_a_new_one(run: Run, kept: Path) -> None:
+    file = read_json(kept)
+    runs = [{**file["runs"][0], "seed": 1}, {**file["runs"][0], "seed": 2, "method_hash": "another"}]
+    write_json(kept, {**file, "runs": runs})
+    assert [one["seed"] for one in read_json(results.add(run.directory))["runs"]] == [0, 1]

@@ -139,9 +139,9 @@ def check_again(name: str, recipe: str = "") -> Iterator[str]:
                 run["rechecked"] = {"commit": commit(), "hardware": hardware(), "found": said}
                 write_json(path, file)
                 _files.cache_clear()
-            ends = ("stamped" if run in stale else "fresh as it was") if agree else "it stays stale (method)" if run in stale else "not as recorded"
+            good, bad = ("stamped", "it stays stale (method)") if run in stale else ("as fresh as it was", "though its method is the same")
             later = "; stale (protocol) until it is measured again" if _changed(own, file, run, "protocol") else ""
-            yield f"{what}, seed {run['seed']}: {said}: {ends}{later}"
+            yield f"{what}, seed {run['seed']}: {said}: {good if agree else bad}{later}"
 
 
 def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, Any]) -> tuple[bool, str]:
@@ -152,7 +152,8 @@ def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, A
     exact = bool(recorded)
     if not exact and not curve:
         return False, "no loss was recorded to compare with"
-    steps = max(int(step) + 1 for pairs in recorded.values() for step, _ in pairs) if exact else min(int(p[0]) for p in curve.values())
+    kept = [int(step) + 1 for points in recorded.values() for step, _ in points]
+    steps = max(kept) if exact else min(int(point[0]) for point in curve.values())
     job = resolve(f"{file['paper']}:{file['variant']}", file["recipe_name"], seed=run["seed"])
     with recheck.threads(int(found[1]) if (found := re.match(r"(\d+) of \d+ cores", run["hardware"])) else 0):
         first, means = recheck.first_steps(job, steps)
@@ -163,8 +164,9 @@ def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, A
         pairs.sort(key=lambda pair: int(pair[0].rpartition(" ")[2]))
         what = f"the losses of the first {steps} steps"
     else:
-        pairs = [(f"the mean of {loss} over {steps} steps", point[1], means.get(loss)) for loss, point in curve.items() if point[0] == steps]
-        pairs = [(where, value, None if mine is None else float(f"{mine:.4g}")) for where, value, mine in pairs]
+        mine_of = {loss: float(f"{mean:.4g}") for loss, mean in means.items()}
+        points_at = {loss: value for loss, (step, value) in curve.items() if step == steps}
+        pairs = [(f"the mean of {loss} over {steps} steps", value, mine_of.get(loss)) for loss, value in points_at.items()]
         what = f"the losses' means over the first {steps} steps"
     there = {k: run["versions"].get(k) for k in ("torch", "numpy")}
     same = here == run["hardware"] and there == {k: versions().get(k) for k in there}
@@ -173,11 +175,11 @@ def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, A
         if mine is None:
             return False, f"{where} is no longer there"
         if not abs(mine - value) <= allowed * abs(value):  # not-a-number is no agreement
-            return False, f"they part: {where} is {mine:.6g}, recorded {value:.6g}{'' if same else f' ({_elsewhere(run, there)})'}"
+            return False, f"they part: {where} is {mine:.6g}, recorded {value:.6g}{'' if same else f' ({_elsewhere(run, here)})'}"
     if all(mine == value for _, value, mine in pairs):
         return True, f"{what} are {'bitwise equal' if exact else 'equal in the four digits recorded'}"
     worst = max(abs(mine - value) / abs(value) for _, value, mine in pairs if mine is not None and value)
-    return True, f"{what} agree within {worst:.1e} of their size ({_elsewhere(run, there)}, where {TOLERANCE:g} is allowed)"
+    return True, f"{what} agree within {worst:.1e} of their size ({_elsewhere(run, here)}; {TOLERANCE:.0%} is allowed)"
 
 
 def _at(first: Mapping[str, list[list[float]]], loss: str, at: int) -> float | None:
@@ -185,8 +187,9 @@ def _at(first: Mapping[str, list[list[float]]], loss: str, at: int) -> float | N
     return points[at][1] if at < len(points) else None
 
 
-def _elsewhere(run: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    return f"recorded elsewhere: {run['hardware']}, {', '.join(f'{k} {v}' for k, v in there.items())}"
+def _elsewhere(run: Mapping[str, Any], here: str) -> str:
+    torch, now = run["versions"].get("torch"), versions().get("torch")
+    return f"recorded on {run['hardware']}, torch {torch}; here: {here}, torch {now}"
 
 
 def weights_name(name: str, recipe_name: str) -> str:

@@ -29,7 +29,6 @@ from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.records import Stage
 from paperzoo.tasks.model import Model
 
-
 #: steps whose losses are kept one by one, so that a rewritten method can be held against them
 FIRST = 10
 
