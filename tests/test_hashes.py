@@ -199,6 +199,7 @@ SAME: dict[str, dict[str, str | tuple[str, str]]] = {
     "a definition's name": {"nn__blocks": BLOCKS.replace("scaled", "times").replace("SLOPE", "LEAK")},
     "an order of definitions": {"nn__blocks": BLOCKS.replace("SLOPE = 0.2\n", "") + "\n\nSLOPE = 0.2\n"},
     "an order of methods": {"papers__second": PAPER.replace("    def predict(self, x):\n        return self(x) > 0\n", "").replace("    def forward(self, x):", "    def predict(self, x):\n        return self(x) > 0\n\n    def forward(self, x):")},
+    "an order of a network's methods": {"nn__blocks": BLOCKS.replace("    def forward(self, x):\n        return scaled(F.leaky_relu(self.layer(x), SLOPE), self.gain)\n\n", "").replace("    def __init__", "    def forward(self, x):\n        return scaled(F.leaky_relu(self.layer(x), SLOPE), self.gain)\n\n    def __init__")},
     "the record": {"papers__second": ('findings="good"', 'findings="bad"')},
     "a recipe": {"papers__second": ('RECIPES = {"small": 1}', 'RECIPES = {"small": 2}')},
     "an error's message": {"papers__second": ("is too large", "exceeds its bound")},
@@ -260,6 +261,13 @@ def test_what_both_reach_changes_both(tmp_path: Path) -> None:
     before = both(tmp_path, **uses)
     after = both(tmp_path, **uses, metrics__error=("abs(guess)", "(guess**2)"))
     assert before[0] != after[0] and before[1] != after[1]
+
+
+def test_what_measuring_reaches_of_the_method_is_the_methods_alone(tmp_path: Path) -> None:
+    uses = {"tasks__guessing": TASK.replace("return self(x)", "return scaled(self(x), 1)") + "\nfrom paperzoo.nn.blocks import scaled\n"}
+    before = both(tmp_path, **uses)
+    after = both(tmp_path, **uses, nn__blocks=("return x * by", "return x / by"))
+    assert before[0] != after[0] and before[1] == after[1]
 
 
 def test_what_a_step_takes_from_its_task_is_of_the_method(tmp_path: Path) -> None:
