@@ -301,6 +301,8 @@ def results(
     add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045
     ship: Annotated[Path | None, typer.Option(help="Write this run's weights as those that ship.", metavar="RUN")] = None,
     write: Annotated[bool, typer.Option(help="Write the tables in README and docs (in a checkout).")] = False,
+    recheck: Annotated[str, typer.Option(help="Compare the first losses of this paper with the recorded ones.", metavar="NAME")] = "",
+    recipe: Annotated[str, typer.Option(help="With --recheck: only this recipe.")] = "",
 ) -> None:
     """What was measured here, beside what the papers claim."""
     from paperzoo import results as store
@@ -310,12 +312,14 @@ def results(
         print(store.add(run))
     if ship:
         print(store.ship(ship))
+    for line in store.check_again(recheck, recipe) if recheck else ():
+        print(line, flush=True)
     if write:
         for path in write_tables():
             print(path)
     elif as_json:
         print(json.dumps(store.rows(), indent=1))
-    elif not add and not ship:
+    elif not add and not ship and not recheck:
         print(text_table(store.rows()))
 
 

@@ -9,13 +9,16 @@ import json
 import re
 import shutil
 import statistics
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from paperzoo import catalog
-from paperzoo.engine import weights
-from paperzoo.engine.job import code_hash
+from paperzoo.engine import recheck, weights
+from paperzoo.engine.hashes import method_hash, protocol_hash
+from paperzoo.engine.job import code_hash, resolve
+from paperzoo.engine.machine import commit, hardware, versions
 from paperzoo.engine.run import Run, job_of, open_run, read_json, write_json
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim, Recipe, Target
@@ -23,6 +26,9 @@ from paperzoo.records import Claim, Recipe, Target
 HERE = Path(__file__).parent
 #: points kept of each curve
 CURVE = 60
+#: how far the first losses may be from those recorded, relative to their size, on other hardware or other versions: rounding differs
+#: there, in bfloat16 by up to 0.4 % an operation. On the same ones they must be equal
+TOLERANCE = 0.01
 
 
 def folder() -> Path:
@@ -52,10 +58,9 @@ def add(directory: Path) -> Path:
     keys = ("paper", "variant", "recipe_name", "recipe", "recipe_hash", "code_hash")
     head = {k: info[k] for k in keys}
     runs = []
-    if path.exists():
+    if path.exists():  # seeds of another recipe, method or protocol do not belong into one mean with this one
         old = read_json(path)
-        same = all(old[k] == head[k] for k in ("recipe_hash", "code_hash"))
-        runs = [r for r in old["runs"] if r["seed"] != info["seed"]] if same else []
+        runs = [r for r in old["runs"] if r["seed"] != info["seed"] and _alike({**old, **r}, info)]
     runs.append(_record(run, info))
     write_json(path, {**head, "runs": sorted(runs, key=lambda r: r["seed"])})
     if info["seed"] == 0 and job_of(run).dataset().pictures:
@@ -63,6 +68,12 @@ def add(directory: Path) -> Path:
             if picture.stem.startswith("final"):
                 shutil.copy(picture, path.with_name(f"{path.stem}-{picture.name.removeprefix('final-')}"))
     return path
+
+
+def _alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    hashed = "method_hash" in old and "method_hash" in new
+    keys = ("recipe_hash", "method_hash", "protocol_hash") if hashed else ("recipe_hash", "code_hash")
+    return all(old[k] == new[k] for k in keys)
 
 
 def ship(directory: Path) -> Path:
@@ -88,6 +99,100 @@ def ship(directory: Path) -> Path:
     raise PaperzooError(f"the weights of {directory} take {size / 1e6:.1f} MB in half precision; at most 1 MB ships")
 
 
+def check_again(name: str, recipe: str = "") -> Iterator[str]:
+    """Trains the first steps of recorded runs anew and compares losses. Runs whose losses agree get the present method's hash.
+
+    Compared are the runs whose method has changed since, or if none has, the first. Losses say nothing of how a trained model is
+    measured: a protocol that has changed stays so until the recipe is trained and measured again.
+
+    Args:
+        name: ``paper`` (all its variants) or ``paper:variant``.
+        recipe: one recipe; default: all that are recorded.
+
+    Yields:
+        A sentence a run: what was compared, how far it agrees, and whether it was stamped.
+
+    Raises:
+        PaperzooError: unknown names, or nothing is recorded of them.
+    """
+    entry = catalog.load(name)
+    full = entry.recipe(recipe)[0] if recipe else ""
+    found = [(path, read_json(path)) for path in sorted((folder() / entry.paper.name).glob("*.json"))]
+    wanted = [
+        (path, file)
+        for path, file in found
+        if file["variant"] in ([entry.variant] if ":" in name else entry.paper.variants) and full in ("", file["recipe_name"])
+    ]
+    if not wanted:
+        raise PaperzooError(f"nothing is recorded of {name}{f', recipe {full}' if full else ''}: there are no losses to compare with")
+    for path, file in wanted:
+        own = catalog.load(f"{file['paper']}:{file['variant']}")
+        what = f"{own.name} {file['recipe_name']}"
+        now = own.paper.recipes.get(file["recipe_name"])
+        if now is None or now.hash() != file["recipe_hash"]:
+            yield f"{what}: the recipe has changed since: only a new run can tell; it stays stale (method)"
+            continue
+        stale = [run for run in file["runs"] if _changed(own, file, run, "method")]
+        for run in stale or file["runs"][:1]:
+            agree, said = _compared(own, file, run)
+            if agree and run in stale:
+                run["method_hash"] = method_hash(own, file["recipe"]["model"])
+                run["rechecked"] = {"commit": commit(), "hardware": hardware(), "found": said}
+                write_json(path, file)
+                _files.cache_clear()
+            good, bad = ("stamped", "it stays stale (method)") if run in stale else ("as fresh as it was", "though its method is the same")
+            later = "; stale (protocol) until it is measured again" if _changed(own, file, run, "protocol") else ""
+            yield f"{what}, seed {run['seed']}: {said}: {good if agree else bad}{later}"
+
+
+def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the first losses are those recorded, and what was found. The log's first means, in four digits, are all that runs
+    of before ``first_losses`` have."""
+    recorded: dict[str, list[list[float]]] = run.get("first_losses", {})
+    curve = {loss: points[0] for loss, points in run["curve"].items() if points}
+    exact = bool(recorded)
+    if not exact and not curve:
+        return False, "no loss was recorded to compare with"
+    kept = [int(step) + 1 for points in recorded.values() for step, _ in points]
+    steps = max(kept) if exact else min(int(point[0]) for point in curve.values())
+    job = resolve(f"{file['paper']}:{file['variant']}", file["recipe_name"], seed=run["seed"])
+    with recheck.threads(int(found[1]) if (found := re.match(r"(\d+) of \d+ cores", run["hardware"])) else 0):
+        first, means = recheck.first_steps(job, steps)
+        here = hardware()
+    if exact:
+        pairs = [(f"{loss} at step {int(step)}", value, _at(first, loss, at)) for loss, points in recorded.items()
+                 for at, (step, value) in enumerate(points)]  # fmt: skip
+        pairs.sort(key=lambda pair: int(pair[0].rpartition(" ")[2]))
+        what = f"the losses of the first {steps} steps"
+    else:
+        mine_of = {loss: float(f"{mean:.4g}") for loss, mean in means.items()}
+        points_at = {loss: value for loss, (step, value) in curve.items() if step == steps}
+        pairs = [(f"the mean of {loss} over {steps} steps", value, mine_of.get(loss)) for loss, value in points_at.items()]
+        what = f"the losses' means over the first {steps} steps"
+    there = {k: run["versions"].get(k) for k in ("torch", "numpy")}
+    same = here == run["hardware"] and there == {k: versions().get(k) for k in there}
+    allowed = 0.0 if same else TOLERANCE
+    for where, value, mine in pairs:
+        if mine is None:
+            return False, f"{where} is no longer there"
+        if not abs(mine - value) <= allowed * abs(value):  # not-a-number is no agreement
+            return False, f"they part: {where} is {mine:.6g}, recorded {value:.6g}{'' if same else f' ({_elsewhere(run, here)})'}"
+    if all(mine == value for _, value, mine in pairs):
+        return True, f"{what} are {'bitwise equal' if exact else 'equal in the four digits recorded'}"
+    worst = max(abs(mine - value) / abs(value) for _, value, mine in pairs if mine is not None and value)
+    return True, f"{what} agree within {worst:.1e} of their size ({_elsewhere(run, here)}; {TOLERANCE:.0%} is allowed)"
+
+
+def _at(first: Mapping[str, list[list[float]]], loss: str, at: int) -> float | None:
+    points = first.get(loss, [])
+    return points[at][1] if at < len(points) else None
+
+
+def _elsewhere(run: Mapping[str, Any], here: str) -> str:
+    torch, now = run["versions"].get("torch"), versions().get("torch")
+    return f"recorded on {run['hardware']}, torch {torch}; here: {here}, torch {now}"
+
+
 def weights_name(name: str, recipe_name: str) -> str:
     """The file of what a recipe of ``paper`` or ``paper:variant`` trained: its name, and the recipe's if that is not the usual
     one, as ``resnet.avatars.safetensors`` for ``small-avatars``."""
@@ -108,13 +213,15 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     for line in run.lines[:-1]:
         for name, value in line.get("measured", {}).items():
             along.setdefault(name, []).append([line["step"], float(f"{value:.4g}")])
-    keys = ("seed", "commit", "versions", "hardware")
+    keys = ("seed", "commit", "versions", "hardware", "method_hash", "protocol_hash")
+    first = recheck.by_name([row for line in run.lines for row in line.get("first", [])])
     return {
-        **{k: info[k] for k in keys},
+        **{k: info[k] for k in keys if k in info},
         "command": _command(info),
         "steps": done["steps"],
         "seconds": done["seconds"],
         "metrics": done["metrics"],
+        **({"first_losses": first} if first else {}),
         "curve": curve,
         **({"measured": along} if any(len(points) > 1 for points in along.values()) else {}),
     }
@@ -160,7 +267,7 @@ def _promises(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> bool:
 
 def _measured(entry: catalog.Entry, recipe: Recipe, file: dict[str, Any]) -> list[dict[str, Any]]:
     runs = file["runs"]
-    stale = file["recipe_hash"] != recipe.hash() or file["code_hash"] != code_hash(entry.file)
+    stale = changed(entry, recipe, file)
     targets = {t.metric: t for t in recipe.targets_of(entry.variant)}
     rows = []
     for metric in dict.fromkeys(m for r in runs for m in r["metrics"]):
@@ -184,10 +291,30 @@ def _measured(entry: catalog.Entry, recipe: Recipe, file: dict[str, Any]) -> lis
                 "seconds": statistics.median(r["seconds"] for r in runs),
                 "hardware": runs[0]["hardware"],
                 "commit": runs[0]["commit"],
-                "reason": "",
+                "reason": ", ".join(stale),
             }
         )
     return rows
+
+
+def changed(entry: catalog.Entry, recipe: Recipe, file: Mapping[str, Any]) -> list[str]:
+    """What has changed since a file's runs were made: ``"method"`` (or its recipe), ``"protocol"``, both or neither."""
+    found = [kind for kind in ("method", "protocol") if any(_changed(entry, file, run, kind) for run in file["runs"])]
+    return list(dict.fromkeys([*(["method"] if file["recipe_hash"] != recipe.hash() else []), *found]))
+
+
+def _changed(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, Any], kind: str) -> bool:
+    """A run of before there were such hashes is judged by that of its paper's file."""
+    if f"{kind}_hash" not in run:
+        return bool(file["code_hash"] != code_hash(entry.file))
+    settings = file["recipe"]
+    now = method_hash(entry, settings["model"]) if kind == "method" else protocol_hash(entry, settings["judge"])
+    return bool(run[f"{kind}_hash"] != now)
+
+
+def status(row: Mapping[str, Any]) -> str:
+    """A row's status as tables print it: ``stale (method)`` says what has changed."""
+    return f"stale ({row['reason']})" if row["status"] == "stale" else str(row["status"])
 
 
 def _status(target: Target | None, mean: float) -> str:

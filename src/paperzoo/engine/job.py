@@ -16,6 +16,7 @@ from paperzoo import catalog
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import absolute, check_name, dataset
+from paperzoo.engine.hashes import method_hash, protocol_hash
 from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Stage
@@ -229,8 +230,23 @@ def to_json(job: Job) -> dict[str, Any]:
     plain["recipe"] = job.recipe.settings()
     plain["recipe_hash"] = job.recipe.hash()
     plain["code_hash"] = code_hash(job.entry.file)
+    plain["method_hash"] = method_hash(job.entry, job.recipe.model)
+    plain["protocol_hash"] = protocol_hash(job.entry, job.recipe.judge)
     plain["paper"], plain["variant"] = job.entry.paper.name, job.entry.variant
     return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
+
+
+def unchanged(info: Mapping[str, Any], job: Job) -> bool:
+    """Whether what ``to_json`` wrote before is what the job would train and measure now: recipe, method and protocol.
+
+    What was written before there were such hashes is judged by that of the paper's file.
+    """
+    if info["recipe_hash"] != job.recipe.hash():
+        return False
+    if "method_hash" not in info:
+        return bool(info["code_hash"] == code_hash(job.entry.file))
+    now = method_hash(job.entry, job.recipe.model), protocol_hash(job.entry, job.recipe.judge)
+    return (info["method_hash"], info["protocol_hash"]) == now
 
 
 def from_json(plain: Mapping[str, Any]) -> Job:

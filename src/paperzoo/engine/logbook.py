@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from paperzoo.engine.processes import Everyone
 from paperzoo.engine.progress import Reporter
 from paperzoo.engine.run import cut_back, read_lines
 from paperzoo.errors import PaperzooError
+
+#: steps whose losses are kept one by one, so that a rewritten method can be held against them
+FIRST = 10
 
 
 class Logbook:
@@ -28,6 +31,7 @@ class Logbook:
     def __init__(self, directory: Path, title: str, step: int, total: int, everyone: Everyone, first: bool) -> None:
         self.directory, self.everyone, self.reporter = directory, everyone, Reporter(title, total, step, quiet=not first)
         self.extras: dict[str, list[Tensor]] = {}
+        self.first: list[tuple[int, str, Tensor]] = []  # extras of the first steps
         self.file: Any = None
         self.board: Any = None
         if first:
@@ -35,10 +39,13 @@ class Logbook:
             cut_back(path, step)
             self.file, self.board = path.open("a", encoding="utf-8"), board(directory, step)
 
-    def note(self, extras: Mapping[str, Tensor | float] | None) -> None:
+    def note(self, step: int, extras: Mapping[str, Tensor | float] | None) -> None:
         """Keeps what a step returned beside its losses."""
         for name, value in (extras or {}).items():
-            self.extras.setdefault(name, []).append(torch.as_tensor(value).detach())
+            kept = torch.as_tensor(value).detach()
+            self.extras.setdefault(name, []).append(kept)
+            if step < FIRST:
+                self.first.append((step, name, kept))
 
     def say(self, notes: Iterable[str]) -> None:
         """Lines beside the bar; empty ones are left out."""
@@ -61,7 +68,10 @@ class Logbook:
         means |= {name: torch.stack([v.float() for v in kept]).mean() for name, kept in self.extras.items()}
         self.extras = {}
         shown = {name: float(self.everyone.mean(value)) for name, value in means.items()}
-        self.write(opt.iteration, seconds, {"loss": shown})
+        early, self.first = [*(row for row in taken if row[0] < FIRST), *self.first], []
+        device = self.everyone.device
+        first = [[step, name, float(self.everyone.mean(value.float().clone().to(device)))] for step, name, value in early]
+        self.write(opt.iteration, seconds, {"loss": shown}, first)
         self.reporter.update(opt.iteration, shown)
 
     def _check(self, taken: list[tuple[int, str, Tensor]], finite: Tensor, iteration: int) -> None:
@@ -76,11 +86,14 @@ class Logbook:
             f"(--set optimizer.lr=...), clipping (--set clip=1) or --set precision=float32 may help"
         )
 
-    def write(self, step: int, seconds: float, values: Mapping[str, Mapping[str, float]]) -> None:
-        """One line of ``metrics.jsonl``, and the same to TensorBoard."""
+    def write(
+        self, step: int, seconds: float, values: Mapping[str, Mapping[str, float]], first: Sequence[Sequence[Any]] = ()
+    ) -> None:
+        """One line of ``metrics.jsonl``, and the same to TensorBoard; ``first`` are (step, name, value) of the first steps."""
         if self.file is None:
             return
-        self.file.write(json.dumps({"step": step, "seconds": round(seconds, 3), **values}) + "\n")
+        line = {"step": step, "seconds": round(seconds, 3), **values, **({"first": first} if first else {})}
+        self.file.write(json.dumps(line) + "\n")
         self.file.flush()
         try:
             for group, items in values.items():

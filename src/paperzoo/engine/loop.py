@@ -112,7 +112,7 @@ class Loop:
             batch.image = AUGMENTATIONS[name](batch.image)
         for part in batch.cut(parts) if parts > 1 else [batch]:
             opt.share = len(part) * parts / len(batch)
-            self.book.note(self.model.step(part, opt))
+            self.book.note(opt.iteration, self.model.step(part, opt))
         opt.iteration += 1
         last = opt.iteration == opt.total
         due = {k: bool(n) and (opt.iteration % n == 0 or last) for k, n in self.every.items()}

@@ -22,7 +22,7 @@ from typing import Any
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import OWN, own_path
 from paperzoo.data.fingerprint import LISTED, difference, digest, fingerprint
-from paperzoo.engine.job import Job, code_hash, from_json, to_json
+from paperzoo.engine.job import Job, from_json, to_json, unchanged
 from paperzoo.engine.machine import provenance
 from paperzoo.engine.weights import newest_model
 from paperzoo.errors import PaperzooError
@@ -74,7 +74,7 @@ class Run:
             if digest(now) != known["digest"]:
                 what = difference(read_json(listing), now) if listing.exists() else f"{len(now)} files, then {known['files']}"
                 notes.append(f"the data in {path} are no longer those that this run began with: {what}")
-        if info["code_hash"] != code_hash(job_of(self).entry.file):
+        if not unchanged(info, job_of(self)):
             notes.append(f"the code of {info['name']} is no longer that which this run began with")
         return tuple(notes)
 

@@ -118,10 +118,12 @@ def _measured(name: str) -> list[str]:
 
 
 def _row(row: dict[str, Any]) -> str:
+    from paperzoo import results
+
     head = f"{row['variant']}, {row['recipe']} on {row['data']}"
     if row["mean"] is None:
         return f"{head}: {row['status']}" + (f", {row['reason']}" if row.get("reason") else "")
     spread = f" ± {row['spread']:.2g}" if row["spread"] is not None else ""
     target = f"; target {row['target']}" if row["target"] else ""
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-    return f"{head}: {row['metric']} {row['mean']:.4g}{spread} ({seeds}, {row['seconds']:.0f} s): {row['status']}{target}"
+    return f"{head}: {row['metric']} {row['mean']:.4g}{spread} ({seeds}, {row['seconds']:.0f} s): {results.status(row)}{target}"

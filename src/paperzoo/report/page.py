@@ -114,9 +114,15 @@ def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str
         ("hardware", info["hardware"]),
         ("versions", ", ".join(f"{k} {v}" for k, v in info["versions"].items())),
         ("commit", info["commit"].replace("+", ", with uncommitted changes")),
-        ("hashes", f"recipe {info['recipe_hash']}, paper file {info['code_hash']}"),
+        ("hashes", _hashes(info)),
     ]
     return [(key, value) for key, value in found if value]
+
+
+def _hashes(info: Mapping[str, Any]) -> str:
+    """Those that runs of before lack are left out."""
+    named = {"recipe_hash": "recipe", "method_hash": "method", "protocol_hash": "protocol", "code_hash": "paper file"}
+    return ", ".join(f"{word} {info[key]}" for key, word in named.items() if key in info)
 
 
 def plain(value: Any) -> str:

@@ -49,7 +49,7 @@ def text_table(rows: list[dict[str, Any]]) -> str:
                 figure(row) or row["reason"],
                 str(row["seeds"]),
                 row["target"] or "",
-                row["status"],
+                results.status(row),
             )  # fmt: skip
         )
     widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
@@ -62,14 +62,18 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
         "| paper | recipe, data | metric | measured | target | paper's claim | status |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    seen: set[tuple[str, str, str, str]] = set()
     for row in rows:
-        if row["status"] == "measured":
+        runs = (row["paper"], row["variant"], row["recipe"], row["data"])
+        promised = row["target"] or row["claim"] or runs not in seen  # of stale runs that promised nothing, one line
+        seen.add(runs)
+        if row["status"] == "measured" or (row["status"] == "stale" and not promised):
             continue
         plural = "seed" if row["seeds"] == 1 else "seeds"
         seeds = f" ({row['seeds']} {plural}, {row['seconds']:.0f} s)" if row["seeds"] else ""
         lines.append(
             f"| [`{full_name(row)}`](docs/papers/{row['paper']}.md) | {row['recipe']}, {row['data']} | {row['metric']} | "
-            f"{figure(row) or row['reason']}{seeds} | {row['target'] or ''} | {row['claim'] or ''} | {row['status']} |"
+            f"{figure(row) or row['reason']}{seeds} | {row['target'] or ''} | {row['claim'] or ''} | {results.status(row)} |"
         )
     return "\n".join(lines)
 
@@ -134,13 +138,13 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
         runs = list(group)
         bounds = {f"{r['metric']} {end}" for r in runs for end in ("low", "high")}  # of intervals within one run
         runs = [r for r in runs if r["metric"] not in bounds]
-        main = [r for r in runs if r is runs[0] or r["target"] or r["claim"] or r["status"] != "measured"]
+        main = [r for r in runs if r is runs[0] or r["target"] or r["claim"] or r["status"] not in ("measured", "stale")]
         for r in main:
             seconds = f"{r['seconds']:.0f}" if r["seconds"] is not None else ""
             where = f"{r['hardware']}, {r['commit']}" if r["hardware"] else ""
             lines.append(
                 f"| `{r['variant']}` | {r['recipe']}, {r['data']} | {r['metric']} | {figure(r) or r['reason']} | {r['seeds'] or ''} "
-                f"| {r['target'] or ''} | {r['claim'] or ''} | {r['status']} | {seconds} | {where} |"
+                f"| {r['target'] or ''} | {r['claim'] or ''} | {results.status(r)} | {seconds} | {where} |"
             )
         if others := [f"{r['metric']} {figure(r)}" for r in runs if r not in main]:
             lines.append(f"| | | *also:* | {'; '.join(others)} | | | | | | |")
