@@ -6,7 +6,7 @@ Times are int64 microseconds since 1970, as numpy's ``datetime64[us]`` counts th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
@@ -78,6 +78,8 @@ class Calendar:
 
 def _date(day: np.datetime64) -> datetime:
     found = day.astype("M8[D]").item()
+    if not isinstance(found, date):  # numpy goes on after 9999
+        raise OverflowError(day)
     return datetime(found.year, found.month, found.day)
 
 

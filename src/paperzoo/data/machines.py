@@ -71,7 +71,7 @@ def in_order(rows: np.ndarray, name: str, where: str, repairs: Repairs) -> np.nd
         PaperzooError: two rows of one time contradict each other, or an event lies more than a day after the last reading.
     """
     if (added := clock_changes(rows["time"] * 1_000_000)) is not None:
-        repairs.note("changes of the clock for summer or winter, times being read as local", np.count_nonzero(np.diff(added)))
+        repairs.note("changes of the clock for summer or winter, times being read as local", int(np.count_nonzero(np.diff(added))))
         rows = rows.copy()
         rows["time"] += (added - added[-1]) // 1_000_000  # the newest times stay as they are written
     if (backwards := np.diff(rows["time"]) < 0).any():
