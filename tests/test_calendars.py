@@ -133,7 +133,7 @@ def test_what_is_no_change_of_the_clock_is_not_taken_for_one(tmp_path: Path) -> 
         clock = np.delete(hours, missing).astype("M8[us]").astype(np.int64)
         assert clock_changes(clock) is None  # an hour without a row; two in spring, and none repeated between them
     twice = np.insert(hours, tuesday, hours[tuesday])
-    with pytest.raises(PaperzooError, match="rows 1540 and 1541 have the same time and different values$"):
+    with pytest.raises(PaperzooError, match=r"rows 1540 and 1541 have the same time and different values$"):
         read_series(write(tmp_path / "twice.csv", twice))
     mixed = sorted(zoned("Europe/Berlin", 90, 15))  # 2:00, 2:00, 2:15, 2:15, ...: which is which has been lost
     with pytest.raises(PaperzooError, match=re.escape("clocks are put back from summer time") + ".*write times in UTC or with"):
@@ -151,7 +151,7 @@ def test_local_days_and_months_written_in_utc_are_days_and_months(zone: str, tmp
     months = quiet(write(tmp_path / "months.csv", map(utc, monthly(30, 1))))
     assert months.step == (1, "month") and months.bounds == (0, 30)
     jagged = [f"2023-01-{d:02d} 0{4 + (d % 2)}:00" for d in range(1, 29)] + ["2023-01-29 09:00"]
-    with pytest.raises(PaperzooError, match="row 4 .* steps of equal length are needed"):
+    with pytest.raises(PaperzooError, match=r"row 4 .* steps of equal length are needed"):
         quiet(write(tmp_path / "jagged.csv", jagged))
 
 

@@ -65,9 +65,9 @@ def test_the_writing_of_numbers_is_learnt_from_the_column(cells: list[str], valu
 @pytest.mark.parametrize(
     ("cells", "comma_parts", "said"),
     [
-        (["940", "1.019", "970"], False, "'1.019' beside '940' may be 1019 or 1.019: write 1019 if the point parts thousands, 1.0190 if it"),
+        (["940", "1.019", "970"], False, "'1.019' beside '940' may be 1019 or 1.019: write 1019 if the point parts thousands, 1.0190 if"),
         (["0", "1.019"], True, "'1.019' beside '0' may be 1019 or 1.019"),
-        (["940", "1,019"], False, "'1,019' beside '940' may be 1019 or 1.019: write 1019 if the comma parts thousands, 1,0190 if it is"),
+        (["940", "1,019"], False, "'1,019' beside '940' may be 1019 or 1.019: write 1019 if the comma parts thousands, 1,0190 if"),
         (["1,019", "2,500"], True, "'1,019' may be 1019 or 1.019"),  # in quotes, in a file that commas part
     ],
 )
@@ -108,8 +108,8 @@ def test_series_and_logs_read_the_same_tables(tmp_path: Path) -> None:
     (part,) = logs.read(path)
     np.testing.assert_array_equal(part.values, expected.astype(np.float32))
     assert set(part.machine) == {"Kühler"} and series.step == (1, "day")
-    tabs = write(tmp_path, rows[0].replace(";", "\t").replace("Kühler", "machine"), ["\t".join(r.split(";")) for r in rows], "tabs.csv")
-    assert read_table(tabs).names[0] == "machine"
+    tabs = write(tmp_path, "machine\ttime\theat\tload\tevent", [row.replace(";", "\t") for row in rows], "tabs.csv")
+    assert read_table(tabs).cells == read_table(path).cells
     only = write(tmp_path, "x", [f"{day},5" for day in range(31)], "only.csv")  # nothing parts a single column
     assert read_series(only).values[:3, 0].tolist() == [0.5, 1.5, 2.5]
     quoted = write(tmp_path, '"a,b";c', ["1,5;2"] * 5, "quoted.csv")
@@ -133,8 +133,8 @@ def test_a_logs_numbers_are_judged_over_all_its_parts(tmp_path: Path, monkeypatc
     path = write(tmp_path, "machine;time;heat;event", rows)
     with pytest.raises(PaperzooError, match=re.escape("some.csv, row 27: heat '1.019' beside '900' may be 1019 or 1.019")):
         machines.machine_log(path)
-    rows[28] = f"a;{DAYS[28]};9,5;"  # now 1.019 was read as a decimal point already
-    with pytest.raises(PaperzooError, match=re.escape("some.csv, row 30: heat is '9,5', not a number ('1.019' in row 27 has another")):
+    rows[25], rows[15], rows[28] = rows[24], f"a;{DAYS[15]};1.019;", f"a;{DAYS[28]};9,5;"  # by then 1.019 has been read as a decimal
+    with pytest.raises(PaperzooError, match=re.escape("some.csv, row 30: heat is '9,5', not a number ('1.019' in row 17 has another")):
         machines.machine_log(write(tmp_path, "machine;time;heat;event", rows))
 
 
@@ -142,7 +142,7 @@ def test_a_logs_numbers_are_judged_over_all_its_parts(tmp_path: Path, monkeypatc
 
 
 def test_names_of_times() -> None:
-    for name in ("time", "TIME", "Timestamp", "Date/Time", "time (UTC)", "timestamp_ms", "unix_time", "ds", "Datum", "month", "Day", "YEAR"):
+    for name in ("time", "TIME", "Timestamp", "Date/Time", "time (UTC)", "timestamp_ms", "unix_time", "ds", "Datum", "month", "Day"):
         assert called_time(name), name
     for name in ("data", "downtime", "sales", "uptime", "response time", "daytime temperature", "x"):
         assert not called_time(name), name
@@ -172,10 +172,10 @@ def test_a_logs_times_since_1970_are_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["time", "Timestamp", "DATE", "datetime", "ds", "day", "Month", "Zeit"])
-@pytest.mark.parametrize(("cells", "bad"), [(("1", "2", "3"), "1"), (("Monday", "Tuesday", "Friday"), "Monday"), (("43831", "43832", "43833"), "43831")])
-def test_a_column_called_a_time_is_never_dropped_and_no_target(name: str, cells: tuple[str, ...], bad: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cells", [("1", "2", "3"), ("Monday", "Tuesday", "Friday"), ("43831", "43832", "43833")])
+def test_a_column_called_a_time_is_never_dropped_and_no_target(name: str, cells: tuple[str, ...], tmp_path: Path) -> None:
     path = write(tmp_path, f"{name},x", [f"{cell},{at}.5" for at, cell in enumerate(cells)])
-    with pytest.raises(PaperzooError, match=rf"row 2, column {name}: '{bad}' is no date .*#date=none"):
+    with pytest.raises(PaperzooError, match=rf"row 2, column {name}: '{cells[0]}' is no date .*#date=none"):
         read_series(path)
     counted = read_series(path, date="none")
     assert counted.columns == ("x",) and counted.step == (1, "step") and counted.ahead(2) == ()
@@ -198,6 +198,7 @@ def test_a_time_beside_the_dates_is_no_target(tmp_path: Path) -> None:
         ("year,month,day,hour,x", [f"2006,12,{16 + h // 24},{h % 24},{h}.5" for h in range(40)]),
         ("No,year,month,day,hour,x", [f"{h},2006,12,{16 + h // 24},{h % 24},{h}.5" for h in range(40)]),
         ("year,month,x", [f"{2000 + m // 12},{m % 12 + 1},{m}.5" for m in range(40)]),
+        ("month,x", [f"{2000 + m // 12}{m % 12 + 1:02d},{m}.5" for m in range(40)]),
     ],
 )
 def test_the_parts_of_a_time_may_stand_apart(head: str, rows: list[str], tmp_path: Path) -> None:
@@ -218,10 +219,9 @@ def test_dates_beyond_the_calendar_are_named(bad: str, tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match=r"some\.csv, row 6: (there is no time|the time) '" + bad):
         machines.machine_log(write(tmp_path, "machine,time,heat,event", log))
     for first in ("0001-01-01T00:00+05:00", "9999-12-31T23:00-05:00"):
-        with pytest.raises(PaperzooError, match="column date has times outside the years 1 to 9999"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                read_series(write(tmp_path, "date,x", [f"{first},1.5", "2020-01-01T00:10+01:00,2.5"]))
+        path = write(tmp_path, "date,x", [f"{first},1.5", "2020-01-01T00:10+01:00,2.5"])
+        with pytest.raises(PaperzooError, match="column date has times outside the years 1 to 9999"), pytest.warns(UserWarning):
+            read_series(path)
     last = write(tmp_path, "date,x", [f"9999-12-{day},{day}.5" for day in range(10, 32)])
     with pytest.raises(PaperzooError, match="lie beyond the year 9999"):
         forecaster.Model(history=5, columns=("x",), targets=("x",), step=(1, "day")).predict(last)
@@ -247,21 +247,22 @@ def blocks(ids: Sequence[str], shift: int = 0) -> list[str]:
 def test_several_series_in_one_file_are_never_one(rows: list[str], tmp_path: Path) -> None:
     path = write(tmp_path, "unique_id,ds,y", rows)
     first = rows[0][0]
-    with pytest.raises(PaperzooError, match=rf"holds [23] series, told apart by unique_id .{first}, .*choose one, #where=unique_id={first}"):
+    with pytest.raises(PaperzooError, match=rf"holds [23] series, told apart by unique_id .{first}, .* one, #where=unique_id={first}"):
         read_series(path, targets=("y",))
     series = read_series(path, where=f"unique_id={first}")
     own = [float(row.split(",")[2]) for row in rows if row[0] == first]
     assert series.columns == ("y",) and series.values[:, 0].tolist() == own
-    with pytest.raises(PaperzooError, match="unknown unique_id 'Q' of some.csv: there is"):
+    with pytest.raises(PaperzooError, match=r"unknown unique_id 'Q' of some\.csv: there is"):
         read_series(path, where="unique_id=Q")
-    with pytest.raises(PaperzooError, match="unknown column 'uniqueid'.*did you mean unique_id"):
+    with pytest.raises(PaperzooError, match=r"unknown column 'uniqueid'.*did you mean unique_id"):
         read_series(path, where="uniqueid=A")
 
 
 def test_two_columns_may_tell_series_apart(tmp_path: Path) -> None:
     rows = [f"{s},{i},{day},{s}{i}{at}.5" for s in (1, 2) for i in (7, 8) for at, day in enumerate(DAYS)]
     path = write(tmp_path, "store,item,date,sales", rows)
-    with pytest.raises(PaperzooError, match=re.escape("holds 4 series, told apart by store and item (1,7, 1,8, 2,7, ...): choose one, #where=store=1,item=7")):
+    said = "holds 4 series, told apart by store and item (1,7, 1,8, 2,7, ...): choose one, #where=store=1,item=7"
+    with pytest.raises(PaperzooError, match=re.escape(said)):
         read_series(path, targets=("sales",))
     data = paperzoo.dataset(f"series:{path}#where=store=2,item=7&history=4")
     assert data["train"].batch([0]).history[0, 0].item() == 270.5
@@ -309,7 +310,10 @@ def test_a_model_refuses_numbers_beyond_float32(tmp_path: Path) -> None:
         options("history=" + "9" * 5000, OPTIONS, "some.csv", {"history": 1})
 
 
-@pytest.mark.parametrize(("content", "said"), [("", "is empty"), ("\n \n", "is empty"), ("date,x\n", "a header and no rows"), (",\n1,2\n", "without a header")])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("", "is empty"), ("\n \n", "is empty"), ("date,x\n", "a header and no rows"), (",\n1,2\n", "without a header")],
+)
 def test_files_with_nothing_in_them(content: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "some.csv").write_text(content)
     with pytest.raises(PaperzooError, match=said):
@@ -339,7 +343,7 @@ def test_other_encodings_are_named_with_their_place(tmp_path: Path) -> None:
     assert all("byte 0xe4 in line 40002" in said for said in each_reader(tmp_path / "some.csv"))
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,\x00\n", b'a,b\n1,"2\n', b"a,b\n1," + b"2" * 200_000 + b"\n"])
+@pytest.mark.parametrize("content", [b'a,b\n1,"2\n', b'a,b\n1,"2"3\n', b"a,b\n1," + b"2" * 200_000 + b"\n"])
 def test_what_is_no_csv_is_said(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "some.csv").write_bytes(content)
     with pytest.raises(PaperzooError, match=r"some\.csv"):
@@ -357,9 +361,9 @@ def test_pipes_devices_and_folders_are_not_waited_for(tmp_path: Path) -> None:
             read_series(tmp_path / name)
     with pytest.raises(PaperzooError, match="is a pipe or a device"):
         read_series(Path("/dev/zero"))
-    with pytest.raises(PaperzooError, match="cannot read .*: No such file"):
+    with pytest.raises(PaperzooError, match=r"cannot read .*: No such file"):
         read_series(tmp_path / "not there.csv")
-    with pytest.raises(PaperzooError, match="cannot read .*: File name too long"):
+    with pytest.raises(PaperzooError, match=r"cannot read .*: File name too long"):
         read_series(tmp_path / ("x" * 300))
 
 
@@ -394,7 +398,7 @@ def test_damaged_parquet_is_one_sentence(tmp_path: Path) -> None:
                     assert not isinstance(damage, int) or "cannot be read as parquet" in str(error)
     assert refused > 2 * (len(ends) + 20)  # not every bit of a file means something
     parquet.write_table(pyarrow.table({"time": pyarrow.array([2**40] * 3, pyarrow.timestamp("s")), "x": [1.5, 2.5, 3.5]}), path)
-    with pytest.raises(PaperzooError, match="damaged.parquet cannot be read as parquet"):
+    with pytest.raises(PaperzooError, match=r"damaged\.parquet cannot be read as parquet"):
         read_series(path)
 
 

@@ -30,7 +30,7 @@ EMPTY = {"", "na", "n/a", "nan", "null", "none"}
 PART = 100_000
 
 _DAYS = ("%Y-%m", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
-_WRITINGS = ("iso", "%Y", *(f"{day}{clock}" for clock in ("", " %H:%M", " %H:%M:%S") for day in _DAYS))
+_WRITINGS = ("iso", "%Y", "%Y%m", *(f"{day}{clock}" for clock in ("", " %H:%M", " %H:%M:%S") for day in _DAYS))
 
 
 # Files ---------------------------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ class Table:
         return 2 * sum(map(is_number, filled)) >= len(filled) > 0
 
     def where(self, column: str, value: str) -> Table:
-        """The rows whose cell in ``column`` says ``value``.
+        """The rows whose cell in ``column`` says ``value``, without that column.
 
         Raises:
             PaperzooError: no such column, or no such row.
@@ -314,8 +314,8 @@ class Table:
         self.check([column])
         chosen = [i for i, cell in enumerate(self.cells[column]) if cell == value]
         if not chosen:
-            raise unknown(f"{column}", value, set(self.cells[column]), f"of {self.name}")
-        cells = {name: [column[i] for i in chosen] for name, column in self.cells.items()}
+            raise unknown(column, value, set(self.cells[column]), f"of {self.name}")
+        cells = {name: [given[i] for i in chosen] for name, given in self.cells.items() if name != column}
         return Table(self.name, cells, [self.rows[i] for i in chosen], self.comma_parts)
 
 
@@ -393,9 +393,9 @@ def writings(cell: str) -> list[str]:
 
 def _parse(cell: str, writing: str) -> datetime | None:
     try:
-        if writing == "iso":  # 1611111111000 is no time of the year 1611
-            return datetime.fromisoformat(cell) if not cell.isdigit() or len(cell) == 8 else None
-        return datetime.strptime(cell, writing)
+        if cell.isdigit() and len(cell) != {"iso": 8, "%Y": 4, "%Y%m": 6}.get(writing):
+            return None  # 1611111111000 is no time of the year 1611
+        return datetime.fromisoformat(cell) if writing == "iso" else datetime.strptime(cell, writing)
     except ValueError:
         return None
 
