@@ -161,7 +161,7 @@ def windows(
             networks can tell, which count in float32.
     """
     train = np.concatenate([series.values[a:b] for a, b in stretches["train"]] or [series.values[:0]])
-    constant = [c for c, column in zip(series.columns, train.T, strict=True) if len(train) and np.ptp(column) == 0]
+    constant = [c for c, column in zip(series.columns, train.T, strict=True) if len(train) and column.min() == column.max()]
     if stuck := [c for c in constant if c in series.targets]:
         raise PaperzooError(f"{name}: {stuck[0]} is {train[0, series.columns.index(stuck[0])]:g} in all {len(train)} training rows")
     if constant:

@@ -66,7 +66,7 @@ def csv_parts(
         while lines := list(islice(reader, size)):
             kept: list[list[str]] = []
             for at, cells in enumerate(lines):
-                if not any(map(str.strip, cells)):
+                if not (cells and cells[0].strip()) and not any(map(str.strip, cells)):
                     if kept:
                         yield row + at - len(kept), _columns(kept)
                     kept = []
