@@ -64,6 +64,7 @@ FRIDAYS = [date(2023, 3, 17), date(2023, 4, 21), date(2023, 5, 19), date(2023, 6
         (monthly(8, 31, (2020, 3), 3), (3, "month"), ["2022-03-31", "2022-06-30", "2022-09-30"]),
         (monthly(8, 30, (2023, 4), 2), (2, "month"), ["2024-08-30", "2024-10-30", "2024-12-30"]),
         (monthly(8, 31, (2023, 4), 2), (2, "month"), ["2024-08-31", "2024-10-31", "2024-12-31"]),
+        (monthly(2, 31, (2023, 4), 2), (2, "month"), ["2023-08-31", "2023-10-31", "2023-12-31"]),  # ends, though of 30 days
         (monthly(6, 31, (2018, 12), 12), (1, "year"), ["2024-12-31", "2025-12-31", "2026-12-31"]),
         (monthly(6, 29, (2016, 2), 12), (1, "year"), ["2022-02-28", "2023-02-28", "2024-02-29"]),
         (range(2016, 2022), (1, "year"), ["2022", "2023", "2024"]),
@@ -248,6 +249,9 @@ def test_no_statistic_of_a_machines_model_knows_later_windows(variant: str, tmp_
     assert len(data["train"]) < 1000  # so that all of them are counted
     assert data.schema.arguments["mean"] == pytest.approx(train.mean((0, 1)).tolist(), rel=1e-12)
     assert data.schema.arguments["deviation"] == pytest.approx(train.std((0, 1), correction=0).tolist(), rel=1e-12)
+    until = data["train"].batch(range(len(data["train"]))).until
+    assert data.schema.arguments["shares"] == pytest.approx([(until <= days).double().mean().item() for days in (1, 2)])
+    assert data.schema.arguments["shares"][0] != (data["validation"].batch(range(len(data["validation"]))).until <= 1).double().mean()
     for split in ("validation", "test"):
         assert later[split].batch(range(len(later[split]))).readings.mean() > 100  # the two choices differ
     kept = ("mean", "deviation", "shares")
