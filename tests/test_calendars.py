@@ -100,6 +100,9 @@ def test_a_holiday_is_no_gap_and_a_closed_fortnight_is_one(tmp_path: Path) -> No
     with pytest.warns(UserWarning, match="10 steps are missing, after row 21"):
         series = read_series(write(tmp_path / "closed.csv", np.delete(days, range(20, 30))))
     assert series.bounds == (0, 20, len(days) - 10)
+    some = np.delete(np.arange("2024-01-01", "2024-01-10", dtype="M8[D]"), 6)  # one Sunday without a row is no rule
+    with pytest.warns(UserWarning, match="1 steps are missing, after row 7"):
+        assert read_series(write(tmp_path / "sunday.csv", some)).step == (1, "day")
     with pytest.warns(UserWarning, match="1 steps are missing, after row 15"):  # a month is no holiday
         assert read_series(write(tmp_path / "months.csv", np.delete(monthly(30, 31), 14))).bounds == (0, 14, 29)
 
