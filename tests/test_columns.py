@@ -128,7 +128,7 @@ def test_series_and_logs_read_the_same_tables(tmp_path: Path) -> None:
 
 def test_rows_are_counted_as_a_spreadsheet_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_PART", 5)
-    rows = ["", "a;1;2020-01-01;", "", "; ; ;", 'a;2;"2020-01-02";', "a;3;2020-01-03;", "a;4;2020-01-04;", "", "a;x;2020-01-05;", "", ""]
+    rows = ["", "a;1;2020-01-01;", "", "; ; ;", 'a;2;"2020-01-02";', "a;3;2020-01-03;", "a;4;2020-01-04;", "", "a;x;2020-01-05;"]
     path = write(tmp_path, "machine;heat;time;event", rows)
     assert read_table(path).rows == [3, 6, 7, 8, 10]
     with pytest.raises(PaperzooError, match="row 10, column heat: 'x' is no number"):
