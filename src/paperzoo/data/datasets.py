@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import sources
+from paperzoo.data.options import with_options as _with_options
 from paperzoo.errors import PaperzooError, unknown
 
 if TYPE_CHECKING:
@@ -411,12 +412,6 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
     built = build(*(source.fetch() for source in entry.sources), **entry.arguments, **size)
     schema = dataclasses.replace(built.schema, name=name)
     return dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence)
-
-
-def _with_options(place: str) -> tuple[str, str]:
-    """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
-    path, sign, options = place.rpartition("#")
-    return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
 
 
 def _only_text(folder: Path) -> bool:

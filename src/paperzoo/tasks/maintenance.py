@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +31,16 @@ PAGES = 3
 
 @dataclass(frozen=True)
 class Alarm:
-    """A machine, the last reading that was looked at, and how likely a failure follows within the prediction window."""
+    """A machine, the last reading that was looked at, and how likely a failure follows in the prediction window, which ends ``by``."""
 
     machine: str
     time: datetime
     probability: float
+    by: datetime | None = None
 
     def __str__(self) -> str:
-        return f"{self.machine}  {self.time:%Y-%m-%d %H:%M}  {self.probability:.1%}"
+        by = f"  by {self.by:%Y-%m-%d %H:%M}" if self.by else ""
+        return f"{self.machine}  {self.time:%Y-%m-%d %H:%M}  {self.probability:.1%}{by}"
 
 
 @dataclass(frozen=True)
@@ -283,8 +285,10 @@ class AlarmModel(Model):
         probability = 1 / (1 + np.exp(-np.concatenate(parts)))
 
         def alarm(row: int) -> Alarm:
-            when = datetime.fromtimestamp(int(found["time"][row]), UTC)
-            return Alarm(str(found["names"][found["machine"][row]]), when, float(probability[row]))
+            when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(found["time"][row]))
+            by = datetime.max.replace(tzinfo=UTC)
+            by = when + timedelta(days=self.prediction) if by - when > timedelta(days=self.prediction) else by
+            return Alarm(str(found["names"][found["machine"][row]]), when, float(probability[row]), by)
 
         last = np.flatnonzero(np.diff(found["machine"], append=-1))
         due = np.flatnonzero(probability >= self.threshold)
