@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import sources
+from paperzoo.data.paths import Missing, below, exists, ordinary, path_of, shown
 from paperzoo.errors import PaperzooError, unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperzoo.data.dataset import Dataset
     from paperzoo.data.sources import Source
 
@@ -278,10 +280,12 @@ def check_name(name: str) -> None:
     name, _ = _parse(whole)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
-        if kind in ("series", "pairs", "sentences", "glue"):
+        if kind in ("series", "pairs", "sentences", "glue", "conll"):
             place = _with_options(place)[0]
-        if not Path(place).expanduser().exists():
-            raise PaperzooError(f"--data {name}: there is no {place}")
+        try:
+            ordinary(place, folders=True)
+        except Missing as error:
+            raise PaperzooError(f"--data {shown(name)}: there is no {shown(place)}") from error
     elif name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
     if change is not None:
@@ -300,7 +304,7 @@ def _corruption(name: str) -> tuple[str, str | None]:
     whole, sign, change = name.rpartition("#")
     kind, colon, place = name.partition(":")
     own = bool(colon) and kind in OWN
-    if not sign or (own and (kind != "folder" or "=" not in change or Path(place).expanduser().exists())):
+    if not sign or (own and (kind != "folder" or "=" not in change or exists(place))):
         return name, None
     return whole, change
 
@@ -318,7 +322,7 @@ def _parse(name: str) -> tuple[str, tuple[int, int] | None]:
     whole, at, part = name.rpartition("@")
     kind, colon, place = name.partition(":")
     own = bool(colon) and kind in OWN
-    if not at or (own and Path(place).expanduser().exists()):
+    if not at or (own and exists(place)):
         return name, None
     if found := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", part, re.ASCII):
         return whole, (int(found[1]), int(found[2] or 0))
@@ -337,31 +341,32 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
         return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
     kind, colon, place = name.partition(":")
     if colon:
-        path = Path(place).expanduser()
+        path = path_of(place)
         if kind == "series":
             from paperzoo.data.series import series_file
 
             file, options = _with_options(place)
-            built = series_file(Path(file).expanduser(), options)
+            built = series_file(path_of(file), options)
         elif kind == "pairs":
             from paperzoo.data.parallel import pairs_file
 
             file, options = _with_options(place)
-            built = pairs_file(Path(file).expanduser(), options)
+            built = pairs_file(path_of(file), options)
         elif kind == "sentences":
             from paperzoo.data.sentences import own as own_sentences
 
             file, options = _with_options(place)
-            built = own_sentences(Path(file).expanduser(), options)
+            built = own_sentences(path_of(file), options)
         elif kind == "glue":
             from paperzoo.data.glue import own_table
 
             file, options = _with_options(place)
-            built = own_table(Path(file).expanduser(), options)
+            built = own_table(path_of(file), options)
         elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
-            built = conll_folder(path)
+            file, options = _with_options(place)
+            built = conll_folder(path_of(file), options)
         elif kind == "machines":
             from paperzoo.data.machines import machine_log
 
@@ -399,11 +404,11 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 def _with_options(place: str) -> tuple[str, str]:
     """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
     path, sign, options = place.rpartition("#")
-    return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
+    return (path, options) if sign and not exists(place) else (place, "")
 
 
 def _only_text(folder: Path) -> bool:
-    return any(folder.glob("*.txt")) and not any(p.suffix.lower() in (".png", ".jpg", ".jpeg") for p in folder.rglob("*"))
+    return any(folder.glob("*.txt")) and not any(below(folder, ".png", ".jpg", ".jpeg"))
 
 
 def _resized(built: Dataset, size: int) -> Dataset:

@@ -27,6 +27,6 @@ def options(text: str, legal: Mapping[str, str], where: str, whole: Mapping[str,
         found[key] = value
     for key, least in (whole or {}).items():
         value = found.get(key, str(least))
-        if not (value.isascii() and value.isdigit() and int(value) >= least):
-            raise PaperzooError(f"{where}: {key} is a whole number from {least} on, not {value!r}")
+        if not (value.isascii() and value.isdigit() and len(value) < 19 and int(value) >= least):
+            raise PaperzooError(f"{where}: {key} is a whole number from {least} on, not {value[:30]!r}")
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from paperzoo.data.paths import exists, ordinary, shown
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import Source
 from paperzoo.data.vectors import read_vectors
@@ -34,7 +35,8 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """Words, and their vectors float16 (V, D), whose three digits are what such vectors are good for.
 
     Args:
-        vectors: ``glove-100d``, or a file: word2vec's text or binary format (``.bin``), or GloVe's text, which has no first line.
+        vectors: ``glove-100d``, or a file: word2vec's text or binary format (``.bin``), or GloVe's text, which has no first line; gzipped
+            or not.
         most: so many words at most, from the file's beginning: files have the most frequent words first.
 
     Raises:
@@ -42,10 +44,13 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """
     if vectors == "glove-100d":
         words, rows = _glove()
-    elif (path := Path(vectors).expanduser()).is_file():
+    elif exists(vectors):
+        path = ordinary(vectors)
         words, rows = _file(path, path.stat().st_mtime_ns)
     else:
         raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe"))
+    if (largest := float(np.abs(rows[:most]).max(initial=0))) > np.finfo(np.float16).max:
+        raise PaperzooError(f"{shown(vectors)} has a value of {largest:g}, more than half precision holds (65504): scale the vectors")
     return words[:most], np.array(rows[:most], np.float16)
 
 
