@@ -58,8 +58,8 @@ def ordinary(place: str | Path, folders: bool = False) -> Path:
         folders: a folder will do as well.
 
     Raises:
-        PaperzooError: nothing is there (``Missing``); it is a pipe, a socket, a device, or a folder; the name is too long; links lead in a circle;
-            or a folder on the way may not be entered.
+        PaperzooError: nothing is there (``Missing``); it is a pipe, a socket, a device or a folder; the name is too long; links lead in a
+            circle; or a folder on the way may not be entered.
     """
     path = path_of(place)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paperzoo.data.paths import exists, ordinary, shown
+from paperzoo.data.paths import Missing, ordinary, shown
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import Source
 from paperzoo.data.vectors import read_vectors
@@ -44,11 +44,12 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """
     if vectors == "glove-100d":
         words, rows = _glove()
-    elif exists(vectors):
-        path = ordinary(vectors)
-        words, rows = _file(path, path.stat().st_mtime_ns)
     else:
-        raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe"))
+        try:
+            path = ordinary(vectors)
+        except Missing:
+            raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe")) from None
+        words, rows = _file(path, path.stat().st_mtime_ns)
     if (largest := float(np.abs(rows[:most]).max(initial=0))) > np.finfo(np.float16).max:
         raise PaperzooError(f"{shown(vectors)} has a value of {largest:g}, more than half precision holds (65504): scale the vectors")
     return words[:most], np.array(rows[:most], np.float16)
