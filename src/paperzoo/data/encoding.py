@@ -138,14 +138,19 @@ def _decoded(read: Callable[[int], bytes], where: str) -> Iterator[str]:
         _check_zeros(block, where)
     decoder = codecs.getincrementaldecoder(name)()
     first, before, line, block = block[:8], len(mark), 1, block[len(mark) :]
+    recent, ascii_only = b"", True
     while True:
         pending = len(decoder.getstate()[0])
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             line += error.object[: error.start].decode(name).count("\n")
-            raise _undecodable(error, where, name, before - pending + error.start, line, first) from None
+            said = f"{where} is not {name.upper()}: byte {error.object[error.start]:#04x} at offset {before - pending + error.start}"
+            around = recent[: max(0, len(recent) - pending)]
+            hint = _hint(around + error.object, len(around) + error.start, name, first, ascii_only, error.reason)
+            raise PaperzooError(f"{said} (line {line}); {hint}") from None
         yield text
+        recent, ascii_only = block[-64:], ascii_only and text.isascii()
         if not block:
             return
         before, line = before + len(block), line + text.count("\n")
@@ -164,20 +169,19 @@ def _check_zeros(block: bytes, where: str) -> None:
         raise PaperzooError(f"{where} looks like {name} without a byte order mark: convert it (iconv -f {name} -t UTF-8 OLD > NEW)")
 
 
-def _undecodable(error: UnicodeDecodeError, where: str, name: str, offset: int, line: int, first: bytes) -> PaperzooError:
-    content, at = error.object, error.start
-    said = f"{where} is not {name.upper()}: byte {content[at]:#04x} at offset {offset} (line {line})"
+def _hint(content: bytes, at: int, name: str, first: bytes, ascii_only: bool, reason: str) -> str:
+    """What a file probably is, by its first bytes and those about the place ``at`` where it is not what it should be."""
     if kind := next((kind for begin, kind in _OTHERS.items() if first.startswith(begin)), ""):
-        return PaperzooError(f"{said}; it is {kind}")
-    if error.reason == "unexpected end of data" or "truncated" in error.reason:
-        return PaperzooError(f"{said}; it ends in the middle of a character, as a file does that was cut short")
-    if name == "utf-8" and not _SEVERAL_BYTES.search(content) and not _CONTROL.search(content):
+        return f"it is {kind}"
+    if name == "utf-8" and ascii_only and not _SEVERAL_BYTES.search(content) and not _CONTROL.search(content):
         begin = max(content.rfind(blank, 0, at) for blank in b" \t\r\n,;") + 1
         ends = [end for blank in b" \t\r\n,;" if (end := content.find(blank, at)) >= 0]
         word = content[max(begin, at - 20) : min([*ends, at + 20, len(content)])]
         try:
             guess = f"if {word.decode('cp1252')!r} is right there, it is Windows-1252"
-            return PaperzooError(f"{said}; {guess}: convert it (iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW)")
+            return f"{guess}: convert it (iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW)"
         except UnicodeDecodeError:
             pass  # a byte that Windows-1252 has not either
-    return PaperzooError(f"{said}; save it in UTF-8 and try again")
+    if reason == "unexpected end of data" or "truncated" in reason:
+        return "it ends in the middle of a character, as a file does that was cut short"
+    return "save it in UTF-8 and try again"

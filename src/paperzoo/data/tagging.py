@@ -128,7 +128,9 @@ def _layout(files: Mapping[str, list[list[Row]]], word: int | None = None, tag: 
     Raises:
         PaperzooError: files have different numbers of columns, or lack a column; or one that counts in most sentences does not in all.
     """
-    widths = {len(block[0].cells): where for where, blocks in files.items() for block in blocks}
+    widths: dict[int, str] = {}
+    for where, blocks in files.items():
+        widths.setdefault(len(blocks[0][0].cells), where)
     if len(widths) > 1:
         (a, one), (b, other), *_ = widths.items()
         raise PaperzooError(f"{one} has {a} columns and {other} has {b}: files of one data set have the same columns")
