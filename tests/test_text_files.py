@@ -252,7 +252,7 @@ def test_bytes_that_are_no_characters_are_never_replaced(raw: bytes, message: st
 def test_a_bomb_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paperzoo.data.encoding._UNPACKED", 2**21)
     (tmp_path / "a.txt").write_bytes(gzip.compress(b"a" * 2**23))
-    with pytest.raises(PaperzooError, match="unpacks to more than .* refused"):
+    with pytest.raises(PaperzooError, match=r"unpacks to more than .* refused"):
         read_text(tmp_path / "a.txt")
 
 
@@ -380,10 +380,10 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Path, "open", refuse)
     for reader in (read_text, read_vectors, text_file, lambda path: text.own(path, "word"), parallel.tsv, conll_folder):
-        with pytest.raises(PaperzooError, match="cannot read .*a.txt: Permission denied"):
+        with pytest.raises(PaperzooError, match=r"cannot read .*a.txt: Permission denied"):
             reader(tmp_path / "a.txt")
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(PaperzooError, match="cannot read the folder .*: Permission denied"):
+    with pytest.raises(PaperzooError, match=r"cannot read the folder .*: Permission denied"):
         text_files(tmp_path)
 
 
