@@ -233,11 +233,11 @@ DATASETS: dict[str, Entry] = {
 #: the user's own data: prefix -> what follows the colon
 OWN = {
     "folder": "images in class folders or in one folder, or .txt files",
-    "text": "one text file in UTF-8, for word vectors",
-    "characters": "one text file in UTF-8 or a folder of .txt files, for a language model by characters",
+    "text": "a text file, for word vectors",
+    "characters": "a text file or a folder of .txt files, for a language model by characters",
     "words": "the same, for a language model by words",
     "cooccurrences": "the same of any size, for glove: its words are counted from the disk",
-    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv",
+    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv; conll:PATH#word=2&tag=4 names the columns",
     "pairs": "sentences and translations: FILE.tsv, FILE.tmx, FILE#target=OTHER or FOLDER#source=pt&target=en (train.pt, train.en)",
     "sentences": "a text file or a folder of them, for bert; sentences:PATH#length=128&pieces=5000&negatives=book names sizes",
     "glue": "labelled sentences or pairs: a folder of GLUE, or FILE.tsv with columns sentence (or sentence1, sentence2) and label; "
