@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import sources
 from paperzoo.data.options import with_options as _with_options
+from paperzoo.data.paths import Missing, below, exists, ordinary, path_of, shown
 from paperzoo.errors import PaperzooError, unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperzoo.data.dataset import Dataset
     from paperzoo.data.sources import Source
 
@@ -233,11 +235,11 @@ DATASETS: dict[str, Entry] = {
 #: the user's own data: prefix -> what follows the colon
 OWN = {
     "folder": "images in class folders or in one folder, or .txt files",
-    "text": "one text file in UTF-8, for word vectors",
-    "characters": "one text file in UTF-8 or a folder of .txt files, for a language model by characters",
+    "text": "a text file, for word vectors",
+    "characters": "a text file or a folder of .txt files, for a language model by characters",
     "words": "the same, for a language model by words",
     "cooccurrences": "the same of any size, for glove: its words are counted from the disk",
-    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv",
+    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv; conll:PATH#word=2&tag=4 names the columns",
     "pairs": "sentences and translations: FILE.tsv, FILE.tmx, FILE#target=OTHER or FOLDER#source=pt&target=en (train.pt, train.en)",
     "sentences": "a text file or a folder of them, for bert; sentences:PATH#length=128&pieces=5000&negatives=book names sizes",
     "glue": "labelled sentences or pairs: a folder of GLUE, or FILE.tsv with columns sentence (or sentence1, sentence2) and label; "
@@ -280,10 +282,12 @@ def check_name(name: str) -> None:
     name, _ = _parse(whole)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
-        if kind in ("series", "pairs", "sentences", "glue"):
+        if kind in ("series", "pairs", "sentences", "glue", "conll"):
             place = _with_options(place)[0]
-        if not Path(place).expanduser().exists():
-            raise PaperzooError(f"--data {name}: there is no {place}")
+        try:
+            ordinary(place, folders=True)
+        except Missing as error:
+            raise PaperzooError(f"--data {shown(name)}: there is no {shown(place)}") from error
     elif name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
     if change is not None:
@@ -305,7 +309,7 @@ def own_path(name: str) -> Path | None:
     kind, colon, place = _parse(_corruption(name)[0])[0].partition(":")
     if not colon or kind not in OWN:
         return None
-    return Path(_with_options(place)[0]).expanduser()
+    return path_of(_with_options(place)[0])
 
 
 def listed(name: str) -> Entry | None:
@@ -318,7 +322,7 @@ def _corruption(name: str) -> tuple[str, str | None]:
     whole, sign, change = name.rpartition("#")
     kind, colon, place = name.partition(":")
     own = bool(colon) and kind in OWN
-    if not sign or (own and (kind != "folder" or "=" not in change or Path(place).expanduser().exists())):
+    if not sign or (own and (kind != "folder" or "=" not in change or exists(place))):
         return name, None
     return whole, change
 
@@ -336,7 +340,7 @@ def _parse(name: str) -> tuple[str, tuple[int, int] | None]:
     whole, at, part = name.rpartition("@")
     kind, colon, place = name.partition(":")
     own = bool(colon) and kind in OWN
-    if not at or (own and Path(place).expanduser().exists()):
+    if not at or (own and exists(place)):
         return name, None
     if found := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", part, re.ASCII):
         return whole, (int(found[1]), int(found[2] or 0))
@@ -355,31 +359,32 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
         return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
     kind, colon, place = name.partition(":")
     if colon:
-        path = Path(place).expanduser()
+        path = path_of(place)
         if kind == "series":
             from paperzoo.data.series import series_file
 
             file, options = _with_options(place)
-            built = series_file(Path(file).expanduser(), options)
+            built = series_file(path_of(file), options)
         elif kind == "pairs":
             from paperzoo.data.parallel import pairs_file
 
             file, options = _with_options(place)
-            built = pairs_file(Path(file).expanduser(), options)
+            built = pairs_file(path_of(file), options)
         elif kind == "sentences":
             from paperzoo.data.sentences import own as own_sentences
 
             file, options = _with_options(place)
-            built = own_sentences(Path(file).expanduser(), options)
+            built = own_sentences(path_of(file), options)
         elif kind == "glue":
             from paperzoo.data.glue import own_table
 
             file, options = _with_options(place)
-            built = own_table(Path(file).expanduser(), options)
+            built = own_table(path_of(file), options)
         elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
-            built = conll_folder(path)
+            file, options = _with_options(place)
+            built = conll_folder(path_of(file), options)
         elif kind == "machines":
             from paperzoo.data.machines import machine_log
 
@@ -415,7 +420,7 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 
 
 def _only_text(folder: Path) -> bool:
-    return any(folder.glob("*.txt")) and not any(p.suffix.lower() in (".png", ".jpg", ".jpeg") for p in folder.rglob("*"))
+    return any(folder.glob("*.txt")) and not any(below(folder, ".png", ".jpg", ".jpeg"))
 
 
 def _resized(built: Dataset, size: int) -> Dataset:

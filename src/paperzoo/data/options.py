@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from paperzoo.data.paths import exists
 from paperzoo.errors import PaperzooError, unknown
 
 
 def with_options(place: str) -> tuple[str, str]:
     """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
     path, sign, options = place.rpartition("#")
-    return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
+    return (path, options) if sign and not exists(place) else (place, "")
 
 
 def options(text: str, legal: Mapping[str, str], where: str, whole: Mapping[str, int] | None = None) -> dict[str, str]:

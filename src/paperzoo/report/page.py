@@ -206,7 +206,7 @@ def write(path: Path, text: str) -> Path:
     """
     scratch = path.with_name(f".{path.name}.part")
     try:
-        scratch.write_text(text, encoding="utf-8")
+        scratch.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may not be UTF-8
         os.replace(scratch, path)
     except OSError as error:
         raise PaperzooError(f"cannot write {path}: {error.strerror or error}") from error
