@@ -73,6 +73,7 @@ class Loop:
             from paperzoo.engine.train import load
 
             load_into(self.model, load(job.init).state_dict(), Path(job.init))
+        self.model.prepared = self.data.schema.prepared()
         self.precision = precision.resolve(self.recipe.precision, self.device)
         precision.prepare(self.model, self.precision, self.device)
         self.divided = [(b, b.clone()) for name, b in self.model.named_buffers() if name in self.model.divided]
@@ -238,7 +239,7 @@ class Loop:
         tensors, rest = checkpoint.optimizer_state(self.model, self.opt.optimizers)
         header = {
             "name": self.job.name, "arguments": self.model.arguments, "iteration": self.opt.iteration, "seconds": self.seconds,
-            "optimizers": rest, "names": self.data.schema.names,
+            "optimizers": rest, "names": self.data.schema.names, "prepared": self.model.prepared,
         }  # fmt: skip
         path = self.run.directory / "checkpoints" / f"{self.opt.iteration:08d}.safetensors"
         checkpoint.write(path, {**checkpoint.tensors_of(self.model), **tensors}, header)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from paperzoo.data import Dataset
+from paperzoo.data.pictures import Preparation
 from paperzoo.metrics.calibration import Reliability, reliability
 from paperzoo.metrics.interval import wilson
 from paperzoo.tasks.images import read_image
@@ -117,9 +118,8 @@ class Classifier(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         with torch.no_grad():
-            image = read_image(input, self.channels, max(self.short_side, self.image_size))
-            margin = (image.shape[-1] - self.image_size) // 2
-            image = image[:, :, margin : margin + self.image_size, margin : margin + self.image_size]
+            published = Preparation(self.short_side, self.image_size, self.channels, "bilinear") if self.short_side else None
+            image = read_image(input, self.channels, self.image_size, self.prepared or published)
             p = self(image).softmax(1)[0]
         named = [self.names[i] if i < len(self.names) else str(i) for i in range(len(p))]
         order = p.argsort(descending=True).tolist()[:5]

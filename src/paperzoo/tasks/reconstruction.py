@@ -145,7 +145,7 @@ class Autoencoder(Model):
         """
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
-        return self.reconstruction(read_image(input, self.channels, self.image_size))
+        return self.reconstruction(read_image(input, self.channels, self.image_size, self.prepared))
 
     def reconstruction(self, *given: Tensor) -> Reconstruction:
         """What ``predict`` answers, for one item (1, ...)."""

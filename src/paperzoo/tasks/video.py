@@ -15,6 +15,7 @@ from torch import Tensor
 from paperzoo.data import Dataset, Values
 from paperzoo.data.videos import Held, Reel, Videos, open_video, videos_of
 from paperzoo.errors import PaperzooError
+from paperzoo.files import is_folder, ordinary, path_of
 from paperzoo.tasks.classification import Classification, _confusion
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
@@ -70,9 +71,8 @@ class VideoClassifier(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         if isinstance(input, str | Path):
-            if not Path(input).exists():
-                raise PaperzooError(f"there is no video {str(input)!r}")
-            reel: Reel = open_video(Path(input), self.image_size, self.channels)
+            place = path_of(input) if is_folder(input) else ordinary(input, "video")
+            reel: Reel = open_video(place, self.image_size, self.channels)
         else:
             array = input.detach().cpu() if isinstance(input, Tensor) else np.asarray(input)
             if array.ndim not in (3, 4) or not len(array):

@@ -497,7 +497,7 @@ class Model(Classifier):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         with torch.no_grad():
-            trace = self.look(read_image(input, self.channels, self.image_size))
+            trace = self.look(read_image(input, self.channels, self.image_size, self.prepared))
         p = trace.logits[0, -1].softmax(0)
         order = p.argsort(descending=True).tolist()
         best = tuple((self.names[i], float(p[i])) for i in order[:5])
