@@ -337,7 +337,8 @@ def _even(chosen: list[list[Item]], rest: list[list[Item]], total: Counter[int])
                 units.subtract(inside.keys())
     # a class that chance has taken whole keeps one to train on
     for label in total:
-        if not left[label] and (unit := next((u for u in reversed(chosen) if any(k == label for _, k in u)), None)):
+        whole = [] if left[label] else [unit for unit in chosen if any(k == label for _, k in unit)][-1:]
+        for unit in whole:
             chosen.remove(unit)
             rest.insert(0, unit)
             left += _count([unit])

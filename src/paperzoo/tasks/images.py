@@ -44,8 +44,8 @@ def read_image(source: Any, channels: int, size: int, prepared: Preparation | Ma
             image = torch.from_numpy(array)[None]  # (1, C, H, W)
             _look(image if how is None or how.square >= size else _middle(image, how.square), how, name)
             return image
-        pixels = (array * 255).round().astype(np.uint8)
-        source = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+        whole = (array * 255).round().astype(np.uint8)
+        source = Image.fromarray(whole[0] if len(whole) == 1 else whole.transpose(1, 2, 0))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's, on odd metadata and large scans

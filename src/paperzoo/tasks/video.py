@@ -20,6 +20,7 @@ from paperzoo.tasks.classification import Classification, _confusion
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.terminal import plain
 
 CLIPS = 64  # that pass through a network at once while measuring
 
@@ -157,7 +158,7 @@ def _strips(strips: Sequence[Tensor], titles: Sequence[str], path: Path) -> Path
     for index, (frames, title) in enumerate(zip(strips, titles, strict=True)):
         axes = figure.add_subplot(len(strips), 1, index + 1)
         axes.imshow(np.asarray(grid(frames, columns)), cmap="gray" if frames.shape[1] == 1 else None)
-        axes.set_title(title, fontsize=8)
+        axes.set_title(plain(title), fontsize=8, parse_math=False)
         axes.axis("off")
     drawn = save(figure, path)
     with Image.open(drawn) as picture:
