@@ -124,7 +124,7 @@ def matrix(root: Path, modes: list[str]) -> list[Path]:
     [
         ("lenet", {}, ["1", "L", "I;16", "I", "F"], 1),  # all grey: 32x32, of which 28x28 is not bordered
         ("lenet", {"model.channels": 1}, list(MODES), 1),
-        ("resnet", {"model.image_size": 20}, list(MODES), 3),
+        ("resnet", {"model.image_size": 20, "model.channels": 3}, list(MODES), 3),
     ],
 )
 def test_predict_sees_the_training_tensor_of_every_file(
@@ -237,7 +237,7 @@ def test_what_cannot_be_read_is_one_sentence_that_names_it(tmp_path: Path) -> No
     }.items():  # fmt: skip
         with pytest.raises(PaperzooError, match=f"(?i){says}") as refused:
             read_image(tmp_path / name if "\0" not in name else name, 3, 16)
-        assert "\n" not in str(refused.value) and (name[:50] in str(refused.value) or "\0" in name)
+        assert "\n" not in str(refused.value) and (name[:20] in str(refused.value) or "\0" in name)
 
 
 # The ground ----------------------------------------------------------------------------------------------------------
@@ -281,8 +281,8 @@ def test_a_border_of_black_is_not_taken_for_the_ground() -> None:
 
 
 def test_which_grounds_are_opposite() -> None:
-    assert opposite(0.9, (0.0, 0.1)) and opposite(0.55, (0.0, 0.1)) and opposite(0.1, (0.8, 1.0))
-    assert not opposite(0.4, (0.0, 0.1)) and not opposite(0.9, (0.0, 0.9)) and not opposite(0.55, (0.3, 0.45))
+    assert opposite(0.9, (0.0, 0.1)) and opposite(0.65, (0.0, 0.1)) and opposite(0.1, (0.8, 1.0)) and opposite(0.35, (0.9, 1.0))
+    assert not opposite(0.55, (0.0, 0.1)) and not opposite(0.45, (0.9, 1.0)) and not opposite(0.8, (0.2, 0.45)) and not opposite(0.9, (0.0, 0.9)) and not opposite(0.55, (0.3, 0.45))
     images = torch.zeros(20, 1, 5, 5)
     images[:, :, 1:4, 1:4] = 1  # all but the edge
     assert ground_of(images) == (0, 0) and ground_of(1 - images) == (1, 1)
@@ -358,11 +358,18 @@ def test_predict_sees_the_training_clips_of_a_video(tmp_path: Path) -> None:
         assert any(torch.equal(received, clip) for clip in clips), path
 
 
-def test_a_folder_that_stands_for_one_class_more_is_told_from_a_picture(tmp_path: Path) -> None:
-    """``prepare`` is the one reader: of a file, of the open picture, and of a copy elsewhere."""
+def test_one_reader_for_a_file_the_open_picture_and_a_copy(tmp_path: Path) -> None:
     noise("RGBA", 40, 30, 0).save(tmp_path / "a.png")
     shutil.copy(tmp_path / "a.png", tmp_path / "b")
     how = Preparation(12, 12, 3)
     with Image.open(tmp_path / "a.png") as opened:
         assert torch.equal(prepare(opened, how), prepare(tmp_path / "b", how))
-    assert paperzoo.dataset("digits").schema.picture == Preparation(8, 8, 1, ground=(0.0223, 0.2321))
+
+
+def test_a_set_knows_how_its_pictures_were_prepared() -> None:
+    how = paperzoo.dataset("digits").schema.picture
+    assert how is not None and (how.side, how.square, how.channels, how.size) == (8, 8, 1, 0)
+    assert how.ground is not None and 0.05 < how.ground[0] < how.ground[1] < 0.3  # digits on black, some of them up to the edge
+    larger = dataset("digits", image_size=9).schema.picture
+    assert larger is not None and (larger.square, larger.size, larger.ground) == (8, 9, how.ground)
+    assert dataset("ring8").schema.picture is None and dataset("moving-digits-8x8").schema.prepared() == {}

@@ -86,7 +86,7 @@ def write(path: Path, fill: Callable[[IO[bytes]], object] | bytes | str) -> Path
     Raises:
         PaperzooError: what is there is a link, a folder, a pipe, a device, or read-only; or the disk does not take it.
     """
-    scratch = path.with_name(f".{secrets.token_hex(8)}.part")
+    scratch = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         mode = _replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -197,7 +197,7 @@ def _threads() -> int:
 def _files(root: Path, strict: bool = False) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
     """Each split's files with their labels, sorted by path, and the classes' names (none: images without labels)."""
     given, skipped = split_folders(root), Skipped(list)
-    found = {split: _classes(folder, skipped) for split, folder in given.items()}
+    found = {split: _classes(folder, skipped, root) for split, folder in given.items()}
     complain(root, skipped, strict, stacklevel=5)
     if not any(found["train"].values()):
         raise PaperzooError(f"{plain(given['train'])} has no images ({', '.join(s[1:] for s in suffixes()[:8])} and others)")
@@ -218,9 +218,9 @@ def _files(root: Path, strict: bool = False) -> tuple[dict[str, list[Item]], tup
     return files, tuple(names)
 
 
-def _classes(folder: Path, skipped: Skipped) -> dict[str, list[Path]]:
+def _classes(folder: Path, skipped: Skipped, root: Path) -> dict[str, list[Path]]:
     """Class name -> its files; ``""`` stands for files in no class folder, which count only if there is no class folder."""
-    below = {class_name(f): pictures_in(f, True, skipped) for f in folders_of(folder)}
+    below = {class_name(f): pictures_in(f, True, skipped, (root, folder)) for f in folders_of(folder)}
     classes = {name: files for name, files in below.items() if files}
     loose = pictures_in(folder, False, skipped)
     if classes and (empty := [name for name in below if name not in classes]):
@@ -267,7 +267,7 @@ def imagenet_folder(path: Path, image_size: int = 224) -> Dataset:
     for split in ("train", "val"):
         if not (path / split).is_dir():
             raise PaperzooError(f"{path} has no folder {split}: ImageNet is train/ and val/, each with one folder a class")
-        found[split] = _classes(path / split, skipped)
+        found[split] = _classes(path / split, skipped, path)
         if not found[split] or "" in found[split]:
             raise PaperzooError(f"{path / split} has no class folders with images; sort its images into one folder a class")
     complain(path, skipped, strict=False)

@@ -101,13 +101,16 @@ def class_name(folder: Path) -> str:
     return folder.name
 
 
-def pictures_in(folder: Path, deep: bool, skipped: Skipped) -> list[Path]:
+def pictures_in(folder: Path, deep: bool, skipped: Skipped, inside: Sequence[Path] = ()) -> list[Path]:
     """The pictures of a folder by name, then those of each folder in it if ``deep``; what is left out goes to ``skipped``.
 
     A file is a picture if Pillow reads its suffix, or if it has another one, that no format claims, and begins as a picture does.
     Links are followed, but not in a circle. Pipes, devices and sockets are never opened.
+
+    Args:
+        inside: folders that this one lies in, to which a link is a circle too.
     """
-    return _walk(folder, deep, skipped, ())
+    return _walk(folder, deep, skipped, tuple(_identity(place.stat()) for place in inside))
 
 
 def _walk(folder: Path, deep: bool, skipped: Skipped, above: tuple[tuple[int, int], ...]) -> list[Path]:
@@ -118,7 +121,7 @@ def _walk(folder: Path, deep: bool, skipped: Skipped, above: tuple[tuple[int, in
     except (OSError, PaperzooError):
         skipped["folders that may not be read"].append(folder)
         return []
-    above = (*above, (here.st_dev, here.st_ino))
+    above = (*above, _identity(here))
     for path in names:
         try:
             info = path.stat()
@@ -127,7 +130,7 @@ def _walk(folder: Path, deep: bool, skipped: Skipped, above: tuple[tuple[int, in
             continue
         suffix = path.suffix.lower()
         if stat.S_ISDIR(info.st_mode):
-            if deep and (info.st_dev, info.st_ino) in above:
+            if deep and _identity(info) in above:
                 skipped["links to a folder that they lie in"].append(path)
             elif deep:
                 below.append(path)
@@ -142,6 +145,10 @@ def _walk(folder: Path, deep: bool, skipped: Skipped, above: tuple[tuple[int, in
     for path in below:
         found += _walk(path, deep, skipped, above)
     return found
+
+
+def _identity(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
 
 
 def complain(root: Path, skipped: Skipped, strict: bool, stacklevel: int = 3) -> None:
@@ -229,7 +236,7 @@ def _content(path: Path) -> Hashable:
 def say_copies(files: Mapping[str, Sequence[Item]], groups: Sequence[Sequence[Path]], root: Path, stacklevel: int = 3) -> None:
     """Warns of equal files: under two classes, in two of the user's own splits, or only more than once; each with names."""
     place = {path: (split, label) for split, items in files.items() for path, label in items}
-    groups = [[path for path in group if path in place] for group in groups]
+    groups = [sorted((p for p in group if p in place), key=lambda p: (place[p][0] != "train", p)) for group in groups]
     groups = [group for group in groups if len(group) > 1]
     if not groups:
         return

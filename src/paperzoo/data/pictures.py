@@ -176,6 +176,6 @@ def ground_of(images: Tensor) -> tuple[float, float]:
 
 
 def opposite(brightness: float, ground: tuple[float, float]) -> bool:
-    """Whether a border of this brightness in [0, 1] is as far from the training images' as black is from light grey."""
+    """Whether a border of this brightness in [0, 1] is light where the training images' are dark, or dark where theirs are light."""
     low, high = ground
-    return (high < 0.5 < brightness and brightness - high > 0.4) or (brightness < 0.5 < low and low - brightness > 0.4)
+    return (high < 0.5 and brightness > max(0.6, high + 0.4)) or (low > 0.5 and brightness < min(0.4, low - 0.4))
