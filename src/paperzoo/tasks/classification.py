@@ -152,7 +152,8 @@ class Classifier(Model):
         outputs = list(self._outputs(dataset, split))
         p, label = torch.cat([o.float().softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
         guess = p.argmax(1)
-        names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
+        names = dataset.schema.names
+        names = (*names, *(str(i) for i in range(len(names), p.shape[1])))  # a recipe may give the network more outputs
         paths = [_confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
         binned = reliability(p.amax(1).numpy(), (guess == label).numpy())
         paths.append(_reliability(binned, folder / f"{stem}-reliability.png"))
