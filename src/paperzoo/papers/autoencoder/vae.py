@@ -414,7 +414,7 @@ class Conditional(VAE, ConditionalGenerator):
         """
         if label is None:
             raise PaperzooError("this model must be told what it sees: predict(image, label=3)")
-        return self.reconstruction(read_image(input, self.channels, self.image_size, self.prepared), self.labels(1, label))
+        return self.reconstruction(read_image(input, self.channels, self.image_size), self.labels(1, label))
 
 
 class LinearNetwork(nn.Module):
