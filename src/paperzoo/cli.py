@@ -13,6 +13,8 @@ import typer
 
 from paperzoo import catalog
 from paperzoo.errors import Interrupted, PaperzooError
+from paperzoo.files import write
+from paperzoo.terminal import any_encoding, plain, rich_text
 
 if TYPE_CHECKING:
     from paperzoo.engine.run import Run
@@ -28,6 +30,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="List, fetch, verify and look at data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data", rich_help_panel="Look up")
+
+#: samples at a time, and characters or words of each
+MOST_SAMPLES, MOST_DRAWN = 10_000, 1_000_000
 
 LOOK, TRAIN, USE, MAKE = "Look up", "Train", "Use", "Measure and publish"
 Name = Annotated[str, typer.Argument(help="A paper, paper:variant, or the path of a file of your own.", metavar="NAME")]
@@ -48,14 +53,15 @@ Code = Annotated[
 
 def main() -> None:
     """Entry point: runs a command; user errors are one sentence on standard error and exit code 2."""
-    warnings.showwarning = lambda message, *_: print(f"paperzoo: {message}", file=sys.stderr)
+    any_encoding()
+    warnings.showwarning = lambda message, *_: _complain(message)
     try:
         app()
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        print(plain(stop), file=sys.stderr)
         sys.exit(130)
     except (PaperzooError, MemoryError) as error:
-        print(f"paperzoo: {error or 'there is not enough memory for this'}", file=sys.stderr)
+        _complain(str(error) or "there is not enough memory for this")
         sys.exit(2)
     except KeyboardInterrupt:
         print("paperzoo: stopped", file=sys.stderr)
@@ -63,6 +69,13 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # a full disk, a name that is too long, a folder that may not be read
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}"[:500])
+        sys.exit(2)
+
+
+def _complain(what: object) -> None:
+    print(f"paperzoo: {plain(what)}", file=sys.stderr)
 
 
 def version(value: bool) -> None:
@@ -176,7 +189,7 @@ def evaluate(
         print(json.dumps(metrics))
     else:
         for key, value in metrics.items():
-            print(f"{key}: {value:.6g}")
+            print(f"{plain(key)}: {value:.6g}")
 
 
 @app.command(rich_help_panel=USE)
@@ -186,7 +199,9 @@ def sample(
     ],
     items: Annotated[Optional[int], typer.Option("-n", help="How many samples; default: 64, of text 1.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    label: Annotated[Optional[int], typer.Option(help="The class, for a conditional model; default: all in turn.")] = None,  # noqa: UP045
+    label: Annotated[
+        str | None, typer.Option(help="The class, by name or number, for a conditional model; default: all in turn.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
     prompt: Annotated[Optional[str], typer.Option(help="Of a language model: what the text begins with.")] = None,  # noqa: UP045
     length: Annotated[Optional[int], typer.Option(help="Characters or words to draw; default: 500.")] = None,  # noqa: UP045
@@ -200,6 +215,12 @@ def sample(
     from paperzoo.tasks.language_model import LanguageModel
     from paperzoo.tasks.pictures import grid, save
 
+    if items is not None and not 1 <= items <= MOST_SAMPLES:
+        raise PaperzooError(f"-n is a whole number from 1 to {MOST_SAMPLES}, not {items}")
+    if length is not None and not 1 <= length <= MOST_DRAWN:
+        raise PaperzooError(f"--length is a whole number from 1 to {MOST_DRAWN}, not {length}")
+    if not 0 <= seed < 2**63:
+        raise PaperzooError(f"--seed is a whole number from 0 to {2**63 - 1}, not {seed}")
     model = load(source, code or ())
     asked = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
@@ -214,20 +235,17 @@ def sample(
     if not isinstance(model, Sampler):
         raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
     if isinstance(model, ConditionalGenerator):
-        samples = model.sample(items, seed, label)
+        samples = model.sample(items, seed, model.named(label))
     elif label is not None:
         raise PaperzooError(f"{source} is not told what to draw: --label is for conditional models, such as cgan")
     else:
         samples = model.sample(items, seed)
-    try:
-        if isinstance(model, ImageGenerator):
-            save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
-        else:
-            out = out.with_suffix(".csv")
-            out.write_text("\n".join(",".join(f"{v:.6g}" for v in row) for row in samples.flatten(1).tolist()) + "\n")
-    except (OSError, ValueError) as error:
-        raise PaperzooError(f"cannot write {out}: {error}") from error
-    print(out)
+    if isinstance(model, ImageGenerator):
+        save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
+    else:
+        out = out.with_suffix(".csv") if out.name else out
+        write(out, "\n".join(",".join(f"{v:.6g}" for v in row) for row in samples.flatten(1).tolist()) + "\n")
+    print(plain(out))
 
 
 @app.command(rich_help_panel=USE)
@@ -238,8 +256,9 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Images by path, or sentences, or words, as the task wants.")],
     code: Code = None,
 ) -> None:
-    """Ask a trained model."""
+    """Ask a trained model. Of several inputs each answer names its own; one that cannot be read does not lose the others."""
     from rich.console import Console
+    from rich.text import Text
 
     from paperzoo.engine.weights import load
 
@@ -247,8 +266,21 @@ def predict(
     ask = getattr(model, "predict", None)
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
+    console, failed = Console(soft_wrap=True), False
     for one in inputs:
-        Console(soft_wrap=True).print(ask(one), highlight=False)
+        try:
+            answer = rich_text(ask(one))
+        except PaperzooError as error:
+            if len(inputs) == 1:
+                raise
+            failed = True
+            _complain(error if plain(one) in plain(error) else f"{one}: {error}")
+            continue
+        if len(inputs) > 1:
+            answer = Text(plain(one) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
+        console.print(answer, highlight=False)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -368,12 +400,12 @@ def data_show(
     from paperzoo.tasks.pictures import grid, save
 
     built = dataset(name)
-    print(f"{built.name}: {built.source}\nlicence: {built.licence}")
+    print(f"{plain(built.name)}: {plain(built.source)}\nlicence: {built.licence}")
     for split, items in built.splits.items():
         print(f"  {split}: {len(items):,} items")
     print("fields: " + ", ".join(built.schema.fields))
     for key, value in built.schema.arguments.items():
-        print(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}")
+        print(plain(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}"))
     if "image" in built.schema.fields:
         items = built["train"]
         chosen = [i * len(items) // 100 for i in range(100)] if len(items) > 100 else range(len(items))
@@ -381,14 +413,10 @@ def data_show(
         if "labelled" in built.schema.fields:  # the few that have a label, class by class
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
-        target = out or Path(f"{name.replace(':', '-').replace('/', '_')}.png")
-        try:
-            print(save(grid(shown, 10), target))
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise PaperzooError(f"cannot write {target}: {why}; name another place with --out") from error
+        stem = name.replace(":", "-").replace("/", "_")[-200:]
+        print(plain(save(grid(shown, 10), out or Path(f"{stem}.png"))))
     else:
-        print(f"first item: {built['train'][0]}")
+        print(f"first item: {plain(built['train'][0], keep=chr(10))}")
 
 
 @data_app.command("fetch")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.batch import Batch
+from paperzoo.data.pictures import Preparation
 from paperzoo.errors import PaperzooError, compared, unknown
 
 
@@ -24,12 +25,18 @@ class Schema:
         arguments: what a model's constructor may be filled with: ``channels``, ``image_size``, ``classes``,
             ``vocabulary``, ``counts``, ``tags``.
         names: what the labels are called, in order.
+        picture: how pictures became its images, so that ``predict`` can do the same with another.
     """
 
     name: str
     fields: tuple[str, ...]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    picture: Preparation | None = None
+
+    def prepared(self) -> dict[str, Any]:
+        """What a saved model keeps of how its data were prepared, as plain JSON values."""
+        return {"picture": asdict(self.picture)} if self.picture else {}
 
 
 class Column(Protocol):

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import sources
 from paperzoo.data.options import with_options as _with_options
-from paperzoo.data.paths import Missing, below, exists, ordinary, path_of, shown
+from paperzoo.data.paths import Missing, below, ordinary, shown
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists, path_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -409,14 +411,14 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             from paperzoo.data.folders import image_folder
 
             built = image_folder(path, image_size, channels, strict=strict)
-        return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
+        return _with_picture(dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name)))
     entry = DATASETS[name]
     module, function = entry.build.split(".")
     size = {"image_size": image_size} if entry.sized and image_size else {}
     build: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
     built = build(*(source.fetch() for source in entry.sources), **entry.arguments, **size)
     schema = dataclasses.replace(built.schema, name=name)
-    return dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence)
+    return _with_picture(dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence))
 
 
 def _only_text(folder: Path) -> bool:
@@ -425,26 +427,33 @@ def _only_text(folder: Path) -> bool:
 
 def _resized(built: Dataset, size: int) -> Dataset:
     """Every image at another size: a black border where that is enough (28 to 32), else bilinear with antialiasing."""
-    import torch
-    import torch.nn.functional as F
-
     from paperzoo.data.dataset import Column, Images, Split
+    from paperzoo.data.pictures import fit
 
     def images(column: Images) -> Images:
-        pixels = column.pixels
-        missing = size - pixels.shape[-1]
-        if 0 < missing <= pixels.shape[-1] // 5:
-            low = missing // 2
-            return Images(F.pad(pixels, (low, missing - low, low, missing - low)))
-        parts = [
-            F.interpolate(p.float(), (size, size), mode="bilinear", antialias=True).round()
-            for p in torch.split(pixels, 4096)
-        ]
-        return Images(torch.cat(parts).to(torch.uint8))
+        return Images(fit(column.pixels, size))
 
     def resized(column: Column) -> Column:
         return images(column) if isinstance(column, Images) else column.map(images) if hasattr(column, "map") else column
 
     splits = {name: Split(*map(resized, split.columns)) for name, split in built.splits.items()}
-    arguments = {**built.schema.arguments, "image_size": size}
-    return dataclasses.replace(built, splits=splits, schema=dataclasses.replace(built.schema, arguments=arguments))
+    arguments, picture = {**built.schema.arguments, "image_size": size}, built.schema.picture
+    picture = dataclasses.replace(picture, size=size) if picture else None
+    return dataclasses.replace(built, splits=splits, schema=dataclasses.replace(built.schema, arguments=arguments, picture=picture))
+
+
+def _with_picture(built: Dataset) -> Dataset:
+    """With how its pictures were prepared in its schema, and the ground of its training images."""
+    from paperzoo.data.dataset import Images
+    from paperzoo.data.pictures import Preparation, ground_of
+
+    schema, train = built.schema, built.splits.get("train")
+    size, channels = schema.arguments.get("image_size"), schema.arguments.get("channels")
+    if "image" not in schema.fields or not train or not size or channels not in (1, 3) or (schema.picture and schema.picture.ground):
+        return built
+    picture = schema.picture or Preparation(size, size, channels)
+    most = 1000 if any(isinstance(column, Images) for column in train.columns) else 100  # others are decoded for it
+    some = [i * len(train) // most for i in range(most)] if len(train) > most else range(len(train))
+    with suppress(PaperzooError):  # one that is decoded only now and cannot be: whoever asks for it is told
+        picture = dataclasses.replace(picture, ground=ground_of(train.batch(some).image))
+    return dataclasses.replace(built, schema=dataclasses.replace(schema, picture=picture))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from paperzoo.data.paths import exists
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists
 
 
 def with_options(place: str) -> tuple[str, str]:

@@ -22,8 +22,9 @@ from paperzoo.data.deb import deb_files
 from paperzoo.data.encoding import decode, opened, read_text
 from paperzoo.data.encoding import lines as cut_lines
 from paperzoo.data.options import options
-from paperzoo.data.paths import first_of, names_in, path_of, shown, suffix_of
+from paperzoo.data.paths import first_of, names_in, shown, suffix_of
 from paperzoo.errors import PaperzooError
+from paperzoo.files import path_of
 
 #: a sentence and its translation
 Pair = tuple[str, str]

@@ -9,36 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from paperzoo.errors import PaperzooError
+from paperzoo.files import exists, kind_of, path_of
 
 
 class Missing(PaperzooError):
     """Nothing is there."""
-
-
-_KINDS = (
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISDIR, "a folder"),
-)
-
-
-def path_of(place: str | Path) -> Path:
-    """The path that a user typed, with ``~`` as the home folder; one with a ``~`` that is nobody's stays as it is."""
-    path = Path(place)
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
-
-
-def exists(place: str | Path) -> bool:
-    """Whether something is there; a name that no file system takes is not."""
-    try:
-        return path_of(place).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def shown(path: str | Path) -> str:
@@ -70,7 +45,7 @@ def ordinary(place: str | Path, folders: bool = False) -> Path:
         raise PaperzooError(f"cannot read {shown(place)}: {_why(error)}") from None
     if stat.S_ISREG(mode) or (folders and stat.S_ISDIR(mode)):
         return path
-    kind = next((kind for test, kind in _KINDS if test(mode)), "no ordinary file")
+    kind = kind_of(mode) or "no ordinary file"
     hint = "name a file in it" if kind == "a folder" else "write what it gives into a file, and name that"
     raise PaperzooError(f"cannot read {shown(place)}: it is {kind}; {hint}")
 

@@ -19,8 +19,9 @@ from PIL import Image
 
 from paperzoo.data.encoding import blocks
 from paperzoo.data.folders import read_rgb
-from paperzoo.data.paths import exists, ordinary
+from paperzoo.data.paths import ordinary
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists
 
 #: what a painting may be called in the table
 LABELS = ("genuine", "not", "maybe")

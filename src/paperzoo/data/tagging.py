@@ -20,8 +20,9 @@ import numpy as np
 from paperzoo.data.dataset import Dataset, Schema, Sequences, Split
 from paperzoo.data.encoding import decode, lines, opened
 from paperzoo.data.options import options
-from paperzoo.data.paths import exists, first_of, names_in, shown, suffix_of
+from paperzoo.data.paths import first_of, names_in, shown, suffix_of
 from paperzoo.errors import PaperzooError
+from paperzoo.files import exists
 
 #: words and their tags, one each
 Sentence = tuple[list[str], list[str]]

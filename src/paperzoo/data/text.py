@@ -21,8 +21,9 @@ import torch
 from paperzoo.data.corpus import contents, plays, text_files
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import decode, lines, read_text
-from paperzoo.data.paths import exists, files_below, shown
+from paperzoo.data.paths import files_below, shown
 from paperzoo.errors import PaperzooError
+from paperzoo.files import exists
 
 #: number 0 of every vocabulary: what the training split does not have
 UNKNOWN = "<unk>"

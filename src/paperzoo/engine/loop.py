@@ -62,6 +62,7 @@ class Loop:
         self.rank, self.world, self.device = fabric.global_rank, fabric.world_size, fabric.device
         begun = start or Start.of(job, run)
         self.data, self.model, self.recall = begun.data, begun.model, begun.recall
+        self.model.prepared = self.data.schema.prepared()
         self.precision = precision.resolve(self.recipe.precision, self.device)
         precision.prepare(self.model, self.precision, self.device)
         self.everyone = Everyone(self.world, self.device)
@@ -157,7 +158,7 @@ class Loop:
         tensors, rest = checkpoint.optimizer_state(self.model, self.opt.optimizers)
         header = {
             "name": self.job.name, "arguments": self.model.arguments, "iteration": self.opt.iteration, "seconds": self.seconds,
-            "optimizers": rest, "names": self.data.schema.names,
+            "optimizers": rest, "names": self.data.schema.names, "prepared": self.model.prepared,
         }  # fmt: skip
         path = self.run.directory / "checkpoints" / f"{self.opt.iteration:08d}.safetensors"
         checkpoint.write(path, {**checkpoint.tensors_of(self.model), **tensors}, header)

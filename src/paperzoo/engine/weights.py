@@ -15,6 +15,7 @@ from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
 from paperzoo.saved import newest
 from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.video import VideoClassifier
 
@@ -33,8 +34,9 @@ def load_file(path: Path) -> Model:
         raise PaperzooError(f"{path} names no paper in its header, or no arguments of it")
     model = catalog.build(catalog.load(name), arguments)
     load_into(model, tensors, path)
-    if isinstance(model, Classifier | VideoClassifier) and header.get("names"):
+    if isinstance(model, Classifier | VideoClassifier | ConditionalGenerator) and header.get("names"):
         model.names = tuple(header["names"])  # what the data calls its classes
+    model.prepared = header.get("prepared") or {}  # what saved it before there was such a thing does not say
     return model.eval()
 
 
@@ -121,4 +123,4 @@ def export(model: Model, path: Path, half: bool, header: Mapping[str, Any]) -> N
     if half:
         tensors = {k: v.to(torch.float16) if v.dtype == torch.float32 else v for k, v in tensors.items()}
     names = getattr(model, "names", ())
-    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, "names": names, **header})
+    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, "names": names, "prepared": model.prepared, **header})

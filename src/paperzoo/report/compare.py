@@ -29,8 +29,9 @@ from paperzoo.engine.processes import fabric
 from paperzoo.engine.run import Run, create, read_json, write_json
 from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError
+from paperzoo.files import write
 from paperzoo.report.figures import bars
-from paperzoo.report.page import data_uri, render, write
+from paperzoo.report.page import data_uri, render
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.pictures import grid
 
@@ -215,7 +216,7 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
     strips = {name: strip(group[0]) for name, group in runs.items() if issubclass(first.entry.model_class, ImageGenerator)}
     shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # the others stand in the table
     picture = bars(shared, strips)
-    (folder / "compare.png").write_bytes(picture)
+    write(folder / "compare.png", picture)
     words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]
     words += ["--seconds", f"{key['seconds']:g}", "--seeds", str(seeds)]
     page = render(

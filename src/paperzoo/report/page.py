@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from paperzoo import __version__, catalog
 from paperzoo.data.datasets import listed
 from paperzoo.engine.job import OPTIONS
 from paperzoo.engine.run import Run, read_json
-from paperzoo.errors import PaperzooError
+from paperzoo.files import write
 from paperzoo.records import Claim, Recipe
 from paperzoo.report.cards import claim_figure, claim_here, idea
 from paperzoo.report.figures import loss_curves, measured_curves
@@ -196,18 +195,3 @@ def render(template: str, **values: Any) -> str:
     strict = jinja2.StrictUndefined
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(version=__version__, **values)
-
-
-def write(path: Path, text: str) -> Path:
-    """Writes a text file under a temporary name and renames it.
-
-    Raises:
-        PaperzooError: the folder cannot be written to.
-    """
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        scratch.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may not be UTF-8
-        os.replace(scratch, path)
-    except OSError as error:
-        raise PaperzooError(f"cannot write {path}: {error.strerror or error}") from error
-    return path

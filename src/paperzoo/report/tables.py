@@ -11,6 +11,7 @@ from typing import Any
 from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
 from paperzoo.errors import PaperzooError
+from paperzoo.files import write
 from paperzoo.records import Paper
 from paperzoo.report import study
 
@@ -213,7 +214,5 @@ def write_tables() -> list[Path]:
     changed = []
     for path, text in generated().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            changed.append(path)
+            changed.append(write(path, text))
     return changed

@@ -19,6 +19,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
+from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ class Alarm:
 
     def __str__(self) -> str:
         by = f"  by {self.by:%Y-%m-%d %H:%M}" if self.by else ""
-        return f"{self.machine}  {self.time:%Y-%m-%d %H:%M}  {self.probability:.1%}{by}"
+        return f"{plain(self.machine)}  {self.time:%Y-%m-%d %H:%M}  {self.probability:.1%}{by}"
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,8 @@ class Alarms:
         due = [str(one) for one in self.now if one.probability >= self.threshold]
         days = "a day" if self.prediction == 1 else f"{self.prediction} days"
         said = f"{len(due)} of {len(self.now)} machines may fail within {days} of the reading named (threshold {self.threshold:.1%})"
-        skipped = f"no window for {', '.join(self.skipped[:5])}{', ...' if len(self.skipped) > 5 else ''}"
+        skipped = f"no window for {', '.join(map(plain, self.skipped[:5]))}{', ...' if len(self.skipped) > 5 else ''}"
         return "\n".join([said, *due, *([skipped] if self.skipped else [])])
-
-    def __rich__(self) -> str:
-        return str(self)
 
 
 class AlarmModel(Model):

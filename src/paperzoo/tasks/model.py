@@ -68,6 +68,8 @@ class Model(nn.Module):
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}
+    #: how its data were prepared, as ``Schema.prepared`` says; set by training, kept with the weights, empty where it is not known
+    prepared: Mapping[str, Any] = {}
 
     def optimizers(self, *_: Any, **arguments: Any) -> Mapping[str, Optimizer]:
         """The optimisers by player, from keyword arguments. ``{}`` for a model that updates itself in ``step``."""
