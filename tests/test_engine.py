@@ -329,6 +329,25 @@ def test_two_processes_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert int((a["place"] > 0).sum()) > 60 and all(torch.equal(a[k], b[k]) for k in a)
 
 
+def test_torchrun_makes_one_run_of_all_its_processes(tmp_path: Path) -> None:
+    """The world is what the environment says, without --devices; the first process makes the run."""
+    name = str(HERE / "two_players.py")
+    one = paperzoo.train(name, "smoke", out=tmp_path / "one")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "paperzoo", "train", name]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--recipe", "smoke", "--out", str(tmp_path / "two")], capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder,) = [p for p in (tmp_path / "two").iterdir() if p.name[0] != "."]
+    assert done.stdout.strip().splitlines()[-1] == str(folder) and done.stdout.count(str(folder) + "\n") == 1
+    a, b = checkpoint.tensors_of(one.model), checkpoint.tensors_of(paperzoo.load(folder))
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
+    asked = [*command, "--recipe", "smoke", "--devices", "5"]
+    refused = subprocess.run(asked, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
+    assert refused.returncode and "torchrun has started 2 processes" in refused.stderr and not (tmp_path / "runs").exists()
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match="cannot be shared by 2 processes"):
         paperzoo.train(str(HERE / "two_players.py"), "smoke", out=tmp_path, devices=2, overrides={"batch_size": 33})
