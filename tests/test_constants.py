@@ -347,7 +347,7 @@ def test_every_paper_has_its_constants() -> None:
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_normalisation_slopes(name: str) -> None:
+def test_normalisation_slopes_and_padding(name: str) -> None:
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm)
     norms, slopes = set(), set()
     for variant in paperzoo.paper(name).variants:
@@ -356,6 +356,8 @@ def test_normalisation_slopes(name: str) -> None:
                 norms.add((type(module), module.eps, getattr(module, "momentum", None)))
                 assert module.affine if hasattr(module, "affine") else module.elementwise_affine
                 assert getattr(module, "track_running_stats", True)
+            if isinstance(module, CONVOLUTION):  # zeros beyond the border, and windows without holes
+                assert module.padding_mode == "zeros" and set(module.dilation) == {1}
             if isinstance(module, nn.LeakyReLU):
                 slopes.add(module.negative_slope)
     assert norms == NORMS[name] and slopes == SLOPES.get(name, set())
