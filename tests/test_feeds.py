@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -223,3 +224,28 @@ def test_no_attribute_of_a_class_hides_a_network_or_a_tensor(name: str) -> None:
 
 def test_every_adversarial_paper_is_here() -> None:
     assert {name.partition(":")[0] for name in STORIES} >= {n for n in paperzoo.list_papers() if "gan" in n}
+
+
+CLASSIFIERS = (
+    "cnn", "fractalnet", "lenet", "mobilenet", "preact_resnet", "ram:fc", "resnet", "rethinking", "stochastic_depth", "transfer", "vgg",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifiers_step_is_the_cross_entropy_of_what_it_sees_in_use(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = loop(job(name, "smoke"), tmp_path)
+    batch, calls, losses = made.split.batch(made.order.batch(0)), [], []
+    network = made.model.get_submodule("network")
+    network.register_forward_hook(lambda m, inputs, output: calls.append((inputs[0], output, m.training)))
+    player = SimpleNamespace(minimize=losses.append)
+    made.model.train()
+    made.model.step(batch, SimpleNamespace(network=player, action=player, mean=lambda x: x, iteration=0, total=1))
+    seen, logits, training = calls[-1]
+    assert training or name == "transfer"  # whose body is frozen
+    p = logits.detach().double().exp()
+    expected = -(p[range(len(p)), batch.label] / p.sum(1)).log().mean()
+    assert len(losses) == 1 and losses[0].item() == pytest.approx(expected.item(), rel=1e-4)
+    with torch.no_grad():
+        made.model.eval()(batch.image)
+    assert torch.allclose(calls[-1][0], seen, atol=1e-6), "training sees other images than use does"

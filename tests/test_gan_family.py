@@ -430,3 +430,17 @@ def test_gans_networks_by_hand() -> None:
     first, second, last = (m for m in model.discriminator.body if isinstance(m, nn.Linear))
     expected = second(first(image)) @ last.weight.T + last.bias
     assert torch.allclose(model.discriminator(image.view(6, 1, 4, 4)), expected[:, 0], atol=1e-6)
+
+
+def test_information_is_of_the_codes_that_the_generator_was_given() -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("infogan", width=2, noise=3, categories=4, continuous=2, discrete_weight=1.0, continuous_weight=0.1)
+    z = model.draw(50)
+    numbers, one, codes = z[:, :3], z[:, 3:7], z[:, 7:]
+    assert torch.equal(one.sum(1), torch.ones(50)) and numbers.shape[1] == 3
+    knows = infogan.Judgement(torch.zeros(50), 50 * one, codes, torch.full((50, 2), -1.0))  # all codes, with a deviation of 1/e
+    nats = 2 * (-1 + 0.5 * np.log(2 * np.pi))
+    assert model.information_loss(knows, z).item() == pytest.approx(0.1 * nats, abs=1e-5)
+    guesses = knows._replace(code=torch.zeros(50, 4), mean=torch.zeros(50, 2), log_deviation=torch.zeros(50, 2))
+    expected = np.log(4) + 0.1 * (0.5 * codes.square().sum(1).mean().item() + np.log(2 * np.pi))
+    assert model.information_loss(guesses, z).item() == pytest.approx(expected, rel=1e-5)
