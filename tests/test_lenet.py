@@ -198,3 +198,18 @@ def test_background_is_minus_a_tenth_and_ink_1_175_in_training_too() -> None:
 
     model.step(Batch(image=image, label=torch.tensor([3, 4])), Players(model.optimizers(), {}))
     assert torch.allclose(seen[0], 1.275 * image - 0.1, atol=1e-6)
+
+
+def test_table_i_is_the_papers() -> None:
+    # a row a map of S2, X where the map of C3 in that column sees it; section II-B, table I
+    table = (
+        "X   XXX  XXXX XX",
+        "XX   XXX  XXXX X",
+        "XXX   XXX  X XXX",
+        " XXX  XXXX  X XX",
+        "  XXX  XXXX XX X",
+        "   XXX  XXXX XXX",
+    )
+    assert [[c for c in range(16) if table[row][c] == "X"] for row in range(6)] == [
+        [c for c, seen in enumerate(lenet.TABLE_I) if row in seen] for row in range(6)
+    ]
