@@ -279,6 +279,7 @@ def test_all_phases_of_the_factored_ones_see_images_with_noise_and_rebuild_clean
         assert float(noise.std()) == pytest.approx(0.3, rel=0.05) and abs(float(noise.mean())) < 0.02
     expected = 0.5 * (rebuilt[0] - image).square().sum((1, 2, 3)).mean()
     assert losses["autoencoder"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert {player: len(found) for player, found in judged.items()} == {"content": 3, "style": 3}
     for player, (prior, code, _) in judged.items():  # of codes before and after the discriminator's step
         expected = -(torch.sigmoid(prior).log().mean() + torch.sigmoid(-code).log().mean())
         assert losses[f"{player}_discriminator"].item() == pytest.approx(expected.item(), rel=1e-4)

@@ -249,3 +249,33 @@ def test_a_classifiers_step_is_the_cross_entropy_of_what_it_sees_in_use(name: st
     with torch.no_grad():
         made.model.eval()(batch.image)
     assert torch.allclose(calls[-1][0], seen, atol=1e-6), "training sees other images than use does"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "side", "black", "white"),
+    [
+        ("lenet", {}, (1, 32, 32), -0.1, 1.175),  # section II-B
+        ("inception:v3", {"width": 0.05, "aux": False, "stem": "small", "image_size": 35}, (3, 35, 35), -1.0, 1.0),
+        ("t3d", {"blocks": (1, 1), "width": 4, "growth": 2, "ttl": 2}, (3, 4, 16, 16), -1.0, 1.0),
+        ("t3d:densenet3d121", {"blocks": (1, 1), "width": 4, "growth": 2}, (3, 4, 16, 16), -1.0, 1.0),
+        ("resnet", {"depth": 8, "mean": (0.25,), "std": (0.5,)}, (3, 16, 16), -0.5, 1.5),
+        ("stochastic_depth", {"depth": 8, "mean": (0.25,), "std": (0.5,)}, (3, 16, 16), -0.5, 1.5),
+        ("preact_resnet:preact20", {"depth": 8, "mean": (0.25,)}, (3, 16, 16), -0.25, 0.75),
+        ("fractalnet", {"blocks": 2, "width": 4, "mean": (0.25,)}, (3, 16, 16), -0.25, 0.75),
+        ("cnn", {"mean": (0.25,)}, (1, 28, 28), -0.25, 0.75),
+        ("mobilenet", {"width": 0.25, "mean": (0.25,), "std": (0.5,)}, (3, 32, 32), -0.5, 1.5),
+        ("vgg:vgg11", {"width": 0.0625, "image_size": 32, "mean": (0.25,), "std": (0.5,)}, (3, 32, 32), -0.5, 1.5),
+    ],
+)
+def test_black_and_white_as_the_network_sees_them(
+    name: str, arguments: dict[str, Any], side: tuple[int, ...], black: float, white: float
+) -> None:
+    model, seen = paperzoo.create(name, **arguments).eval(), []
+    model.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        model(torch.zeros(1, *side))
+        model(torch.ones(1, *side))
+        model.features(torch.ones(1, *side))
+    for x, value in zip(seen, (black, white, white), strict=False):
+        assert torch.allclose(x, torch.full_like(x, value), atol=1e-6)
+    assert len(seen) >= 2
