@@ -100,6 +100,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
      {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 1e-3}, "appendix"),
     ("ram", "paper", "", "action", {0: 0.01, 250_000: 0.005, 499_999: 2e-8}, "section 4.1: linearly to zero"),
     ("resnet", "paper", "", "network", {0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 1e-3}, "section 4.2"),
+    ("resnet", "paper", "resnet56", "network", {0: 0.1, 32_000: 0.01}, "section 4.2: only the deepest begins at 0.01"),
     ("resnet", "paper", "resnet110", "network", {0: 0.01, 399: 0.01, 400: 0.1, 32_000: 0.01}, "section 4.2"),
     ("rethinking", "paper", "", "network", {0: 0.1, 390: 0.1, 391: 0.095}, "appendix A: 0.95 an epoch"),
     ("ssgan", "paper", "", "generator", {0: 2e-4, 99_999: 2e-4}, "section 4.1"),

@@ -329,3 +329,8 @@ def test_from_image_to_logits_by_hand(version: str) -> None:
         h = normed(F.conv2d(h, conv.weight), bn).clamp(0, 6)
     head = model.network.classifier[1]
     assert torch.allclose(model(image), h.mean((2, 3)) @ head.weight.T + head.bias, atol=1e-5)
+
+
+def test_v1s_widths_are_rounded_down_to_eight_at_least() -> None:
+    assert [scaled(32, width, 1) for width in (1.0, 0.75, 0.5, 0.25, 0.1)] == [32, 24, 16, 8, 8]
+    assert scaled(101, 0.5, 1) == 50  # down
