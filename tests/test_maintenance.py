@@ -269,3 +269,13 @@ def test_a_run_its_pictures_and_alarms_for_a_log(tmp_path: Path, monkeypatch: py
             (tmp_path / other).write_text("\n".join(rows).replace("vibration", "sound", 1))
         with pytest.raises(PaperzooError, match=re.escape(says)):
             model.predict(str(tmp_path / other))
+
+
+def test_the_lstms_last_state_decides() -> None:
+    torch.manual_seed(0)
+    network, x = maintenance.Recurrent(3, 5, 0.0).eval(), torch.randn(4, 7, 3)
+    _, (h, _) = network.lstm(x)  # (1, N, hidden), after the newest reading
+    assert torch.allclose(network(x), (h[0] @ network.output.weight.T + network.output.bias)[:, 0], atol=1e-6)
+    newest = x.clone()
+    newest[:, -1] += 1
+    assert (network(newest) - network(x)).abs().min() > 1e-4
