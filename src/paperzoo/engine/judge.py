@@ -45,7 +45,7 @@ class Record:
 
 JUDGES = {
     "zoo-digits": Record(
-        "lenet.safetensors",
+        "zoo-digits.safetensors",
         "de6be3f63b7f4191bfb9c6decb1d3276bb5bd708ec56b1296de0e6bd81520c17",
         ("mnist", "mnist-5k", "mnist-100", "mnist-100-b", "mnist-100-c", "mnist-1000"),
     ),

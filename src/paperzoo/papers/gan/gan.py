@@ -225,7 +225,7 @@ class Game(Sampler):
     prior = "uniform"
     generator: nn.Module
     discriminator: nn.Module
-    average: Average | None = None
+    average: Average | None
     loss: str
 
     def real(self, batch: Batch) -> Tensor:
@@ -302,7 +302,7 @@ class Toy(Game, PointGenerator):
     def __init__(self, *, dimensions: int = 2, latent: int = 2, width: int = 128, loss: str = "log-d") -> None:
         super().__init__()
         check_loss(loss)
-        self.latent, self.loss = latent, loss
+        self.latent, self.loss, self.average = latent, loss, None
         self.generator = ToyNetwork(latent, dimensions, width)
         self.discriminator = ToyNetwork(dimensions, 1, width)
 
