@@ -52,7 +52,7 @@ def words(page: Path) -> str:
 def test_the_page_of_a_finished_run_says_what_was_done(run: Run) -> None:
     text, paper, info = words(write_page(run)), paperzoo.paper("dcgan"), run.info
     assert run.directory / "report.html" == write_page(run)
-    about = [paper.title, paper.authors, paper.arxiv, paper.deviations[0].why, paper.fails]
+    about = [paper.title, paper.authors, paper.arxiv, paper.deviations[0].why, cards.flowing(results.notes(paper)[1])]
     about += ["82.8", "reported, not re-checked", "not measured here: needs ImageNet"]
     done = ["smoke recipe", "seed 3", "20 of 20", "digits, trained on train", "width = 9", "step 5", info["hardware"]]
     done += [info["versions"]["torch"], info["recipe_hash"], info["code_hash"], f"{run.metrics['mean image gap']:.4g}"]
@@ -205,7 +205,7 @@ def test_the_card_says_what_is_known(no_results: None) -> None:
             paper.title, paper.authors, str(paper.year), paper.arxiv or paper.url, *paper.recipes, *paper.variants,
             *(f"{count:,} parameters" for count in paper.parameters.values()), *(d.why for d in paper.deviations),
             *(e.why for e in paper.exemptions), *(str(t) for r in paper.recipes.values() for t in r.targets),
-            *(f"{c.value:g}" for c in paper.claims), paper.fails, "reported, not re-checked", "Measured here nothing yet",
+            *(f"{c.value:g}" for c in paper.claims), *results.notes(paper), "reported, not re-checked", "Measured here nothing yet",
         ):  # fmt: skip
             assert " ".join(wanted.split()) in flat, wanted
 
@@ -255,7 +255,7 @@ def test_the_idea_is_the_first_paragraph_with_its_equation(doc: str, idea: str) 
 
 def test_the_skeleton_trains_and_passes_its_own_tests(tmp_path: Path) -> None:
     folder = tmp_path / "papers"
-    assert skeleton.write("my_net", folder) == [folder / "my_net.py", folder / "test_my_net.py"]
+    assert skeleton.write("my_net", folder) == [folder / "my_net.py", folder / "my_net.toml", folder / "test_my_net.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_my_net.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -267,7 +267,7 @@ def test_the_skeleton_trains_and_passes_its_own_tests(tmp_path: Path) -> None:
 
 def test_a_broken_loss_fails_the_skeletons_test(tmp_path: Path) -> None:
     """The maths check that is written can fail: with a wrong loss in the file it does."""
-    file, test = skeleton.write("my_net", tmp_path)
+    file, _, test = skeleton.write("my_net", tmp_path)
     right = "(logits.logsumexp(1) - logits.gather(1, label[:, None])[:, 0]).mean()"
     text = file.read_text(encoding="utf-8")
     assert right in text
@@ -287,7 +287,7 @@ def test_bad_names_are_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["my_net.py", "test_my_net.py"])
+@pytest.mark.parametrize("name", ["my_net.py", "my_net.toml", "test_my_net.py"])
 def test_nothing_is_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(PaperzooError, match="exists already"):

@@ -17,10 +17,12 @@ from paperzoo import catalog
 from paperzoo.engine import weights
 from paperzoo.engine.job import code_hash
 from paperzoo.engine.run import Run, job_of, open_run, read_json, write_json
-from paperzoo.errors import PaperzooError
-from paperzoo.records import Claim, Recipe, Target
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Claim, Paper, Recipe, Target
 
 HERE = Path(__file__).parent
+#: the headings of notes.md, second level
+NOTES = ("What was found", "How it fails")
 #: points kept of each curve
 CURVE = 60
 
@@ -59,8 +61,8 @@ def add(directory: Path) -> Path:
     runs.append(_record(run, info))
     write_json(path, {**head, "runs": sorted(runs, key=lambda r: r["seed"])})
     if info["seed"] == 0 and job_of(run).dataset().pictures:
-        for picture in [*run.figures, *sorted((run.directory / "figures").glob("*.txt"))]:
-            if picture.stem.startswith("final"):
+        for picture in sorted((run.directory / "figures").glob("final*")):
+            if picture.suffix in (".png", ".txt"):  # what the page shows
                 shutil.copy(picture, path.with_name(f"{path.stem}-{picture.name.removeprefix('final-')}"))
     return path
 
@@ -123,6 +125,25 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
 def _command(info: dict[str, Any]) -> str:
     options = "".join(f" --set {key}={value}" for key, value in info["options"].items())
     return f"paperzoo train {info['name']} --recipe {info['recipe_name']} --seed {info['seed']}{options}"
+
+
+def notes(paper: Paper) -> tuple[str, str]:
+    """What was found and how it fails, in Markdown: from ``results/<paper>/notes.md``, or the record of a user's own file.
+
+    Raises:
+        PaperzooError: the notes have another heading.
+    """
+    path = folder() / paper.name / "notes.md"
+    if paper.name not in catalog.CATALOG or not path.exists():
+        return paper.findings, paper.fails
+    parts = re.split(r"^## +(.*?) *$", path.read_text(encoding="utf-8"), flags=re.M)
+    if parts[0].strip():
+        raise PaperzooError(f"{path} begins without a heading: write {' or '.join(f'## {heading}' for heading in NOTES)}")
+    found = dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
+    for heading in found:
+        if heading not in NOTES:
+            raise unknown("heading", heading, NOTES, f"in {path}")
+    return found.get(NOTES[0], ""), found.get(NOTES[1], "")
 
 
 @cache

@@ -19,9 +19,9 @@ from paperzoo.engine.job import OPTIONS
 from paperzoo.engine.run import Run, read_json
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim, Recipe
-from paperzoo.report.cards import claim_figure, claim_here, idea
+from paperzoo.report.cards import claim_figure, claim_here, flowing, idea
 from paperzoo.report.figures import loss_curves, measured_curves
-from paperzoo.results import claim_text
+from paperzoo.results import claim_text, notes
 from paperzoo.tasks.generation import Sampler
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -63,6 +63,7 @@ def write_page(run: Run) -> Path:
         moving=[picture(p, f"{p.stem} of every checkpoint") for p in run.figures if p.suffix == ".gif"],
         curves=[(title, data_uri(drawn, "png")) for title, drawn in curves],
         facts=facts(info, last, changed),
+        fails=flowing(notes(entry.paper)[1]),
         claims=[{**vars(c), "figure": claim_figure(c), "here": claim_here(c)} for c in entry.paper.claims],
         commands=commands(run, info, entry),
     )
