@@ -75,21 +75,39 @@ class Exemption:
 class Target:
     """What a recipe promises of one metric over its seeds: ``mean <= at_most`` or ``mean >= at_least``.
 
-    ``claim`` marks a target that is the paper's own figure: meeting it is ``reproduced``, any other is ``scaled``.
-    ``variants`` are those it is promised of; empty means all that the recipe is for.
+    Attributes:
+        claim: id of the paper's claim that this is: meeting it by the claim's protocol is ``reproduced``, any other target
+            that is met ``scaled``.
+        variants: those it is promised of; empty means all that the recipe is for.
+        than: ``variant:recipe`` (or ``paper:variant:recipe``) whose result is taken off first, seed by seed: ``at_most=-4``
+            asks for four points less, ``at_most=0`` for clearly less, which is that every seed agrees and the mean difference
+            exceeds twice its standard error.
     """
 
     metric: str
     at_most: float | None = None
     at_least: float | None = None
-    claim: bool = False
+    claim: str = ""
     variants: tuple[str, ...] = ()
+    than: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.claim, str):
+            raise PaperzooError(f"the target of {self.metric} must name its claim by the claim's id, not by {self.claim!r}")
 
     def met(self, value: float) -> bool:
         """Whether ``value`` keeps the promise; not-a-number never does."""
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
+    def bounds(self) -> tuple[float, ...]:
+        """Those that are set."""
+        return tuple(bound for bound in (self.at_least, self.at_most) if bound is not None)
+
     def __str__(self) -> str:
+        if self.than:
+            low = [] if self.at_least is None else [f"at least {self.at_least:g} above" if self.at_least else "above"]
+            high = [] if self.at_most is None else [f"at least {-self.at_most:g} below" if self.at_most else "below"]
+            return f"{' and '.join(low + high)} {self.than}"
         low = [] if self.at_least is None else [f"at least {self.at_least:g}"]
         high = [] if self.at_most is None else [f"at most {self.at_most:g}"]
         return " and ".join(low + high)

@@ -131,5 +131,6 @@ def _row(row: dict[str, Any]) -> str:
         return f"{head}: {row['status']}" + (f", {row['reason']}" if row.get("reason") else "")
     spread = f" ± {row['spread']:.2g}" if row["spread"] is not None else ""
     target = f"; target {row['target']}" if row["target"] else ""
+    sure = f", {row['sure']}" if row.get("sure") else ""
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-    return f"{head}: {row['metric']} {row['mean']:.4g}{spread} ({seeds}, {row['seconds']:.0f} s): {row['status']}{target}"
+    return f"{head}: {row['metric']} {row['mean']:.4g}{spread} ({seeds}, {row['seconds']:.0f} s): {row['status']}{sure}{target}"

@@ -49,7 +49,7 @@ def text_table(rows: list[dict[str, Any]]) -> str:
                 figure(row) or row["reason"],
                 str(row["seeds"]),
                 row["target"] or "",
-                row["status"],
+                status(row),
             )  # fmt: skip
         )
     widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
@@ -76,6 +76,11 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def status(row: dict[str, Any]) -> str:
+    """A row's status and what stands against it: ``scaled (1 seed)``."""
+    return f"{row['status']} ({row['sure']})" if row["sure"] else str(row["status"])
+
+
 def is_promised(row: dict[str, Any]) -> bool:
     """Whether a row is more than a figure measured beside others: it has a target or a claim, or was never run."""
     return bool(row["target"] or row["claim"]) or row["status"] == "unverified"
@@ -89,7 +94,7 @@ def counted(rows: list[dict[str, Any]], always: str = "") -> str:
 
 ABOUT = {
     "reproduced": "The paper's own figure, by the paper's own protocol, over at least three seeds.",
-    "scaled": "A smaller target that was set here, and met.",
+    "scaled": "A smaller target that was set here, and met; or the paper's own figure, met over fewer than three seeds.",
     "missed": "A target that was not met. None is withdrawn.",
     "stale": "Measured before the code or the recipe changed.",
     "unverified": "Promised and never run; the reason stands in the row.",
@@ -99,15 +104,15 @@ ABOUT = {
 def every_result(rows: list[dict[str, Any]]) -> str:
     """``results/README.md``: every promised result, by status."""
     parts = ["# Every promised result", "Written by `paperzoo results --write`. What was measured beside it stands on the papers' pages."]
-    for status in STATUSES:
-        lines = ["| paper | recipe, data | metric | measured | target | paper's claim |", "| --- | --- | --- | --- | --- | --- |"]
+    for state in STATUSES:
+        lines = ["| paper | recipe, data | metric | measured | target | paper's claim | but |", "| --- |" + " --- |" * 6]
         for row in rows:
-            if row["status"] == status and is_promised(row):
+            if row["status"] == state and is_promised(row):
                 lines.append(
                     f"| [`{full_name(row)}`]({row['paper']}/README.md) | {row['recipe']}, {row['data']} | {row['metric']} | "
-                    f"{figure(row) or row['reason']}{_seeds(row)} | {row['target'] or ''} | {row['claim'] or ''} |"
+                    f"{figure(row) or row['reason']}{_seeds(row)} | {row['target'] or ''} | {row['claim'] or ''} | {row['sure']} |"
                 )
-        parts.append(f"## {status.capitalize()}\n\n{ABOUT[status]}\n\n" + ("\n".join(lines) if len(lines) > 2 else "None."))
+        parts.append(f"## {state.capitalize()}\n\n{ABOUT[state]}\n\n" + ("\n".join(lines) if len(lines) > 2 else "None."))
     return "\n\n".join(parts) + "\n"
 
 
@@ -184,7 +189,7 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
             where = f"{r['hardware']}, {r['commit']}" if r["hardware"] else ""
             lines.append(
                 f"| `{r['variant']}` | {r['recipe']}, {r['data']} | {r['metric']} | {figure(r) or r['reason']} | {r['seeds'] or ''} "
-                f"| {r['target'] or ''} | {r['claim'] or ''} | {r['status']} | {seconds} | {where} |"
+                f"| {r['target'] or ''} | {r['claim'] or ''} | {status(r)} | {seconds} | {where} |"
             )
         if others := [f"{r['metric']} {figure(r)}" for r in runs if r not in main]:
             lines.append(f"| | | *also:* | {'; '.join(others)} | | | | | | |")

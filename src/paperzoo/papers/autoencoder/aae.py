@@ -504,11 +504,12 @@ _ADAM = {"adam": True, "lr": 1e-3, "lr_discriminator": 1e-3, "lr_generator": 1e-
 RECIPES = {
     "paper": Recipe(data="mnist", variants=("aae", "map"), judge="zoo-digits", **_PAPER),
     "paper-semi": Recipe(
-        data="mnist-100", variants=("semi",), judge="zoo-digits", targets=(Target("error %", at_most=1.9, claim=True),), **_PAPER
+        data="mnist-100", variants=("semi",), judge="zoo-digits",
+        targets=(Target("error %", at_most=1.9, claim="semi-100-labels"),), **_PAPER,
     ),
     "paper-clusters": Recipe(
         data="mnist", variants=("clusters",), judge="zoo-digits",
-        targets=(Target("cluster error %", at_most=9.55, claim=True),), **_PAPER,
+        targets=(Target("cluster error %", at_most=9.55, claim="clusters-16"),), **_PAPER,
     ),
     "small": Recipe(
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("aae",),

@@ -232,6 +232,7 @@ RECIPES = {
         batch_size=100,
         model={"image_size": 32},
         variants=("sgan",),
+        targets=(Target("error %", at_most=7.2, claim="sgan-100-labels"),),
         note="the paper gives neither length nor batch: 80 epochs of the unlabelled images",
     ),
     "paper-feature_matching": Recipe(
@@ -240,6 +241,7 @@ RECIPES = {
         batch_size=100,
         optimizer={"lr": 1e-3},
         variants=("feature_matching",),
+        targets=(Target("error %", at_most=0.995, claim="feature_matching-100-labels"),),
         note="300 epochs of the unlabelled images (1606.03498, authors' code)",
     ),
     "small": Recipe(

@@ -263,6 +263,7 @@ RECIPES = {
         model={"burst": 20, "warm_up": 10},
         optimizer={"lr": 2e-4, "decay_from": 0.5},
         precision="float32",
+        targets=(Target("modes", at_least=8),),
         variants=("toy",),
     ),
     "smoke": Recipe(

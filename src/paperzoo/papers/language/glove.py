@@ -230,8 +230,12 @@ RECIPES = {
         batch_size="all",
         order="sequential",
         model={"dim": 100, "x_max": 10.0, "min_count": 10},
-        targets=(),
-        note="25 passes over the pairs of 3.4 million words",
+        targets=(
+            Target("WordSim-353 Spearman", at_least=0.3),
+            Target("WordSim-353 Spearman", at_least=0, than="word2vec:sg-ns:small-literature"),
+        ),
+        note="25 passes over the pairs of 3.4 million words. Targets set after the first run: what word2vec's small recipe promises, "
+        "and better than word2vec on the same words, as the paper has it",
     ),
     "smoke": Recipe(
         data="ratios",

@@ -257,8 +257,8 @@ RECIPES = {
         augment=("crop4", "flip"),
         model={"mean": (0.4914, 0.4822, 0.4465)},
         targets=(
-            Target("error %", at_most=4.60, claim=True, variants=("fractal20",)),
-            Target("error %", at_most=5.22, claim=True, variants=("undropped",)),
+            Target("error %", at_most=4.60, claim="fractal20-cifar10-augmented", variants=("fractal20",)),
+            Target("error %", at_most=5.22, claim="undropped-cifar10-augmented", variants=("undropped",)),
         ),
         note="400 epochs of 50,000 images",
     ),

@@ -190,7 +190,7 @@ RECIPES = {
         batch_size=128,
         augment=("crop4", "flip"),
         model={"mean": (0.4914, 0.4822, 0.4465)},
-        targets=tuple(Target("error %", at_most=error, claim=True, variants=(name,)) for name, error in TABLE_3.items()),
+        targets=tuple(Target("error %", at_most=error, claim=f"{name}-cifar10", variants=(name,)) for name, error in TABLE_3.items()),
         note="trained on 45,000 images, as resnet is",
     ),
     "small": Recipe(

@@ -38,7 +38,7 @@ from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.published import header, last_checkpoint, load_published
-from paperzoo.records import Recipe, Stage
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
@@ -312,11 +312,16 @@ RECIPES = {
         _FEW_DIGITS,
         **_PRETRAINED,
         variants=("features", "finetune"),
+        targets=(Target("error %", at_most=-5, than="scratch:small-digits-scratch"),),
         note="learns 0 to 4 from all their images, then 5 to 9 from 20 of each; @20:1 to @20:4 are other draws",
     ),
     "small-digits-scratch": replace(_FEW_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "small-digits-plain": replace(
-        _PLAIN_DIGITS, variants=("features", "finetune"), note="without shifts or batch normalisation", **_PRETRAINED
+        _PLAIN_DIGITS,
+        variants=("features", "finetune"),
+        targets=(Target("error %", at_most=-5, than="scratch:small-digits-plain-scratch"),),
+        note="without shifts or batch normalisation",
+        **_PRETRAINED,
     ),
     "small-digits-plain-scratch": replace(_PLAIN_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "smoke": Recipe(data="digits", steps=40, model=_LITTLE, optimizer={"lr": 0.01}, precision="float32"),
