@@ -16,13 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, Schema, Split, Values, logs, wear
 from paperzoo.data.machines import Windows
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.papers.series import maintenance
-from paperzoo.papers.series.maintenance import FITTED, KINDS, OBSERVATIONS, PAPER, RECIPES, VARIANTS, Model, statistics
+from paperzoo.papers.series.maintenance import FITTED, KINDS, OBSERVATIONS, RECIPES, VARIANTS, Model, statistics
+
+PARAMETERS = catalog.paper("maintenance").parameters
 
 
 def ranked(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -197,9 +200,9 @@ def test_figures_of_a_split_by_hand() -> None:
 
 
 def test_every_variant_has_its_count_and_every_contest_its_recipes() -> None:
-    assert set(PAPER.parameters) == set(VARIANTS) == set(KINDS)
-    assert PAPER.parameters["mlp"] == (48 * 4 * 64 + 64) + (64 * 64 + 64) + (64 + 1)
-    assert PAPER.parameters["lstm"] == 4 * 32 * (4 + 32 + 2) + (32 + 1)
+    assert set(PARAMETERS) == set(VARIANTS) == set(KINDS)
+    assert PARAMETERS["mlp"] == (48 * 4 * 64 + 64) + (64 * 64 + 64) + (64 + 1)
+    assert PARAMETERS["lstm"] == 4 * 32 * (4 + 32 + 2) + (32 + 1)
     for name, recipe in RECIPES.items():
         if name.startswith(("small", "paper")):
             assert recipe.model["observation"] == ((2,) if "mini" in name else OBSERVATIONS)

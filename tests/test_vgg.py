@@ -15,9 +15,12 @@ from test_resnet import publish, same
 from torch import Tensor, nn
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import vgg
-from paperzoo.papers.recognition.vgg import PAPER, VARIANTS, Model
+from paperzoo.papers.recognition.vgg import VARIANTS, Model
+
+PARAMETERS = catalog.paper("vgg").parameters
 
 #: first 16 hex digits of the SHA-256 of the sorted lines "key shape" of the state dicts of torchvision's networks
 TORCHVISION = {
@@ -39,10 +42,10 @@ def test_keys_shapes_and_counts_are_those_of_the_published_weights(variant: str)
         state = Model(**VARIANTS[variant]).network.state_dict()
     listing = "\n".join(sorted(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items()))
     assert hashlib.sha256(listing.encode()).hexdigest()[:16] == TORCHVISION[variant]
-    assert PAPER.parameters.keys() == VARIANTS.keys() == TORCHVISION.keys() == vgg.FILES.keys()
+    assert PARAMETERS.keys() == VARIANTS.keys() == TORCHVISION.keys() == vgg.FILES.keys()
     # table 2 counts them in millions
     millions = {"vgg11": 133, "vgg13": 133, "vgg16": 138, "vgg19": 144}
-    assert round(PAPER.parameters[variant] / 1e6) == millions[variant.removesuffix("_bn")]
+    assert round(PARAMETERS[variant] / 1e6) == millions[variant.removesuffix("_bn")]
 
 
 def test_weighted_layers_and_grids_are_those_of_table_1() -> None:

@@ -1,4 +1,4 @@
-"""The catalogue: one row a paper. A paper exists here once its row does; its file is loaded when it is asked for."""
+"""The catalogue: the records beside the paper files. A paper exists once its record does; its file is loaded when asked for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import importlib.util
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from paperzoo import records
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Paper, Recipe
 
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
     from paperzoo.tasks.model import Model
 
 
+PAPERS = Path(__file__).parent / "papers"
+
+
 @dataclass(frozen=True)
 class Row:
-    """What the catalogue knows without loading the paper's file; a test holds it against ``PAPER``."""
+    """What the catalogue knows without loading the paper's file: where it is, and the head of its record."""
 
     module: str
     title: str
@@ -34,97 +39,43 @@ class Row:
 
     @property
     def family(self) -> str:
-        """The folder the paper lies in."""
+        """The folder of the paper's file, such as ``gan``."""
         return self.module.split(".")[0]
 
+    @property
+    def record(self) -> Path:
+        """The paper's TOML file."""
+        return PAPERS.joinpath(*self.module.split(".")).with_suffix(".toml")
 
-CATALOG: dict[str, Row] = {
-    "aae": Row("autoencoder.aae", "Adversarial Autoencoders", 2015, "reconstruction"),
-    "acgan": Row("gan.acgan", "Conditional Image Synthesis With Auxiliary Classifier GANs", 2016, "image generation"),
-    "bert": Row(
-        "language.bert",
-        "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
-        2018,
-        "pre-training",
-    ),
-    "bilstm_crf": Row("language.bilstm_crf", "Bidirectional LSTM-CRF Models for Sequence Tagging", 2015, "tagging"),
-    "cfggan": Row(
-        "gan.cfggan", "Composite Functional Gradient Learning of Generative Adversarial Models", 2018, "image generation"
-    ),
-    "cgan": Row("gan.cgan", "Conditional Generative Adversarial Nets", 2014, "image generation"),
-    "char_rnn": Row("language.char_rnn", "Recurrent Neural Network Regularization", 2014, "language modelling"),
-    "cnn": Row("recognition.cnn", "Convolutional neural network", 1989, "classification"),
-    "conv_autoencoder": Row(
-        "autoencoder.conv_autoencoder",
-        "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
-        2011,
-        "reconstruction",
-    ),
-    "dcgan": Row(
-        "gan.dcgan",
-        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
-        2015,
-        "image generation",
-    ),
-    "forecaster": Row("series.forecaster", "Forecasting with recurrent networks", 1997, "forecasting"),
-    "fractalnet": Row(
-        "recognition.fractalnet", "FractalNet: Ultra-Deep Neural Networks without Residuals", 2016, "classification"
-    ),
-    "gan": Row("gan.gan", "Generative Adversarial Nets", 2014, "image generation"),
-    "infogan": Row(
-        "gan.infogan",
-        "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
-        2016,
-        "image generation",
-    ),
-    "glove": Row("language.glove", "GloVe: Global Vectors for Word Representation", 2014, "embedding"),
-    "inception": Row(
-        "recognition.inception", "Rethinking the Inception Architecture for Computer Vision", 2015, "classification"
-    ),
-    "lenet": Row("recognition.lenet", "Gradient-Based Learning Applied to Document Recognition", 1998, "classification"),
-    "linear_autoencoder": Row(
-        "autoencoder.linear_autoencoder", "Reducing the Dimensionality of Data with Neural Networks", 2006, "reconstruction"
-    ),
-    "maintenance": Row("series.maintenance", "Predictive maintenance", 2021, "maintenance"),
-    "mobilenet": Row(
-        "recognition.mobilenet", "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, "classification"
-    ),
-    "preact_resnet": Row("recognition.preact_resnet", "Identity Mappings in Deep Residual Networks", 2016, "classification"),
-    "ram": Row("attention.ram", "Recurrent Models of Visual Attention", 2014, "classification"),
-    "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
-    "rethinking": Row(
-        "recognition.rethinking",
-        "Understanding Deep Learning Requires Rethinking Generalization",
-        2016,
-        "classification",
-    ),
-    "scattering": Row("wavelets.scattering", "Invariant Scattering Convolution Networks", 2012, "classification"),
-    "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
-    "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
-    "stochastic_depth": Row("recognition.stochastic_depth", "Deep Networks with Stochastic Depth", 2016, "classification"),
-    "t3d": Row(
-        "video.t3d",
-        "Temporal 3D ConvNets: New Architecture and Transfer Learning for Video Classification",
-        2017,
-        "video classification",
-    ),
-    "transfer": Row(
-        "recognition.transfer", "Transfer learning: feature extraction and fine-tuning", 2014, "classification"
-    ),
-    "transformer": Row("language.transformer", "Attention Is All You Need", 2017, "translation"),
-    "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
-    "vaegan": Row(
-        "autoencoder.vaegan", "Autoencoding beyond pixels using a learned similarity metric", 2015, "reconstruction"
-    ),
-    "vgg": Row(
-        "recognition.vgg", "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014, "classification"
-    ),
-    "wgan": Row("gan.wgan", "Wasserstein GAN", 2017, "image generation"),
-    "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),
-    "word2vec": Row(
-        "language.word2vec", "Distributed Representations of Words and Phrases and their Compositionality", 2013, "embedding"
-    ),
-}
+
+class Catalogue(Mapping[str, Row]):
+    """Name -> row, in order of name; the records are read when it is first asked."""
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """All of them.
+
+        Raises:
+            PaperzooError: a record cannot be read, or two files have one name.
+        """
+        found: dict[str, Row] = {}
+        for path in sorted(PAPERS.glob("*/*.toml"), key=lambda path: path.stem):
+            if path.stem in found:
+                raise PaperzooError(f"two papers are named {path.stem}: {found[path.stem].record} and {path}")
+            found[path.stem] = Row(f"{path.parent.name}.{path.stem}", **vars(records.head(path)))
+        return found
+
+    def __getitem__(self, name: str) -> Row:
+        return self.rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+CATALOG = Catalogue()
 
 
 def list_papers(task: str | None = None, family: str | None = None) -> list[str]:
@@ -242,7 +193,7 @@ def load(name: str) -> Entry:
     if base not in CATALOG:
         raise unknown("paper", base, CATALOG)
     module = importlib.import_module(f"paperzoo.papers.{CATALOG[base].module}")
-    return _entry(module, variant, Path(inspect.getfile(module)))
+    return _entry(module, _record(CATALOG[base].record), variant, Path(inspect.getfile(module)))
 
 
 def _own(path: Path, variant: str) -> Entry:
@@ -258,19 +209,22 @@ def _own(path: Path, variant: str) -> Entry:
     except (Exception, SystemExit) as error:
         del sys.modules[key]
         raise PaperzooError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    missing = [part for part in ("PAPER", "Model", "VARIANTS", "RECIPES") if not hasattr(module, part)]
+    beside = path.with_suffix(".toml")
+    missing = [part for part in ("Model", "VARIANTS", "RECIPES") if not hasattr(module, part)]
+    if not hasattr(module, "PAPER") and not beside.exists():
+        missing.insert(0, f"PAPER (nor is there a record {beside.name} beside it)")
     if missing:
         raise PaperzooError(f"{path} has no {' and no '.join(missing)}: `paperzoo new NAME` writes a file with all parts")
-    parts = {"PAPER": "a paperzoo.Paper", "Model": "a class", "VARIANTS": "arguments by name", "RECIPES": "paperzoo.Recipe by name"}
-    right = {
-        "PAPER": isinstance(module.PAPER, Paper),
-        "Model": isinstance(module.Model, type) and hasattr(module.Model, "step"),
-        "VARIANTS": _by_name(module.VARIANTS, Mapping),
-        "RECIPES": _by_name(module.RECIPES, Recipe),
+    record = module.PAPER if hasattr(module, "PAPER") else records.read(beside)
+    parts = {
+        "PAPER": (record, "a paperzoo.Paper", isinstance(record, Paper)),
+        "Model": (module.Model, "a class", isinstance(module.Model, type) and hasattr(module.Model, "step")),
+        "VARIANTS": (module.VARIANTS, "arguments by name", _by_name(module.VARIANTS, Mapping)),
+        "RECIPES": (module.RECIPES, "paperzoo.Recipe by name", _by_name(module.RECIPES, Recipe)),
     }
-    if wrong := [f"{name} is {parts[name]}, not {type(getattr(module, name)).__name__}" for name, good in right.items() if not good]:
+    if wrong := [f"{name} is {wanted}, not {type(part).__name__}" for name, (part, wanted, good) in parts.items() if not good]:
         raise PaperzooError(f"in {path}, {'; '.join(wrong)}: `paperzoo new NAME` writes a file with all parts")
-    return _entry(module, variant, path)
+    return _entry(module, record, variant, path)
 
 
 def _by_name(value: Any, kind: type) -> bool:
@@ -278,8 +232,13 @@ def _by_name(value: Any, kind: type) -> bool:
     return named and all(isinstance(name, str) and isinstance(one, kind) for name, one in value.items())
 
 
-def _entry(module: ModuleType, variant: str, file: Path) -> Entry:
-    paper = dataclasses.replace(module.PAPER, recipes=module.RECIPES, variants=module.VARIANTS)
+@cache
+def _record(path: Path) -> Paper:
+    return records.read(path)
+
+
+def _entry(module: ModuleType, record: Paper, variant: str, file: Path) -> Entry:
+    paper = dataclasses.replace(record, recipes=module.RECIPES, variants=module.VARIANTS)
     chosen = variant or next(iter(paper.variants))
     if chosen not in paper.variants:
         raise unknown("variant", chosen, paper.variants, f"of {paper.name}")

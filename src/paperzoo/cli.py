@@ -135,11 +135,12 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the paper: lower-case letters, digits and _.")],
     folder: Annotated[Path, typer.Option(help="Where the file and its tests are written.")] = Path(),
 ) -> None:
-    """Write a paper's skeleton, which trains as it stands, with its tests."""
+    """Write a paper's skeleton, which trains as it stands: its method, its record, its tests."""
     from paperzoo.report.skeleton import write
 
     for path in write(name, folder):
         print(path)
+    print(f"What is found goes to results/{name}: numbers by `paperzoo results --add RUN`, words by hand into notes.md")
 
 
 @app.command(rich_help_panel=TRAIN)

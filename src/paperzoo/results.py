@@ -6,6 +6,7 @@ One file holds one (paper, variant, recipe, data): ``results/<paper>/<variant>-<
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import statistics
@@ -20,10 +21,14 @@ from paperzoo.engine.hashes import method_hash, protocol_hash
 from paperzoo.engine.job import code_hash, resolve
 from paperzoo.engine.machine import commit, hardware, versions
 from paperzoo.engine.run import Run, job_of, open_run, read_json, write_json
-from paperzoo.errors import PaperzooError
-from paperzoo.records import Claim, Recipe, Target
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Claim, Paper, Recipe, Target
 
 HERE = Path(__file__).parent
+#: the headings of notes.md, second level
+NOTES = ("What was found", "How it fails")
+#: seeds below which a result says how few it has, and no claim is met
+SEEDS = 3
 #: points kept of each curve
 CURVE = 60
 #: how far the first losses may be from those recorded, relative to their size, on other hardware or other versions: rounding differs
@@ -64,8 +69,8 @@ def add(directory: Path) -> Path:
     runs.append(_record(run, info))
     write_json(path, {**head, "runs": sorted(runs, key=lambda r: r["seed"])})
     if info["seed"] == 0 and job_of(run).dataset().pictures:
-        for picture in [*run.figures, *sorted((run.directory / "figures").glob("*.txt"))]:
-            if picture.stem.startswith("final"):
+        for picture in sorted((run.directory / "figures").glob("final*")):
+            if picture.suffix in (".png", ".txt"):  # what the page shows
                 shutil.copy(picture, path.with_name(f"{path.stem}-{picture.name.removeprefix('final-')}"))
     return path
 
@@ -232,6 +237,25 @@ def _command(info: dict[str, Any]) -> str:
     return f"paperzoo train {info['name']} --recipe {info['recipe_name']} --seed {info['seed']}{options}"
 
 
+def notes(paper: Paper) -> tuple[str, str]:
+    """What was found and how it fails, in Markdown: from ``results/<paper>/notes.md``, or the record of a user's own file.
+
+    Raises:
+        PaperzooError: the notes have another heading.
+    """
+    path = folder() / paper.name / "notes.md"
+    if paper.name not in catalog.CATALOG or not path.exists():
+        return paper.findings, paper.fails
+    parts = re.split(r"^## +(.*?) *$", path.read_text(encoding="utf-8"), flags=re.M)
+    if parts[0].strip():
+        raise PaperzooError(f"{path} begins without a heading: write {' or '.join(f'## {heading}' for heading in NOTES)}")
+    found = dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
+    for heading in found:
+        if heading not in NOTES:
+            raise unknown("heading", heading, NOTES, f"in {path}")
+    return found.get(NOTES[0], ""), found.get(NOTES[1], "")
+
+
 @cache
 def _files() -> list[dict[str, Any]]:
     papers = catalog.list_papers()  # beside them, studies have a folder of their own
@@ -241,8 +265,8 @@ def _files() -> list[dict[str, Any]]:
 def rows(paper: str = "") -> list[dict[str, Any]]:
     """Every Result (of one paper, if named), a row a metric; what was promised and never run comes as ``unverified``.
 
-    Keys: ``paper, variant, recipe, data, metric, judge, mean, spread`` (standard deviation over seeds), ``seeds, target,
-    claim, status, seconds, hardware, commit, reason``.
+    Keys: ``paper, variant, recipe, data, metric, judge, mean, spread`` (standard deviation over seeds), ``seeds`` (that change
+    something), ``target, claim, status, sure`` (what stands against the status), ``seconds, hardware, commit, reason``.
     """
     found: list[dict[str, Any]] = []
     for name in [paper] if paper else catalog.list_papers():
@@ -266,35 +290,47 @@ def _promises(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> bool:
 
 
 def _measured(entry: catalog.Entry, recipe: Recipe, file: dict[str, Any]) -> list[dict[str, Any]]:
-    runs = file["runs"]
+    runs, name = distinct(file["runs"]), file["recipe_name"]
     stale = changed(entry, recipe, file)
-    targets = {t.metric: t for t in recipe.targets_of(entry.variant)}
     rows = []
     for metric in dict.fromkeys(m for r in runs for m in r["metrics"]):
         values = [r["metrics"][metric] for r in runs if metric in r["metrics"]]
-        mean, target = statistics.fmean(values), targets.get(metric)
-        claim = _claim(entry, metric, file["recipe"]["data"])
-        rows.append(
-            {
-                "paper": file["paper"],
-                "variant": file["variant"],
-                "recipe": file["recipe_name"],
-                "data": file["recipe"]["data"],
-                "metric": metric,
-                "judge": file["recipe"]["judge"],
-                "mean": mean,
-                "spread": statistics.stdev(values) if len(values) > 1 else None,
-                "seeds": len(values),
-                "target": str(target) if target else None,
-                "claim": claim,
-                "status": "stale" if stale else _status(target, mean),
-                "seconds": statistics.median(r["seconds"] for r in runs),
-                "hardware": runs[0]["hardware"],
-                "commit": runs[0]["commit"],
-                "reason": ", ".join(stale),
-            }
-        )
+        promised: list[Target | None] = [t for t in recipe.targets_of(entry.variant) if t.metric == metric]
+        for target in promised or [None]:
+            claim = claim_of(entry, name, metric, target)
+            judged = [v for _, v in differences(entry, target, file["runs"])] if target and target.than else values
+            status, sure = verdict(target, claim, judged)
+            if len(runs) < len(file["runs"]):
+                sure = "seeds change nothing" if len(runs) == 1 else sure
+            rows.append(
+                {
+                    "paper": file["paper"],
+                    "variant": file["variant"],
+                    "recipe": name,
+                    "data": file["recipe"]["data"],
+                    "metric": metric,
+                    "judge": file["recipe"]["judge"],
+                    "mean": statistics.fmean(values),
+                    "spread": deviation(values),
+                    "seeds": len(values),
+                    "target": str(target) if target else None,
+                    "claim": claim_text(claim) if claim else None,
+                    "status": "stale" if stale else status,
+                    "sure": sure,
+                    "seconds": statistics.median(r["seconds"] for r in runs),
+                    "hardware": runs[0]["hardware"],
+                    "commit": runs[0]["commit"],
+                    "reason": ", ".join(stale),
+                }
+            )
     return rows
+
+
+def deviation(values: list[float]) -> float | None:
+    """Standard deviation, none of one value; of values that are not all finite it is not a number."""
+    if len(values) < 2:
+        return None
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def changed(entry: catalog.Entry, recipe: Recipe, file: Mapping[str, Any]) -> list[str]:
@@ -317,18 +353,81 @@ def status(row: Mapping[str, Any]) -> str:
     return f"stale ({row['reason']})" if row["status"] == "stale" else str(row["status"])
 
 
-def _status(target: Target | None, mean: float) -> str:
-    """``measured`` is a figure that no one promised anything about."""
-    if target is None:
-        return "measured"
-    if not target.met(mean):
-        return "missed"
-    return "reproduced" if target.claim else "scaled"
+def distinct(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs that differ in what they measured or in their losses: a seed that changes nothing is not a seed."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        found.setdefault(json.dumps([run["metrics"], run.get("curve")], sort_keys=True), run)
+    return list(found.values())
 
 
-def _claim(entry: catalog.Entry, metric: str, data: str) -> str | None:
-    same = [c for c in entry.paper.claims if (c.metric, c.data) == (metric, data) and c.variant in ("", entry.variant)]
-    return claim_text(same[0]) if same else None
+def differences(entry: catalog.Entry, target: Target, runs: list[dict[str, Any]]) -> list[tuple[int, float]]:
+    """Seed and difference to the result that ``target.than`` names, for every seed that both have.
+
+    Raises:
+        PaperzooError: no such paper, variant or recipe.
+    """
+    paper, variant, recipe = (f"{entry.paper.name}:" * (target.than.count(":") == 1) + target.than).split(":")
+    catalog.load(f"{paper}:{variant}").recipe(recipe)
+    files = [f for f in _files() if (f["paper"], f["variant"], f["recipe_name"]) == (paper, variant, recipe)]
+    other = {r["seed"]: r["metrics"][target.metric] for f in files for r in f["runs"] if target.metric in r["metrics"]}
+    own = [(r["seed"], r["metrics"].get(target.metric)) for r in runs]
+    return [(seed, value - other[seed]) for seed, value in own if value is not None and seed in other]
+
+
+def verdict(target: Target | None, claim: Claim | None, values: list[float]) -> tuple[str, str]:
+    """Status of a result and how sure it is, from its values by seed (differences, if the target names another result).
+
+    ``measured`` is a figure that no one promised anything about. Fewer than three seeds are said, and so is a mean within two
+    standard errors of its target.
+    """
+    few = f"{len(values)} seed{'s' * (len(values) != 1)}" if len(values) < SEEDS else ""
+    if target is None or not values:
+        return ("measured", "") if target is None else ("unverified", few)
+    mean = statistics.fmean(values)
+    error = (deviation(values) or 0.0) / len(values) ** 0.5
+    if target.than and 0 in target.bounds():
+        kept = all(v != 0 and target.met(v) for v in values) and abs(mean) > 2 * error
+    else:
+        kept = target.met(of_runs(claim, target, values))
+    noise = ["within noise"] if any(abs(mean - bound) < 2 * error for bound in target.bounds()) else []
+    status = "missed" if not kept else "reproduced" if claim and target.claim and meets(claim, target, values) else "scaled"
+    return status, ", ".join([few] * bool(few) + noise)
+
+
+def of_runs(claim: Claim | None, target: Target, values: list[float]) -> float:
+    """The runs' mean, or what of them the claim that the target names is of the paper's: the median, the best of its first n."""
+    if claim is None or not target.claim or claim.statistic in ("mean", "single"):
+        return statistics.fmean(values)
+    if claim.statistic == "median":
+        return statistics.median(values)
+    first = values[: claim.runs]
+    return min(first) if target.at_most is not None else max(first)
+
+
+def meets(claim: Claim, target: Target, values: list[float]) -> bool:
+    """Whether runs meet a claim by its own protocol: mean against mean, best of n against best of n, median against median,
+    within the spread that the paper prints. Three seeds at least, in the order of their seeds; a single run of the paper's is
+    met by the mean."""
+    if len(values) < SEEDS or isinstance(claim.value, str):
+        return False
+    figure, spread = of_runs(claim, target, values), claim.spread or 0.0
+    return figure <= claim.value + spread if target.at_most is not None else figure >= claim.value - spread
+
+
+def claim_of(entry: catalog.Entry, recipe_name: str, metric: str, target: Target | None = None) -> Claim | None:
+    """The claim that a target names by its id, or that says by ``measured_by`` that this metric of this recipe is its figure.
+
+    Raises:
+        PaperzooError: the target names a claim that the record does not have.
+    """
+    claims = {c.id: c for c in entry.paper.claims}
+    if target and target.claim:
+        if target.claim not in claims:
+            raise unknown("claim", target.claim, claims, f"in {recipe_name} of {entry.paper.name}")
+        return claims[target.claim]
+    linked = [c for c in claims.values() if c.measured_by.get(recipe_name) == metric and c.variant in ("", entry.variant)]
+    return linked[0] if linked else None
 
 
 def claim_text(claim: Claim) -> str:
@@ -347,6 +446,7 @@ def _unverified(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> dict[
         why = f"the data ({recipe.data}) could not be had where the results were made"
     target = next(iter(recipe.targets_of(entry.variant)), None)
     metric = target.metric if target else ""
+    claim = claim_of(entry, recipe_name, metric, target)
     return {
         **dict.fromkeys(("mean", "spread", "seconds", "hardware", "commit")),
         "paper": entry.paper.name,
@@ -357,7 +457,8 @@ def _unverified(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> dict[
         "judge": recipe.judge,
         "seeds": 0,
         "target": str(target) if target else None,
-        "claim": _claim(entry, metric, recipe.data),
+        "claim": claim_text(claim) if claim else None,
         "status": "unverified",
+        "sure": "",
         "reason": why,
     }

@@ -15,7 +15,7 @@ from paperzoo.data import Dataset, Schema
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.density_coverage import density_coverage
 from paperzoo.metrics.diversity import diversity_score
-from paperzoo.metrics.fid import fid
+from paperzoo.metrics.fid import fid, fid_floor
 from paperzoo.metrics.inception_score import inception_score
 from paperzoo.metrics.kid import kid
 from paperzoo.metrics.modes import modes
@@ -328,8 +328,8 @@ def scores(fake: Tensor, dataset: Dataset, judge: Any, asked: Tensor | None = No
 
     The judge's features are standardised on the training set; those that are silent there (a deviation under a hundredth of
     the median one) are left out, as dividing by it would let single outliers decide. A judge with ``standardise`` false is
-    taken as it is: so published scores want it. FID is between the training set and the samples; its floor is that between
-    training and test set. Either is left out where there are not more images than features. KID, density and coverage are
+    taken as it is: so published scores want it. FID is between the training set and the samples; its floor is that between two
+    random halves of the training set. Either is left out where there are not more images than features. KID, density and coverage are
     between the samples and at most 10,000 training images. The least class share is over the classes that the judge sees in
     the samples; the diversity score compares its classes in the samples with those in the training set.
 
@@ -339,13 +339,13 @@ def scores(fake: Tensor, dataset: Dataset, judge: Any, asked: Tensor | None = No
     """
     p, fake_features = judge(fake)
     train_p, train = judge.real(dataset, "train")
-    _, test = judge.real(dataset, "test")
     if getattr(judge, "standardise", True):
         mean, deviation = train.mean(0), train.std(0)  # (D,)
         heard = deviation > np.median(deviation) / 100
-        train, test, fake_features = ((x - mean)[:, heard] / deviation[heard] for x in (train, test, fake_features))
-    enough = [min(len(train), len(other)) > train.shape[1] for other in (fake_features, test)]
-    distance, floor = (fid(train, other) if so else None for other, so in zip((fake_features, test), enough, strict=True))
+        train, fake_features = ((x - mean)[:, heard] / deviation[heard] for x in (train, fake_features))
+    dimensions = train.shape[1]
+    distance = fid(train, fake_features) if min(len(train), len(fake_features)) > dimensions else None
+    floor = fid_floor(train) if len(train) // 2 > dimensions else None
     distances = {"fid": distance, "fid floor": floor, "fid over floor": distance / floor if distance and floor else None}
     some = train[spread(len(train), SAMPLES)]
     density, coverage = density_coverage(some, fake_features)
