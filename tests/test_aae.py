@@ -151,6 +151,7 @@ def test_the_discriminator_is_told_the_label_or_that_there_is_none(few: bool) ->
 # ---------------------------------------------------------------- learning
 
 
+@pytest.mark.processor
 def test_codes_follow_the_prior_and_without_the_adversary_do_not(tmp_path: Path) -> None:
     settings = {"steps": 800, "model.latent": 2, "batch_size": 100}
     held = paperzoo.train("aae", "smoke", out=tmp_path, overrides=settings).metrics
@@ -168,6 +169,7 @@ def own_petal(model: Any) -> float:
     return 100 * float(((model.codes(test.image) @ axes.T).argmax(1) == test.label).float().mean())
 
 
+@pytest.mark.processor
 def test_each_class_lies_in_its_own_component_and_untold_does_not(tmp_path: Path) -> None:
     settings = {"steps": 1500, "batch_size": 100} | {f"optimizer.{rate}": 3e-3 for rate in ("lr", "lr_generator", "lr_discriminator")}
     told = paperzoo.train("aae:map", "smoke", out=tmp_path, overrides=settings).model
@@ -176,6 +178,7 @@ def test_each_class_lies_in_its_own_component_and_untold_does_not(tmp_path: Path
     assert own_petal(told) > 80 and own_petal(untold) < 50
 
 
+@pytest.mark.processor
 def test_few_labels_teach_all_classes_and_their_phase_is_needed(tmp_path: Path) -> None:
     run = paperzoo.train("aae:semi", "smoke-semi", out=tmp_path, overrides={"steps": 500, "batch_size": 100})
     assert run.metrics["error %"] < 15
@@ -185,6 +188,7 @@ def test_few_labels_teach_all_classes_and_their_phase_is_needed(tmp_path: Path) 
     assert paperzoo.train("aae:semi", "smoke-semi", out=tmp_path, overrides=untaught).metrics["error %"] > 60
 
 
+@pytest.mark.processor
 def test_clusters_are_of_one_digit_each_and_named_by_their_surest_image(tmp_path: Path) -> None:
     run = paperzoo.train("aae:clusters", "smoke", out=tmp_path, overrides={"steps": 600, "batch_size": 100})
     assert run.metrics["purity %"] > 60 and run.metrics["clusters used"] >= 10

@@ -43,6 +43,7 @@ def train_images() -> Tensor:
 # ---------------------------------------------------------------- linear and deep
 
 
+@pytest.mark.processor
 def test_the_linear_autoencoder_finds_pcas_space_and_error_whatever_its_basis() -> None:
     torch.manual_seed(0)
     model = fit(linear_autoencoder.Model(image_size=8, code=5), "image", train_images(), 2500, lr=3e-2)
@@ -53,6 +54,7 @@ def test_the_linear_autoencoder_finds_pcas_space_and_error_whatever_its_basis() 
     assert (nn.functional.cosine_similarity(model.decoder[0].weight.T, pca.axes).abs() < 0.99).any()  # not PCA's axes
 
 
+@pytest.mark.processor
 def test_without_biases_on_data_that_are_not_centred_the_space_is_another() -> None:
     torch.manual_seed(0)
     model = linear_autoencoder.Model(image_size=8, code=5)
@@ -64,6 +66,7 @@ def test_without_biases_on_data_that_are_not_centred_the_space_is_another() -> N
     assert found["subspace angle (degrees)"] > 4
 
 
+@pytest.mark.processor
 def test_points_near_a_plane_are_laid_on_it(tmp_path: Path) -> None:
     torch.manual_seed(0)
     axes = torch.linalg.qr(torch.randn(3, 3)).Q
@@ -79,6 +82,7 @@ def test_points_near_a_plane_are_laid_on_it(tmp_path: Path) -> None:
     assert [path.name for path in model.show(data, "test", tmp_path, "final")] == ["final-reconstructions.png"]
 
 
+@pytest.mark.processor
 def test_a_deep_map_keeps_digits_apart_better_than_pca_and_the_linear_one_does_not(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = fit(linear_autoencoder.Map(image_size=8, hidden=[64, 32]), "image", train_images(), 800, lr=3e-3, lr_linear=3e-2)
@@ -108,6 +112,7 @@ def test_codes_that_could_copy_the_data_are_refused() -> None:
 # ---------------------------------------------------------------- convolutional
 
 
+@pytest.mark.processor
 def test_the_convolutional_code_beats_pca_of_equal_size_and_serves_as_features() -> None:
     torch.manual_seed(0)
     model = fit(conv_autoencoder.Model(image_size=8, maps=[8, 16], code=4), "image", train_images(), 400, 64, lr=1e-2)
@@ -158,6 +163,7 @@ def test_noise_and_dropped_pixels_are_what_they_say() -> None:
     assert torch.equal(conv_autoencoder.Model(maps=[2]).corrupt(image), image)
 
 
+@pytest.mark.processor
 def test_a_denoiser_restores_and_one_that_learns_its_noisy_input_does_not() -> None:
     def restored(denoising: bool) -> dict[str, float]:
         torch.manual_seed(0)

@@ -211,6 +211,7 @@ def trained(steps: int, mask: Any = None, seed: int = 0) -> tuple[bert.Model, di
         return model, model.measure(data, "test")
 
 
+@pytest.mark.processor
 def test_it_learns_what_comes_next_and_not_without_masks() -> None:
     model, found = trained(700)
     assert found["NSP % any"] > 88  # who is spoken of tells 7 wrong segments in 8
@@ -238,6 +239,7 @@ def directory(folder: Path, vocabulary: tuple[str, ...] = WORDS) -> Any:
     return model.eval()
 
 
+@pytest.mark.processor
 def test_fine_tuning_begins_from_a_directory_is_saved_whole_and_predicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [("a b c",), ("b c a d",), ("m n o",), ("o p n m",)]
     data = labelled("letters", {"train": [(t, float(i > 1)) for i, t in enumerate(texts)]}, ("early", "late"), "", "", pieces=60)
@@ -268,6 +270,7 @@ def test_fine_tuning_begins_from_a_directory_is_saved_whole_and_predicts(tmp_pat
     assert not torch.equal(fresh.bert.piece.weight, theirs.embeddings.word_embeddings.weight)
 
 
+@pytest.mark.processor
 def test_a_classifier_can_be_pretrained_first() -> None:
     model = bert.Classify(vocabulary=WORDS, longest=8, pretrain=True, **SIZES)
     tokens, segment, length = sentences()
@@ -281,6 +284,7 @@ def test_a_classifier_can_be_pretrained_first() -> None:
         assert moving in moved and resting not in moved and "bert" in moved
 
 
+@pytest.mark.processor
 def test_scores_are_learnt_by_squared_error() -> None:
     rows = [(("a b", "c"), 5.0), (("d e", "c"), 0.0), (("b a", "f"), 5.0), (("e d", "f"), 0.0)]
     data = labelled("scores", {"train": rows}, (), "", "", pieces=40)
@@ -296,6 +300,7 @@ def test_scores_are_learnt_by_squared_error() -> None:
     assert model.predict(("a b", "c")).score == pytest.approx(5, abs=1.5)
 
 
+@pytest.mark.processor
 def test_tags_stand_at_the_first_piece_of_each_word() -> None:
     rows = [
         (["anna", "bob", "sang", "in", "paris"], ["B-PER", "B-PER", "O", "O", "B-LOC"]),

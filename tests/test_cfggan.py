@@ -158,6 +158,7 @@ def test_pool_is_where_the_composition_takes_its_noise(name: str, recipe: str, t
     assert not torch.equal(ways[-1][-1], ways[-1][0]), "the functional steps move nothing"
 
 
+@pytest.mark.processor
 def test_pool_starts_anew_from_the_fitted_approximator(tmp_path: Path) -> None:
     made = loop(job("cfggan:toy", "smoke-toy", **{"model.epochs": 30, "model.eta": 0.5}), tmp_path)
     model: Any = made.model
@@ -275,6 +276,7 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         paperzoo.train("cfggan:toy_cfg", "smoke-cfg", out=tmp_path, overrides={"steps": 61})
 
 
+@pytest.mark.processor
 def test_particles_find_all_eight_modes_and_without_steps_of_their_own_none(tmp_path: Path) -> None:
     settings = {"model.width": 64, "model.pool": 1024}
     found = paperzoo.train("cfggan:toy_icfg", "small", out=tmp_path, overrides=settings)
@@ -291,6 +293,7 @@ def test_particles_find_all_eight_modes_and_without_steps_of_their_own_none(tmp_
     assert idle.metrics["modes"] == 0
 
 
+@pytest.mark.processor
 def test_digits_are_learnt_and_not_without_functional_steps(tmp_path: Path) -> None:
     settings = {"steps": 400, "model.width": 16}
     learnt = paperzoo.train("cfggan", "smoke", out=tmp_path, overrides=settings)

@@ -252,6 +252,7 @@ def test_predict_looks_at_the_published_crop_and_says_the_best_five(package: Mod
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(("variant", "lr"), [("v1", 0.01), ("v2", 0.003)])
 def test_it_learns_the_digits(variant: str, lr: float, tmp_path: Path) -> None:
     longer = {"steps": 80, "model.width": 0.25, "optimizer.lr": lr}

@@ -51,7 +51,7 @@ def fit(fabric: Fabric, job: Job, run: Run) -> dict[str, float]:
         seconds = round(loop.seconds, 2)
         write_json(
             run.directory / "result.json",
-            {"metrics": metrics, "steps": loop.opt.total, "seconds": seconds, "seed": job.seed},
+            {"metrics": metrics, "steps": loop.opt.total, "seconds": seconds, "seed": job.seed, "precision": loop.precision},
         )
     return metrics
 
@@ -74,10 +74,8 @@ class Loop:
 
             load_into(self.model, load(job.init).state_dict(), Path(job.init))
         self.precision = precision.resolve(self.recipe.precision, self.device)
-        precision.prepare(self.model, self.precision, self.device)
+        precision.prepare(self.model, self.precision, self.device, self.recipe.compile)
         self.divided = [(b, b.clone()) for name, b in self.model.named_buffers() if name in self.model.divided]
-        for name in self.recipe.compile:
-            self.model.get_submodule(name).compile()
         state: Mapping[str, Any] = self.recall[1] if self.recall else {"iteration": 0, "seconds": 0.0}
         self.seconds, self.stop = float(state["seconds"]), False
         self.opt = Players({}, {})

@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from paperzoo.data.datasets import OWN
-from paperzoo.engine import checkpoint
+from paperzoo.engine import checkpoint, precision
 from paperzoo.engine.job import Job, from_json, to_json
-from paperzoo.engine.precision import has_bf16
 from paperzoo.engine.weights import load_file
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
@@ -216,5 +215,5 @@ def hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
-    bf16 = " with bf16" if has_bf16(torch.device("cpu")) else ""
+    bf16 = " with bf16" if precision.resolve("auto", torch.device("cpu")) == "bf16" else ""
     return f"{torch.get_num_threads()} of {os.cpu_count()} cores, {name}{bf16}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from paperzoo.engine import precision
 from paperzoo.engine.fit import fit, guarded
 from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.judge import judge
-from paperzoo.engine.run import Run, create, job_of, newest, open_run
+from paperzoo.engine.run import Run, create, job_of, newest, open_run, read_json
 from paperzoo.engine.weights import load_file, named
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.tasks.model import Model
@@ -36,6 +37,7 @@ def train(
     checked = job.dataset()  # all is checked before a directory is made
     job.build(checked)
     job.check_judge(checked)
+    precision.usual()
     _check_devices(job, devices)
     return _go(job, create(job, out), devices)
 
@@ -116,14 +118,29 @@ def load(source: str | Path) -> Model:
     return load_file(path) if path.suffix == ".safetensors" else named(str(source))
 
 
+def as_trained(run: Run) -> Model:
+    """The run's newest model in eval mode, on the device and in the layout and precision in which the run measured it.
+
+    Whoever measures a run or looks into its network takes this one; ``run.model`` is the plain model in float32 on the CPU. A
+    run in bf16 is taken in float32, with a warning, where there is no bf16.
+    """
+    recipe, device, done = job_of(run).recipe, fabric(1).device, run.directory / "result.json"
+    wanted = read_json(done).get("precision") if done.exists() else None  # older runs do not say
+    if wanted == "bf16" and recipe.precision == "auto" and not precision.has_bf16(device):
+        warnings.warn(f"{run.directory} was trained in bf16, which this machine lacks: it is measured in float32", stacklevel=2)
+        wanted = "float32"
+    model = load_file(newest(run.directory)[0])
+    precision.prepare(model, wanted or precision.resolve(recipe.precision, device), device, recipe.compile)
+    return model
+
+
 def evaluate(directory: str | Path, split: str = "test") -> dict[str, float]:
     """See ``paperzoo.evaluate``."""
     run = open_run(directory)
     job = job_of(run)
     data = job.dataset()
     data[split]  # an unknown split is an error before anything is loaded
-    model, device = load_file(newest(run.directory)[0]), fabric(1).device
-    precision.prepare(model, precision.resolve(job.recipe.precision, device), device)
+    model = as_trained(run)
     with guarded(model):
         scorer = judge(job.recipe.judge) if job.recipe.judge else None
         return {k: float(v) for k, v in model.measure(data, split, scorer).items()}

@@ -24,7 +24,7 @@ from paperzoo import catalog
 from paperzoo.engine.fit import Loop
 from paperzoo.engine.job import Job, code_hash, resolve, stages
 from paperzoo.engine.run import Run, create, hardware, read_json, write_json
-from paperzoo.engine.train import fabric, resume, train
+from paperzoo.engine.train import as_trained, fabric, resume, train
 from paperzoo.errors import PaperzooError
 from paperzoo.report.figures import bars
 from paperzoo.report.page import data_uri, render, write
@@ -248,7 +248,7 @@ def text(table: Sequence[Sequence[str]]) -> str:
 
 def strip(run: Run) -> np.ndarray:
     """A row of samples of a run, (H, W) or (H, W, 3) uint8."""
-    model = run.model
+    model = as_trained(run)
     assert isinstance(model, ImageGenerator)
     return np.asarray(grid(model.sample(SAMPLES, seed=0), SAMPLES))
 
