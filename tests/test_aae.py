@@ -153,11 +153,13 @@ def test_the_discriminator_is_told_the_label_or_that_there_is_none(few: bool) ->
 
 @pytest.mark.processor
 def test_codes_follow_the_prior_and_without_the_adversary_do_not(tmp_path: Path) -> None:
+    """Ten seeds: 0.003 to 0.012 with the adversary, 0.16 to 0.32 without. That 359 codes cannot be told from the prior at all (a
+    p-value above 0.01) is true of eight of the ten: the adversary comes close, it does not make them equal."""
     settings = {"steps": 800, "model.latent": 2, "batch_size": 100}
     held = paperzoo.train("aae", "smoke", out=tmp_path, overrides=settings).metrics
     free = paperzoo.train("aae", "smoke", out=tmp_path, overrides={**settings, "optimizer.lr_generator": 0.0}).metrics
-    assert held["mmd p-value"] > 0.01 and held["squared error"] < held["pca squared error"]
-    assert free["mmd p-value"] <= 0.01 and free["mmd"] > 10 * held["mmd"]
+    assert held["mmd"] < 0.03 < 0.1 < free["mmd"] and free["mmd p-value"] <= 0.01
+    assert held["squared error"] < held["pca squared error"]
     assert free["squared error"] < 1.1 * held["squared error"], "an error of reconstruction tells the two apart, the test is needed"
 
 

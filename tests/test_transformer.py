@@ -359,7 +359,7 @@ def test_without_the_mask_it_learns_to_look_and_not_to_translate(data: Any, monk
     without_mask(monkeypatch)
     torch.manual_seed(0)
     model = Model(**data.schema.arguments, **TINY, norm="pre", smoothing=0.0)
-    train(model, data, 250)
+    train(model, data, 400)
     batch = data["test"].batch(range(100))
     with torch.no_grad():
         right = model.network(batch.source, batch.target[:, :-1]).argmax(2) == batch.target[:, 1:]
