@@ -151,12 +151,15 @@ def test_the_discriminator_is_told_the_label_or_that_there_is_none(few: bool) ->
 # ---------------------------------------------------------------- learning
 
 
+@pytest.mark.processor
 def test_codes_follow_the_prior_and_without_the_adversary_do_not(tmp_path: Path) -> None:
+    """Ten seeds: 0.003 to 0.012 with the adversary, 0.16 to 0.32 without. That 359 codes cannot be told from the prior at all (a
+    p-value above 0.01) is true of eight of the ten: the adversary comes close, it does not make them equal."""
     settings = {"steps": 800, "model.latent": 2, "batch_size": 100}
     held = paperzoo.train("aae", "smoke", out=tmp_path, overrides=settings).metrics
     free = paperzoo.train("aae", "smoke", out=tmp_path, overrides={**settings, "optimizer.lr_generator": 0.0}).metrics
-    assert held["mmd p-value"] > 0.01 and held["squared error"] < held["pca squared error"]
-    assert free["mmd p-value"] <= 0.01 and free["mmd"] > 10 * held["mmd"]
+    assert held["mmd"] < 0.03 < 0.1 < free["mmd"] and free["mmd p-value"] <= 0.01
+    assert held["squared error"] < held["pca squared error"]
     assert free["squared error"] < 1.1 * held["squared error"], "an error of reconstruction tells the two apart, the test is needed"
 
 
@@ -168,6 +171,7 @@ def own_petal(model: Any) -> float:
     return 100 * float(((model.codes(test.image) @ axes.T).argmax(1) == test.label).float().mean())
 
 
+@pytest.mark.processor
 def test_each_class_lies_in_its_own_component_and_untold_does_not(tmp_path: Path) -> None:
     settings = {"steps": 1500, "batch_size": 100} | {f"optimizer.{rate}": 3e-3 for rate in ("lr", "lr_generator", "lr_discriminator")}
     told = paperzoo.train("aae:map", "smoke", out=tmp_path, overrides=settings).model
@@ -176,6 +180,7 @@ def test_each_class_lies_in_its_own_component_and_untold_does_not(tmp_path: Path
     assert own_petal(told) > 80 and own_petal(untold) < 50
 
 
+@pytest.mark.processor
 def test_few_labels_teach_all_classes_and_their_phase_is_needed(tmp_path: Path) -> None:
     run = paperzoo.train("aae:semi", "smoke-semi", out=tmp_path, overrides={"steps": 500, "batch_size": 100})
     assert run.metrics["error %"] < 15
@@ -185,6 +190,7 @@ def test_few_labels_teach_all_classes_and_their_phase_is_needed(tmp_path: Path) 
     assert paperzoo.train("aae:semi", "smoke-semi", out=tmp_path, overrides=untaught).metrics["error %"] > 60
 
 
+@pytest.mark.processor
 def test_clusters_are_of_one_digit_each_and_named_by_their_surest_image(tmp_path: Path) -> None:
     run = paperzoo.train("aae:clusters", "smoke", out=tmp_path, overrides={"steps": 600, "batch_size": 100})
     assert run.metrics["purity %"] > 60 and run.metrics["clusters used"] >= 10

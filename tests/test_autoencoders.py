@@ -44,6 +44,7 @@ def train_images() -> Tensor:
 # ---------------------------------------------------------------- linear and deep
 
 
+@pytest.mark.processor
 def test_the_linear_autoencoder_finds_pcas_space_and_error_whatever_its_basis() -> None:
     torch.manual_seed(0)
     model = fit(linear_autoencoder.Model(image_size=8, code=5), "image", train_images(), 2500, lr=3e-2)
@@ -54,6 +55,7 @@ def test_the_linear_autoencoder_finds_pcas_space_and_error_whatever_its_basis() 
     assert (nn.functional.cosine_similarity(model.decoder[0].weight.T, pca.axes).abs() < 0.99).any()  # not PCA's axes
 
 
+@pytest.mark.processor
 def test_without_biases_on_data_that_are_not_centred_the_space_is_another() -> None:
     torch.manual_seed(0)
     model = linear_autoencoder.Model(image_size=8, code=5)
@@ -65,6 +67,7 @@ def test_without_biases_on_data_that_are_not_centred_the_space_is_another() -> N
     assert found["subspace angle (degrees)"] > 4
 
 
+@pytest.mark.processor
 def test_points_near_a_plane_are_laid_on_it(tmp_path: Path) -> None:
     torch.manual_seed(0)
     axes = torch.linalg.qr(torch.randn(3, 3)).Q
@@ -80,9 +83,10 @@ def test_points_near_a_plane_are_laid_on_it(tmp_path: Path) -> None:
     assert [path.name for path in model.show(data, "test", tmp_path, "final")] == ["final-reconstructions.png"]
 
 
+@pytest.mark.processor
 def test_a_deep_map_keeps_digits_apart_better_than_pca_and_the_linear_one_does_not(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = fit(linear_autoencoder.Map(image_size=8, hidden=[64, 32]), "image", train_images(), 800, lr=3e-3, lr_linear=3e-2)
+    model = fit(linear_autoencoder.Map(image_size=8, hidden=[64, 32]), "image", train_images(), 1600, lr=3e-3, lr_linear=3e-2)
     found = model.measure(digits(), "test")
     assert found["linear squared error"] == pytest.approx(found["pca squared error"], rel=0.02)
     assert found["squared error"] < 0.8 * found["pca squared error"]
@@ -109,6 +113,7 @@ def test_codes_that_could_copy_the_data_are_refused() -> None:
 # ---------------------------------------------------------------- convolutional
 
 
+@pytest.mark.processor
 def test_the_convolutional_code_beats_pca_of_equal_size_and_serves_as_features() -> None:
     torch.manual_seed(0)
     model = fit(conv_autoencoder.Model(image_size=8, maps=[8, 16], code=4), "image", train_images(), 400, 64, lr=1e-2)
@@ -159,22 +164,24 @@ def test_noise_and_dropped_pixels_are_what_they_say() -> None:
     assert torch.equal(conv_autoencoder.Model(maps=[2]).corrupt(image), image)
 
 
+@pytest.mark.processor
 def test_a_denoiser_restores_and_one_that_learns_its_noisy_input_does_not() -> None:
+    """Of what dropping half of the pixels costs, 0.32 to 0.34 is left on ten seeds, and 0.82 to 0.84 if noise was to be kept."""
     def restored(denoising: bool) -> dict[str, float]:
         torch.manual_seed(0)
         images = train_images()
         model = conv_autoencoder.Model(image_size=8, maps=[8, 16], code=32, dropped=0.5 if denoising else 0.0)
         if not denoising:  # the same noise, but in the target too
             images = images * (torch.rand_like(images) >= 0.5)
-        fit(model, "image", images, 300, 64, lr=5e-3)
+        fit(model, "image", images, 600, 64, lr=2e-3)
         model.dropped = 0.5
         found: dict[str, float] = model.measure(digits(), "test")
         return found
 
     right, wrong = restored(True), restored(False)
-    assert right["restored squared error"] < 0.55 * right["corrupted squared error"]
-    assert right["restored squared error"] < 0.6 * right["pca restored squared error"]
-    assert wrong["restored squared error"] > 0.85 * wrong["corrupted squared error"]
+    assert right["restored squared error"] < 0.45 * right["corrupted squared error"]
+    assert right["restored squared error"] < 0.5 * right["pca restored squared error"]
+    assert wrong["restored squared error"] > 0.7 * wrong["corrupted squared error"]
 
 
 def test_constant_images_and_a_single_one_train_and_are_measured(tmp_path: Path) -> None:

@@ -245,6 +245,7 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> Non
         crf.Model(**arguments)
 
 
+@pytest.mark.processor
 def test_the_chain_keeps_rules_that_the_softmax_breaks(tmp_path: Path) -> None:
     runs = {v: paperzoo.train(f"bilstm_crf:{v}", recipe="smoke", out=tmp_path) for v in crf.VARIANTS}
     chain, softmax = runs["bilstm_crf"].metrics, runs["bilstm"].metrics

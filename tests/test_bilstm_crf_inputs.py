@@ -199,6 +199,7 @@ def towns(seed: int, path: Path) -> tuple[Dataset, str]:
     return tagged("towns", {"train": rows[:200], "test": rows[200:]}, "", ""), str(write_vectors(path, list(names), vectors))
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(
     ("given", "learns"),
     [

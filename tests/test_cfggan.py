@@ -158,6 +158,7 @@ def test_pool_is_where_the_composition_takes_its_noise(name: str, recipe: str, t
     assert not torch.equal(ways[-1][-1], ways[-1][0]), "the functional steps move nothing"
 
 
+@pytest.mark.processor
 def test_pool_starts_anew_from_the_fitted_approximator(tmp_path: Path) -> None:
     made = loop(job("cfggan:toy", "smoke-toy", **{"model.epochs": 30, "model.eta": 0.5}), tmp_path)
     model: Any = made.model
@@ -275,22 +276,31 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         paperzoo.train("cfggan:toy_cfg", "smoke-cfg", out=tmp_path, overrides={"steps": 61})
 
 
+def shares(point: Tensor) -> np.ndarray:
+    """Of points (N, 2), how many lie within 0.2 of each of the ring's eight modes."""
+    angle = torch.arange(8) * math.pi / 4
+    near = torch.cdist(point, 2**0.5 * torch.stack([angle.cos(), angle.sin()], 1)).min(1)
+    return np.bincount(near.indices[near.values < 0.2].numpy(), minlength=8) / len(point)
+
+
+@pytest.mark.processor
 def test_particles_find_all_eight_modes_and_without_steps_of_their_own_none(tmp_path: Path) -> None:
+    """Ten seeds: a mode has at least 9.3 % of the particles, and within 0.2 of one are at least 99.9 % of samples. Not more: by the
+    metric ``modes``, which counts points within three deviations, of 0.02 each, 6 to 8 are found, for a clump may lie beside its mode.
+    """
     settings = {"model.width": 64, "model.pool": 1024}
     found = paperzoo.train("cfggan:toy_icfg", "small", out=tmp_path, overrides=settings)
     model: Any = found.model
-    angle = torch.arange(8) * math.pi / 4
-    centres = 2**0.5 * torch.stack([angle.cos(), angle.sin()], 1)  # (8, 2)
-    near = torch.cdist(model.pool, centres).min(1)
-    share = np.bincount(near.indices[near.values < 0.2].numpy(), minlength=8) / len(model.pool)
-    assert share.min() > 0.05 and share.sum() >= 0.99
-    assert found.metrics["modes"] == 8 and found.metrics["within 0.2 %"] >= 99  # new noise goes the same way
+    for point in (model.pool, model.sample(2000)):  # new noise goes the same way
+        assert shares(point).min() > 0.05 and shares(point).sum() >= 0.99
+    assert found.metrics["within 0.2 %"] >= 99
     last = [line["loss"]["discriminator"] for line in found.lines if "loss" in line][-5:]
     assert np.mean(last) == pytest.approx(2 * math.log(2), abs=0.02)  # nothing tells them apart any more
     idle = paperzoo.train("cfggan:toy_icfg", "small", out=tmp_path, overrides={**settings, "steps": 300, "model.eta": 1e-9})
-    assert idle.metrics["modes"] == 0
+    assert shares(idle.model.sample(2000)).sum() < 0.5 and idle.metrics["modes"] == 0
 
 
+@pytest.mark.processor
 def test_digits_are_learnt_and_not_without_functional_steps(tmp_path: Path) -> None:
     settings = {"steps": 400, "model.width": 16}
     learnt = paperzoo.train("cfggan", "smoke", out=tmp_path, overrides=settings)

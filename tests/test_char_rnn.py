@@ -230,6 +230,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return paperzoo.train("char_rnn", "smoke", out=tmp_path_factory.mktemp("runs"))
 
 
+@pytest.mark.processor
 def test_the_loss_comes_within_two_percent_of_the_entropy_and_never_below(trained: Any) -> None:
     figures, data = trained.metrics, paperzoo.dataset("markov")
     rate = data.entropy
@@ -312,6 +313,7 @@ def test_sampling_by_temperature_and_top_k() -> None:
     assert ends.tolist() == [1, 4]
 
 
+@pytest.mark.processor
 def test_samples_go_on_from_the_prompt_and_use_the_memory(trained: Any) -> None:
     model = trained.model
     many, few = model.sample(3, seed=1, prompt="abc", length=40), model.sample(2, seed=1, prompt="abc", length=40)

@@ -153,6 +153,7 @@ def test_rate_rises_and_falls_once() -> None:
     assert Model(image_size=8).schedules(rise=0.0)["network"](0, 100) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.processor
 def test_pictures_show_filters_and_maps(tmp_path: Path) -> None:
     run = paperzoo.train("cnn", "smoke", out=tmp_path)
     assert run.metrics["error %"] < 15
@@ -177,6 +178,7 @@ def parity(number: int) -> tuple[Tensor, Tensor]:
     return image, (sign[:, 0] != sign[:, 1]).long()
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(("variant", "learns"), [("cnn", True), ("plain", True), ("linear", False)])
 def test_learns_what_no_linear_map_can(variant: str, learns: bool) -> None:
     torch.manual_seed(0)

@@ -43,6 +43,8 @@ from paperzoo.tasks.text_classification import TextClassifier
 from paperzoo.tasks.translation import Translator
 from paperzoo.tasks.video import VideoClassifier
 
+pytestmark = pytest.mark.processor
+
 #: every (name, recipe) that has a smoke recipe: a paper is tested by being listed in the catalogue
 SMOKES = sorted(
     {

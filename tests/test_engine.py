@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ from torch.optim import SGD, Adam
 import paperzoo
 from paperzoo.data import Order
 from paperzoo.engine import chance, checkpoint, precision
+from paperzoo.engine.evaluate import as_trained
+from paperzoo.engine.machine import hardware
 from paperzoo.engine.players import Players
 from paperzoo.engine.run import read_lines
 from paperzoo.errors import Interrupted, PaperzooError
@@ -129,6 +133,65 @@ def test_precision_is_checked_and_resolved() -> None:
         precision.resolve("fp8", torch.device("cpu"))  # type: ignore[arg-type]
 
 
+def test_bf16_is_tried_and_where_it_cannot_be_used_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags promise what the library may not keep: oneDNN has no LSTM in bf16 below AVX-512."""
+    cpu = torch.device("cpu")
+    monkeypatch.delenv("PAPERZOO_PRECISION", raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    for broken in (None, nn.LSTM, nn.Conv2d, nn.Linear):
+        precision._lacks_bf16.cache_clear()
+        with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            if broken is None:
+                patch.setattr(nn.LSTM, "forward", lambda self, x: (x, None))  # so that this machine can
+            else:
+                patch.setattr(broken, "forward", cannot)
+            state = torch.get_rng_state()
+            found = [precision.resolve("auto", cpu) for _ in range(3)]
+            assert torch.equal(torch.get_rng_state(), state) and not torch.is_autocast_enabled("cpu")
+        assert found == ["float32" if broken else "bf16"] * 3
+        assert ["primitive" in str(one.message) and "float32 is used" in str(one.message) for one in said] == [True] * bool(broken)
+    precision._lacks_bf16.cache_clear()
+
+
+def cannot(*given: Any) -> None:
+    raise RuntimeError("could not create a primitive descriptor. Run workload with ONEDNN_VERBOSE=all")
+
+
+def test_the_environment_says_what_auto_means_and_no_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cpu = torch.device("cpu")
+    for way in ("bf16", "float32"):
+        monkeypatch.setenv("PAPERZOO_PRECISION", way)
+        assert precision.resolve("auto", cpu) == way and precision.resolve("float32", cpu) == "float32"
+        assert (" with bf16" in hardware()) == (way == "bf16")
+    monkeypatch.setenv("PAPERZOO_PRECISION", "float23")
+    with pytest.raises(PaperzooError, match=r"unknown precision 'float23' in .* PAPERZOO_PRECISION: did you mean float32"):
+        paperzoo.train("lenet", "smoke", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("then", ["bf16", "float32"])
+def test_a_run_is_measured_again_as_it_was_trained(then: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever ``auto`` means by now: the precision of the run decides, not that of the day."""
+    now = {"bf16": "float32", "float32": "bf16"}[then]
+    monkeypatch.setenv("PAPERZOO_PRECISION", then)
+    run = paperzoo.train("dcgan", "smoke", out=tmp_path, overrides={"steps": 3, "precision": "auto"})
+    monkeypatch.setenv("PAPERZOO_PRECISION", now)
+    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
+    assert paperzoo.evaluate(run.directory) == run.metrics
+    model = as_trained(run)
+    assert bool(model.generator._forward_hooks) == (then == "bf16") and not model.training
+    assert model.generator.project.weight.device.type == "cpu" and not run.model.generator._forward_hooks
+    done = run.directory / "result.json"
+    done.write_text(done.read_text().replace(f'"{then}"', '"auto"').replace('"precision": "auto"', '"other": 0'))
+    assert bool(as_trained(run).generator._forward_hooks) == (now == "bf16")  # an older run does not say: as for a new one
+    if then == "bf16":
+        done.write_text(done.read_text().replace('"other": 0', '"precision": "bf16"'))
+        monkeypatch.setattr(precision, "has_bf16", lambda device: False)
+        with pytest.warns(UserWarning, match="was trained in bf16, which this machine lacks"):
+            assert not as_trained(run).generator._forward_hooks
+
+
 # ---------------------------------------------------------------- order and chance
 
 
@@ -207,7 +270,7 @@ def test_checkpoints_hold_no_pickle_and_weights_name_their_paper(tmp_path: Path)
     assert header["name"] == "dcgan" and header["iteration"] == 3
     assert any(k.startswith("optimizer/generator/generator.project.weight/") for k in tensors)
     assert not any(p.suffix in (".pt", ".pth", ".pkl", ".ckpt") for p in run.directory.rglob("*"))
-    assert paperzoo.evaluate(run.directory) == pytest.approx(run.metrics, abs=1e-6)
+    assert paperzoo.evaluate(run.directory) == run.metrics
     assert torch.equal(paperzoo.load(path).sample(2), paperzoo.load(run.directory).sample(2))
 
 

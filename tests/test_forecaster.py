@@ -229,6 +229,7 @@ def test_every_step_of_a_window_counts_and_no_window_sees_another(variant: str, 
         assert torch.allclose(model.forecasts(history)[0], history[:, -1:, [0, 2]].expand(-1, 3, -1), atol=1e-6)
 
 
+@pytest.mark.processor
 def test_it_learns_the_process_and_without_its_history_no_more_than_the_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = paperzoo.train("forecaster", recipe="smoke", out=tmp_path)
     found = run.metrics

@@ -166,6 +166,7 @@ def trained(**arguments: Any) -> Model:
     return model.eval()
 
 
+@pytest.mark.processor
 def test_global_drop_path_makes_every_column_work_alone() -> None:
     image, label = digits()
     held = Split(Images((image[1400:] * 255).round().to(torch.uint8)), Values("label", label[1400:]))

@@ -60,6 +60,7 @@ def test_dcgan_grows_with_the_image(size: int) -> None:
         paperzoo.create("dcgan", image_size=size + 1)
 
 
+@pytest.mark.processor
 def test_dcgan_learns_the_digits_and_does_not_without_its_adversary(tmp_path: Path) -> None:
     settings = {"steps": 250, "model.width": 16, "optimizer.lr": 2e-3, "model.image_size": 16}
     run = paperzoo.train("dcgan", "smoke", out=tmp_path, overrides=settings)
@@ -127,6 +128,7 @@ def test_wasserstein_losses_are_linear_in_the_critics_values() -> None:
     assert wgan_gp.generator_loss(fake).item() == pytest.approx(-fake.mean().item())
 
 
+@pytest.mark.processor
 def test_critic_estimates_the_distance_between_two_points() -> None:
     # Data at 2, samples at 0: W1 = 2. A slope g costs lambda (g - 1)^2 and brings 2 g, so the best is g = 1 + 2 / (2 lambda),
     # and with lambda = 10 the estimate must settle at 2.2.
@@ -156,6 +158,7 @@ def test_critic_has_no_batch_norm_and_the_generator_moves_every_fifth_step(tmp_p
     assert moved == [False] * 4 + [True] + [False] * 4 + [True]
 
 
+@pytest.mark.processor
 def test_toy_learns_the_ring_and_without_the_penalty_its_estimate_is_no_distance(tmp_path: Path) -> None:
     settings = {"steps": 1500, "model.width": 96, "optimizer.lr": 1e-3, "batch_size": 128}
     learnt = paperzoo.train("wgan_gp:toy", "smoke", out=tmp_path, overrides=settings)

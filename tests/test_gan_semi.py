@@ -128,6 +128,7 @@ def gaussian(dimensions: int) -> Dataset:
     return Dataset(Schema("gaussian", ("point", "label"), {"dimensions": dimensions}, ("0",)), {"train": split}, "", "")
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_wgan_learns_where_the_data_lie_and_the_distance_falls(dimensions: int) -> None:
     torch.manual_seed(0)
@@ -269,8 +270,10 @@ def error(model: sgan.Model) -> float:
         return Classifier.measure(model, digits(), "test")["error %"]
 
 
+@pytest.mark.processor
 def test_sgan_learns_from_a_hundred_labels_and_not_from_wrong_ones() -> None:
-    learnt = few_labels(300)
+    """After 300 steps ten seeds err by 12 to 18 %; after 600 the worst of them by 8."""
+    learnt = few_labels(600)
     assert error(learnt) < 15 < 70 < error(few_labels(100, ablate=True))
     gap = (learnt.sample(300).mean(0) - digits()["train"].batch(np.arange(300)).image.mean(0)).abs().mean()
     assert gap < 0.12
@@ -401,6 +404,7 @@ def test_every_layer_of_the_discriminator_has_spectral_norm_one() -> None:
     assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
 
 
+@pytest.mark.processor
 def test_rotation_head_learns_the_turn_of_digits_and_without_its_loss_does_not() -> None:
     data, found = dataset("digits", image_size=16), {}
     for beta in (1.0, 0.0):

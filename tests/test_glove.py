@@ -139,6 +139,7 @@ def fitted(data: Any, steps: int, seed: int = 0, **arguments: Any) -> tuple[Mode
     return model, [model.step(batch, SimpleNamespace(iteration=i, total=steps))["loss"] for i in range(steps)]  # type: ignore[arg-type]
 
 
+@pytest.mark.processor
 def test_with_as_many_dimensions_as_words_the_logarithms_are_fitted_exactly() -> None:
     random = np.random.default_rng(0)
     words = [f"w{chr(97 + i)}" for i in range(12)]
@@ -164,6 +165,7 @@ def test_the_text_is_that_of_the_kept_words() -> None:
 # ---- what is learnt
 
 
+@pytest.mark.processor
 def test_ratios_are_learnt_and_not_without_weights_or_logarithms(tmp_path: Path) -> None:
     run = paperzoo.train("glove", recipe="smoke", out=tmp_path)
     assert run.metrics["analogy %"] >= 95 and run.metrics["analogy covered %"] == 100
@@ -178,6 +180,7 @@ def test_ratios_are_learnt_and_not_without_weights_or_logarithms(tmp_path: Path)
     assert torch.equal(paperzoo.load(run.directory).word, run.model.word)
 
 
+@pytest.mark.processor
 def test_one_thread_repeats_itself_and_two_learn_as_much() -> None:
     data = ratios(1000)
     one, losses = fitted(data, 6)

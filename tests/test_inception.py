@@ -150,6 +150,7 @@ def test_the_smallest_images_go_through(arguments: dict[str, object]) -> None:
         model(torch.rand(2, 1, side - 1, side - 1))
 
 
+@pytest.mark.processor
 def test_it_learns_the_digits(tmp_path: Path) -> None:
     run = paperzoo.train("inception", "smoke", out=tmp_path, overrides={"steps": 80, "model.width": 0.125})
     assert run.metrics["error %"] < 15  # guessing: 90
@@ -242,6 +243,7 @@ def test_the_smallest_images_go_through_v1(arguments: dict[str, object]) -> None
         model(torch.rand(2, 1, side - 1, side - 1))
 
 
+@pytest.mark.processor
 def test_v1_learns_the_digits(tmp_path: Path) -> None:
     coarse = {"model.image_size": 8, "model.aux": False, "model.width": 0.25, "batch_size": 32, "steps": 100}
     run = paperzoo.train("inception:v1", "smoke", out=tmp_path, overrides=coarse)

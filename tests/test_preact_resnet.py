@@ -181,6 +181,7 @@ def test_arguments(arguments: dict[str, object], says: str | None) -> None:
                 Model(**arguments)
 
 
+@pytest.mark.processor
 def test_shortcuts_must_not_be_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Section 3.1: with 0.5 on each shortcut of a deep network the gradient does not arrive, and nothing is learnt."""
     from sklearn.datasets import load_digits

@@ -162,6 +162,7 @@ def fit(model: Any, steps: int, lr: float = 3e-3) -> float:
     return float((logits[:, -1].argmax(1) == label).float().mean())
 
 
+@pytest.mark.processor
 def test_learns_where_to_look() -> None:
     shares = {}
     for random in (False, True):

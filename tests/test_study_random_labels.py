@@ -16,6 +16,8 @@ from paperzoo.studies import random_labels
 from paperzoo.studies.random_labels import NETWORKS, analyse, epochs, fits_any, fitted, table, trained_on
 from paperzoo.studies.trial import Found, Trial
 
+pytestmark = pytest.mark.processor
+
 
 def test_theorem_1_fits_any_numbers_with_2n_plus_d_weights() -> None:
     torch.manual_seed(0)

@@ -102,6 +102,7 @@ def test_no_clip_depends_on_another_and_every_pixel_counts() -> None:
     assert (gradient != 0).any(0).all()
 
 
+@pytest.mark.processor
 def test_gradients_are_right_in_any_precision() -> None:
     """Three frames deep over two frames, bf16 gives gradients of whatever lay in memory on processors that have it."""
     video = torch.rand(8, 1, 4, 20, 20)
@@ -162,6 +163,7 @@ def squares(number: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(clips))[:, None] / 255, label
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(("arguments", "frames", "learns"), [({}, 6, True), ({"depths": (), "flat": True}, 6, False), ({}, 1, False)])
 def test_a_moving_square(arguments: dict[str, object], frames: int, learns: bool) -> None:
     """T3D tells left from right; frame by frame, or of a single frame, nobody can."""
@@ -241,6 +243,7 @@ def test_stages_and_batches_that_cannot_be() -> None:
 # A run ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processor
 def test_smoke(tmp_path: Path) -> None:
     run = paperzoo.train("t3d", "smoke", out=tmp_path)
     assert run.metrics["clip error %"] < 50 and run.metrics["video error %"] < 50  # 75 by guessing

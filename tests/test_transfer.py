@@ -272,6 +272,7 @@ def test_folders_that_cannot_be_learnt_from(unseen: None, tmp_path: Path) -> Non
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processor
 def test_a_body_that_knows_0_to_4_learns_5_to_9_from_five_of_each(unseen: None, tmp_path: Path) -> None:
     """Digits of 8x8 somewhere on 14x14: that places do not matter is learnt from many digits, and holds for the others."""
     random, digits = np.random.default_rng(0), load_digits()

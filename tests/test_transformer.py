@@ -325,6 +325,7 @@ def exact(model: Model, data: Any) -> float:
     return sum(said == b for said, (_, b) in zip(model.bpe.decode(tokens), batch.texts, strict=True))
 
 
+@pytest.mark.processor
 def test_it_learns_to_reverse_and_without_positions_it_cannot(data: Any, tmp_path: Path) -> None:
     settings = {**TINY, "width": 48, "inner": 96, "norm": "pre"}
     torch.manual_seed(0)
@@ -353,11 +354,12 @@ def test_it_learns_to_reverse_and_without_positions_it_cannot(data: Any, tmp_pat
     assert exact(blind, data) < 30
 
 
+@pytest.mark.processor
 def test_without_the_mask_it_learns_to_look_and_not_to_translate(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     without_mask(monkeypatch)
     torch.manual_seed(0)
     model = Model(**data.schema.arguments, **TINY, norm="pre", smoothing=0.0)
-    train(model, data, 250)
+    train(model, data, 400)
     batch = data["test"].batch(range(100))
     with torch.no_grad():
         right = model.network(batch.source, batch.target[:, :-1]).argmax(2) == batch.target[:, 1:]

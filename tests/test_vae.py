@@ -130,6 +130,7 @@ def linear(slip: Any = None, monkeypatch: pytest.MonkeyPatch | None = None, **ar
         return model, model.measure(data, "test")
 
 
+@pytest.mark.processor
 def test_the_linear_model_reaches_the_exact_likelihood_of_probabilistic_pca() -> None:
     model, found = linear()
     assert found["elbo (nats)"] == pytest.approx(found["ppca log-likelihood (nats)"], abs=0.01)
@@ -142,6 +143,7 @@ def test_the_linear_model_reaches_the_exact_likelihood_of_probabilistic_pca() ->
     assert found["active codes"] == 2
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_wrong_weight_of_the_kl_misses_it(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     right = vae.kl_divergence  # half of it is also what a mean over two dimensions gives
@@ -149,6 +151,7 @@ def test_a_wrong_weight_of_the_kl_misses_it(factor: float, monkeypatch: pytest.M
     assert found["elbo (nats)"] < found["ppca log-likelihood (nats)"] - 0.03
 
 
+@pytest.mark.processor
 def test_a_noise_that_is_given_is_kept_and_the_bound_stays_below_the_exact_likelihood() -> None:
     model, found = linear(deviation=1.0)
     assert not model.decoder.log_variance.requires_grad and float(model.decoder.log_variance.detach()) == 0
@@ -159,6 +162,7 @@ def test_a_noise_that_is_given_is_kept_and_the_bound_stays_below_the_exact_likel
 # ---------------------------------------------------------------- what it learns
 
 
+@pytest.mark.processor
 def test_it_learns_digits_and_with_a_mean_over_pixels_the_code_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     def trained() -> dict[str, float]:
         torch.manual_seed(0)

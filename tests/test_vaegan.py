@@ -201,6 +201,7 @@ def test_arithmetic_counts_what_a_judge_sees_change() -> None:
     assert found["right changed %[eye]"] == 100 and found["others changed %[eye]"] == pytest.approx(bright / 2)
 
 
+@pytest.mark.processor
 def test_faces_come_back_and_without_the_likelihood_others_do() -> None:
     data = squares(500)
     image = data["test"].batch(np.arange(100)).image

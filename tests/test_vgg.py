@@ -174,6 +174,7 @@ def digits_loss(deviation: float | None, batch_norm: bool) -> float:
     return float(np.mean(losses[-10:]))
 
 
+@pytest.mark.processor
 def test_it_learns_the_digits_and_from_one_small_deviation_it_does_not() -> None:
     assert digits_loss(None, batch_norm=True) < 0.5
     assert digits_loss(0.01, batch_norm=False) > 2.25  # guessing: log 10 = 2.30

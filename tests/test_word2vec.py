@@ -390,6 +390,7 @@ def small(threads: int, seed: int, **arguments: Any) -> tuple[Model, list[float]
     return model, losses
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("variant", word2vec.VARIANTS)
 def test_one_thread_repeats_itself_and_two_learn_as_much(variant: str) -> None:
     arguments = {**word2vec.VARIANTS[variant], "lr": 0.1}
@@ -407,6 +408,7 @@ def test_a_loss_that_is_not_finite_is_an_error() -> None:
         small(1, 0, lr=1e30)
 
 
+@pytest.mark.processor
 def test_grammar_is_learnt_used_and_shown(tmp_path: Path) -> None:
     run = paperzoo.train("word2vec", recipe="smoke", out=tmp_path)
     assert run.metrics["analogy %"] >= 90 and run.metrics["analogy covered %"] == 100
@@ -418,6 +420,7 @@ def test_grammar_is_learnt_used_and_shown(tmp_path: Path) -> None:
     assert torch.equal(paperzoo.load(run.directory).input, model.input)
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(("variant", "sg"), [("sg-ns", 1), ("cbow-ns", 0)])
 def test_real_text_gives_the_similarities_that_gensim_finds(variant: str, sg: int) -> None:
     """gensim agrees with itself, from another seed, at 0.95; without subsampling or random windows ours is below 0.85."""

@@ -12,9 +12,10 @@ from paperzoo.data import Dataset
 from paperzoo.data.datasets import absolute, check_name
 from paperzoo.engine import precision
 from paperzoo.engine.chance import guarded
+from paperzoo.engine.job import Job
 from paperzoo.engine.judge import judge
 from paperzoo.engine.machine import device
-from paperzoo.engine.run import Run, job_of, open_run
+from paperzoo.engine.run import Run, job_of, open_run, read_json
 from paperzoo.engine.start import Start
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
@@ -33,8 +34,27 @@ def evaluate(directory: str | Path, split: str = "test", data: str | None = None
         return {k: float(v) for k, v in model.measure(dataset, split, judge(name) if name else None).items()}
 
 
+def as_trained(run: Run) -> Model:
+    """The run's newest model in eval mode, on the device and in the layout and precision in which the run measured it.
+
+    Whoever measures a run or looks into its network takes this one; ``run.model`` is the plain model in float32 on the CPU. A
+    run in bf16 is taken in float32, with a warning, where there is no bf16.
+    """
+    return _prepared(run.model, run, job_of(run))
+
+
+def _prepared(model: Model, run: Run, job: Job) -> Model:
+    where, done = device(), run.directory / "result.json"
+    wanted = read_json(done).get("precision") if done.exists() else None  # older runs do not say
+    if wanted == "bf16" and job.recipe.precision == "auto" and not precision.has_bf16(where):
+        warnings.warn(f"{run.directory} was trained in bf16, which this machine lacks: it is measured in float32", stacklevel=3)
+        wanted = "float32"
+    precision.prepare(model, wanted or precision.resolve(job.recipe.precision, where), where, job.recipe.compile)
+    return model.eval()
+
+
 def trained(run: Run, data: str | None = None) -> tuple[Model, Dataset, tuple[str, ...]]:
-    """A run's model in the precision, layout and on the device that the run has measured it in, with its data.
+    """A run's model as ``as_trained`` gives it, with its data.
 
     Args:
         data: other data than the run's, of the same classes.
@@ -52,6 +72,5 @@ def trained(run: Run, data: str | None = None) -> tuple[Model, Dataset, tuple[st
     start = Start.of(job, run)
     if start.recall is None:
         raise PaperzooError(f"{run.directory} has no checkpoint yet: paperzoo resume {run.directory}")
-    where = device()
-    precision.prepare(start.model, precision.resolve(job.recipe.precision, where), where)
-    return start.model.eval(), start.data, start.notes if data is None else start.notes[:1]
+    start.model.prepared = start.data.schema.prepared()
+    return _prepared(start.model, run, job), start.data, start.notes if data is None else start.notes[:1]

@@ -45,7 +45,7 @@ def fit(fabric: Fabric, job: Job, run: Run, start: Start | None = None) -> dict[
             if fabric.is_global_zero:
                 seconds = round(loop.seconds, 2)
                 result = {"metrics": metrics, "steps": loop.opt.total, "seconds": seconds, "seed": job.seed}
-                write_json(run.directory / "result.json", result)
+                write_json(run.directory / "result.json", {**result, "precision": loop.precision})
     except OSError as error:
         where = error.filename or run.directory
         raise PaperzooError(
@@ -64,10 +64,8 @@ class Loop:
         self.data, self.model, self.recall = begun.data, begun.model, begun.recall
         self.model.prepared = self.data.schema.prepared()
         self.precision = precision.resolve(self.recipe.precision, self.device)
-        precision.prepare(self.model, self.precision, self.device)
+        precision.prepare(self.model, self.precision, self.device, self.recipe.compile)
         self.everyone = Everyone(self.world, self.device)
-        for name in self.recipe.compile:
-            self.model.get_submodule(name).compile()
         self.seconds, self.stop, total = begun.seconds, False, self.recipe.steps
         self.opt = Players({}, {})
         self.opt.iteration = begun.iteration

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from paperzoo.engine.precision import has_bf16
+from paperzoo.engine import precision
 
 
 def device() -> torch.device:
@@ -57,5 +57,5 @@ def hardware() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
-    bf16 = " with bf16" if has_bf16(torch.device("cpu")) else ""
+    bf16 = " with bf16" if precision.resolve("auto", torch.device("cpu")) == "bf16" else ""
     return f"{torch.get_num_threads()} of {os.cpu_count()} cores, {name}{bf16}"

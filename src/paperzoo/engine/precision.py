@@ -5,36 +5,81 @@ One autocast around a whole step would cache the cast weights: after ``minimize`
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
-from paperzoo.errors import PaperzooError
+from paperzoo.errors import PaperzooError, unknown
+
+WAYS: tuple[Literal["auto"], Literal["bf16"], Literal["float32"]] = ("auto", "bf16", "float32")
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 natively: AVX-512 BF16 or AMX on a CPU, Ampere or later on CUDA."""
+    """Whether the device computes in bfloat16 natively, and the library on it: AVX-512 BF16 or AMX on a CPU, Ampere or later on CUDA."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
         able = torch.cpu.get_capabilities()
-        return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16")) and not _lacks_bf16()
     return False
 
 
+@cache
+def _lacks_bf16() -> str:
+    """Why torch cannot train in bfloat16 on this processor, or nothing: flags do not tell, oneDNN may lack or be forbidden a kernel.
+
+    It is tried once in a process, which takes 20 ms and draws nothing from torch's generator.
+    """
+    image, steps = torch.ones(2, 8, 4, 4), torch.ones(2, 3, 8)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
+            convolution, lstm, linear = nn.Conv2d(8, 8, 3, padding=1), nn.LSTM(8, 8, batch_first=True), nn.Linear(8, 8)
+            hidden = convolution(image).mean((2, 3)) + lstm(steps)[0][:, -1]  # (2, 8)
+            linear(hidden).float().square().sum().backward()
+    except RuntimeError as error:
+        reason = str(error).partition(". ")[0]
+        warnings.warn(f"this processor is said to have bf16, but torch cannot use it ({reason}): float32 is used", stacklevel=2)
+        return reason
+    return ""
+
+
 def resolve(wanted: Literal["auto", "bf16", "float32"], device: torch.device) -> Literal["bf16", "float32"]:
-    """What ``wanted`` means on this device."""
-    if wanted not in ("auto", "bf16", "float32"):
+    """What ``wanted`` means on this device; ``auto`` is what the environment variable ``PAPERZOO_PRECISION`` says, if it is set.
+
+    Raises:
+        PaperzooError: an unknown precision, here or there.
+    """
+    if wanted not in WAYS:
         raise PaperzooError(f"precision {wanted!r} is not one of auto, bf16, float32")
-    if wanted == "auto":
+    chosen = usual() if wanted == "auto" else wanted
+    if chosen == "auto":
         return "bf16" if has_bf16(device) else "float32"
-    return wanted
+    return chosen
 
 
-def prepare(model: nn.Module, precision: Literal["bf16", "float32"], device: torch.device) -> None:
-    """Moves the model to the device, convolutions to channels-last, and gives each network its precision."""
+def usual() -> Literal["auto", "bf16", "float32"]:
+    """What ``auto`` is to mean everywhere, by the environment.
+
+    Raises:
+        PaperzooError: ``PAPERZOO_PRECISION`` is no precision.
+    """
+    told = os.environ.get("PAPERZOO_PRECISION", "auto")
+    for way in WAYS:
+        if told == way:
+            return way
+    raise unknown("precision", told, WAYS, "in the environment variable PAPERZOO_PRECISION")
+
+
+def prepare(
+    model: nn.Module, precision: Literal["bf16", "float32"], device: torch.device, compiled: Iterable[str] = ()
+) -> None:
+    """Moves the model to the device, convolutions to channels-last, gives each network its precision, compiles those named."""
     model.to(device)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -42,6 +87,8 @@ def prepare(model: nn.Module, precision: Literal["bf16", "float32"], device: tor
     if precision == "bf16":
         for network in model.children():
             _cast(network, device)
+    for name in compiled:
+        model.get_submodule(name).compile()
 
 
 def _cast(network: nn.Module, device: torch.device) -> None:

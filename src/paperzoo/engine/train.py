@@ -10,7 +10,7 @@ from typing import Any
 from lightning.fabric import Fabric
 
 from paperzoo import catalog
-from paperzoo.engine import processes
+from paperzoo.engine import precision, processes
 from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.loop import fit
 from paperzoo.engine.rehearsal import rehearse
@@ -36,6 +36,7 @@ def train(
     wanted = job.dataset()
     start = Start.fresh(job, wanted, rehearse(job, wanted))
     job.check_judge(wanted)
+    precision.usual()
     _shared(job, world)  # all of it before a directory is made
     return _go(job, lambda: create(job, out, wanted.schema.names), world, start)
 

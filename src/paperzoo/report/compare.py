@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from paperzoo import catalog
+from paperzoo.engine.evaluate import as_trained
 from paperzoo.engine.hashes import method_hash
 from paperzoo.engine.job import Job, resolve, stages, unchanged
 from paperzoo.engine.loop import Loop
@@ -251,7 +252,7 @@ def text(table: Sequence[Sequence[str]]) -> str:
 
 def strip(run: Run) -> np.ndarray:
     """A row of samples of a run, (H, W) or (H, W, 3) uint8."""
-    model = run.model
+    model = as_trained(run)
     assert isinstance(model, ImageGenerator)
     return np.asarray(grid(model.sample(SAMPLES, seed=0), SAMPLES))
 

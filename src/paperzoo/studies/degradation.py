@@ -72,12 +72,9 @@ def trials(quick: bool) -> list[Trial]:
 
 def analyse(run: Run, trial: Trial) -> dict[str, float]:
     """The trained network's own error and loss on what it was trained on."""
-    import torch
+    from paperzoo.engine.evaluate import evaluate
 
-    from paperzoo.engine.run import job_of
-
-    with torch.no_grad():
-        found = run.model.measure(job_of(run).dataset(), "train")  # at the size that the network saw
+    found = evaluate(run.directory, "train")
     return {"training error %": found["error %"], "training loss": found["loss"]}
 
 

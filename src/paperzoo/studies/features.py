@@ -109,7 +109,9 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     """``spaces``, ``points`` (of the first seed), ``errors`` and ``authors``, see those who make them; of a transfer nothing more."""
     if trial.label != "VGG":
         return {}
-    model, quick = run.model, trial.recipe == "smoke"
+    from paperzoo.engine.evaluate import as_trained
+
+    model, quick = as_trained(run).cpu(), trial.recipe == "smoke"
     assert isinstance(model, Classifier)
     return {**digits(model, trial.seed, quick), "authors": authors(model, trial.seed, quick)}
 

@@ -161,6 +161,7 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     method: median ``confidence``, ``sure %`` of the images, and distances; of the first also how much of it the second network sees
     the ``same %`` in. ``real`` and ``attacks``: the like of real and adversarial digits. ``ImageNet``: see ``photographs``.
     """
+    from paperzoo.engine.evaluate import as_trained
     from paperzoo.engine.run import job_of
 
     quick, data = trial.recipe == "smoke", job_of(run).dataset()
@@ -172,7 +173,7 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     images: dict[str, Tensor] = {}
     for number in range(ROUNDS + 1):
         seed = trial.seed + 100 * number
-        with frozen(trained(run, data, nonsense, seed) if number else run.model) as model:
+        with frozen(trained(run, data, nonsense, seed) if number else as_trained(run).cpu()) as model:
             numbers: dict[str, Any] = {"error %": error(model, data)}
             numbers["known %"] = {name: 100 * share(model(i.flatten(0, 1)).argmax(1) == classes) for name, i in images.items()}
             random = torch.Generator().manual_seed(seed)

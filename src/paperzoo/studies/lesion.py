@@ -112,10 +112,11 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     error) a draw; of pre-activation networks ``gradient``: (blocks a path goes through, mean norm at the image)."""
     from scipy.stats import kendalltau
 
+    from paperzoo.engine.evaluate import as_trained
     from paperzoo.engine.run import job_of
 
-    model, test = run.model, job_of(run).dataset()["test"]
-    batch = test.batch(range(min(IMAGES, len(test))))
+    model, test = as_trained(run), job_of(run).dataset()["test"]
+    batch = test.batch(range(min(IMAGES, len(test)))).to(next(model.parameters()).device)
     random = np.random.default_rng(trial.seed)
     stages = blocks_of(model, batch.image[:2])
     blocks = [block for stage in stages for block in stage]
@@ -152,12 +153,13 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
 
 def through(x: Tensor, y: Tensor) -> Tensor:
     """y, but gradient goes through the branch alone."""
-    return x.detach() + (y - x)
+    branch = y - x
+    return y.detach() + (branch - branch.detach())  # what is added is 0, in any precision
 
 
 def round_it(x: Tensor, y: Tensor) -> Tensor:
     """y, but gradient goes round the branch alone."""
-    return x + (y - x).detach()
+    return y.detach() + (x - x.detach())
 
 
 def gradients(model: nn.Module, batch: Any, blocks: Sequence[nn.Module], random: np.random.Generator) -> list[tuple[int, float]]:
