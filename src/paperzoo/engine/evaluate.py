@@ -17,6 +17,7 @@ from paperzoo.engine.judge import judge
 from paperzoo.engine.machine import device
 from paperzoo.engine.run import Run, job_of, open_run, read_json
 from paperzoo.engine.start import Start
+from paperzoo.engine.weights import newest_model
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
 
@@ -40,7 +41,7 @@ def as_trained(run: Run) -> Model:
     Whoever measures a run or looks into its network takes this one; ``run.model`` is the plain model in float32 on the CPU. A
     run in bf16 is taken in float32, with a warning, where there is no bf16.
     """
-    return _prepared(run.model, run, job_of(run))
+    return _prepared(newest_model(run.directory), run, job_of(run))
 
 
 def _prepared(model: Model, run: Run, job: Job) -> Model:
