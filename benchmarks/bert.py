@@ -29,8 +29,8 @@ from paperzoo.data.sentences import sentences_of, stories
 from paperzoo.data.wordpiece import WordPiece, learn
 from paperzoo.engine import precision
 from paperzoo.engine.players import Players
-from paperzoo.nn.encoders import from_transformers
 from paperzoo.papers.language.bert import mask
+from paperzoo.pretrained.encoders import from_transformers
 from paperzoo.tasks.pretraining import PUBLISHED
 
 MARKS = PUBLISHED

@@ -20,8 +20,8 @@ from paperzoo.data.tagging import tagged
 from paperzoo.data.wordpiece import SPECIAL, learn
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
-from paperzoo.nn.encoders import from_transformers
 from paperzoo.papers.language import bert
+from paperzoo.pretrained.encoders import from_transformers
 from paperzoo.tasks.pretraining import PUBLISHED, Masked
 
 SIZES = {"layers": 2, "width": 24, "heads": 3, "inner": 40, "positions": 16, "dropout": 0.0}

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo.data.sources import Source, sha256
 from paperzoo.errors import PaperzooError
-from paperzoo.nn import published
-from paperzoo.nn.published import Packed
 from paperzoo.papers.recognition import mobilenet
 from paperzoo.papers.recognition.mobilenet import InvertedResidual, Model, Separable, scaled
+from paperzoo.pretrained import published
+from paperzoo.pretrained.published import Packed
 
 #: first 16 hex digits of the SHA-256 of the sorted lines "key shape" of mobilenet_v2-b0353104.pth, 314 tensors
 TORCHVISION = "e3eb10f890f74c6e"

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo import catalog
 from paperzoo.errors import PaperzooError
-from paperzoo.nn.published import load_published
 from paperzoo.papers.recognition import resnet
 from paperzoo.papers.recognition.resnet import VARIANTS, BasicBlock, Bottleneck, Model, PadShortcut
+from paperzoo.pretrained.published import load_published
 
 PARAMETERS = catalog.paper("resnet").parameters
 

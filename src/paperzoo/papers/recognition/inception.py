@@ -27,7 +27,7 @@ from torch.optim import SGD, Optimizer, RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.published import imagenet_names, load_published
+from paperzoo.pretrained.published import imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule

@@ -23,7 +23,8 @@ from paperzoo.data import Batch
 from paperzoo.data.sources import MOBILENET_V2
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.dropout import Dropout
-from paperzoo.nn.published import IMAGENET_MEAN, IMAGENET_STD, Packed, imagenet_names, load_published, per_channel
+from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from paperzoo.pretrained.published import Packed, imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule

@@ -26,7 +26,7 @@ from torch.optim import SGD, Optimizer
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.published import load_published
+from paperzoo.pretrained.published import load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule

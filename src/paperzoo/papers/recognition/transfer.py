@@ -37,7 +37,7 @@ from torch.optim import AdamW, Optimizer
 from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.published import header, last_checkpoint, load_published
+from paperzoo.pretrained.published import header, last_checkpoint, load_published
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule

