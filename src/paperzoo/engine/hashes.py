@@ -11,8 +11,9 @@ and these are written down in an order and a form that depend on what they say a
 Left out, so that they change no hash: docstrings, comments, formatting, imports and their aliases, where a definition lies and what
 it is called, the order of methods, annotations, the names of local variables, messages of errors and assertions, ``PAPER`` and
 ``RECIPES`` (a recipe has a hash of its own), and what neither training nor measuring reaches (``show``, ``predict``). Names that
-callers use (parameters, attributes, methods) count. Data, published weights, engine and
-libraries are known by name only. What is looked up by a name made at run time cannot be seen: ``getattr(self, name)`` reaches every member, ``globals()`` every function of its file.
+callers use (parameters, attributes, methods) count. Data, published weights, engine and libraries are known by name only. What is
+looked up by a name made at run time cannot be seen: ``getattr(self, name)`` reaches every member, ``globals()`` every function of
+its file.
 """
 
 from __future__ import annotations
