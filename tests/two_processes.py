@@ -16,7 +16,7 @@ import torch
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)  # so that what differs is the mathematics, and not the order of its sums
 sys.path.insert(0, str(Path(__file__).parent))
-from lightning.fabric import Fabric  # noqa: E402
+from lightning_fabric import Fabric  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from paperzoo import catalog  # noqa: E402

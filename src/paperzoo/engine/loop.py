@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric import Fabric
 
 from paperzoo.data import Order
 from paperzoo.data.augment import AUGMENTATIONS
@@ -22,6 +22,9 @@ from paperzoo.engine.run import Run, tidy, write_json
 from paperzoo.engine.start import Start
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.records import Stage
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def fit(fabric: Fabric, job: Job, run: Run, start: Start | None = None) -> dict[str, float]:

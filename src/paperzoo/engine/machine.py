@@ -44,7 +44,7 @@ def commit() -> str:
 def versions() -> dict[str, str]:
     """Versions of what a result may depend on."""
     found = {"python": platform.python_version()}
-    for name in ("paperzoo", "torch", "numpy", "lightning", "numba"):
+    for name in ("paperzoo", "torch", "numpy", "lightning-fabric", "numba"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,4 +1,7 @@
-"""One process or several: how they start, and what they tell each other. The only file that imports Lightning."""
+"""One process or several: how they start, and what they tell each other.
+
+The only file that imports Lightning's Fabric, and only when a training starts: it brings ``torch._dynamo``, seconds of import.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,26 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from paperzoo.errors import Interrupted, PaperzooError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 T = TypeVar("T")
 
 
 def fabric(devices: int = 1, strategy: str = "auto", nodes: int = 1) -> Fabric:
     """Fabric on whatever accelerator there is, without its talk."""
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    from lightning_fabric import Fabric
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its import sets it to INFO
     warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
     return Fabric(accelerator="auto", devices=devices, strategy=strategy, num_nodes=nodes)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-
-from lightning.fabric import Fabric
+from typing import TYPE_CHECKING, Any
 
 from paperzoo import catalog
 from paperzoo.engine import precision, processes
@@ -17,6 +15,9 @@ from paperzoo.engine.rehearsal import rehearse
 from paperzoo.engine.run import Run, create, job_of, locked, open_run
 from paperzoo.engine.start import Start
 from paperzoo.errors import PaperzooError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def train(
