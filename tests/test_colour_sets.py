@@ -18,14 +18,15 @@ from test_deb import make_deb
 from test_emoji_avatars import box, package
 from test_readers import class_folders, house_numbers, picture, quietly
 
-from paperzoo.data import datasets, digits, parts, prepared, sources
+from paperzoo.data import datasets, digits, parts
 from paperzoo.data import sprites as sp
 from paperzoo.data import stamps as st
 from paperzoo.data.dataset import Dataset, Images, Sequences, Split, Values
 from paperzoo.data.datasets import check_name, dataset
 from paperzoo.data.emoji import CATEGORIES, emoji, emoji_category
+from paperzoo.data.fetch import prepared, sources
+from paperzoo.data.fetch.sources import Source
 from paperzoo.data.folders import image_folder, imagenet_folder, read_rgb
-from paperzoo.data.sources import Source
 from paperzoo.data.svhn import svhn
 from paperzoo.errors import PaperzooError
 

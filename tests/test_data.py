@@ -16,10 +16,11 @@ import pytest
 import torch
 
 import paperzoo
-from paperzoo.data import Batch, Sequences, Split, Values, sources
+from paperzoo.data import Batch, Sequences, Split, Values
 from paperzoo.data.datasets import DATASETS, dataset
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import Source, sha256
+from paperzoo.data.fetch import sources
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import Source, sha256
 from paperzoo.data.synthetic import gaussian1d
 from paperzoo.errors import PaperzooError
 
@@ -219,7 +220,7 @@ def test_points_of_ring8_have_not_moved() -> None:
 
 def test_two_processes_prepare_once(tmp_path: Path) -> None:
     code = (
-        "import numpy as np, time, os\nfrom paperzoo.data.prepared import prepared\n"
+        "import numpy as np, time, os\nfrom paperzoo.data.fetch.prepared import prepared\n"
         "def make():\n    open(os.environ['MARK'], 'a').write('x'); time.sleep(0.5); return {'a': np.arange(3)}\n"
         "print(prepared('p', make)['a'].sum())"
     )

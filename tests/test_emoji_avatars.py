@@ -18,11 +18,12 @@ import pytest
 import torch
 
 from paperzoo.data import avatars as av
-from paperzoo.data import datasets, sources
+from paperzoo.data import datasets
 from paperzoo.data.avatars import ATTRIBUTES, avatars, choose, describe
 from paperzoo.data.datasets import dataset
 from paperzoo.data.emoji import CATEGORIES, VENDORS, Emoji, _held_out, emoji
-from paperzoo.data.sources import Source
+from paperzoo.data.fetch import sources
+from paperzoo.data.fetch.sources import Source
 from paperzoo.data.svg import render
 from paperzoo.errors import PaperzooError
 

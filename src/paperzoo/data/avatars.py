@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import AVATARS
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import AVATARS
 from paperzoo.data.svg import render, require_renderer
 from paperzoo.errors import PaperzooError
 

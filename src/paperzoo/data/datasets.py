@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from paperzoo.data import sources
+from paperzoo.data.fetch import sources
 from paperzoo.data.options import with_options as _with_options
 from paperzoo.data.paths import Missing, below, ordinary, shown
 from paperzoo.errors import PaperzooError, unknown
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paperzoo.data.dataset import Dataset
-    from paperzoo.data.sources import Source
+    from paperzoo.data.fetch.sources import Source
 
 
 @dataclass(frozen=True)
@@ -413,7 +413,7 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             built = image_folder(path, image_size, channels, strict=strict)
         return _with_picture(dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name)))
     entry = DATASETS[name]
-    module, function = entry.build.split(".")
+    module, _, function = entry.build.rpartition(".")
     size = {"image_size": image_size} if entry.sized and image_size else {}
     build: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
     built = build(*(source.fetch() for source in entry.sources), **entry.arguments, **size)

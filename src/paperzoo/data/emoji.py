@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
-from paperzoo.data.prepared import prepared
-from paperzoo.data.readers import archive_read
-from paperzoo.data.sources import EMOJI, sha256
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.readers import archive_read
+from paperzoo.data.fetch.sources import EMOJI, sha256
 from paperzoo.data.svg import render, require_renderer
 from paperzoo.errors import PaperzooError
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from paperzoo.data.dataset import Column, Dataset, Images, Schema, Split, Values
+from paperzoo.data.fetch.readers import cifar_batches
 from paperzoo.data.listing import (
     Item,
     Skipped,
@@ -32,7 +33,6 @@ from paperzoo.data.listing import (
     split_folders,
 )
 from paperzoo.data.pictures import Preparation, as_channels, read_rgb, read_square, suffixes
-from paperzoo.data.readers import cifar_batches
 from paperzoo.errors import PaperzooError
 from paperzoo.terminal import plain
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paperzoo.data.corpus import Corpus, corpus
-from paperzoo.data.deb import deb_files
+from paperzoo.data.fetch.deb import deb_files
 from paperzoo.data.text import shakespeare_texts
 from paperzoo.errors import PaperzooError
 

@@ -31,9 +31,9 @@ from torch import Tensor
 
 from paperzoo.data.calendars import PUT_BACK, clock_changes, may_change
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import cache
 from paperzoo.data.logs import DAY, FAILURE, SERVICE, Part, by_machine, header, read, rows_of
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import cache
 from paperzoo.errors import PaperzooError, unknown
 
 #: observation windows in days; every window shows the longest

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from paperzoo.data.bpe import END, PAD, SPECIAL, START, Bpe, learn
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
-from paperzoo.data.deb import deb_files
 from paperzoo.data.encoding import decode, opened, read_text
 from paperzoo.data.encoding import lines as cut_lines
+from paperzoo.data.fetch.deb import deb_files
 from paperzoo.data.options import options
 from paperzoo.data.paths import first_of, names_in, shown, suffix_of
 from paperzoo.errors import PaperzooError

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import GLOVE_100D
 from paperzoo.data.paths import Missing, ordinary, shown
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import GLOVE_100D
 from paperzoo.data.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
 

@@ -23,9 +23,9 @@ import torch
 
 from paperzoo.data.calendars import DAY, PUT_BACK, Calendar, calendar, clock_changes, may_change
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
+from paperzoo.data.fetch.pickles import Restricted
+from paperzoo.data.fetch.readers import archive_read
 from paperzoo.data.options import options
-from paperzoo.data.pickles import Restricted
-from paperzoo.data.readers import archive_read
 from paperzoo.data.tables import EMPTY, Table, is_number, microseconds, numbers, read_table, read_times, since_1970, writings
 from paperzoo.errors import PaperzooError
 

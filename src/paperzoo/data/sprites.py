@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
-from paperzoo.data.deb import deb_files
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import WESNOTH, sha256
+from paperzoo.data.fetch.deb import deb_files
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import WESNOTH, sha256
 from paperzoo.errors import PaperzooError
 
 SIZE = 72

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from paperzoo.data.dataset import Dataset
+from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.logs import FAILURE, SERVICE, Part
 from paperzoo.data.machines import arrays, windows
-from paperzoo.data.prepared import prepared
 
 SENSORS = ("vibration", "temperature", "current", "load")
 EXPONENT = 3  # Paris' m, typical of steel

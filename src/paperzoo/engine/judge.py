@@ -14,7 +14,7 @@ from torch import Tensor
 
 from paperzoo import catalog
 from paperzoo.data import Dataset
-from paperzoo.data.sources import sha256
+from paperzoo.data.fetch.sources import sha256
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.tasks.classification import Classifier
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import OWN, own_path
-from paperzoo.data.fingerprint import LISTED, difference, digest, fingerprint
+from paperzoo.data.fetch.fingerprint import LISTED, difference, digest, fingerprint
 from paperzoo.engine.job import Job, from_json, to_json, unchanged
 from paperzoo.engine.machine import provenance
 from paperzoo.engine.weights import newest_model

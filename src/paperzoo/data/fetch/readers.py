@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from paperzoo.data.pickles import restricted_unpickle
+from paperzoo.data.fetch.pickles import restricted_unpickle
 from paperzoo.errors import PaperzooError, unknown
 
 #: images (N, C, H, W) uint8 and labels (N) int64

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paperzoo.data.sources import cache, lock
+from paperzoo.data.fetch.sources import cache, lock
 from paperzoo.errors import PaperzooError
 
 
