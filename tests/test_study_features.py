@@ -14,8 +14,9 @@ from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from paperzoo.data import Images, Schema, Split, Values, authors
-from paperzoo.data.raphael import raphael
+from paperzoo.data import Images, Schema, Split, Values
+from paperzoo.data.images import authors
+from paperzoo.data.images.raphael import raphael
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.authorship import ask, calibrated, chances, cut, examine, left_out, log_odds, vote
 from paperzoo.report import study

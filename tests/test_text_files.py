@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import paperzoo
-from paperzoo.data import glue, parallel, raphael, text
+from paperzoo.data import glue, parallel, text
 from paperzoo.data.corpus import text_file, text_files
 from paperzoo.data.encoding import blocks, decode, lines, numbered_lines, opened, read_text
+from paperzoo.data.images import raphael
 from paperzoo.data.pairs import _paragraphs
 from paperzoo.data.paths import exists, ordinary, path_of, shown
 from paperzoo.data.pretrained import pretrained

