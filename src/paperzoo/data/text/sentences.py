@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from paperzoo.data.corpus import text_files
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import read_text
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import sha256
-from paperzoo.data.literature import novels
 from paperzoo.data.options import options
 from paperzoo.data.paths import shown
-from paperzoo.data.text import shakespeare_texts
-from paperzoo.data.wordpiece import WordPiece, learn
+from paperzoo.data.text.corpus import text_files
+from paperzoo.data.text.literature import novels
+from paperzoo.data.text.running import shakespeare_texts
+from paperzoo.data.text.wordpiece import WordPiece, learn
 from paperzoo.errors import PaperzooError, unknown
 
 #: where a second segment that does not follow comes from: anywhere, or the same book

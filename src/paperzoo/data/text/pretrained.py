@@ -14,7 +14,7 @@ import numpy as np
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import GLOVE_100D
 from paperzoo.data.paths import Missing, ordinary, shown
-from paperzoo.data.vectors import read_vectors
+from paperzoo.data.text.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
 
 #: of half precision, in which vectors are kept

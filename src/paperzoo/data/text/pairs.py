@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from paperzoo.data.cooccurrence import cooccurrences
-from paperzoo.data.corpus import news, text_files, tokenize
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import blocks
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import sha256
 from paperzoo.data.paths import ordinary, shown
+from paperzoo.data.text.cooccurrence import cooccurrences
+from paperzoo.data.text.corpus import news, text_files, tokenize
 from paperzoo.errors import PaperzooError
 
 #: characters of a text without an empty line that are taken for a text by themselves

@@ -22,8 +22,8 @@ from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
 from paperzoo.data.encoding import lines, numbered_lines, read_text
 from paperzoo.data.options import options
 from paperzoo.data.paths import first_of, shown
-from paperzoo.data.sentences import austen_shakespeare, sentences_of, stories
-from paperzoo.data.wordpiece import learn
+from paperzoo.data.text.sentences import austen_shakespeare, sentences_of, stories
+from paperzoo.data.text.wordpiece import learn
 from paperzoo.errors import PaperzooError, unknown
 
 #: one sentence or two

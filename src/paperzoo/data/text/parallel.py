@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paperzoo.data.bpe import END, PAD, SPECIAL, START, Bpe, learn
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import decode, opened, read_text
 from paperzoo.data.encoding import lines as cut_lines
 from paperzoo.data.fetch.deb import deb_files
 from paperzoo.data.options import options
 from paperzoo.data.paths import first_of, names_in, shown, suffix_of
+from paperzoo.data.text.bpe import END, PAD, SPECIAL, START, Bpe, learn
 from paperzoo.errors import PaperzooError
 from paperzoo.files import path_of
 

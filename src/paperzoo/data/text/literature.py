@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from paperzoo.data.corpus import Corpus, corpus
 from paperzoo.data.fetch.deb import deb_files
-from paperzoo.data.text import shakespeare_texts
+from paperzoo.data.text.corpus import Corpus, corpus
+from paperzoo.data.text.running import shakespeare_texts
 from paperzoo.errors import PaperzooError
 
 _AUSTEN = "usr/lib/R/site-library/janeaustenr/data"
