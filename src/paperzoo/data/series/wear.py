@@ -20,8 +20,8 @@ import numpy as np
 
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.fetch.prepared import prepared
-from paperzoo.data.logs import FAILURE, SERVICE, Part
-from paperzoo.data.machines import arrays, windows
+from paperzoo.data.series.logs import FAILURE, SERVICE, Part
+from paperzoo.data.series.machines import arrays, windows
 
 SENSORS = ("vibration", "temperature", "current", "load")
 EXPONENT = 3  # Paris' m, typical of steel

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from paperzoo.data.calendars import calendar
+from paperzoo.data.series.calendars import calendar
 from paperzoo.errors import PaperzooError, unknown
 
 #: what a missing value may be written as

@@ -21,12 +21,22 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from paperzoo.data.calendars import DAY, PUT_BACK, Calendar, calendar, clock_changes, may_change
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.fetch.pickles import Restricted
 from paperzoo.data.fetch.readers import archive_read
 from paperzoo.data.options import options
-from paperzoo.data.tables import EMPTY, Table, is_number, microseconds, numbers, read_table, read_times, since_1970, writings
+from paperzoo.data.series.calendars import DAY, PUT_BACK, Calendar, calendar, clock_changes, may_change
+from paperzoo.data.series.columns import (
+    EMPTY,
+    Table,
+    is_number,
+    microseconds,
+    numbers,
+    read_table,
+    read_times,
+    since_1970,
+    writings,
+)
 from paperzoo.errors import PaperzooError
 
 #: how a column may be straightened before it is scaled, and where that is defined

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from paperzoo.data import tables
-from paperzoo.data.tables import Numbers, WrongCell, is_parquet, open_parquet, readable, since_1970
+from paperzoo.data.series import columns as tables
+from paperzoo.data.series.columns import Numbers, WrongCell, is_parquet, open_parquet, readable, since_1970
 from paperzoo.errors import PaperzooError
 
 DAY = 86_400
