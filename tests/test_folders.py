@@ -24,7 +24,7 @@ from paperzoo.data.images import folders
 from paperzoo.data.images.folders import image_folder, imagenet_folder
 from paperzoo.data.listing import copies, cut, in_order, share
 from paperzoo.data.pictures import suffixes
-from paperzoo.data.videos import video_folder
+from paperzoo.data.video.videos import video_folder
 from paperzoo.errors import PaperzooError
 
 

@@ -22,7 +22,7 @@ from paperzoo.data import Schema
 from paperzoo.data.dataset import Dataset, Images, Split, Values
 from paperzoo.data.datasets import _resized, _with_picture, dataset
 from paperzoo.data.pictures import Preparation, fit, ground_of, opposite, prepare
-from paperzoo.data.videos import upright, videos_of
+from paperzoo.data.video.videos import upright, videos_of
 from paperzoo.engine.job import resolve
 from paperzoo.engine.weights import export, load_file
 from paperzoo.errors import PaperzooError
@@ -332,7 +332,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_videos_are_turned_upright_by_their_display_matrix(way: str, tmp_path: Path) -> None:
-    from paperzoo.data.videos import VideoFile
+    from paperzoo.data.video.videos import VideoFile
 
     plain_one = VideoFile(film(tmp_path / "a.mp4"), 16, 3).read(0, 1)[0]  # the middle 16x16 of 24x16
     turned = VideoFile(film(tmp_path / "b.mp4", WAYS[way]), 16, 3).read(0, 1)[0]

