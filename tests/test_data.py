@@ -21,7 +21,7 @@ from paperzoo.data.datasets import DATASETS, dataset
 from paperzoo.data.fetch import sources
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import Source, sha256
-from paperzoo.data.synthetic import gaussian1d
+from paperzoo.data.points.synthetic import gaussian1d
 from paperzoo.errors import PaperzooError
 
 RING8_LABELS: list[int] = [6, 5, 5]

@@ -78,11 +78,11 @@ DATASETS: dict[str, Entry] = {
         {"pieces": 8, "size": 100},
         True,
     ),
-    "ring8": Entry("eight Gaussians on a circle", "synthetic.ring8"),
-    "grid25": Entry("25 Gaussians on a 5x5 grid", "synthetic.grid25"),
-    "factors8": Entry("two Gaussian factors in eight dimensions, with noise", "synthetic.factors8"),
-    "plane3d": Entry("points near a plane in space", "synthetic.plane3d"),
-    "gaussian1d": Entry("the standard normal distribution, in one dimension", "synthetic.gaussian1d"),
+    "ring8": Entry("eight Gaussians on a circle", "points.synthetic.ring8"),
+    "grid25": Entry("25 Gaussians on a 5x5 grid", "points.synthetic.grid25"),
+    "factors8": Entry("two Gaussian factors in eight dimensions, with noise", "points.synthetic.factors8"),
+    "plane3d": Entry("points near a plane in space", "points.synthetic.plane3d"),
+    "gaussian1d": Entry("the standard normal distribution, in one dimension", "points.synthetic.gaussian1d"),
     "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", "images.folders.cifar", (sources.CIFAR10,), {"classes": 10}),
     "cifar100": Entry(
         "60,000 colour photographs, 32x32, 100 classes", "images.folders.cifar", (sources.CIFAR100,), {"classes": 100}
