@@ -18,7 +18,8 @@ from test_deb import make_deb
 from test_emoji_avatars import box, package
 from test_readers import class_folders, house_numbers, picture, quietly
 
-from paperzoo.data import datasets, parts
+from paperzoo.data import datasets
+from paperzoo.data.change import parts
 from paperzoo.data.dataset import Dataset, Images, Sequences, Split, Values
 from paperzoo.data.datasets import check_name, dataset
 from paperzoo.data.fetch import prepared, sources

