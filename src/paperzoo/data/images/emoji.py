@@ -16,8 +16,9 @@ import torch
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
 from paperzoo.data.fetch.prepared import prepared
 from paperzoo.data.fetch.readers import archive_read
-from paperzoo.data.fetch.sources import EMOJI, sha256
+from paperzoo.data.fetch.sources import sha256
 from paperzoo.data.images.svg import render, require_renderer
+from paperzoo.data.images.table import EMOJI
 from paperzoo.errors import PaperzooError
 
 #: what the numbers in the field ``vendor`` mean

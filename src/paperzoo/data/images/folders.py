@@ -95,6 +95,10 @@ class ImageFiles:
         assert isinstance(other, ImageFiles) and other.shape == self.shape
         return ImageFiles(self.paths + other.paths, *self.shape, self.filter)
 
+    def some(self, indices: np.ndarray) -> ImageFiles:
+        """The files with these numbers."""
+        return ImageFiles([self.paths[i] for i in indices], *self.shape, self.filter)
+
 
 def image_folder(path: Path, image_size: int | None = None, channels: int | None = None, strict: bool = False) -> Dataset:
     """The user's own images: one folder a class (its name, sorted, is the label), or all in one folder without labels.

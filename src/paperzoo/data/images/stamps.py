@@ -13,7 +13,8 @@ from PIL import Image
 from paperzoo.data.dataset import Dataset, Images, Schema, Split, Values
 from paperzoo.data.fetch.deb import deb_files
 from paperzoo.data.fetch.prepared import prepared
-from paperzoo.data.fetch.sources import TUXPAINT, sha256
+from paperzoo.data.fetch.sources import sha256
+from paperzoo.data.images.table import TUXPAINT
 from paperzoo.errors import PaperzooError
 
 SIZE = 96

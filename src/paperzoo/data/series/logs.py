@@ -16,8 +16,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from paperzoo.data.series import columns as tables
-from paperzoo.data.series.columns import Numbers, WrongCell, is_parquet, open_parquet, readable, since_1970
+from paperzoo.data.series.columns import (
+    Numbers,
+    WrongCell,
+    csv_parts,
+    is_parquet,
+    open_parquet,
+    parts_by_comma,
+    readable,
+    since_1970,
+)
+from paperzoo.data.series.columns import header as header_of
 from paperzoo.errors import PaperzooError
 
 DAY = 86_400
@@ -46,7 +55,7 @@ def header(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     Raises:
         PaperzooError: a column is missing or there twice, or no sensor is left.
     """
-    names = tables.header(path)
+    names = header_of(path)
     lower = [name.lower() for name in names]
     if twice := sorted({name for name in lower if lower.count(name) > 1}):
         raise PaperzooError(f"{path.name}: the column {twice[0]!r} is there twice")
@@ -73,9 +82,9 @@ def read(path: Path) -> Iterator[Part]:
     found, sensors = header(path)
     others = [i for i in range(len(sensors) + 3) if i not in found.values()]
     layout, parquet = "", is_parquet(path)
-    readers = [Numbers(tables.parts_by_comma(path)) for _ in sensors]
+    readers = [Numbers(parts_by_comma(path)) for _ in sensors]
     ragged = "{}, row {}: {} cells, and the header has {}"
-    for row, columns in _parquet_parts(path) if parquet else tables.csv_parts(path, _PART, ragged):
+    for row, columns in _parquet_parts(path) if parquet else csv_parts(path, _PART, ragged):
         names = {name: str(name).strip() for name in set(columns[found["machine"]])}
         machine = [names[name] for name in columns[found["machine"]]]
         if "" in names.values():

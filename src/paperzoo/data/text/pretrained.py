@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from paperzoo.data.fetch.prepared import prepared
-from paperzoo.data.fetch.sources import GLOVE_100D
+from paperzoo.data.fetch.weights import GLOVE_100D
 from paperzoo.data.paths import Missing, ordinary, shown
 from paperzoo.data.text.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown

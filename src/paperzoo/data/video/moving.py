@@ -14,9 +14,10 @@ from PIL import Image
 from paperzoo.data.dataset import Dataset, Images
 from paperzoo.data.fetch.deb import deb_files
 from paperzoo.data.fetch.prepared import prepared
-from paperzoo.data.fetch.sources import WESNOTH, sha256
+from paperzoo.data.fetch.sources import sha256
 from paperzoo.data.images.digits import LICENCE, digits, mnist
 from paperzoo.data.images.sprites import GROUND, SIZE, SPLITS, alike, middle_of, on_grey, share_out, unit_of
+from paperzoo.data.images.table import WESNOTH
 from paperzoo.data.video.videos import Held, labelled
 from paperzoo.errors import PaperzooError
 
