@@ -1,12 +1,12 @@
 """The grammar of a data name, read once: every other file asks the ``DataName`` that comes out.
 
-=============================  ====================================================================================
-``NAME``                       a listed data set
-``KIND:PATH``                  the user's own data, of a kind in ``paperzoo.data.datasets.OWN``
-``KIND:PATH#option=value&...`` with options, of the kinds that have some: ``series:sales.csv#target=sales&history=12``
-``...@20``, ``...@20:1``       20 training images of each class; draw 1 of them
-``...#labels=0.5``             changed: see ``paperzoo.data.change.corrupted``; of listed sets and of kinds that allow it
-=============================  ====================================================================================
+==============================  =====================================================================================
+``NAME``                        a listed data set
+``KIND:PATH``                   the user's own data, of a kind in ``paperzoo.data.datasets.OWN``
+``KIND:PATH#option=value&...``  with options, of the kinds that have some: ``series:sales.csv#target=sales``
+``...@20``, ``...@20:1``        20 training images of each class; draw 1 of them
+``...#labels=0.5``              changed, see ``paperzoo.data.change.corrupted``; listed sets, and kinds that allow it
+==============================  =====================================================================================
 
 They stand in this order: ``folder:scans@20:1#pixels=random``. A path that is there may have an ``@`` or a ``#`` of its own, so that
 what is read depends on which paths exist.
