@@ -25,8 +25,8 @@ from torch import Tensor
 
 import paperzoo
 from paperzoo.data import Batch
-from paperzoo.data.sentences import sentences_of, stories
-from paperzoo.data.wordpiece import WordPiece, learn
+from paperzoo.data.text.sentences import sentences_of, stories
+from paperzoo.data.text.wordpiece import WordPiece, learn
 from paperzoo.engine import precision
 from paperzoo.engine.players import Players
 from paperzoo.papers.language.bert import mask

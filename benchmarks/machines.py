@@ -47,7 +47,7 @@ def write(path: Path, rows: int, order: str) -> None:
 
 def prepare(path: Path) -> dict[str, float]:
     """Seconds, peak memory and what came out; in the process that is measured."""
-    from paperzoo.data.machines import log_arrays
+    from paperzoo.data.series.machines import log_arrays
 
     began, cpu = time.perf_counter(), time.process_time()
     found = log_arrays(path)

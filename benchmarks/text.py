@@ -33,8 +33,8 @@ import torch
 import torch.nn.functional as F
 
 import paperzoo
-from paperzoo.data.cooccurrence import cooccurrences
-from paperzoo.data.parallel import padded
+from paperzoo.data.text.cooccurrence import cooccurrences
+from paperzoo.data.text.parallel import padded
 from paperzoo.papers.language import glove, transformer
 
 #: sentences, beam

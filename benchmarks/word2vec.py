@@ -29,7 +29,7 @@ from gensim.models import Word2Vec
 
 import paperzoo
 from paperzoo.data import Dataset
-from paperzoo.data.corpus import text_file
+from paperzoo.data.text.corpus import text_file
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.metrics.word_similarity import unit
 from paperzoo.papers.language import word2vec

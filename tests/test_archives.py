@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paperzoo.data.deb import deb_files
-from paperzoo.data.readers import (
+from paperzoo.data.fetch.deb import deb_files
+from paperzoo.data.fetch.readers import (
     archive_members,
     archive_read,
     archive_unpack,
@@ -33,8 +33,8 @@ from paperzoo.data.readers import (
     mnist_pickle,
     restricted_unpickle,
 )
-from paperzoo.data.series import _Frames
-from paperzoo.data.svhn import mat32
+from paperzoo.data.images.svhn import mat32
+from paperzoo.data.series.series import _Frames
 from paperzoo.errors import PaperzooError
 
 # Pickles -------------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_a_forged_pickle_is_refused() -> None:
     """In a process of its own, so that a crash is seen; with room for the interpreter and little more."""
     code = (
         "import sys, resource\nsys.path.insert(0, sys.argv[1])\nfrom test_archives import FORGED, PaperzooError, restricted_unpickle\n"
-        "from paperzoo.data.pickles import Restricted\nresource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))\n"
+        "from paperzoo.data.fetch.pickles import Restricted\nresource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))\n"
         "for Restricted.objects in (False, True):\n    for name, data in FORGED.items():\n"
         "        print(Restricted.objects, name, end=': ', flush=True)\n"
         "        try:\n            print('read', repr(restricted_unpickle(data, 'the batch')))\n"

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data import Batch
-from paperzoo.data.glue import labelled
-from paperzoo.data.sentences import made_up
-from paperzoo.data.tagging import tagged
-from paperzoo.data.wordpiece import SPECIAL, learn
+from paperzoo.data.text.glue import labelled
+from paperzoo.data.text.sentences import made_up
+from paperzoo.data.text.tagging import tagged
+from paperzoo.data.text.wordpiece import SPECIAL, learn
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.language import bert

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data import Batch, Dataset
-from paperzoo.data.tagging import (
+from paperzoo.data.text.tagging import (
     bio_grammar,
     build_vocabulary,
     columns,

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from paperzoo import catalog
 from paperzoo.data import Dataset
-from paperzoo.data.pretrained import pretrained, unpack_wink
-from paperzoo.data.tagging import (
+from paperzoo.data.text.pretrained import pretrained, unpack_wink
+from paperzoo.data.text.tagging import (
     LETTERS,
     SPELLINGS,
     Lexicon,
@@ -31,7 +31,7 @@ from paperzoo.data.tagging import (
     spelling,
     tagged,
 )
-from paperzoo.data.vectors import write_vectors
+from paperzoo.data.text.vectors import write_vectors
 from paperzoo.engine import checkpoint
 from paperzoo.engine.weights import load_file
 from paperzoo.errors import PaperzooError

@@ -14,9 +14,9 @@ import pytest
 import torch
 from helpers import job, loop
 
-from paperzoo.data import machines
-from paperzoo.data.calendars import DAY, HOUR, calendar, clock_changes
-from paperzoo.data.series import Series, read_series, series_file
+from paperzoo.data.series import machines
+from paperzoo.data.series.calendars import DAY, HOUR, calendar, clock_changes
+from paperzoo.data.series.series import Series, read_series, series_file
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.series import forecaster
 

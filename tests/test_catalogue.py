@@ -51,6 +51,53 @@ def test_no_room_imports_from_a_floor_above(path: Path) -> None:
     assert not above, f"{room} imports from {above}, which lies above it"
 
 
+# inside data/, from the top floor down: what stands on one floor does not import each other
+DATA_FLOORS = [["datasets"], ["video"], ["images", "points", "series", "text"], ["change"], ["names"], ["entry"], ["fetch"],
+               ["dataset", "listing"], ["batch", "pictures", "augment", "order", "encoding", "options"], ["paths", "fields"]]  # fmt: skip
+DATA_FLOOR = {part: height for height, parts in enumerate(reversed(DATA_FLOORS)) for part in parts}
+DATA = sorted((SRC / "data").rglob("*.py"))
+
+
+def data_imports(path: Path) -> set[str]:
+    """Modules of ``paperzoo.data`` that a file imports, as ``images.digits``; imports for type checking do not count."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("paperzoo.data."):
+            inside = str(node.module).removeprefix("paperzoo.data").lstrip(".")
+            for alias in node.names:
+                longer = f"{inside}.{alias.name}".lstrip(".")
+                is_module = (SRC / "data" / f"{longer.replace('.', '/')}.py").is_file() or (SRC / "data" / longer).is_dir()
+                found.add(longer if is_module else inside)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.mark.parametrize("path", DATA, ids=lambda p: str(p.relative_to(SRC)))
+def test_no_part_of_data_imports_from_its_own_floor_or_one_above(path: Path) -> None:
+    part = path.relative_to(SRC / "data").parts[0].removesuffix(".py")
+    if part == "__init__":
+        return  # the face of data, lazily
+    others = {module.split(".")[0] for module in data_imports(path)} - {part}
+    above = {other for other in others if DATA_FLOOR.get(other, 99) >= DATA_FLOOR[part]}
+    assert not above, f"data/{part} imports from {above}, which does not lie below it"
+
+
+def test_no_circle_in_data() -> None:
+    """Nor inside a domain, nor by an import within a function."""
+    graph = {".".join(p.relative_to(SRC / "data").with_suffix("").parts): data_imports(p) for p in DATA}
+    graph = {name: {other for other in others if other in graph} for name, others in graph.items()}
+    assert graph["datasets"] >= {"names", "images.table"} and "fetch.sources" in graph["images.sprites"]
+    while free := {name for name, others in graph.items() if not others}:
+        graph = {name: others - free for name, others in graph.items() if name not in free}
+    assert not graph, f"these import each other: {sorted(graph)}"
+
+
 def test_nothing_imports_torchvision() -> None:
     for path in SRC.rglob("*.py"):
         text = path.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import paperzoo
 from paperzoo import cli
-from paperzoo.data.text import UNKNOWN, Streams, markov, own, ptb, shakespeare_texts, text, text8
+from paperzoo.data.text.running import UNKNOWN, Streams, markov, own, ptb, shakespeare_texts, text, text8
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.language.char_rnn import Model, gru_cell, lstm_cell, nats, rnn_cell
 from paperzoo.tasks.language_model import LanguageModel, State, choose

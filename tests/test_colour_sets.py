@@ -18,15 +18,18 @@ from test_deb import make_deb
 from test_emoji_avatars import box, package
 from test_readers import class_folders, house_numbers, picture, quietly
 
-from paperzoo.data import datasets, digits, parts, prepared, sources
-from paperzoo.data import sprites as sp
-from paperzoo.data import stamps as st
+from paperzoo.data import datasets
+from paperzoo.data.change import parts
 from paperzoo.data.dataset import Dataset, Images, Sequences, Split, Values
 from paperzoo.data.datasets import check_name, dataset
-from paperzoo.data.emoji import CATEGORIES, emoji, emoji_category
-from paperzoo.data.folders import image_folder, imagenet_folder, read_rgb
-from paperzoo.data.sources import Source
-from paperzoo.data.svhn import svhn
+from paperzoo.data.fetch import prepared, sources
+from paperzoo.data.fetch.sources import Source
+from paperzoo.data.images import digits
+from paperzoo.data.images import sprites as sp
+from paperzoo.data.images import stamps as st
+from paperzoo.data.images.emoji import CATEGORIES, emoji, emoji_category
+from paperzoo.data.images.folders import image_folder, imagenet_folder, read_rgb
+from paperzoo.data.images.svhn import svhn
 from paperzoo.errors import PaperzooError
 
 
@@ -351,7 +354,7 @@ def items_label(built: Dataset) -> torch.Tensor:
 
 
 def test_few_of_a_large_folder_stay_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from paperzoo.data import folders
+    from paperzoo.data.images import folders
 
     kept = dataset(f"folder:{class_folders(tmp_path / 'a')}@4", image_size=8)
     datasets._build.cache_clear()
@@ -499,7 +502,8 @@ def test_empty_class_folders_and_stray_files(tmp_path: Path) -> None:
 def test_published_sets_have_their_readers(tmp_path: Path) -> None:
     """What CIFAR, Fashion-MNIST, SVHN and ImageNet are read by, in the table; their own tests are in test_readers.py."""
     builds = {name: datasets.DATASETS[name].build for name in ("cifar10", "cifar100", "fashion-mnist", "svhn", "imagenet")}
-    assert set(builds.values()) == {"folders.cifar", "digits.fashion_mnist", "svhn.svhn", "folders.imagenet_folder"}
+    readers = ("folders.cifar", "digits.fashion_mnist", "svhn.svhn", "folders.imagenet_folder")
+    assert set(builds.values()) == {f"images.{reader}" for reader in readers}
     for name, number in (("train.mat", 20), ("test.mat", 5)):
         house_numbers(tmp_path / name, number)
     whole = svhn(tmp_path / "train.mat", tmp_path / "test.mat")

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import paperzoo
-from paperzoo.data import logs, machines
 from paperzoo.data.options import options
-from paperzoo.data.series import OPTIONS, called_time, read_series, series_file
-from paperzoo.data.tables import Numbers, WrongCell, read_table
+from paperzoo.data.series import logs, machines
+from paperzoo.data.series.columns import Numbers, WrongCell, read_table
+from paperzoo.data.series.series import OPTIONS, called_time, read_series, series_file
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.series import forecaster
 

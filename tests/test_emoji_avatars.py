@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from paperzoo.data import avatars as av
-from paperzoo.data import datasets, sources
-from paperzoo.data.avatars import ATTRIBUTES, avatars, choose, describe
+from paperzoo.data import datasets
 from paperzoo.data.datasets import dataset
-from paperzoo.data.emoji import CATEGORIES, VENDORS, Emoji, _held_out, emoji
-from paperzoo.data.sources import Source
-from paperzoo.data.svg import render
+from paperzoo.data.fetch.sources import Source
+from paperzoo.data.images import avatars as av
+from paperzoo.data.images.avatars import ATTRIBUTES, avatars, choose, describe
+from paperzoo.data.images.emoji import CATEGORIES, VENDORS, Emoji, _held_out, emoji
+from paperzoo.data.images.svg import render
+from paperzoo.data.images.table import EMOJI
 from paperzoo.errors import PaperzooError
 
 RED, GREEN, BLUE, WHITE = ([255, 0, 0], [0, 128, 0], [0, 0, 255], [255, 255, 255])
@@ -241,7 +242,7 @@ def served(monkeypatch: pytest.MonkeyPatch, paths: dict[str, Path]) -> None:
 def test_emoji_by_name_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stripes = "".join(box(x, 0, 0.25, 16, "black") for x in np.arange(0, 16, 0.5))  # a pixel wide at 64
     subjects = {f"{0x1F300 + i:x}": (f"s{i}", CATEGORIES[i % 9], stripes) for i in range(60)}
-    vendors = {s.package: package(tmp_path, v, subjects) for v, s in sources.EMOJI.items()}
+    vendors = {s.package: package(tmp_path, v, subjects) for v, s in EMOJI.items()}
     served(monkeypatch, vendors)
     built = dataset("emoji")
     assert built.name == "emoji" and sum(map(len, built.splits.values())) == 240

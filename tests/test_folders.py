@@ -18,12 +18,13 @@ from test_readers import picture
 from test_videos import write_frames, write_video
 
 import paperzoo
-from paperzoo.data import Dataset, folders
+from paperzoo.data import Dataset
 from paperzoo.data.datasets import dataset
-from paperzoo.data.folders import image_folder, imagenet_folder
+from paperzoo.data.images import folders
+from paperzoo.data.images.folders import image_folder, imagenet_folder
 from paperzoo.data.listing import copies, cut, in_order, share
 from paperzoo.data.pictures import suffixes
-from paperzoo.data.videos import video_folder
+from paperzoo.data.video.videos import video_folder
 from paperzoo.errors import PaperzooError
 
 
@@ -107,7 +108,7 @@ def test_pipes_devices_and_circles_do_not_hang(tmp_path: Path) -> None:
     picture(tmp_path / "elsewhere" / "deep" / "x.png", (200, 200, 1))
     (ant / "linked").symlink_to(tmp_path / "elsewhere")
     picture(ant / "deep" / "y.png", (201, 200, 1))
-    script = "import warnings, sys; from pathlib import Path; from paperzoo.data.folders import image_folder\n"
+    script = "import warnings, sys; from pathlib import Path; from paperzoo.data.images.folders import image_folder\n"
     script += f"built = image_folder(Path({str(tmp_path / 'own')!r}), 8); print(sum(map(len, built.splits.values())))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "42", done.stderr  # those of the linked folder and of the one within too

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import paperzoo
 from paperzoo.data import Dataset
-from paperzoo.data.series import AR2, Series, Windows, ar2, stretches_of, windows
+from paperzoo.data.series.series import AR2, Series, Windows, ar2, stretches_of, windows
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import baselines

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data import Batch, Dataset, Schema, Split
+from paperzoo.data.change.semi import Partnered, semi
 from paperzoo.data.dataset import Values
 from paperzoo.data.datasets import dataset
-from paperzoo.data.digits import digits
-from paperzoo.data.semi import Partnered, semi
+from paperzoo.data.images.digits import digits
 from paperzoo.engine.players import Players
 from paperzoo.papers.gan import sgan, ssgan, wgan, wgan_gp
 from paperzoo.tasks.classification import Classifier

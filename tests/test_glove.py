@@ -18,10 +18,10 @@ import pytest
 import torch
 
 import paperzoo
-from paperzoo.data.cooccurrence import cooccurrences
-from paperzoo.data.corpus import corpus
-from paperzoo.data.literature import novels, verses
-from paperzoo.data.ratios import ratios
+from paperzoo.data.text.cooccurrence import cooccurrences
+from paperzoo.data.text.corpus import corpus
+from paperzoo.data.text.literature import novels, verses
+from paperzoo.data.text.ratios import ratios
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.language import word2vec
 from paperzoo.papers.language.glove import Model, kernel, weighting
@@ -229,7 +229,7 @@ def test_text_counted_from_the_disk_gives_what_text_in_memory_gives(tmp_path: Pa
     assert torch.equal(runs[0].model.word, runs[1].model.word) and runs[0].model.words == runs[1].model.words
     # a paragraph longer than is held at a time, with a letter of two bytes where blocks meet
     file.write_text(" sea" * (2**18 - 1) + "caf\u00e9 " * 1000, encoding="utf-8")
-    from paperzoo.data.pairs import text_pairs
+    from paperzoo.data.text.pairs import text_pairs
 
     data = text_pairs(file)
     assert dict(zip(data.schema.arguments["vocabulary"], data.schema.arguments["counts"], strict=True)) == {
@@ -299,7 +299,7 @@ def test_vector_files_that_are_wrong(tmp_path: Path) -> None:
             load_vectors(file, binary=kind)
     with pytest.raises(PaperzooError, match="cannot read"):
         load_vectors(tmp_path / "none.txt")
-    from paperzoo.data.vectors import write_vectors
+    from paperzoo.data.text.vectors import write_vectors
 
     with pytest.raises(PaperzooError, match="'new york' cannot be written"):
         write_vectors(file, ["new york"], vectors[:1])

@@ -15,9 +15,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from paperzoo.data import logs, machines, wear
 from paperzoo.data.datasets import dataset
-from paperzoo.data.machines import DAY, HORIZON, OBSERVATIONS, Repairs, Windows, in_order, outcome, regular
+from paperzoo.data.series import logs, machines, wear
+from paperzoo.data.series.machines import DAY, HORIZON, OBSERVATIONS, Repairs, Windows, in_order, outcome, regular
 from paperzoo.errors import PaperzooError
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

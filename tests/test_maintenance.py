@@ -17,8 +17,9 @@ from torch import Tensor
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.data import Batch, Dataset, Schema, Split, Values, logs, wear
-from paperzoo.data.machines import Windows
+from paperzoo.data import Batch, Dataset, Schema, Split, Values
+from paperzoo.data.series import logs, wear
+from paperzoo.data.series.machines import Windows
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms

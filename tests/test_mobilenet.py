@@ -19,7 +19,7 @@ from test_resnet import same
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.data.sources import Source, sha256
+from paperzoo.data.fetch.sources import Source, sha256
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import mobilenet
 from paperzoo.papers.recognition.mobilenet import InvertedResidual, Model, Separable, scaled

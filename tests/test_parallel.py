@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import paperzoo
-from paperzoo.data.bpe import SPECIAL, Bpe, learn
-from paperzoo.data.parallel import (
+from paperzoo.data.text.bpe import SPECIAL, Bpe, learn
+from paperzoo.data.text.parallel import (
     LONGEST,
     buckets,
     cut,

@@ -19,10 +19,11 @@ from torch import Tensor
 
 import paperzoo
 from paperzoo.data import Schema
+from paperzoo.data.change.picture import resized, with_picture
 from paperzoo.data.dataset import Dataset, Images, Split, Values
-from paperzoo.data.datasets import _resized, _with_picture, dataset
+from paperzoo.data.datasets import dataset
 from paperzoo.data.pictures import Preparation, fit, ground_of, opposite, prepare
-from paperzoo.data.videos import upright, videos_of
+from paperzoo.data.video.videos import upright, videos_of
 from paperzoo.engine.job import resolve
 from paperzoo.engine.weights import export, load_file
 from paperzoo.errors import PaperzooError
@@ -160,13 +161,13 @@ def test_the_order_of_files_and_tensors_is_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("native", "size"), [(28, 32), (28, 28), (28, 64), (28, 20), (32, 36), (32, 40), (8, 16)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sets_of_a_fixed_size_are_bordered_or_resized_alike(native: int, size: int, channels: int, tmp_path: Path) -> None:
+def test_sets_of_a_fixed_size_are_bordered_orresized_alike(native: int, size: int, channels: int, tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (6, channels, native, native), np.uint8)
     schema = Schema("set", ("image", "label"), {"channels": channels, "image_size": native, "classes": 2})
     split = Split(Images(torch.from_numpy(pixels)), Values("label", torch.arange(6) % 2))
-    built = _with_picture(Dataset(schema, {"train": split}, "", ""))
+    built = with_picture(Dataset(schema, {"train": split}, "", ""))
     if size != native:
-        built = _resized(built, size)
+        built = resized(built, size)
     image = built["train"].batch(range(6)).image
     assert image.shape == (6, channels, size, size)
     for number, one in enumerate(pixels):
@@ -184,7 +185,7 @@ def test_a_border_is_black_and_as_wide_on_all_sides() -> None:
 
 
 def test_the_published_crop_is_that_of_imagenet_s_test_images(tmp_path: Path) -> None:
-    from paperzoo.data.folders import imagenet_folder
+    from paperzoo.data.images.folders import imagenet_folder
 
     for split in ("train", "val"):
         for kind in ("n01", "n02"):
@@ -332,7 +333,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_videos_are_turned_upright_by_their_display_matrix(way: str, tmp_path: Path) -> None:
-    from paperzoo.data.videos import VideoFile
+    from paperzoo.data.video.videos import VideoFile
 
     plain_one = VideoFile(film(tmp_path / "a.mp4"), 16, 3).read(0, 1)[0]  # the middle 16x16 of 24x16
     turned = VideoFile(film(tmp_path / "b.mp4", WAYS[way]), 16, 3).read(0, 1)[0]

@@ -19,14 +19,10 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from paperzoo.data import folders
 from paperzoo.data.augment import AUGMENTATIONS, random_crop
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import dataset
-from paperzoo.data.digits import fashion_mnist
-from paperzoo.data.faces import celeba
-from paperzoo.data.folders import cifar, image_folder, imagenet_folder, read_rgb, read_square
-from paperzoo.data.readers import (
+from paperzoo.data.fetch.readers import (
     archive_members,
     archive_read,
     archive_unpack,
@@ -36,7 +32,11 @@ from paperzoo.data.readers import (
     mnist_pickle,
     restricted_unpickle,
 )
-from paperzoo.data.svhn import svhn
+from paperzoo.data.images import folders
+from paperzoo.data.images.digits import fashion_mnist
+from paperzoo.data.images.faces import celeba
+from paperzoo.data.images.folders import cifar, image_folder, imagenet_folder, read_rgb, read_square
+from paperzoo.data.images.svhn import svhn
 from paperzoo.errors import PaperzooError
 
 # Archives ------------------------------------------------------------------------------------------------------------

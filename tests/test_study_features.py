@@ -14,8 +14,9 @@ from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from paperzoo.data import Images, Schema, Split, Values, authors
-from paperzoo.data.raphael import raphael
+from paperzoo.data import Images, Schema, Split, Values
+from paperzoo.data.images import authors
+from paperzoo.data.images.raphael import raphael
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.authorship import ask, calibrated, chances, cut, examine, left_out, log_odds, vote
 from paperzoo.report import study
@@ -150,7 +151,7 @@ def test_votes_and_calibration_in_closed_form() -> None:
     assert np.abs(found["raw"] - true).max() > 0.2
 
 
-def test_only_subjects_of_one_code_point_that_all_vendors_have_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_subjects_of_one_code_point_that_all_vendors_have_are_taken() -> None:
     rows = [(code, vendor) for vendor in range(4) for code in ("1f600", "1f601", "1f468-1f3fb") if (code, vendor) != ("1f601", 2)]
     pixels = torch.arange(len(rows), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2).contiguous()
     vendor, label = torch.tensor([v for _, v in rows]), torch.tensor([3 if v else 5 for _, v in rows])
@@ -160,8 +161,7 @@ def test_only_subjects_of_one_code_point_that_all_vendors_have_are_taken(monkeyp
 
     codes = {"train": tuple(c for c, _ in rows[:5]), "test": tuple(c for c, _ in rows[5:])}
     made = authors.Emoji(Schema("emoji", ("image",)), {"train": split(0, 5), "test": split(5, 11)}, "", "", codes=codes)
-    monkeypatch.setattr(authors, "dataset", lambda name: made)
-    found = authors.emoji_drawings()
+    found = authors.emoji_drawings(made)
     wanted = [i for i, (code, _) in enumerate(rows) if code == "1f600"]
     assert (255 * found.image[:, 0, 0, 0]).round().int().tolist() == wanted
     assert found.author.tolist() == [0, 1, 2, 3] and found.subject.tolist() == [0] * 4 and found.category.tolist() == [5] * 4

@@ -18,7 +18,7 @@ import paperzoo
 from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.data.datasets import dataset
-from paperzoo.data.moving import drift
+from paperzoo.data.video.moving import drift
 from paperzoo.engine import precision
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.video.t3d import BLOCKS, RECIPES, VARIANTS, Model, TemporalTransition, Transfer, composite, pairs

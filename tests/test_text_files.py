@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 
 import paperzoo
-from paperzoo.data import glue, parallel, raphael, text
-from paperzoo.data.corpus import text_file, text_files
 from paperzoo.data.encoding import blocks, decode, lines, numbered_lines, opened, read_text
-from paperzoo.data.pairs import _paragraphs
+from paperzoo.data.images import raphael
 from paperzoo.data.paths import exists, ordinary, path_of, shown
-from paperzoo.data.pretrained import pretrained
-from paperzoo.data.tagging import columns, conll_folder, gmb
-from paperzoo.data.vectors import read_vectors, write_vectors
+from paperzoo.data.text import glue, parallel
+from paperzoo.data.text import running as text
+from paperzoo.data.text.corpus import text_file, text_files
+from paperzoo.data.text.pairs import _paragraphs
+from paperzoo.data.text.pretrained import pretrained
+from paperzoo.data.text.tagging import columns, conll_folder, gmb
+from paperzoo.data.text.vectors import read_vectors, write_vectors
 from paperzoo.errors import PaperzooError
 from paperzoo.report.page import write_page
 

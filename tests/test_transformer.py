@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data import Order
-from paperzoo.data.parallel import letters, padded
+from paperzoo.data.text.parallel import letters, padded
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.bleu import bleu

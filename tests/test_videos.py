@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from paperzoo.data import Dataset, Values
 from paperzoo.data.datasets import DATASETS, dataset
-from paperzoo.data.moving import ACTIONS, WAYS, Drifting, action_of, drift, sprite_actions
-from paperzoo.data.videos import (
+from paperzoo.data.video.moving import ACTIONS, WAYS, Drifting, action_of, drift, sprite_actions
+from paperzoo.data.video.videos import (
     FrameFolder,
     Held,
     VideoFile,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import paperzoo
 from paperzoo.data import Schema
-from paperzoo.data.corpus import corpus, grammar, lm1b, shakespeare, text_file, tokenize
+from paperzoo.data.text.corpus import corpus, grammar, lm1b, shakespeare, text_file, tokenize
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import ranks, spearman
 from paperzoo.metrics.word_similarity import analogies, pair_cosines, unit

@@ -20,7 +20,7 @@ from lightning_fabric import Fabric  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from paperzoo import catalog  # noqa: E402
-from paperzoo.data.sentences import Segments  # noqa: E402
+from paperzoo.data.text.sentences import Segments  # noqa: E402
 from paperzoo.engine import checkpoint, logbook, processes  # noqa: E402
 from paperzoo.engine import run as runs  # noqa: E402
 from paperzoo.engine.chance import seed_all  # noqa: E402

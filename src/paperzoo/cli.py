@@ -387,8 +387,8 @@ def data_list() -> None:
     for name, entry in DATASETS.items():
         licence = entry.licence or "ships with the package or is made by formula"
         print(f"{name:14} {entry.about}; {licence}")
-    for name, about in OWN.items():
-        print(f"{name + ':PATH':14} {about}; yours")
+    for name, own in OWN.items():
+        print(f"{name + ':PATH':14} {own.about}; yours")
 
 
 @data_app.command("show")
@@ -439,13 +439,13 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 @data_app.command("verify")
 def data_verify() -> None:
     """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
-    from paperzoo.data.datasets import DATASETS
-    from paperzoo.data.sources import cache, listed, weights
+    from paperzoo.data.datasets import sources
+    from paperzoo.data.fetch.sources import cache
+    from paperzoo.data.fetch.weights import weights
 
     wrong = []
     cache()
-    known = {**listed(), **{source.name: source for entry in DATASETS.values() for source in entry.sources}}
-    for source in [*known.values(), *weights()]:
+    for source in [*sources().values(), *weights()]:
         try:
             path = source.path
             there = path.exists()

@@ -57,7 +57,9 @@ def add(directory: Path) -> Path:
     own = catalog.load(info["name"]).paper.recipes.get(info["recipe_name"])
     if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # one that says what the recipe says changes nothing
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
-    data = re.sub(r"[:#=&]+", "-", info["recipe"]["data"])  # sprites@20:1#labels=1 as a file's name, and in a link
+    from paperzoo.data.datasets import parse
+
+    data = parse(info["recipe"]["data"]).slug
     path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{data}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = ("paper", "variant", "recipe_name", "recipe", "recipe_hash", "code_hash")

@@ -12,11 +12,7 @@ from torch import Tensor
 class Batch:
     """Fields by attribute, all with the same first dimension N; lists stand for what has no tensor.
 
-    The vocabulary is one for all papers: ``image`` float32 (N, C, H, W) in [0, 1]; ``label`` int64 (N); ``point``
-    float32 (N, D); ``tokens`` int64 (N, T), 0 where padded; ``length`` int64 (N); ``tags`` int64 (N, T); ``words`` a
-    list of N lists of strings; ``video`` float32 (N, C, T, H, W) in [0, 1]; of series ``history`` float32 (N, T, D),
-    ``target`` float32 (N, H, K), ``mask`` bool (N, H), ``origin`` and ``held`` int64 (N); of machines ``readings`` float32
-    (N, T, D), ``until`` float32 (N) days to the next failure, ``machine`` and ``time`` int64 (N).
+    The vocabulary is one for all papers: ``paperzoo.data.fields`` has each field's name, type, shape and meaning.
     """
 
     def __init__(self, **fields: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -54,6 +54,14 @@ class Column(Protocol):
         """The items of this column, then those of the other."""
 
 
+@runtime_checkable
+class Parted(Column, Protocol):
+    """A column that a part can be taken of."""
+
+    def some(self, indices: np.ndarray) -> Column:
+        """The column of these items alone, in this order."""
+
+
 class Images:
     """Images as uint8 (N, C, H, W), given out as float32 in [0, 1]."""
 
@@ -75,6 +83,9 @@ class Images:
         assert isinstance(other, Images)
         return Images(torch.cat([self.pixels, other.pixels]))
 
+    def some(self, indices: np.ndarray) -> Images:
+        return Images(self.pixels[torch.from_numpy(indices)])
+
 
 class Values:
     """One number or vector an item, such as ``label`` (N) or ``point`` (N, D)."""
@@ -94,6 +105,9 @@ class Values:
     def join(self, other: Column) -> Values:
         assert isinstance(other, Values) and other.name == self.name
         return Values(self.name, torch.cat([self.values, other.values]))
+
+    def some(self, indices: np.ndarray) -> Values:
+        return Values(self.name, self.values[torch.from_numpy(indices)])
 
 
 class Sequences:

@@ -171,7 +171,8 @@ def border(images: Tensor) -> Tensor:
 
 def ground_of(images: Tensor) -> tuple[float, float]:
     """``Preparation.ground`` of images (N, C, H, W) in [0, 1]."""
-    low, high = torch.quantile(border(images), torch.tensor([0.05, 0.95])).tolist()
+    edges = border(images)
+    low, high = torch.quantile(edges, edges.new_tensor([0.05, 0.95])).tolist()
     return round(low, 4), round(high, 4)
 
 

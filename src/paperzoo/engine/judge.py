@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from paperzoo import catalog
 from paperzoo.data import Dataset
-from paperzoo.data.sources import sha256
+from paperzoo.data.datasets import parse
+from paperzoo.data.fetch.sources import sha256
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.tasks.classification import Classifier
 
@@ -27,7 +27,7 @@ class Record:
 
     Attributes:
         file: in the folder of weights that ship; for a published network the name of its weights.
-        sha256: of the file; of a published network, of the weights that it is filled with (``sources.WEIGHTS``).
+        sha256: of the file; of a published network, of the weights that it is filled with (``fetch.weights.WEIGHTS``).
         paper: catalogue name of a published network, whose weights are fetched when it is first asked for; ``""`` if they ship.
         standardise: whether features are standardised before they are compared; published scores do not.
     """
@@ -40,7 +40,8 @@ class Record:
 
     def fits(self, data: str) -> bool:
         """Whether it may judge this data set, or a part of it such as ``mnist@20:1``."""
-        return re.split("[@#]", data, maxsplit=1)[0] in self.data and "pixels=" not in data  # whose images are others
+        name = parse(data)
+        return not name.kind and name.base in self.data and "pixels=" not in (name.change or "")  # whose images are others
 
 
 JUDGES = {

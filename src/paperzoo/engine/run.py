@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from paperzoo.data.dataset import Dataset
-from paperzoo.data.datasets import OWN, own_path
-from paperzoo.data.fingerprint import LISTED, difference, digest, fingerprint
+from paperzoo.data.datasets import parse
+from paperzoo.data.fetch.fingerprint import LISTED, difference, digest, fingerprint
 from paperzoo.engine.job import Job, from_json, to_json, unchanged
 from paperzoo.engine.machine import provenance
 from paperzoo.engine.weights import newest_model
@@ -68,7 +68,7 @@ class Run:
     def changes(self, data: Dataset) -> tuple[str, ...]:
         """How the data and the code differ from those that the run began with, in words."""
         info, notes = self.info, []
-        known, path = info.get("data_files"), own_path(data.name)
+        known, path = info.get("data_files"), parse(data.name).path
         if known and path is not None:
             now, listing = fingerprint(path), self.directory / "data.json"
             if digest(now) != known["digest"]:
@@ -112,14 +112,12 @@ def create(job: Job, out: str | Path, names: tuple[str, ...] = ()) -> Run:
     Raises:
         PaperzooError: the folder cannot be written to.
     """
-    kind, colon, place = job.recipe.data.partition(":")
-    if colon and kind in OWN:  # the user's own: the file's name says enough
-        place = Path(place.partition("#")[0]).name
-    data = re.sub(r"[^\w@.,=-]+", "-", f"{kind}{colon}{place}").strip("._-")[:40]
+    named = parse(job.recipe.data)
+    data = re.sub(r"[^\w@.,=-]+", "-", named.short).strip("._-")[:40]
     paper = re.sub(r"[^\w@.,=-]+", "-", job.entry.name)[:80]
     stem = f"{paper}-{job.recipe_name}-{data}-s{job.seed}"
     info = {**to_json(job), **provenance(), "classes": list(names)}
-    files = fingerprint(own) if (own := own_path(job.recipe.data)) else {}
+    files = fingerprint(own) if (own := named.path) else {}
     if files:
         info["data_files"] = {"path": str(own), "files": len(files), "digest": digest(files)}
     scratch = None

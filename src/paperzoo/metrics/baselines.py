@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paperzoo.data.series import Windows
+from paperzoo.data.series.series import Windows
 from paperzoo.errors import PaperzooError
 
 

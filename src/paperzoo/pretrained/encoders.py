@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from paperzoo.data.sources import MINILM
+from paperzoo.data.fetch.weights import MINILM
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.pretrained.published import header, last_checkpoint, read
 

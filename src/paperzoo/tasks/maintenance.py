@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.data.machines import OBSERVATIONS, Windows, log_arrays
+from paperzoo.data.series.machines import OBSERVATIONS, Windows, log_arrays
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.tasks.model import Model

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
-from paperzoo.data.sentences import NEGATIVES, Books, Segments
-from paperzoo.data.wordpiece import MASK, MORE, SPECIAL, WordPiece
+from paperzoo.data.text.sentences import NEGATIVES, Books, Segments
+from paperzoo.data.text.wordpiece import MASK, MORE, SPECIAL, WordPiece
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save

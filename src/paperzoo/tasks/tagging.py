@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
-from paperzoo.data.tagging import PAD, UNKNOWN, encode
+from paperzoo.data.text.tagging import PAD, UNKNOWN, encode
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.entity_f1 import Score, entity_f1, illegal, scheme_of, spans
 from paperzoo.tasks.model import Model
@@ -91,7 +91,7 @@ class Tagger(Model):
     """A model that gives every word of a sentence a tag. Subclasses define ``tag``.
 
     Args:
-        vocabulary: what words may be known by, see ``paperzoo.data.tagging.forms``; begins with ``<pad>``, ``<unk>``.
+        vocabulary: what words may be known by, see ``paperzoo.data.text.tagging.forms``; begins with ``<pad>``, ``<unk>``.
         tags: names of the tags, IOB2 or IOBES; begins with ``O``.
 
     Raises:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from paperzoo.data import Dataset, Schema
-from paperzoo.data.wordpiece import Rows, WordPiece
+from paperzoo.data.text.wordpiece import Rows, WordPiece
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.interval import wilson
 from paperzoo.metrics.matthews import matthews

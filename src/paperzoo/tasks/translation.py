@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Dataset, Split
-from paperzoo.data.bpe import END, SPECIAL, START, Bpe
-from paperzoo.data.bpe import PAD as PAD
-from paperzoo.data.parallel import Pair, buckets, encode, padded
+from paperzoo.data.text.bpe import END, SPECIAL, START, Bpe
+from paperzoo.data.text.bpe import PAD as PAD
+from paperzoo.data.text.parallel import Pair, buckets, encode, padded
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.bleu import bleu
 from paperzoo.nn.beam import beam_search
@@ -63,7 +63,7 @@ class Translator(Model):
     """A model that translates sentences. Subclasses define ``logits`` and ``memory``.
 
     Args:
-        vocabulary, merges: of the encoding of both languages; see ``paperzoo.data.bpe.Bpe``.
+        vocabulary, merges: of the encoding of both languages; see ``paperzoo.data.text.bpe.Bpe``.
         languages: codes of source and target.
         positions: pieces in the longest sentence.
         beam, alpha: width and length penalty of the search, see ``paperzoo.nn.beam``.

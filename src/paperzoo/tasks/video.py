@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from paperzoo.data import Dataset, Values
-from paperzoo.data.videos import Held, Reel, Videos, open_video, videos_of
+from paperzoo.data.video.videos import Held, Reel, Videos, open_video, videos_of
 from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder, ordinary, path_of
 from paperzoo.tasks.classification import Classification, _confusion

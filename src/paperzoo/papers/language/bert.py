@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from paperzoo.data import Batch, Schema
-from paperzoo.data.wordpiece import Rows, WordPiece
+from paperzoo.data.text.wordpiece import Rows, WordPiece
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout

@@ -31,8 +31,8 @@ from torch.autograd.function import once_differentiable
 from torch.optim import SGD
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.data.pretrained import pretrained
-from paperzoo.data.tagging import Lexicon, finer, iobes
+from paperzoo.data.text.pretrained import pretrained
+from paperzoo.data.text.tagging import Lexicon, finer, iobes
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.letters import inside, last, letter_network, mirror
 from paperzoo.records import Recipe, Target

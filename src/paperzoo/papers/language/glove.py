@@ -9,7 +9,7 @@ each word gets two vectors and two biases, fitted by weighted least squares over
 
 f keeps the many pairs seen once from drowning the rest, and the few seen a hundred thousand times from ruling. AdaGrad gives each
 number a rate of its own. X is symmetric, so w and w~ differ by chance alone, and their sum is used (section 4.2). Read
-``weighting``, then ``train``: plain loops that numba compiles. The counting is in ``paperzoo/data/cooccurrence.py``.
+``weighting``, then ``train``: plain loops that numba compiles. The counting is in ``paperzoo/data/text/cooccurrence.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Schema
-from paperzoo.data.cooccurrence import Pairs, cooccurrences
+from paperzoo.data.text.cooccurrence import Pairs, cooccurrences
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.embedding import Embedding

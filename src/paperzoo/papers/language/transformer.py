@@ -261,7 +261,7 @@ class Model(Translator):
     """The network, and the average of its weights over the last moments of training, which translates once there is one.
 
     Args:
-        vocabulary, merges: of the encoding, see ``paperzoo.data.bpe.Bpe``; filled in from the data. Without them there are as many
+        vocabulary, merges: of the encoding, see ``paperzoo.data.text.bpe.Bpe``; filled in from the data. Without them there are as many
             nameless pieces as the paper had for English and German, 37,000.
         languages: codes of source and target, filled in from the data.
         layers: N; width: d_model; inner: d_ff; heads: h (table 3).

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer, RMSprop
 
 from paperzoo.data import Batch
-from paperzoo.data.sources import MOBILENET_V2
+from paperzoo.data.fetch.weights import MOBILENET_V2
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel

@@ -11,7 +11,7 @@ of others; what comes out are the odds among such, w times too high, so log w is
 
     s = log(p' / (1 - p')) - log w,        alarm where p >= cost of an alarm / cost of a missed failure.
 
-No window can see what it is asked for: see ``paperzoo.data.machines`` for where windows end and how dates cut the splits. Then read
+No window can see what it is asked for: see ``paperzoo.data.series.machines`` for where windows end and how dates cut the splits. Then read
 ``statistics``, ``Trees`` and ``Model.step``.
 """
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from paperzoo.data import Batch
-from paperzoo.data.machines import HORIZON, OBSERVATIONS
+from paperzoo.data.series.machines import HORIZON, OBSERVATIONS
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.fitted import descend, rounded_down
 from paperzoo.records import Recipe, Target

@@ -28,7 +28,7 @@ from torch.optim import SGD, Optimizer
 
 from paperzoo import catalog
 from paperzoo.data import Batch, Dataset
-from paperzoo.data.videos import videos_of
+from paperzoo.data.video.videos import videos_of
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier

@@ -1,0 +1,81 @@
+"""The vocabulary of batches: what each field is called, which type and shape it has, and what it means.
+
+A name has one meaning. Two have more, and keep them because recorded results depend on these names: what stands beside a ``target``
+in the batch, and the type of a ``label``, say which is meant.
+
+N is the number of items, C channels, H and W height and width, T the length of a sequence, padded to the longest of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a batch.
+
+    Attributes:
+        dtype: torch's name of it, or ``list`` of what has no tensor, an entry an item.
+        shape: its dimensions by letter.
+        beside: a field that is in the batch, too, where this one has this meaning; ``""`` for any batch.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[str, ...]
+    meaning: str
+    beside: str = ""
+
+
+VOCABULARY = (
+    # images and videos
+    Field("image", "float32", ("N", "C", "H", "W"), "pixels in [0, 1]"),
+    Field("labelled", "float32", ("N", "C", "H", "W"), "pixels in [0, 1] of another image, one whose class is known"),
+    Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
+    Field("label", "int64", ("N",), "class, from 0; where there is a field labelled, of that image"),
+    Field("label", "float32", ("N",), "score, where the schema names no classes", beside="texts"),
+    Field("attributes", "float32", ("N", "A"), "1 where the image has the attribute, else 0"),
+    Field("vendor", "int64", ("N",), "who drew the image: number in images.emoji.VENDORS"),
+    # points
+    Field("point", "float32", ("N", "D"), "coordinates"),
+    # text
+    Field("tokens", "int64", ("N", "T"), "number of each word, character or piece in the vocabulary; 0 where padded"),
+    Field("length", "int64", ("N",), "items of the sequence that are no padding"),
+    Field("words", "list", ("N",), "the words themselves, a list of strings an item"),
+    Field("tags", "int64", ("N", "T"), "number of each word's tag; 0 where padded"),
+    Field("texts", "list", ("N",), "the sentence, two of them, or a sentence and its translation: a tuple of strings an item"),
+    Field("source", "int64", ("N", "T"), "pieces of the sentence to translate; 0 where padded"),
+    Field("target", "int64", ("N", "T"), "pieces of its translation, between start and end; 0 where padded", beside="source"),
+    Field("target", "int64", ("N", "T"), "the token that follows each token; -1 behind the end of the text", beside="stream"),
+    Field("stream", "int64", ("N",), "which of the parallel streams of a text this span continues"),
+    Field("place", "int64", ("N",), "where in the text the span begins"),
+    Field("segment", "int64", ("N", "T"), "0 in the first segment of a pair, 1 in the second"),
+    Field("next", "int64", ("N",), "1 if the second segment follows the first, 0 if it is another"),
+    Field("akin", "int64", ("N",), "1 if both segments come from the same corpus, else 0"),
+    Field("row", "int32", ("N",), "number of a word in the vocabulary"),
+    Field("column", "int32", ("N",), "number of a word near it"),
+    Field("x", "float64", ("N",), "how often they stand near each other, weighted by distance"),
+    # series
+    Field("history", "float32", ("N", "T", "D"), "values of all columns, the last T steps"),
+    Field("target", "float32", ("N", "S", "K"), "values of the target columns, the S steps ahead; 0 beyond the split", beside="history"),
+    Field("mask", "bool", ("N", "S"), "which of the steps ahead lie in the split"),
+    Field("origin", "int64", ("N",), "row of the first step ahead"),
+    Field("held", "int64", ("N",), "place among the windows that intervals are calibrated on; -1 to train on, -2 for neither"),
+    # machines
+    Field("readings", "float32", ("N", "T", "D"), "readings of the sensors, the last T"),
+    Field("until", "float32", ("N",), "days to the next failure; infinite if none comes within the horizon, or a service before it"),
+    Field("machine", "int64", ("N",), "number of the machine"),
+    Field("time", "int64", ("N",), "when the last reading was taken, in seconds since 1970"),
+)
+
+
+def meaning(name: str, dtype: str, dimensions: int, beside: Mapping[str, Any]) -> Field | None:
+    """What a field is, found by its name, its type, and the names of all fields of the batch; ``None`` if it is not written down."""
+    for field in VOCABULARY:
+        alike = (field.name, field.dtype, len(field.shape)) == (name, dtype, dimensions)
+        if alike and (not field.beside or field.beside in beside):
+            return field
+    return None

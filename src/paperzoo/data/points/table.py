@@ -1,0 +1,13 @@
+"""Points: which sets there are, what builds each, and where its bytes come from."""
+
+from __future__ import annotations
+
+from paperzoo.data.entry import Entry
+
+DATASETS = {
+    "ring8": Entry("eight Gaussians on a circle", "points.synthetic.ring8"),
+    "grid25": Entry("25 Gaussians on a 5x5 grid", "points.synthetic.grid25"),
+    "factors8": Entry("two Gaussian factors in eight dimensions, with noise", "points.synthetic.factors8"),
+    "plane3d": Entry("points near a plane in space", "points.synthetic.plane3d"),
+    "gaussian1d": Entry("the standard normal distribution, in one dimension", "points.synthetic.gaussian1d"),
+}

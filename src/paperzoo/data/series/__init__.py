@@ -1,0 +1,1 @@
+"""Series and logs of machines: values in time."""

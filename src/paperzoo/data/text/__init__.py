@@ -1,0 +1,1 @@
+"""Text: words, running text, tags, pairs of languages, labelled sentences."""
