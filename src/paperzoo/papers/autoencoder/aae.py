@@ -327,36 +327,26 @@ RECIPES = {
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("aae",),
         targets=(Target("mmd p-value", at_least=0.01),),
     ),
-    "small-alone": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_generator": 0.0}, judge="zoo-digits",
-        targets=(Target("mmd p-value", at_most=0.01),), variants=("aae",), note="the encoder minds no adversary: must fail the test",
-    ),
-    "small-map": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("map",),
-        targets=(Target("mmd p-value", at_least=0.01),),
-    ),
-    "small-roll": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500, "prior": "swiss_roll"}, optimizer=_ADAM, judge="zoo-digits",
-        variants=("map",), targets=(Target("mmd p-value", at_least=0.01),),
-    ),
-    "small-semi": Recipe(
-        data="mnist-100", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
-        judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=10),),
-    ),
-    "small-semi-1000": Recipe(
-        data="mnist-1000", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
-        judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=5),),
-    ),
-    "small-clusters": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500, "noise": 0.3}, optimizer=_ADAM, judge="zoo-digits",
-        variants=("clusters",), targets=(Target("cluster error %", at_most=30),),
-    ),
     "smoke": Recipe(
         data="digits", steps=40, batch_size=50, model={"width": 64}, optimizer=_ADAM, precision="float32",
         variants=("aae", "map", "clusters"),
     ),
-    "smoke-semi": Recipe(
-        data="digits-100", steps=40, batch_size=50, model={"width": 64}, optimizer={**_ADAM, "lr_classifier": 1e-3},
-        precision="float32", variants=("semi",),
+}  # fmt: skip
+RECIPES |= {
+    "small-alone": RECIPES["small"].but(
+        optimizer={"lr_generator": 0.0}, targets=(Target("mmd p-value", at_most=0.01),),
+        note="the encoder minds no adversary: must fail the test",
     ),
+    "small-map": RECIPES["small"].but(variants=("map",)),
+    "small-roll": RECIPES["small"].but(model={"prior": "swiss_roll"}, variants=("map",)),
+    "small-semi": RECIPES["small"].but(
+        data="mnist-100", optimizer={"lr_classifier": 1e-3}, variants=("semi",), targets=(Target("error %", at_most=10),)
+    ),
+    "small-semi-1000": RECIPES["small"].but(
+        data="mnist-1000", optimizer={"lr_classifier": 1e-3}, variants=("semi",), targets=(Target("error %", at_most=5),)
+    ),
+    "small-clusters": RECIPES["small"].but(
+        model={"noise": 0.3}, variants=("clusters",), targets=(Target("cluster error %", at_most=30),)
+    ),
+    "smoke-semi": RECIPES["smoke"].but(data="digits-100", optimizer={"lr_classifier": 1e-3}, variants=("semi",)),
 }  # fmt: skip

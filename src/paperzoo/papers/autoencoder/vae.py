@@ -15,7 +15,6 @@ case whose likelihood is known exactly.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -424,14 +423,13 @@ RECIPES = {
 }
 RECIPES = {
     **RECIPES,
-    "small-binarised": replace(RECIPES["small"], model={"binarise": "sample"}, targets=()),
-    "small-manifold": replace(RECIPES["small"], model={"latent": 2}, targets=()),
-    "small-gaussian": replace(RECIPES["small"], targets=(), variants=("gaussian",)),
-    "small-conditional": replace(
-        RECIPES["small"], targets=(Target("label agreement %[zoo-digits]", at_least=90),), variants=("conditional",)
+    "small-binarised": RECIPES["small"].but(model={"binarise": "sample"}, targets=()),
+    "small-manifold": RECIPES["small"].but(model={"latent": 2}, targets=()),
+    "small-gaussian": RECIPES["small"].but(targets=(), variants=("gaussian",)),
+    "small-conditional": RECIPES["small"].but(
+        targets=(Target("label agreement %[zoo-digits]", at_least=90),), variants=("conditional",)
     ),
-    "small-conv": replace(
-        RECIPES["small"],
+    "small-conv": RECIPES["small"].but(
         steps=4000,
         model={"width": 16},
         optimizer={"lr": 2e-3, "method": "adam", "decay_from": 0.5},
@@ -439,6 +437,6 @@ RECIPES = {
         targets=(),
         variants=("conv",),
     ),
-    "smoke-conditional": replace(RECIPES["smoke"], model={"latent": 8, "hidden": 32}, variants=("conditional",)),
-    "smoke-gaussian": replace(RECIPES["smoke"], variants=("gaussian",)),
+    "smoke-conditional": RECIPES["smoke"].but(model={"latent": 8, "hidden": 32}, variants=("conditional",)),
+    "smoke-gaussian": RECIPES["smoke"].but(variants=("gaussian",)),
 }

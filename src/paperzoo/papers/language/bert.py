@@ -337,13 +337,13 @@ RECIPES |= {
         data="conll2003", steps=1320, batch_size=32, optimizer={"lr": 5e-5}, variants=("tag",),
         note="3 epochs of CoNLL-2003 (section 5.3); give --set model.weights=DIRECTORY of a cased model",
     ),
-    "small-same": replace(
-        RECIPES["small"], data="books-same", targets=(Target("MLM nats under unigram", at_least=0.6),),
+    "small-same": RECIPES["small"].but(
+        data="books-same", targets=(Target("MLM nats under unigram", at_least=0.6),),
         stages=(RECIPES["small"].stages[0], replace(RECIPES["small"].stages[1], data="books-same-192")),
         note="trained with wrong segments from the same book",
     ),
-    "small-spam-scratch": replace(
-        RECIPES["small-spam"], model={**RECIPES["small-spam"].model, "fresh": True}, note="the same network and steps, from nothing"
+    "small-spam-scratch": RECIPES["small-spam"].but(
+        model={"fresh": True}, note="the same network and steps, from nothing"
     ),
     "small-spam-own-scratch": Recipe(
         data="spam-200-books", steps=200, batch_size=16, model={**LITTLE, "longest": 128}, optimizer={"lr": 3e-4}, clip=1.0,
@@ -354,10 +354,9 @@ RECIPES |= {
         variants=("tag",), note="3 epochs of 1,600 tweets, from MiniLM",
     ),
 }  # fmt: skip
-RECIPES["small-spam-own"] = replace(
-    RECIPES["small-spam-own-scratch"],
+RECIPES["small-spam-own"] = RECIPES["small-spam-own-scratch"].but(
     steps=2800,
-    model={**LITTLE, "longest": 128, "pretrain": True},
+    model={"pretrain": True},
     stages=(
         Stage("pretrain", 2600, data="books", batch_size=32, optimizer={"lr": 1e-3, "warmup": 0.05}),
         Stage("finetune", 200),

@@ -374,12 +374,12 @@ RECIPES = {
     ),
 }  # fmt: skip
 RECIPES |= {  # the softmax takes the same steps; on tweets it is there to be compared with
-    "paper-softmax": replace(
-        RECIPES["paper"], variants=("bilstm",), targets=(Target("entity F1 %", at_least=81.11, claim="bilstm-random-spelling"),)
+    "paper-softmax": RECIPES["paper"].but(
+        variants=("bilstm",), targets=(Target("entity F1 %", at_least=81.11, claim="bilstm-random-spelling"),)
     ),
-    "small-softmax": replace(RECIPES["small"], variants=("bilstm",), targets=(), note="the same without the chain"),
+    "small-softmax": RECIPES["small"].but(variants=("bilstm",), targets=(), note="the same without the chain"),
     **{  # and so is what is known of a word
-        f"small-{name}": replace(RECIPES["small"], model={**RECIPES["small"].model, **less}, targets=(), note=f"the same {what}")
+        f"small-{name}": RECIPES["small"].but(model=less, targets=(), note=f"the same {what}")
         for name, what, less in (
             ("no-vectors", "without pretrained vectors", {"vectors": ""}),
             ("no-characters", "without a network over letters", {"characters": ""}),

@@ -16,7 +16,6 @@ Read ``BasicBlock`` first, then ``ResNet``. Section 4.2 (CIFAR) and Table 1 (Ima
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -314,17 +313,15 @@ RECIPES = {
 }
 RECIPES = {  # the plain networks take the same steps; deep ones are there to fail, so they have no target
     **RECIPES,
-    "paper-plain": replace(RECIPES["paper"], variants=_PLAIN, targets=(), note="figure 6 has curves, no figures"),
-    "small-plain": replace(RECIPES["small"], variants=_PLAIN, targets=(), note="compare the training loss with resnet56's"),
-    "small-deep": replace(
-        RECIPES["small"],
+    "paper-plain": RECIPES["paper"].but(variants=_PLAIN, targets=(), note="figure 6 has curves, no figures"),
+    "small-plain": RECIPES["small"].but(variants=_PLAIN, targets=(), note="compare the training loss with resnet56's"),
+    "small-deep": RECIPES["small"].but(
         model={"image_size": 16},
         variants=("resnet110",),
         targets=(),
         note="the digits at 16x16, so that 110 layers are done in minutes: compare preact_resnet and stochastic_depth",
     ),
-    "small-sprites": replace(
-        RECIPES["small"],
+    "small-sprites": RECIPES["small"].but(
         data="sprites",
         augment=("crop4", "flip"),
         model={"image_size": 32},

@@ -17,7 +17,6 @@ the study ``random_labels``. Read ``SmallInception``, which is figure 3, then ``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -294,11 +293,11 @@ RECIPES = {
 }
 RECIPES = {
     **RECIPES,
-    "paper-decay": replace(RECIPES["paper"], optimizer={"weight_decay": 5e-4}, targets=_promised("-decay")),
-    "paper-crop": replace(RECIPES["paper"], model={"random_crop": True}, variants=_CROPPED, targets=_promised("-crop")),
-    "paper-crop-decay": replace(
-        RECIPES["paper"], model={"random_crop": True}, optimizer={"weight_decay": 5e-4}, variants=_CROPPED, targets=_promised("-crop-decay")
+    "paper-decay": RECIPES["paper"].but(optimizer={"weight_decay": 5e-4}, targets=_promised("-decay")),
+    "paper-crop": RECIPES["paper"].but(model={"random_crop": True}, variants=_CROPPED, targets=_promised("-crop")),
+    "paper-crop-decay": RECIPES["paper"].but(
+        model={"random_crop": True}, optimizer={"weight_decay": 5e-4}, variants=_CROPPED, targets=_promised("-crop-decay")
     ),
-    "smoke-alexnet": replace(RECIPES["smoke"], variants=("alexnet",)),
-    "smoke-mlp": replace(RECIPES["smoke"], variants=("mlp3x512",)),
+    "smoke-alexnet": RECIPES["smoke"].but(variants=("alexnet",)),
+    "smoke-mlp": RECIPES["smoke"].but(variants=("mlp3x512",)),
 }

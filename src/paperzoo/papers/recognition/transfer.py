@@ -278,7 +278,7 @@ _SMALL = Recipe(
     variants=("features",),
     note="cut-out photographs; with --data folder:PATH one's own",
 )
-_SPRITES = replace(_SMALL, data="sprites", note="fantasy figures, far from what ImageNet shows; --data sprites@5: five of each race")
+_SPRITES = _SMALL.but(data="sprites", note="fantasy figures, far from what ImageNet shows; --data sprites@5: five of each race")
 _FINE: dict[str, Any] = {"variants": ("finetune",), "note": "the same batches"}
 _SCRATCH: dict[str, Any] = {
     "model": _FRESH,
@@ -287,7 +287,7 @@ _SCRATCH: dict[str, Any] = {
     "note": "the same batches, no photograph seen before",
 }
 _FEW_DIGITS = Recipe(data="mnist-high@20:0", steps=200, batch_size=50, augment=("shift2",), model=_DIGITS, variants=("scratch",))
-_PLAIN_DIGITS = replace(_FEW_DIGITS, augment=(), model={**_DIGITS, "backbone": "cnn:plain"})
+_PLAIN_DIGITS = _FEW_DIGITS.but(augment=(), model={"backbone": "cnn:plain"})
 _PRETRAINED: dict[str, Any] = {
     "steps": 700,
     "stages": (Stage("pretrain", 500, data="mnist-low", batch_size=128), Stage("transfer", 200)),
@@ -295,35 +295,32 @@ _PRETRAINED: dict[str, Any] = {
 }
 
 RECIPES = {
-    "paper": replace(
-        _SMALL,
+    "paper": _SMALL.but(
         steps=600,
-        model={**_PHOTOGRAPHS, "image_size": 224},
+        model={"image_size": 224},
         variants=("features", "finetune"),
         note="the size that the weights were trained at; no paper stands behind this recipe",
     ),
     "small": _SMALL,
-    "small-finetune": replace(_SMALL, **_FINE),
+    "small-finetune": _SMALL.but(**_FINE),
     "small-scratch": replace(_SMALL, **_SCRATCH),
     "small-sprites": _SPRITES,
-    "small-sprites-finetune": replace(_SPRITES, **_FINE),
+    "small-sprites-finetune": _SPRITES.but(**_FINE),
     "small-sprites-scratch": replace(_SPRITES, **_SCRATCH),
-    "small-digits": replace(
-        _FEW_DIGITS,
+    "small-digits": _FEW_DIGITS.but(
         **_PRETRAINED,
         variants=("features", "finetune"),
         targets=(Target("error %", at_most=-5, than="scratch:small-digits-scratch"),),
         note="learns 0 to 4 from all their images, then 5 to 9 from 20 of each; @20:1 to @20:4 are other draws",
     ),
-    "small-digits-scratch": replace(_FEW_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
-    "small-digits-plain": replace(
-        _PLAIN_DIGITS,
+    "small-digits-scratch": _FEW_DIGITS.but(optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
+    "small-digits-plain": _PLAIN_DIGITS.but(
         variants=("features", "finetune"),
         targets=(Target("error %", at_most=-5, than="scratch:small-digits-plain-scratch"),),
         note="without shifts or batch normalisation",
         **_PRETRAINED,
     ),
-    "small-digits-plain-scratch": replace(_PLAIN_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
+    "small-digits-plain-scratch": _PLAIN_DIGITS.but(optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "smoke": Recipe(data="digits", steps=40, model=_LITTLE, optimizer={"lr": 0.01}, precision="float32"),
     "smoke-finetune": Recipe(
         data="digits",

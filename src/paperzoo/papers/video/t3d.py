@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -281,16 +280,14 @@ RECIPES = {
 }  # fmt: skip
 RECIPES = {
     **RECIPES,
-    "small-frame": replace(
-        RECIPES["small"],
-        model={**_LITTLE, "frames": 1},
+    "small-frame": RECIPES["small"].but(
+        model={"frames": 1},
         variants=("t3d121",),
         targets=(Target("clip error %", at_least=70),),
         note="the same network shown single frames, which say nothing of the direction: it must stay at chance, 75 %",
     ),
-    "small-transfer": replace(
-        RECIPES["small-actions"],
-        model={**RECIPES["small-actions"].model, "weights": "imagenet"},
+    "small-transfer": RECIPES["small-actions"].but(
+        model={"weights": "imagenet"},
         steps=600,
         stages=(Stage("match", 200), Stage("classify", 400)),
         variants=("transfer",),

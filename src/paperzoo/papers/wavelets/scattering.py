@@ -399,26 +399,6 @@ RECIPES = {
         variants=tuple(name for name in VARIANTS if name.split("-")[0] not in ("rbf", "forest")),
         targets=(Target("error %", at_most=0.7, claim="mnist-60000-affine", variants=("scattering",)),),
     ),
-    "paper-rbf": Recipe(
-        data="mnist",
-        steps=1,
-        batch_size="all",
-        train_on="train+validation",
-        model={"room": 60_000},
-        precision="float32",
-        variants=("rbf", "rbf-pixels"),
-        targets=(Target("error %", at_most=0.43, claim="mnist-60000", variants=("rbf",)),),
-        note="not run here: the 60,000 x 60,000 kernel takes 43 GB, in single and in double precision",
-    ),
-    "paper-forest": Recipe(
-        data="mnist",
-        steps=1,
-        batch_size="all",
-        train_on="train+validation",
-        model={"room": 60_000},
-        precision="float32",
-        variants=("forest", "forest-pixels"),
-    ),
     "small": Recipe(
         data="mnist@100:0",
         steps=1,
@@ -428,35 +408,22 @@ RECIPES = {
         targets=(Target("error %", at_most=6, variants=("svm",)),),
         note="1,000 images, 100 a class; the error is that on all 10,000 test images",
     ),
-    "small-300": Recipe(
-        data="mnist@30:0",
-        steps=1,
-        batch_size="all",
-        model={"J": 2},
-        precision="float32",
-        note="300 images, 30 a class",
-    ),
-    "small-4000": Recipe(
-        data="mnist@400:0",
-        steps=1,
-        batch_size="all",
-        model={"J": 2, "room": 4000},
-        precision="float32",
-        note="4,000 images, 400 a class",
-    ),
     "smoke": Recipe(
         data="digits", steps=1, batch_size="all", model={"J": 1, "L": 4, "room": 1500, "dimension": 20}, precision="float32"
     ),
 }
 RECIPES |= {
-    f"small-{draw}": Recipe(
-        data=f"mnist@100:{number}",
-        steps=1,
-        batch_size="all",
-        model={"J": 2},
-        precision="float32",
-        targets=RECIPES["small"].targets,
-        note="another 1,000 images",
-    )
-    for draw, number in (("b", 1), ("c", 2))
+    "paper-rbf": RECIPES["paper"].but(
+        model={"room": 60_000},
+        variants=("rbf", "rbf-pixels"),
+        targets=(Target("error %", at_most=0.43, claim="mnist-60000", variants=("rbf",)),),
+        note="not run here: the 60,000 x 60,000 kernel takes 43 GB, in single and in double precision",
+    ),
+    "paper-forest": RECIPES["paper"].but(model={"room": 60_000}, variants=("forest", "forest-pixels"), targets=()),
+    "small-300": RECIPES["small"].but(data="mnist@30:0", targets=(), note="300 images, 30 a class"),
+    "small-4000": RECIPES["small"].but(
+        data="mnist@400:0", model={"room": 4000}, targets=(), note="4,000 images, 400 a class"
+    ),
+    "small-b": RECIPES["small"].but(data="mnist@100:1", note="another 1,000 images"),
+    "small-c": RECIPES["small"].but(data="mnist@100:2", note="another 1,000 images"),
 }
