@@ -91,6 +91,12 @@ def test_every_paper_file_has_a_record_or_belongs_to_one_that_has() -> None:
     assert reached == {path for path in (SRC / "papers").rglob("*.py") if path.stem != "__init__"}
 
 
+@pytest.mark.parametrize("path", sorted((SRC / "papers").rglob("[!_]*.py")), ids=lambda p: p.stem)
+def test_the_first_class_or_function_of_a_paper_stands_on_the_first_screen(path: Path) -> None:
+    defined = [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    assert min(node.lineno for node in defined) <= 40
+
+
 def test_a_variant_names_its_class_also_in_a_second_file(tmp_path: Path) -> None:
     folder = SRC / "papers" / "language"
     assert catalog.load("bert").place == (folder / "bert.py", "Model")

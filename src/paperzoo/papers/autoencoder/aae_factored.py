@@ -1,14 +1,11 @@
 """Adversarial autoencoders that take class and style apart (Makhzani et al. 2015, sections 5 and 6).
 
-The encoder gives a class y beside the style z. One adversary holds y to one-hot vectors and another z to a Gaussian; the decoder
-reads both. So what y says of an image need not be in z, and y, held to few values, comes to say what sort of image it is:
+The encoder gives a class y beside the style z. Each batch has the two phases of ``aae.py``, with one adversary that holds y to
+one-hot vectors and another that holds z to a Gaussian; ``aae:semi`` has a third, on the few images that are labelled:
 
-    reconstruction    min over encoder, decoder:  1/2 ||x - Dec(y, z)||^2,        q(y|x) = softmax of the encoder's logits
-    regularisation    as in ``aae.py``, with one discriminator for y and one for z
-    classification    min over encoder:  -log q(y|x) of the few images that are labelled (``aae:semi``).
+    classification    min over encoder:  -log q(y|x),        q(y|x) = softmax of the encoder's logits.
 
-Without the third phase, and with more values of y than there are classes, it clusters (``aae:clusters``). Read ``aae.py`` first, then
-``FactoredEncoder`` and ``Factored.step``.
+Without it, and with more values of y than classes, it clusters (``aae:clusters``). Read ``aae.py``, then ``Factored.step``.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ lower bound on log p(x) (Eqs. 3 and 10), a sum over the dimensions of code and i
     -KL = 1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)      (appendix B).
 
 The expectation is one sample, z = mu + sigma * epsilon with epsilon ~ N(0, I), through which gradients flow: the
-reparameterisation trick (section 2.4). Read ``kl_divergence``, ``draw`` and ``Variational.step`` first. ``vae_linear.py`` is the
-case whose likelihood is known exactly.
+reparameterisation trick (section 2.4). Read ``kl_divergence``, ``draw`` and ``Variational.step`` first, then ``vae_linear.py``.
 """
 
 from __future__ import annotations
@@ -30,13 +29,7 @@ from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
-from paperzoo.tasks.reconstruction import (
-    Autoencoder,
-    LikelihoodAutoencoder,
-    Reconstruction,
-    check_range,
-    normal_grid,
-)
+from paperzoo.tasks.reconstruction import Autoencoder, LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
 
 
 class Gaussian(NamedTuple):

@@ -30,19 +30,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
-DESIGNS = ("inception", "alexnet", "mlp")
-
-#: the data: true and random labels
-TRUE, RANDOM = "cifar10", "cifar10#labels=1"
-#: table 1, error in %: on test images with and without weight decay and random crops; on training images with random labels
-TABLE_1: dict[str, dict[str, float]] = {
-    "": {"inception": 14.25, "inception-nobn": 18.00, "alexnet": 23.93, "mlp3x512": 47.61, "mlp1x512": 49.49},
-    "-decay": {"inception": 13.97, "inception-nobn": 17.00, "alexnet": 22.64, "mlp3x512": 46.65, "mlp1x512": 49.61},
-    "-crop": {"inception": 10.69, "alexnet": 20.34},
-    "-crop-decay": {"inception": 10.95, "alexnet": 18.78},
-    "-random-training": {"inception": 0.0, "inception-nobn": 0.0, "alexnet": 0.18, "mlp3x512": 0.0, "mlp1x512": 0.66},
-}
-
 
 def whiten(image: Tensor) -> Tensor:
     """Each image (N, C, H, W) less its mean, divided by its deviation, or by 1 / sqrt(C H W) if that is more (appendix A)."""
@@ -142,6 +129,9 @@ def perceptron(inputs: int, classes: int, hidden: int, layers: int, dropout: flo
     return nn.Sequential(*stack, nn.Linear(hidden, classes))
 
 
+DESIGNS = ("inception", "alexnet", "mlp")
+
+
 class Model(Classifier):
     """One of the paper's networks on whitened images, and stochastic gradient descent with momentum.
 
@@ -224,6 +214,17 @@ class Model(Classifier):
         training = found if split == "train" else super().measure(dataset, "train")
         return {**found, "training error %": training["error %"]}
 
+
+#: the data: true and random labels
+TRUE, RANDOM = "cifar10", "cifar10#labels=1"
+#: table 1, error in %: on test images with and without weight decay and random crops; on training images with random labels
+TABLE_1: dict[str, dict[str, float]] = {
+    "": {"inception": 14.25, "inception-nobn": 18.00, "alexnet": 23.93, "mlp3x512": 47.61, "mlp1x512": 49.49},
+    "-decay": {"inception": 13.97, "inception-nobn": 17.00, "alexnet": 22.64, "mlp3x512": 46.65, "mlp1x512": 49.61},
+    "-crop": {"inception": 10.69, "alexnet": 20.34},
+    "-crop-decay": {"inception": 10.95, "alexnet": 18.78},
+    "-random-training": {"inception": 0.0, "inception-nobn": 0.0, "alexnet": 0.18, "mlp3x512": 0.0, "mlp1x512": 0.66},
+}
 
 VARIANTS: dict[str, dict[str, object]] = {
     "inception": {},

@@ -8,15 +8,9 @@ network that has seen a million photographs is kept, and only a head W is new. T
     finetune   min over W, f  from the body as it is,        f at a tenth of W's rate: it is nearly right already
     scratch    min over W, f  from random weights            to see what the transfer is worth
 
-Frozen means more than "no gradient": batch normalisation in training mode keeps changing its running means, and weight decay
-shrinks whatever an optimiser holds. Here a frozen body is in eval mode, and no optimiser knows of it. A new head begins at
-zero, a guess that favours no class, so that its first steps do not spoil the body.
-
-    paperzoo train transfer --data folder:PHOTOS
-    paperzoo train transfer:finetune --data folder:PHOTOS --set model.unfreeze=3
-    paperzoo train transfer --data folder:MINE --set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0
-
-Read ``Model.train`` and ``Model.optimizers``, then ``Model.stage``.
+Frozen means more than "no gradient": a frozen body is in eval mode (``Model.train``), for its running means would move, and no
+optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body. Try
+``--set model.unfreeze=3``; and a network of one's own: ``--set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0``.
 """
 
 from __future__ import annotations
@@ -25,7 +19,6 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +34,6 @@ from paperzoo.nn.published import header, last_checkpoint, load_published
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
-
-MODES = ("features", "finetune", "scratch")
 
 
 @contextmanager
@@ -61,6 +52,9 @@ def asleep(layers: Sequence[nn.Module]) -> Iterator[None]:
             parameter.requires_grad_(True)
         for layer, mode in zip(layers, modes, strict=True):
             layer.training = mode
+
+
+MODES = ("features", "finetune", "scratch")
 
 
 class Model(Classifier):
@@ -264,24 +258,20 @@ def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Class
 
 VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in MODES}
 
-_PHOTOGRAPHS = {"weights": "imagenet", "channels": 3, "image_size": 96}
-_FRESH = {"channels": 3, "image_size": 96}
 _DIGITS = {"backbone": "cnn", "channels": 1, "image_size": 28}
 _LITTLE = {"backbone": "cnn", "settings": {"widths": (8, 16, 32)}, "channels": 1, "image_size": 8}
 
-_SMALL = Recipe(
-    data="stamps",
-    steps=300,
-    batch_size=32,
-    augment=("crop4", "flip"),
-    model=_PHOTOGRAPHS,
+_STAMPS = Recipe(
+    data="stamps", steps=300, batch_size=32, augment=("crop4", "flip"), model={"channels": 3, "image_size": 96}
+)
+_SMALL = _STAMPS.but(
+    model={"weights": "imagenet"},
     variants=("features",),
     note="cut-out photographs; with --data folder:PATH one's own",
 )
 _SPRITES = _SMALL.but(data="sprites", note="fantasy figures, far from what ImageNet shows; --data sprites@5: five of each race")
 _FINE: dict[str, Any] = {"variants": ("finetune",), "note": "the same batches"}
 _SCRATCH: dict[str, Any] = {
-    "model": _FRESH,
     "optimizer": {"lr": 3e-3},
     "variants": ("scratch",),
     "note": "the same batches, no photograph seen before",
@@ -303,10 +293,10 @@ RECIPES = {
     ),
     "small": _SMALL,
     "small-finetune": _SMALL.but(**_FINE),
-    "small-scratch": replace(_SMALL, **_SCRATCH),
+    "small-scratch": _STAMPS.but(**_SCRATCH),
     "small-sprites": _SPRITES,
     "small-sprites-finetune": _SPRITES.but(**_FINE),
-    "small-sprites-scratch": replace(_SPRITES, **_SCRATCH),
+    "small-sprites-scratch": _STAMPS.but(data="sprites", **_SCRATCH),
     "small-digits": _FEW_DIGITS.but(
         **_PRETRAINED,
         variants=("features", "finetune"),
