@@ -19,7 +19,7 @@ from paperzoo.data.dataset import Images, Values
 from paperzoo.data.datasets import dataset
 from paperzoo.engine.players import Players
 from paperzoo.metrics.mmd import mmd_test
-from paperzoo.papers.autoencoder import aae
+from paperzoo.papers.autoencoder import aae, aae_factored
 
 # ---------------------------------------------------------------- the two-sample test
 
@@ -245,7 +245,7 @@ def test_bad_input_is_named() -> None:
         aae.Map.check(unlabelled)
     for schema in (unlabelled, dataset("digits").schema):
         with pytest.raises(paperzoo.PaperzooError, match="labelled"):
-            aae.Semi.check(schema)
+            aae_factored.Semi.check(schema)
     with pytest.raises(paperzoo.PaperzooError, match=r"\[0, 1\]"):
         paperzoo.create("aae", image_size=8, width=4).encode(2 * torch.ones(1, 1, 8, 8))
 

@@ -20,7 +20,7 @@ from paperzoo.data.text.tagging import tagged
 from paperzoo.data.text.wordpiece import SPECIAL, learn
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.language import bert
+from paperzoo.papers.language import bert, bert_finetuning
 from paperzoo.pretrained.encoders import from_transformers
 from paperzoo.tasks.pretraining import PUBLISHED, Masked
 
@@ -245,7 +245,7 @@ def test_fine_tuning_begins_from_a_directory_is_saved_whole_and_predicts(tmp_pat
     data = labelled("letters", {"train": [(t, float(i > 1)) for i, t in enumerate(texts)]}, ("early", "late"), "", "", pieces=60)
     theirs = directory(tmp_path / "hf")
     model = paperzoo.create("bert:classify", weights=str(tmp_path / "hf"), names=["early", "late"], longest=8, dropout=0.0)
-    assert isinstance(model, bert.Classify)
+    assert isinstance(model, bert_finetuning.Classify)
     tokens, segment, length = sentences(lengths=(7, 5))
     with torch.no_grad():
         real = (torch.arange(7) < length[:, None]).long()
@@ -272,7 +272,7 @@ def test_fine_tuning_begins_from_a_directory_is_saved_whole_and_predicts(tmp_pat
 
 @pytest.mark.processor
 def test_a_classifier_can_be_pretrained_first() -> None:
-    model = bert.Classify(vocabulary=WORDS, longest=8, pretrain=True, **SIZES)
+    model = bert_finetuning.Classify(vocabulary=WORDS, longest=8, pretrain=True, **SIZES)
     tokens, segment, length = sentences()
     segments = Batch(tokens=tokens, segment=segment, length=length, next=torch.tensor([1, 0, 1, 0]))
     labels = Batch(texts=[("a b",), ("c d",)], label=torch.tensor([0, 1]))
@@ -289,7 +289,7 @@ def test_scores_are_learnt_by_squared_error() -> None:
     rows = [(("a b", "c"), 5.0), (("d e", "c"), 0.0), (("b a", "f"), 5.0), (("e d", "f"), 0.0)]
     data = labelled("scores", {"train": rows}, (), "", "", pieces=40)
     torch.manual_seed(0)
-    model = bert.Classify(vocabulary=WORDS, classes=1, longest=8, **SIZES)
+    model = bert_finetuning.Classify(vocabulary=WORDS, classes=1, longest=8, **SIZES)
     opt = Players(model.optimizers(lr=1e-2), {})
     for _ in range(120):
         model.step(data["train"].batch(range(4)), opt)
@@ -310,7 +310,7 @@ def test_tags_stand_at_the_first_piece_of_each_word() -> None:
     data = tagged("names", {"train": rows * 4}, "", "", at_least=1)
     vocabulary = learn([" ".join(word for words, _ in rows for word in words)] * 2, 30)
     torch.manual_seed(0)
-    model = bert.Tag(tags=data.schema.arguments["tags"], pieces=vocabulary, **SIZES)
+    model = bert_finetuning.Tag(tags=data.schema.arguments["tags"], pieces=vocabulary, **SIZES)
     tokens, length = model._padded([["paris", "?", "sang!"], ["\u0000"]])
     assert length.tolist() == [3, 1]
     assert tokens[0, 1][tokens[0, 1] > 0].tolist() == [1, 2, 3] and tokens[1, 1].tolist()[:2] == [0, 1]
@@ -332,7 +332,7 @@ def test_tags_stand_at_the_first_piece_of_each_word() -> None:
 
 def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
     model = bert.Model(vocabulary=WORDS, **SIZES)
-    classify = bert.Classify(vocabulary=WORDS, longest=8, **SIZES)
+    classify = bert_finetuning.Classify(vocabulary=WORDS, longest=8, **SIZES)
     directory(tmp_path / "hf")
     broken = json.loads((tmp_path / "hf" / "config.json").read_text())
     for place, change in (("roberta", {"model_type": "roberta"}), ("sizes", {"num_hidden_layers": 3})):
@@ -350,8 +350,8 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (lambda: classify.predict("ΩΩ"), "no word of"),
         (lambda: classify.predict(""), "empty"),
         (lambda: classify.predict(("a", "b", "c")), "tuple of two"),
-        (lambda: bert.Classify(vocabulary=WORDS, longest=99, **SIZES), "longest must be 4 to 16"),
-        (lambda: bert.Classify(names=("a", "b", "c")), "2 classes cannot have 3 names"),
+        (lambda: bert_finetuning.Classify(vocabulary=WORDS, longest=99, **SIZES), "longest must be 4 to 16"),
+        (lambda: bert_finetuning.Classify(names=("a", "b", "c")), "2 classes cannot have 3 names"),
         (lambda: bert.Model(vocabulary=WORDS, width=25, heads=3), "multiple of heads"),
         (lambda: bert.Model(vocabulary=("a", "b")), "lacks"),
         (lambda: bert.Model(share=0.0), "share"),
@@ -359,7 +359,7 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (lambda: paperzoo.create("bert", weights=str(tmp_path / "roberta")), "model_type=roberta"),
         (lambda: paperzoo.create("bert", weights=str(tmp_path / "sizes")), "does not fit: it lacks"),
         (lambda: classify.stage("pretrain"), "model.pretrain"),
-        (lambda: bert.Tag(**SIZES).predict("a b"), "no vocabulary"),
+        (lambda: bert_finetuning.Tag(**SIZES).predict("a b"), "no vocabulary"),
         (lambda: bert.Model(**SIZES).predict("a [MASK]"), "no vocabulary"),
     ]
     assert other.name == "cnn"

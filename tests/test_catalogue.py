@@ -121,13 +121,43 @@ def test_rows_say_what_the_papers_say() -> None:
         assert paper.claims or paper.kind == "method"
 
 
-def test_every_paper_file_is_listed() -> None:
-    files = {
-        ".".join(p.relative_to(SRC / "papers").with_suffix("").parts)
-        for p in (SRC / "papers").rglob("*.py")
-        if p.stem != "__init__"
-    }
-    assert files == {row.module for row in catalog.CATALOG.values()}
+def test_every_paper_file_has_a_record_or_belongs_to_one_that_has() -> None:
+    listed = {row.record.with_suffix(".py") for row in catalog.CATALOG.values()}
+    reached, waiting = set(), [*listed, *(catalog.load(f"{n}:{v}").place[0] for n in catalog.CATALOG for v in catalog.paper(n).variants)]
+    while waiting:
+        path = waiting.pop()
+        if path.is_dir() or path in reached:
+            continue
+        reached.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("paperzoo.papers."):
+                place = SRC.joinpath(*node.module.split(".")[1:])
+                waiting += [place / f"{alias.name}.py" for alias in node.names] if place.is_dir() else [place.with_suffix(".py")]
+    assert reached == {path for path in (SRC / "papers").rglob("*.py") if path.stem != "__init__"}
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "papers").rglob("[!_]*.py")), ids=lambda p: p.stem)
+def test_the_first_class_or_function_of_a_paper_stands_on_the_first_screen(path: Path) -> None:
+    defined = [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    assert min(node.lineno for node in defined) <= 40
+
+
+def test_a_variant_names_its_class_also_in_a_second_file(tmp_path: Path) -> None:
+    folder = SRC / "papers" / "language"
+    assert catalog.load("bert").place == (folder / "bert.py", "Model")
+    entry = catalog.load("bert:tag")
+    assert entry.place == (folder / "bert_finetuning.py", "Tag") and "class" not in entry.arguments
+    assert entry.model_class.__module__ == "paperzoo.papers.language.bert_finetuning" and entry.model_class.__name__ == "Tag"
+    file = tmp_path / "mine.py"
+    for named, said in (("Tag", "mine.py has no class Tag, which the variant x"), ("beside.Tag", "import it there, and name Tag")):
+        file.write_text(
+            f"from paperzoo.papers.recognition.lenet import Model, RECIPES\nfrom paperzoo import catalog\n"
+            f"PAPER = catalog.paper('lenet')\nVARIANTS = {{'x': {{'class': {named!r}}}}}\n"
+        )
+        (tmp_path / "beside.py").write_text("raise SystemExit('this ran')\n")
+        catalog.allow(str(file))
+        with pytest.raises(paperzoo.PaperzooError, match=said):
+            catalog.create(str(file))
 
 
 def test_lists_are_filtered_and_wrong_filters_named() -> None:

@@ -7,7 +7,6 @@ a new one is asked for them.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +18,7 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.papers.language.bert import Classify
+from paperzoo.papers.language.bert_finetuning import Classify
 
 Rates = Mapping[int, float]
 
@@ -342,11 +341,9 @@ def test_rates_along_the_training(name: str, recipe: str, variant: str, player: 
 
 @pytest.mark.parametrize(("name", "variant", "arguments", "where"), ARGUMENTS)
 def test_arguments(name: str, variant: str, arguments: dict[str, Any], where: str) -> None:
-    module = inspect.getmodule(catalog.load(name).model_class)
-    given = dict(module.VARIANTS[variant or next(iter(module.VARIANTS))])  # type: ignore[union-attr]
-    built = getattr(module, str(given.pop("class", "Model")))
-    defaults = {key: p.default for key, p in inspect.signature(built.__init__).parameters.items()}
-    assert {key: {**defaults, **given}[key] for key in arguments} == arguments, where
+    entry = catalog.load(f"{name}:{variant}" if variant else name)
+    given = {key: p.default for key, p in catalog.signature(entry).items()} | entry.arguments
+    assert {key: given[key] for key in arguments} == arguments, where
 
 
 def test_every_paper_has_its_constants() -> None:

@@ -346,6 +346,15 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert hashes.method_hash(catalog.load(str(tmp_path / "other.py"))) != hashes.method_hash(listed)
 
 
+def test_a_class_in_a_second_file_of_the_paper() -> None:
+    root = Path(catalog.__file__).parent
+    for variant, name in (("classify", "Classify"), ("tag", "Tag")):
+        method, protocol = hashes.walks(root, root / "papers" / "language" / "bert_finetuning.py", name)
+        entry = catalog.load(f"bert:{variant}")
+        assert hashes.method_hash(entry) == method.digest(entry.arguments, []) and hashes.protocol_hash(entry) == protocol.digest([])
+        assert f"{name}.step" in {f"{item.place.name}.{item.member}" for item in method.order}
+
+
 def test_the_text_does_not_depend_on_the_version_of_python(tmp_path: Path) -> None:
     """Pinned: 3.11, 3.12 and 3.13 must write the same. ``ast.dump`` and ``ast.unparse`` do not; fields that only some versions have
     are left out, or written only if they hold something."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.engine import judge as judges
-from paperzoo.papers.recognition import inception
+from paperzoo.papers.recognition import googlenet, inception
 from paperzoo.papers.recognition.inception import VARIANTS, Model
 
 #: first 16 hex digits of the SHA-256 of the sorted lines "key shape" of the state dict, and the logits [0, 0], [0, 1], [0, 2],
@@ -169,7 +169,7 @@ def test_v1_has_the_parameters_of_its_table_1() -> None:
         return weights + one + r3 + three + r5 + five + pool
 
     inputs, blocks = 192, 0
-    for row in inception.V1.values():
+    for row in googlenet.V1.values():
         blocks += block(inputs, *row)
         inputs = row[0] + row[2] + row[4] + row[5]
     stem = (49 * 3 + 1) * 64 + (64 + 1) * 64 + (9 * 64 + 1) * 192
@@ -177,7 +177,7 @@ def test_v1_has_the_parameters_of_its_table_1() -> None:
     with torch.device("meta"):
         assert count(v1(aux=False)) == stem + blocks + (1024 + 1) * 1000 == 6_998_552
         assert count(v1()) == 6_998_552 + half_way == 13_378_280
-    assert block(192, *inception.V1["3a"]) // 1024 == 159  # "159K", table 1
+    assert block(192, *googlenet.V1["3a"]) // 1024 == 159  # "159K", table 1
 
 
 def test_v1_grids_windows_and_normalisation_are_the_papers() -> None:
@@ -190,7 +190,7 @@ def test_v1_grids_windows_and_normalisation_are_the_papers() -> None:
     assert seen["inception3b"] == (480, 28, 28) and seen["inception4e"] == (832, 14, 14) and seen["inception5b"] == (1024, 7, 7)
     assert features.shape == (2, 1024) and [h.shape for h in half_way] == [(2, 1000)] * 2
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
-    block = inception.InceptionV1(2, (1, 1, 1, 1, 1, 1), norm=False)
+    block = googlenet.InceptionV1(2, (1, 1, 1, 1, 1, 1), norm=False)
     for p in block.parameters():
         nn.init.constant_(p, float(p.ndim > 1))  # weights 1, biases 0
     spot = torch.zeros(1, 2, 9, 9)

@@ -174,6 +174,20 @@ def test_records_of_papers_hold_no_prose_of_findings() -> None:
         assert not re.search(r"^PAPER\b|\bClaim\(|\bDeviation\(", path.read_text(encoding="utf-8"), re.M), path
 
 
+def test_a_recipe_but_with_changes() -> None:
+    targets = (records.Target("error %", at_most=5),)
+    base = records.Recipe("digits", 10, model={"width": 8, "depth": 2}, optimizer={"lr": 0.1}, targets=targets, note="a")
+    less = base.but(steps=20, model={"depth": 3, "image_size": 8}, note="b")
+    assert less == records.Recipe(
+        "digits", 20, model={"width": 8, "depth": 3, "image_size": 8}, optimizer={"lr": 0.1}, targets=targets, note="b"
+    )
+    assert base.model == {"width": 8, "depth": 2} and base.steps == 10  # as it was
+    assert base.but(note="c").hash() == base.hash() != base.but(optimizer={"lr": 0.2}).hash()
+    assert base.but(optimizer={"warm_up": 5}).optimizer == {"lr": 0.1, "warm_up": 5}
+    with pytest.raises(TypeError, match="step_count"):
+        base.but(step_count=1)
+
+
 def test_two_papers_of_one_name_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "PAPERS", tmp_path)
     for family in ("gan", "video"):

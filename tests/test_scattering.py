@@ -17,7 +17,8 @@ from paperzoo.data import Dataset, Images, Schema, Split, Values
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.fitted import Forest, Kernel, Linear
-from paperzoo.papers.wavelets.scattering import CLASSIFIERS, VARIANTS, AffineSpaces, Model, Scattering2D, deformed, shifted
+from paperzoo.papers.wavelets.affine_spaces import AffineSpaces
+from paperzoo.papers.wavelets.scattering import CLASSIFIERS, VARIANTS, Model, Scattering2D, deformed, shifted
 
 
 @pytest.mark.parametrize(("J", "L", "shape"), [(2, 8, (28, 28)), (3, 8, (28, 28)), (3, 6, (30, 44)), (1, 5, (9, 9)), (4, 3, (64, 33))])

@@ -21,7 +21,8 @@ from paperzoo.data.datasets import dataset
 from paperzoo.data.video.moving import drift
 from paperzoo.engine import precision
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.video.t3d import BLOCKS, RECIPES, VARIANTS, Model, TemporalTransition, Transfer, composite, pairs
+from paperzoo.papers.video.t3d import BLOCKS, RECIPES, VARIANTS, Model, TemporalTransition, composite
+from paperzoo.papers.video.t3d_transfer import Transfer, pairs
 from paperzoo.records import Stage
 
 TINY = {"blocks": (1, 1), "growth": 4, "width": 8, "stem": "small", "ttl": 4, "channels": 1, "image_size": 12, "frames": 6}

@@ -20,7 +20,7 @@ from paperzoo.data import Batch, Dataset, Schema, Split, Values
 from paperzoo.engine.players import Players
 from paperzoo.metrics.iwae import bounds
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
-from paperzoo.papers.autoencoder import vae
+from paperzoo.papers.autoencoder import vae, vae_linear
 
 
 def factors(items: int = 20_000, seed: int = 0) -> Dataset:
@@ -120,7 +120,7 @@ def test_ppca_likelihood_agrees_with_scikit_learn_and_is_refused_without_noise()
 
 def linear(slip: Any = None, monkeypatch: pytest.MonkeyPatch | None = None, **arguments: float) -> tuple[Any, dict[str, float]]:
     torch.manual_seed(0)
-    data, model = factors(), vae.Linear(**arguments)  # type: ignore[arg-type]
+    data, model = factors(), vae_linear.Linear(**arguments)  # type: ignore[arg-type]
     if slip is not None:
         assert monkeypatch is not None
         monkeypatch.setattr(vae, "kl_divergence", slip)
@@ -260,7 +260,7 @@ def test_bad_arguments_and_unlabelled_data_are_refused() -> None:
     with pytest.raises(PaperzooError, match="did you mean adam"):
         vae.Model().optimizers(method="adan")
     with pytest.raises(PaperzooError, match="less than the data's dimensions"):
-        vae.Linear(dimensions=2)
+        vae_linear.Linear(dimensions=2)
     with pytest.raises(PaperzooError, match="needs data with image and label"):
         vae.Conditional.check(Schema("plain", ("image",), {}))
     with pytest.raises(PaperzooError, match="at least 2 classes"):

@@ -114,9 +114,31 @@ class Entry:
         return {k: v for k, v in self.paper.variants[self.variant].items() if k != "class"}
 
     @property
+    def place(self) -> tuple[Path, str]:
+        """The file that defines the variant's model, and the class there.
+
+        That is ``Model`` in the paper's file, unless the variant has ``"class": "Other"``, or ``"beside.Other"`` for a class in
+        ``beside.py``, a second file of the paper in the same folder.
+        """
+        beside, _, name = str(self.paper.variants[self.variant].get("class", "Model")).rpartition(".")
+        return self.file.with_name(f"{beside}.py") if beside else self.file, name
+
+    @property
     def model_class(self) -> type[Model]:
-        """``Model``, or the class that the variant names."""
-        found: type[Model] = getattr(self.module, self.paper.variants[self.variant].get("class", "Model"))
+        """The class in ``place``; a second file of a paper is imported when it is asked for.
+
+        Raises:
+            PaperzooError: a file of the user's own names a class in another file, or one that is not there.
+        """
+        file, name = self.place
+        module = self.module
+        if file != self.file:
+            if not module.__package__:
+                raise PaperzooError(f"the class {file.stem}.{name} of {self.file} stands in another file: import it there, and name {name}")
+            module = importlib.import_module(f"{module.__package__}.{file.stem}")
+        if not hasattr(module, name):
+            raise PaperzooError(f"{file} has no class {name}, which the variant {self.variant} of {self.paper.name} names")
+        found: type[Model] = getattr(module, name)
         return found
 
     @property

@@ -164,6 +164,13 @@ class Recipe:
     targets: tuple[Target, ...] = ()
     note: str = ""
 
+    def but(self, **changes: Any) -> Recipe:
+        """A copy with these fields changed; what is given as ``model`` or ``optimizer`` is added to those of this recipe."""
+        for name in ("model", "optimizer"):
+            if name in changes:
+                changes[name] = {**getattr(self, name), **changes[name]}
+        return dataclasses.replace(self, **changes)
+
     def settings(self) -> dict[str, Any]:
         """What defines the training, as plain JSON values."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))

@@ -691,8 +691,8 @@ def _walks(root: Path, file: Path, name: str, changed: int) -> tuple[Walk, Walk]
 
 
 def _of(entry: catalog.Entry) -> tuple[Walk, Walk]:
-    name = str(entry.paper.variants[entry.variant].get("class", "Model"))
-    return _walks(Path(catalog.__file__).parent, entry.file, name, entry.file.stat().st_mtime_ns)
+    file, name = entry.place
+    return _walks(Path(catalog.__file__).parent, file, name, file.stat().st_mtime_ns)
 
 
 def method_hash(entry: catalog.Entry, settings: Mapping[str, Any] | None = None) -> str:

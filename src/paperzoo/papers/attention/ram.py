@@ -11,33 +11,29 @@ more likely if it led to more reward than the baseline b expected,
 R is 1 if the last answer is right. The answer itself is learnt by cross-entropy, back through core and glimpses, which l_t,
 being drawn, does not pass on. Read ``GlimpseSensor``, ``RecurrentAttention.forward`` and ``reinforce``.
 
-``ram:random`` is the same network looking at random places; ``ram:fc`` and ``ram:conv`` are the networks the paper compares with.
+``ram:random`` is the same network looking at random places; the networks the paper compares with stand in ``ram_plain.py``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.classification import Classification, Classifier
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.glimpses import Look, draw_animation, draw_paths
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Players, Schedule
-from paperzoo.tasks.pictures import grid, save
-
-#: weights of the losses of "last", "discounted" and "cross_entropy_each"; "mix" has weights of its own
-REWARDS = {"last": (1.0, 0.0, 0.0), "discounted": (0.0, 1.0, 0.0), "cross_entropy_each": (0.0, 0.0, 1.0)}
 
 
 class GlimpseSensor(nn.Module):
@@ -202,6 +198,10 @@ def answer_loss(logits: Tensor, label: Tensor, weights: Sequence[float]) -> Tens
     return (last + discounted) * last_cross_entropy(logits, label) + each * each_cross_entropy(logits, label)
 
 
+#: weights of the losses of "last", "discounted" and "cross_entropy_each"; "mix" has weights of its own
+REWARDS = {"last": (1.0, 0.0, 0.0), "discounted": (0.0, 1.0, 0.0), "cross_entropy_each": (0.0, 0.0, 1.0)}
+
+
 class Hybrid(NamedTuple):
     """The losses of the three players; each reaches the parameters of its own."""
 
@@ -222,13 +222,6 @@ def hybrid(trace: Trace, label: Tensor, std: float, weights: Sequence[float], di
     returns = (last + each) * last_reward(right) + discounted * discounted_reward(right, discount)
     location = reinforce(trace.place[:, 1:], trace.mean, returns, trace.baseline, std)
     return Hybrid(answer_loss(trace.logits, label, weights), location, (returns - trace.baseline).square().sum(1).mean())
-
-
-@dataclass(frozen=True)
-class Look(Classification):
-    """The answer, and where it was found: ``path``, a place (x, y) for each glimpse, each in [-1, 1]."""
-
-    path: tuple[tuple[float, float], ...] = ()
 
 
 def falling(iteration: int, total: int) -> float:
@@ -391,7 +384,8 @@ class Model(Classifier):
         place = trace.place.clamp(-1, 1)  # (12, T, 2)
         titles = [f"{self.names[guess]}" for guess in trace.logits[:, -1].argmax(1).tolist()]
         still = draw_paths(image.cpu(), place.cpu(), titles, sensor.size, folder / f"{stem}-path.png")
-        moving = draw_animation(image[:6], place[:6], sensor, folder / f"{stem}-path.gif")
+        retina = partial(sensor, sensor.integral(image[:6]))
+        moving = draw_animation(image[:6], place[:6], sensor.size, sensor.scales, retina, folder / f"{stem}-path.gif")
         return [*super().show(dataset, split, folder, stem), still, moving]
 
     def predict(self, input: Any) -> Any:
@@ -413,106 +407,14 @@ class Model(Classifier):
         return Look(order[0], *best[0], tuple(p.tolist()), best, path)
 
 
-def draw_paths(image: Tensor, place: Tensor, titles: Sequence[str], size: int, path: Path) -> Path:
-    """Images (N, C, S, S), the finest patch of each glimpse on them, and the way between; from blue to red."""
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
-    columns, steps = min(6, len(image)), place.shape[1]
-    rows = -(-len(image) // columns)
-    figure = Figure(figsize=(1.6 * columns, 1.8 * rows), layout="constrained")
-    for number, (one, where) in enumerate(zip(image, (place + 1) * image.shape[-1] / 2 - 0.5, strict=True)):
-        axes = figure.add_subplot(rows, columns, number + 1)
-        axes.imshow(grid(one[None]), cmap="gray", vmin=0, vmax=255)
-        axes.plot(*where.T.numpy(), color="0.6", linewidth=1)
-        for t, (x, y) in enumerate(where.tolist()):
-            colour = colormaps["coolwarm"](t / max(1, steps - 1))
-            corner = (x - size / 2, y - size / 2)
-            axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=colour, linewidth=1 + (t + 1 == steps)))
-        axes.set(xlim=(-0.5, one.shape[-1] - 0.5), ylim=(one.shape[-2] - 0.5, -0.5))
-        axes.set_title(titles[number], fontsize=8)
-        axes.axis("off")
-    return save(figure, path)
-
-
-def draw_animation(image: Tensor, place: Tensor, sensor: GlimpseSensor, path: Path, gap: int = 4) -> Path:
-    """A frame a glimpse: images (N, C, S, S) with the outlines of all patches, and under each what the retina sees there."""
-    pixels, frames = image.shape[-1], []
-    scale = -(-96 // pixels)
-    for t in range(place.shape[1]):
-        whole = grid(image, len(image), scale=scale, gap=gap).convert("RGB")
-        draw = ImageDraw.Draw(whole)
-        for number, middle in enumerate(((place[:, t] + 1) * pixels / 2 * scale).tolist()):
-            left = number * (pixels * scale + gap)
-            for half in (sensor.size * 2**i * scale / 2 for i in range(sensor.scales)):
-                (x0, y0), (x1, y1) = ([min(max(at + d, 0), pixels * scale - 1) for at in middle] for d in (-half, half))
-                draw.rectangle([left + x0, y0, left + x1, y1], outline=(255, 80, 60))
-        retina = sensor(sensor.integral(image), place[:, t])  # (N, C, k, g, g)
-        seen = grid(retina.movedim(2, 0).flatten(0, 1), len(image), scale=4, gap=1)  # a row a scale
-        seen = seen.convert("RGB").resize((whole.width, seen.height * whole.width // seen.width), Image.Resampling.NEAREST)
-        frame = Image.new("RGB", (whole.width, whole.height + gap + seen.height), "white")
-        frame.paste(whole, (0, 0))
-        frame.paste(seen, (0, whole.height + gap))
-        frames.append(frame.quantize(64))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=600, loop=0)
-    return path
-
-
-class Plain(Classifier):
-    """What RAM is compared with: a network that sees the whole image at once, trained by cross-entropy alone."""
-
-    def __init__(self, network: nn.Module, channels: int, classes: int, image_size: int) -> None:
-        super().__init__()
-        self.channels, self.image_size, self.network = channels, image_size, network
-        self.names = tuple(str(i) for i in range(classes))
-
-    def optimizers(self, *, name: str = "SGD", lr: float = 0.01) -> dict[str, Optimizer]:
-        """SGD with momentum 0.9, or Adam."""
-        return {"action": optimizer(name, self.network.parameters(), lr)}
-
-    def schedules(self, **others: Any) -> Mapping[str, Schedule]:
-        """The rate falls linearly to 0."""
-        return {"action": falling}
-
-    def step(self, batch: Batch, opt: Players) -> None:
-        opt.action.minimize(F.cross_entropy(self(batch.image), batch.label))
-
-
-class FullyConnected(Plain):
-    """Two layers of 256 rectified units."""
-
-    def __init__(self, *, hidden: int = 256, channels: int = 1, classes: int = 10, image_size: int = 28) -> None:
-        pixels = channels * image_size**2
-        layers = [nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
-        super().__init__(nn.Sequential(*layers), channels, classes, image_size)
-
-
-class Convolutional(Plain):
-    """8 filters of 10x10 at stride 5, then 256 rectified units.
-
-    Raises:
-        PaperzooError: images smaller than a filter.
-    """
-
-    def __init__(self, *, hidden: int = 256, channels: int = 1, classes: int = 10, image_size: int = 28) -> None:
-        if image_size < 10:
-            raise PaperzooError(f"ram:conv has filters of 10x10, larger than images of {image_size}x{image_size}")
-        maps = 8 * ((image_size - 10) // 5 + 1) ** 2
-        layers = [nn.Conv2d(channels, 8, 10, stride=5), nn.ReLU(), nn.Flatten()]
-        layers += [nn.Linear(maps, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
-        super().__init__(nn.Sequential(*layers), channels, classes, image_size)
-
-
 _ON_60: dict[str, Any] = {"glimpses": 8, "size": 12, "scales": 3, "image_size": 60}
 _ON_100: dict[str, Any] = {**_ON_60, "scales": 4, "image_size": 100}
 VARIANTS: dict[str, dict[str, Any]] = {
     "ram": {},
     "random": {"random": True},
     "lstm": {"core": "lstm"},
-    "fc": {"class": "FullyConnected"},
-    "conv": {"class": "Convolutional"},
+    "fc": {"class": "ram_plain.FullyConnected"},
+    "conv": {"class": "ram_plain.Convolutional"},
     "translated": _ON_60,
     "translated-random": {**_ON_60, "random": True},
     "translated-discounted": {**_ON_60, "reward": "discounted"},

@@ -8,10 +8,8 @@ codes of all data together, the aggregated posterior, follow the prior, whatever
     regularisation    min over discriminator:     -E log D(z ~ p(z)) - E log(1 - D(Enc(x)))
                       min over encoder:           -E log D(Enc(x)).
 
-If the discriminator is told a label beside the code, each class is held to a part of the prior of its own (figure 3). If the
-encoder gives a class y beside the style z, one adversary holds y to one-hot vectors and another z to a Gaussian, and a third
-phase teaches y from a few labelled images (section 5, figure 8); with more heads than classes and no labels it clusters
-(section 6). Read ``Model.step`` first, then ``Factored.step``.
+If the discriminator is given a label beside the code, each class is held to a part of the prior of its own (figure 3; ``Map``).
+Read ``Model.step`` first. Class and style apart, from few labels or none: ``aae_factored.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,16 +26,11 @@ from torch.optim import SGD, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.metrics.matching import purity
 from paperzoo.metrics.mmd import mmd_test
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.generation import ImageGenerator, noise, spread
+from paperzoo.tasks.generation import ImageGenerator, noise
 from paperzoo.tasks.model import Players, Schedule
-from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
-
-PRIORS = ("gaussian", "mixture", "swiss_roll")
 
 
 def dense(inputs: int, width: int, outputs: int) -> nn.Sequential:
@@ -126,6 +119,9 @@ def position(normal: Tensor) -> Tensor:
     """The last of the normal numbers (N, D + 1) as one that is uniform in [0, 1), (N)."""
     uniform: Tensor = torch.special.ndtr(normal[:, -1]).clamp(max=1 - 1e-6)
     return uniform
+
+
+PRIORS = ("gaussian", "mixture", "swiss_roll")
 
 
 class Adversarial(Autoencoder, ImageGenerator):
@@ -300,190 +296,6 @@ class Map(Model):
             )
 
 
-class Content(NamedTuple):
-    """What a factored encoder says of N images: ``logits`` (N, heads) of the class, ``style`` (N, D)."""
-
-    logits: Tensor
-    style: Tensor
-
-
-class FactoredEncoder(nn.Module):
-    """Images (N, C, S, S) to ``Content``: q(y|x) and q(z|x) on one body (figure 8).
-
-    Batch normalisation of the logits keeps y from ending in few of its values: each is larger than usual for some of the images.
-    """
-
-    def __init__(self, pixels: int, width: int, heads: int, style: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(*list(dense(pixels, width, 1))[:-1])
-        self.content, self.style = nn.Linear(width, heads), nn.Linear(width, style)
-        self.normalise = nn.BatchNorm1d(heads)
-
-    def forward(self, image: Tensor) -> Content:
-        h = self.body(image.flatten(1))  # (N, C * S * S) -> (N, width)
-        return Content(self.normalise(self.content(h)), self.style(h))
-
-
-class Factored(Adversarial):
-    """A code of two parts, a class y of ``heads`` and a style z, each with an adversary; a latent vector is [one-hot y, z]."""
-
-    def __init__(self, image_size: int, channels: int, heads: int, style: int, width: int, noise: float) -> None:
-        super().__init__()
-        check_sizes(image_size=image_size, channels=channels, style=style, width=width)
-        if noise < 0:
-            raise PaperzooError(f"noise must not be negative, but is {noise}")
-        self.image_size, self.channels, self.heads, self.noise = image_size, channels, heads, noise
-        self.latent = heads + style
-        self.encoder = FactoredEncoder(channels * image_size**2, width, heads, style)
-        self.decoder = Decoder(self.latent, width, channels, image_size)
-        self.content_discriminator = Discriminator(heads, width)
-        self.style_discriminator = Discriminator(style, width)
-
-    def players(self) -> dict[str, list[nn.Module]]:
-        return {
-            "autoencoder": [self.encoder, self.decoder],
-            "content_discriminator": [self.content_discriminator],
-            "style_discriminator": [self.style_discriminator],
-            "generator": [self.encoder],
-        }
-
-    def step(self, batch: Batch, opt: Players) -> None:
-        seen = self.corrupt(batch.image)
-        opt.autoencoder.minimize(reconstruction_loss(self.decoder(self.join(self.encoder(seen))), batch.image))
-        prior_y, prior_z = self.parts(self.draw(len(batch)))
-        y, z = self.parts(self.join(self.encoder(seen)))
-        for adversary, prior, code in (("content", prior_y, y), ("style", prior_z, z)):
-            judge = self.get_submodule(f"{adversary}_discriminator")
-            opt.minimize(**{f"{adversary}_discriminator": discriminator_loss(judge(prior), judge(code.detach()))})
-        opt.generator.minimize(generator_loss(self.content_discriminator(y)) + generator_loss(self.style_discriminator(z)))
-
-    def corrupt(self, image: Tensor) -> Tensor:
-        """The images with Gaussian noise of deviation ``noise``."""
-        return image + self.noise * torch.randn_like(image) if self.noise else image
-
-    def join(self, content: Content) -> Tensor:
-        """Codes (N, latent): probabilities of the class, and the style."""
-        return torch.cat([content.logits.softmax(1), content.style], 1)
-
-    def parts(self, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Class (N, heads) and style (N, latent - heads) of codes (N, latent)."""
-        return code[:, : self.heads], code[:, self.heads :]
-
-    def held(self, code: Tensor) -> Tensor:
-        return self.parts(code)[1]
-
-    def draw(self, items: int) -> Tensor:
-        device = next(self.parameters()).device
-        one = F.one_hot(torch.randint(self.heads, (items,), device=device), self.heads).float()
-        return torch.cat([one, torch.randn(items, self.latent - self.heads, device=device)], 1)
-
-    def latents(self, items: int, seed: int) -> Tensor:
-        """Latent vectors (items, latent); sample i is of class ``i % heads``."""
-        if items < 1:
-            raise PaperzooError(f"cannot draw {items} samples: ask for at least 1")
-        one = F.one_hot(torch.arange(items) % self.heads, self.heads).float()
-        return torch.cat([one, noise(items, self.latent - self.heads, "normal", seed)], 1)
-
-    def encode(self, image: Tensor) -> Tensor:
-        return self.join(self.encoder(check_range(image)))
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As for all, and a grid with a row a class (the first 20) and the same style down each column; zero in the first."""
-        rows, style = min(self.heads, 20), noise(10, self.latent - self.heads, "normal", 0)
-        style[0] = 0
-        one = F.one_hot(torch.arange(rows).repeat_interleave(10), self.heads).float()
-        picture = grid(self.render(torch.cat([one, style.repeat(rows, 1)], 1)), 10)  # (rows * 10, latent)
-        return [*super().show(dataset, split, folder, stem), save(compact(picture), folder / f"{stem}-styles.png")]
-
-
-class Semi(Classifier, Factored):
-    """Semi-supervised: the heads are the classes, and a third phase teaches them from few labelled images (section 5).
-
-    Args:
-        image_size, channels, classes: of the data.
-        style: dimensions of z.
-        width: units of each hidden layer.
-        noise: deviation of the Gaussian noise added to the encoder's input while training.
-    """
-
-    needs = ("image", "labelled")
-
-    def __init__(
-        self, *, image_size: int = 28, channels: int = 1, classes: int = 10, style: int = 10, width: int = 1000, noise: float = 0.3
-    ) -> None:
-        if classes < 2:
-            raise PaperzooError(f"classes must be at least 2, not {classes}")
-        super().__init__(image_size, channels, classes, style, width, noise)
-
-    def players(self) -> dict[str, list[nn.Module]]:
-        return {**super().players(), "classifier": [self.encoder.body, self.encoder.content]}
-
-    def step(self, batch: Batch, opt: Players) -> None:
-        super().step(batch, opt)
-        opt.classifier.minimize(F.cross_entropy(self.encoder(self.corrupt(batch.labelled)).logits, batch.label))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, C, S, S) in [0, 1]."""
-        logits: Tensor = self.encoder(image).logits
-        return logits
-
-    def _last(self) -> nn.Linear:
-        return self.encoder.content
-
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of a classifier, and of the others."""
-        return {**Classifier.measure(self, dataset, split), **Factored.measure(self, dataset, split, judge)}
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix and the worst mistakes, and the pictures of the others."""
-        return [*Classifier.show(self, dataset, split, folder, stem), *Factored.show(self, dataset, split, folder, stem)]
-
-
-class Clusters(Factored):
-    """Unsupervised: more heads than classes, each a cluster (section 6).
-
-    Args:
-        image_size, channels: of the images.
-        clusters: values of y.
-        style: dimensions of z.
-        width: units of each hidden layer.
-        noise: deviation of the Gaussian noise added to the encoder's input while training.
-    """
-
-    def __init__(
-        self, *, image_size: int = 28, channels: int = 1, clusters: int = 16, style: int = 5, width: int = 1000, noise: float = 0.0
-    ) -> None:
-        if clusters < 2:
-            raise PaperzooError(f"clusters must be at least 2, not {clusters}")
-        super().__init__(image_size, channels, clusters, style, width, noise)
-
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for all, and with labelled data ``cluster error %``, ``purity %`` and ``clusters used``.
-
-        Each cluster takes the label of the one image of the validation split (if there is none, among 20,000 of the training split)
-        that is in it with the highest probability; the error is that of these labels on ``split`` (section 6). The purity is that
-        of the clusters on ``split`` itself. A cluster is used if it holds an image.
-        """
-        found = super().measure(dataset, split, judge)
-        if "label" not in dataset.schema.fields:
-            return found
-        log_q, label = self.assign(dataset, "validation" if "validation" in dataset.splits else "train")
-        name = label[log_q.argmax(0)]  # (clusters)
-        log_q, label = self.assign(dataset, split)
-        cluster = log_q.argmax(1)
-        found["cluster error %"] = 100 * float((name[cluster] != label).float().mean())
-        found["purity %"] = purity(cluster.numpy(), label.numpy())
-        return {**found, "clusters used": len(set(cluster.tolist()))}
-
-    def assign(self, dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
-        """log q(y|x) (N, clusters), as many q are 1 in float32, and the labels (N) of at most 20,000 images of a split."""
-        items, device = dataset[split], next(self.parameters()).device
-        chosen = spread(len(items), 20_000)
-        batches = [items.batch(chosen[start : start + 1000]) for start in range(0, len(chosen), 1000)]
-        log_q = [self.encoder(batch.image.to(device)).logits.double().log_softmax(1).cpu() for batch in batches]
-        return torch.cat(log_q), torch.cat([batch.label.cpu() for batch in batches])
-
-
 def check_sizes(**sizes: int) -> None:
     """Raises ``PaperzooError`` unless all are positive."""
     for name, size in sizes.items():
@@ -494,8 +306,8 @@ def check_sizes(**sizes: int) -> None:
 VARIANTS: dict[str, dict[str, object]] = {
     "aae": {},
     "map": {"class": "Map", "prior": "mixture", "latent": 2},
-    "semi": {"class": "Semi"},
-    "clusters": {"class": "Clusters"},
+    "semi": {"class": "aae_factored.Semi"},
+    "clusters": {"class": "aae_factored.Clusters"},
 }
 
 _PAPER: dict[str, Any] = {"batch_size": 100, "steps": 550_000, "optimizer": {"drops": (50 / 1100, 1000 / 1100)}}  # 1,100 epochs
@@ -515,36 +327,26 @@ RECIPES = {
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("aae",),
         targets=(Target("mmd p-value", at_least=0.01),),
     ),
-    "small-alone": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_generator": 0.0}, judge="zoo-digits",
-        targets=(Target("mmd p-value", at_most=0.01),), variants=("aae",), note="the encoder minds no adversary: must fail the test",
-    ),
-    "small-map": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("map",),
-        targets=(Target("mmd p-value", at_least=0.01),),
-    ),
-    "small-roll": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500, "prior": "swiss_roll"}, optimizer=_ADAM, judge="zoo-digits",
-        variants=("map",), targets=(Target("mmd p-value", at_least=0.01),),
-    ),
-    "small-semi": Recipe(
-        data="mnist-100", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
-        judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=10),),
-    ),
-    "small-semi-1000": Recipe(
-        data="mnist-1000", steps=6000, batch_size=100, model={"width": 500}, optimizer={**_ADAM, "lr_classifier": 1e-3},
-        judge="zoo-digits", variants=("semi",), targets=(Target("error %", at_most=5),),
-    ),
-    "small-clusters": Recipe(
-        data="mnist", steps=6000, batch_size=100, model={"width": 500, "noise": 0.3}, optimizer=_ADAM, judge="zoo-digits",
-        variants=("clusters",), targets=(Target("cluster error %", at_most=30),),
-    ),
     "smoke": Recipe(
         data="digits", steps=40, batch_size=50, model={"width": 64}, optimizer=_ADAM, precision="float32",
         variants=("aae", "map", "clusters"),
     ),
-    "smoke-semi": Recipe(
-        data="digits-100", steps=40, batch_size=50, model={"width": 64}, optimizer={**_ADAM, "lr_classifier": 1e-3},
-        precision="float32", variants=("semi",),
+}  # fmt: skip
+RECIPES |= {
+    "small-alone": RECIPES["small"].but(
+        optimizer={"lr_generator": 0.0}, targets=(Target("mmd p-value", at_most=0.01),),
+        note="the encoder minds no adversary: must fail the test",
     ),
+    "small-map": RECIPES["small"].but(variants=("map",)),
+    "small-roll": RECIPES["small"].but(model={"prior": "swiss_roll"}, variants=("map",)),
+    "small-semi": RECIPES["small"].but(
+        data="mnist-100", optimizer={"lr_classifier": 1e-3}, variants=("semi",), targets=(Target("error %", at_most=10),)
+    ),
+    "small-semi-1000": RECIPES["small"].but(
+        data="mnist-1000", optimizer={"lr_classifier": 1e-3}, variants=("semi",), targets=(Target("error %", at_most=5),)
+    ),
+    "small-clusters": RECIPES["small"].but(
+        model={"noise": 0.3}, variants=("clusters",), targets=(Target("cluster error %", at_most=30),)
+    ),
+    "smoke-semi": RECIPES["smoke"].but(data="digits-100", optimizer={"lr_classifier": 1e-3}, variants=("semi",)),
 }  # fmt: skip

@@ -8,19 +8,12 @@ lower bound on log p(x) (Eqs. 3 and 10), a sum over the dimensions of code and i
     -KL = 1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)      (appendix B).
 
 The expectation is one sample, z = mu + sigma * epsilon with epsilon ~ N(0, I), through which gradients flow: the
-reparameterisation trick (section 2.4). The bound is tight where q is the true posterior. With linear networks it can be, and
-then the model is probabilistic PCA, whose likelihood is known exactly: the variant ``linear`` must reach it.
-Read ``kl_divergence``, ``draw`` and ``Variational.step`` first.
-
-A bound in nats says something only with its protocol. Grey levels in [0, 1] taken as targets of a Bernoulli likelihood, as
-``binarise="none"`` does, give no likelihood of anything that can be compared with one of binary images; the metrics' names say
-which it is.
+reparameterisation trick (section 2.4). Read ``kl_divergence``, ``draw`` and ``Variational.step`` first, then ``vae_linear.py``.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,26 +24,12 @@ from torch.optim import Adagrad, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
-from paperzoo.tasks.reconstruction import (
-    Autoencoder,
-    LikelihoodAutoencoder,
-    PointAutoencoder,
-    Reconstruction,
-    check_range,
-    normal_grid,
-)
-
-#: how a Bernoulli likelihood gets its targets, and what the metrics call it
-BINARISE = {"none": "real-valued", "threshold": "thresholded", "sample": "binarised"}
-
-#: the least deviation of the Gaussian decoder's pixels
-LEAST = 0.05
+from paperzoo.tasks.reconstruction import Autoencoder, LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
 
 
 class Gaussian(NamedTuple):
@@ -202,6 +181,15 @@ class Variational(LikelihoodAutoencoder):
         return likelihood + log_normal(z, torch.zeros_like(z), torch.zeros_like(z)) - log_normal(z, *q)
 
 
+#: How a Bernoulli likelihood gets its targets, and what the metrics call it. A bound in nats says something only with its protocol:
+#: grey levels in [0, 1] as targets of a Bernoulli likelihood, as by ``none``, give no likelihood that can be compared with one of
+#: binary images.
+BINARISE = {"none": "real-valued", "threshold": "thresholded", "sample": "binarised"}
+
+#: the least deviation of the Gaussian decoder's pixels
+LEAST = 0.05
+
+
 class VAE(Variational, ImageGenerator):
     """What the models of images share. ``classes`` numbers are told to both networks: none, or a class as one-hot vector.
 
@@ -351,78 +339,12 @@ class Conditional(VAE, ConditionalGenerator):
         return self.reconstruction(read_image(input, self.channels, self.image_size), self.labels(1, label))
 
 
-class LinearNetwork(nn.Module):
-    """Rows (N, inputs) to a Gaussian with linear mean and one variance for all rows: a number, or one each output."""
-
-    def __init__(self, inputs: int, outputs: int, variances: int, deviation: float = 0.0) -> None:
-        super().__init__()
-        self.mean = nn.Linear(inputs, outputs)
-        self.log_variance = nn.Parameter(torch.full((variances,), 2 * math.log(deviation or 1)), requires_grad=not deviation)
-
-    def forward(self, x: Tensor) -> Gaussian:
-        mean = self.mean(x)
-        return Gaussian(mean, self.log_variance.expand_as(mean))
-
-
-class Linear(Variational, PointAutoencoder):
-    """The linear Gaussian case: p(x|z) = N(Wz + b, s^2 I), q(z|x) = N(Vx + a, diagonal), of points (N, dimensions).
-
-    At its maximum the bound is tight, for the columns of W can be turned until the true posterior's covariance is diagonal, and
-    the model is probabilistic PCA (Tipping and Bishop 1999; Lucas et al. 2019, 1911.02469).
-
-    Args:
-        dimensions: of the points.
-        latent: of the code; fewer than ``dimensions``.
-        deviation: s; 0 to learn it.
-    """
-
-    bound_items, bound_numbers = 10_000, 10**9
-
-    def __init__(self, *, dimensions: int = 8, latent: int = 2, deviation: float = 0.0) -> None:
-        super().__init__()
-        if not 1 <= latent < dimensions:
-            raise PaperzooError(f"latent must be from 1 to {dimensions - 1}, less than the data's dimensions, not {latent}")
-        if not 0 <= deviation < math.inf:
-            raise PaperzooError(f"deviation must be positive, or 0 to learn it, not {deviation}")
-        self.dimensions, self.latent = dimensions, latent
-        self.encoder = LinearNetwork(dimensions, latent, latent)
-        self.decoder = LinearNetwork(latent, dimensions, 1, deviation)
-
-    def posterior(self, x: Tensor, *told: Tensor) -> Gaussian:
-        q: Gaussian = self.encoder(x)
-        return q
-
-    def log_likelihood(self, x: Tensor, z: Tensor, *told: Tensor) -> Tensor:
-        return log_normal(x, *self.decoder(z))
-
-    def encode(self, image: Tensor) -> Tensor:
-        return self.posterior(image).mean
-
-    def decode(self, code: Tensor) -> Tensor:
-        mean: Tensor = self.decoder(code).mean
-        return mean
-
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of an autoencoder, the bounds, the model's exact ``log-likelihood (nats)`` and that of probabilistic PCA.
-
-        All of at most 10,000 points; ``elbo below ppca (nats)`` is what is to be at most 0.01.
-        """
-        found = super().measure(dataset, split) | self.measure_bounds(dataset, split)
-        (held,), (train,) = self.spaced(dataset[split], self.bound_items), self.spaced(dataset["train"], 10**6)
-        w, b = self.decoder.mean.weight.double().cpu(), self.decoder.mean.bias.cpu()
-        noise = self.decoder.log_variance.double().exp().cpu() * torch.eye(self.dimensions)
-        found["log-likelihood (nats)"] = gaussian_log_likelihood(held, b, w @ w.T + noise)
-        found["ppca log-likelihood (nats)"] = ppca_log_likelihood(train, held, self.latent)
-        found["elbo below ppca (nats)"] = found["ppca log-likelihood (nats)"] - found["elbo (nats)"]
-        return found
-
-
 VARIANTS: dict[str, dict[str, Any]] = {
     "vae": {},
     "conv": {"conv": True, "image_size": 32},
     "conditional": {"class": "Conditional"},
     "gaussian": {"likelihood": "gaussian", "hidden": 200},
-    "linear": {"class": "Linear"},
+    "linear": {"class": "vae_linear.Linear"},
 }
 
 RECIPES = {
@@ -494,14 +416,13 @@ RECIPES = {
 }
 RECIPES = {
     **RECIPES,
-    "small-binarised": replace(RECIPES["small"], model={"binarise": "sample"}, targets=()),
-    "small-manifold": replace(RECIPES["small"], model={"latent": 2}, targets=()),
-    "small-gaussian": replace(RECIPES["small"], targets=(), variants=("gaussian",)),
-    "small-conditional": replace(
-        RECIPES["small"], targets=(Target("label agreement %[zoo-digits]", at_least=90),), variants=("conditional",)
+    "small-binarised": RECIPES["small"].but(model={"binarise": "sample"}, targets=()),
+    "small-manifold": RECIPES["small"].but(model={"latent": 2}, targets=()),
+    "small-gaussian": RECIPES["small"].but(targets=(), variants=("gaussian",)),
+    "small-conditional": RECIPES["small"].but(
+        targets=(Target("label agreement %[zoo-digits]", at_least=90),), variants=("conditional",)
     ),
-    "small-conv": replace(
-        RECIPES["small"],
+    "small-conv": RECIPES["small"].but(
         steps=4000,
         model={"width": 16},
         optimizer={"lr": 2e-3, "method": "adam", "decay_from": 0.5},
@@ -509,6 +430,6 @@ RECIPES = {
         targets=(),
         variants=("conv",),
     ),
-    "smoke-conditional": replace(RECIPES["smoke"], model={"latent": 8, "hidden": 32}, variants=("conditional",)),
-    "smoke-gaussian": replace(RECIPES["smoke"], variants=("gaussian",)),
+    "smoke-conditional": RECIPES["smoke"].but(model={"latent": 8, "hidden": 32}, variants=("conditional",)),
+    "smoke-gaussian": RECIPES["smoke"].but(variants=("gaussian",)),
 }

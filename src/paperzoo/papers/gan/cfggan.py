@@ -6,14 +6,11 @@ gradient says for every sample which way the data lie. A generator may follow it
     G_t(z) = G_{t-1}(z) + eta s(G_{t-1}(z)) grad D_t(G_{t-1}(z)),                                             (Algorithm 1)
     D_t minimises E ln(1 + exp(-D(x*))) + E ln(1 + exp(D(G_{t-1}(z)))),
 
-and the KL divergence to the data falls at each step, for any s > 0, if D_t is strong and eta small (section 2). The generator is
-a composition: a first map G~ and T steps, each with a discriminator of its own.
-
-``cfg`` solves for each D_t from the start (Algorithm 1); ``icfg`` goes on from D_{t-1} for U steps (Algorithm 2); ``xicfg`` comes
-round: after T steps a network, the approximator, is fitted to G_T by regression, and as G~ begins the next T steps (Algorithm 3).
-With T = 1 and s = 1 - sigma(D) one gradient step of that regression is the generator's step of a GAN with the log-D trick
-(Algorithm 4), which is thus explained without a minimax problem; the variants ``logd`` and ``minimax`` train the same networks by
-the plain game. Read ``functional_step`` first, then ``CompositeGradient.learn``.
+and the KL divergence to the data falls at each step, for any s > 0, if D_t is strong and eta small (section 2). The generator is a
+first map G~, then T steps. ``cfg`` solves for each D_t from the start (Algorithm 1); ``icfg`` goes on from D_{t-1} for U steps
+(Algorithm 2); ``xicfg`` fits a network, the approximator, to G_T by regression, which as G~ begins the next T steps (Algorithm 3).
+With T = 1 and s = 1 - sigma(D) one gradient step of that regression is the generator's step of a GAN with the log-D trick (Algorithm
+4; ``logd`` and ``minimax`` play that game). Read ``functional_step`` first, then ``CompositeGradient.learn``.
 """
 
 from __future__ import annotations
@@ -38,9 +35,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
-
-#: Algorithms 1 to 3; and the losses of the game, Algorithm 4
-METHODS, GAMES = ("cfg", "icfg", "xicfg"), ("log-d", "minimax")
 
 
 class Generator(nn.Module):
@@ -158,6 +152,10 @@ def named(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
     state = {name: v for name, v in network.state_dict().items() if v.is_floating_point()}
     parts = torch.split(weights, [v.numel() for v in state.values()])
     return {name: part.view(v.shape) for (name, v), part in zip(state.items(), parts, strict=True)}
+
+
+#: Algorithms 1 to 3; and the losses of the game, Algorithm 4
+METHODS, GAMES = ("cfg", "icfg", "xicfg"), ("log-d", "minimax")
 
 
 class CompositeGradient(Sampler):

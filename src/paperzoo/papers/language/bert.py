@@ -1,19 +1,15 @@
 """BERT: an encoder that learns from plain text by filling gaps, and is then tuned for many tasks (Devlin et al. 2018).
 
-The encoder of the Transformer sees all words of a sentence at once, those behind as well as those ahead; so it cannot be asked for the
-next word. Instead 15 % of the words are chosen and hidden, and the network says what they were (section 3.1, task 1):
+The encoder of the Transformer sees all words of a sentence at once, those behind as well as those ahead; so it cannot be asked
+for the next word. Instead 15 % of the words are chosen and hidden, and the network says what they were (section 3.1, task 1):
 
     L_words = mean over chosen i of  -log softmax(E g(h_i))[x_i],        E: the embeddings of all pieces, g: one more layer,
 
 where of the chosen 80 % are shown as [MASK], 10 % as a random piece and 10 % as they are, so that no position can be trusted. And
 since much depends on how sentences go together, the network also says whether segment B follows segment A or is from elsewhere
-(task 2), from the first position alone. The two losses are added up. Afterwards one linear layer on top of the same network, all
-of it trained a little further, answers questions about sentences, pairs of them or single words (section 3.2).
+(task 2), from the first position alone. The two losses are added up.
 
-    paperzoo train bert                                                      # masks and next segments, from nothing
-    paperzoo train bert:classify --set model.weights=RUN                     # then: is this e-mail spam? from 200 labels
-    paperzoo train bert:classify --data glue:PATH/CoLA --set model.weights=DIRECTORY       # as Hugging Face stores it
-    paperzoo train bert:tag --data conll:PATH
+    paperzoo train bert            # masked words and next segments, from nothing; ``bert_finetuning.py`` tunes it for other tasks
 
 Read ``papers/language/transformer.py`` for attention, then ``mask``, ``Layer``, ``Bert`` and ``Model``.
 """
@@ -29,17 +25,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from paperzoo.data import Batch, Schema
-from paperzoo.data.text.wordpiece import Rows, WordPiece
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
 from paperzoo.pretrained.encoders import SIZES, Start, start
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Players, Schedule
-from paperzoo.tasks.pretraining import Masked, Pretrainer, special
-from paperzoo.tasks.tagging import Tagger
-from paperzoo.tasks.text_classification import TextClassifier
+from paperzoo.tasks.pretraining import Masked, Pretrainer
 
 
 class Padding(NamedTuple):
@@ -284,174 +277,11 @@ class Model(Pretrainer):
         return {"MLM": word, "NSP": following}
 
 
-class Classify(TextClassifier):
-    """The encoder with one linear layer on top, trained together (section 3.2); classes, or with one class a score.
-
-    Args:
-        vocabulary, classes, names: filled in from the data.
-        weights: as of ``Model``; ``""`` to begin from nothing.
-        fresh: take only sizes and vocabulary of ``weights``: the same network from nothing, to see what pre-training is worth.
-        pooling: ``first``: the pooled first position; ``mean``: of all positions.
-        longest: pieces of a text that are read.
-        deviation: as of ``Model``.
-        pretrain: keep the heads of pre-training, so that a stage ``pretrain`` of the recipe can come first.
-    """
-
-    def __init__(
-        self,
-        *,
-        vocabulary: Sequence[str] = (),
-        classes: int = 2,
-        names: Sequence[str] = (),
-        weights: str = "",
-        fresh: bool = False,
-        pooling: str = "first",
-        longest: int = 128,
-        pretrain: bool = False,
-        deviation: float = 0.02,
-        layers: int = 12,
-        width: int = 768,
-        heads: int = 12,
-        inner: int = 3072,
-        positions: int = 512,
-        dropout: float = 0.1,
-        cased: bool = False,
-    ) -> None:
-        sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
-        begun = start("bert", weights, fresh, vocabulary=vocabulary, cased=cased, **sizes)
-        super().__init__(begun.arguments["vocabulary"], begun.arguments["cased"], classes, names, longest)
-        if pooling not in ("first", "mean"):
-            raise unknown("pooling", pooling, ("first", "mean"), "of bert")
-        if not 4 <= longest <= begun.arguments["positions"]:
-            raise PaperzooError(f"longest must be 4 to {begun.arguments['positions']}, the model's positions, not {longest}")
-        self.pooling, self.brought, self.phase = pooling, begun.brought, ""
-        self.bert = build(begun, dropout)
-        pieces, width = self.bert.piece.weight.shape
-        self.dropout, self.head = Dropout(dropout), nn.Linear(width, classes)
-        if pretrain:
-            self.words, self.next = WordHead(pieces, width), nn.Linear(width, 2)
-        begin(self, deviation)
-        begun.load(self, weights)
-
-    @classmethod
-    def check(cls, schema: Schema) -> None:
-        """Labelled texts, or pairs of segments for a stage of pre-training."""
-        if "next" not in schema.fields:
-            super().check(schema)
-
-    def stage(self, name: str) -> None:
-        """``pretrain`` is as ``Model`` does it; any other is fine-tuning."""
-        self.phase = name
-        if name == "pretrain" and not hasattr(self, "words"):
-            raise PaperzooError("a stage pretrain needs model.pretrain=true")
-
-    def optimizers(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, AdamW]:
-        """Section A.3: rates of 5e-5, 3e-5 or 2e-5; the new layer's is ``head_rate`` times as high."""
-        return {"bert": adamw(self, lr, ("head.",), head_rate)}
-
-    def schedules(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, Schedule]:
-        """``warmup`` and ``end``: see ``schedule``."""
-        return {"bert": schedule(warmup, end)}
-
-    def logits(self, rows: Rows) -> Tensor:
-        """(N, classes)."""
-        hidden, pooled = self.bert(rows.tokens, rows.segment, rows.length)
-        seen = pooled if self.pooling == "first" else hidden.sum(1) / rows.length[:, None]  # 0 where padded
-        out: Tensor = self.head(self.dropout(seen))
-        return out
-
-    def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor] | None:
-        """Cross-entropy of the labels, or the squared error of the scores."""
-        if self.phase == "pretrain":
-            return Model.step(self, batch, opt)  # type: ignore[arg-type]
-        out = self.logits(self.rows(batch.texts))
-        opt.bert.minimize(F.mse_loss(out[:, 0], batch.label) if self.classes == 1 else F.cross_entropy(out, batch.label))
-        return None
-
-    def mask(self, batch: Batch) -> Masked:
-        """As ``Model``, in pre-training."""
-        return mask(batch.tokens, special(self.vocabulary), self.bert.piece.num_embeddings)
-
-    scores = Model.scores
-
-
-class Tag(Tagger):
-    """The encoder with a linear layer at each word's first piece (section 5.3); the other pieces are read and not answered for.
-
-    Args: as of ``Classify``; ``vocabulary`` is of WordPiece and comes with the weights, or from ``pieces``.
-    """
-
-    def __init__(
-        self,
-        *,
-        tags: Sequence[str] = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER"),
-        weights: str = "",
-        fresh: bool = False,
-        pieces: Sequence[str] = (),
-        layers: int = 12,
-        width: int = 768,
-        heads: int = 12,
-        inner: int = 3072,
-        positions: int = 512,
-        dropout: float = 0.1,
-        cased: bool = False,
-    ) -> None:
-        super().__init__(("<pad>", "<unk>"), tags)  # words are not numbered, their pieces are
-        sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
-        begun = start("bert", weights, fresh, vocabulary=pieces, cased=cased, **sizes)
-        known = begun.arguments["vocabulary"]
-        self.wordpiece = WordPiece(known, begun.arguments["cased"]) if known else None
-        self.brought = {"pieces" if key == "vocabulary" else key: value for key, value in begun.brought.items()}
-        self.bert = build(begun, dropout)
-        self.dropout, self.head = Dropout(dropout), nn.Linear(self.bert.piece.embedding_dim, len(tags))
-        begin(self)
-        begun.load(self, weights)
-
-    optimizers = Classify.optimizers
-    schedules = Classify.schedules
-
-    def _padded(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        """Pieces, and the number of the word that begins there (from 1), as (N, 2, T); and how many words there are (N)."""
-        if self.wordpiece is None:
-            raise PaperzooError("this model has no vocabulary, so it can read no text: give model.weights or model.pieces")
-        room, numbered, begins = self.bert.position.num_embeddings - 2, [], []
-        for words in sentences:
-            rows = [row or [self.wordpiece.unknown] for row in self.wordpiece.encode(words)]
-            numbered.append([[number for row in rows for number in row]])
-            places = [0, *(place for i, row in enumerate(rows, 1) for place in [i, *[0] * (len(row) - 1)])]
-            begins.append(torch.tensor(places[: room + 1]))
-        packed = self.wordpiece.pack(numbered, room + 2)
-        place = torch.zeros_like(packed.tokens)
-        for row, found in zip(place, begins, strict=True):
-            row[: len(found)] = found
-        return torch.stack([packed.tokens, place], 1), torch.tensor([len(words) for words in sentences])
-
-    def _scores(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the K words that have a place: scores (K, tags), and row and number (K) of each."""
-        pieces, place = tokens.unbind(1)  # (N, T) each
-        hidden, _ = self.bert(pieces, torch.zeros_like(pieces), (pieces != self.wordpiece.pad).sum(1))  # type: ignore[union-attr]
-        rows, at = place.nonzero().unbind(1)
-        return self.head(self.dropout(hidden[rows, at])), rows, place[rows, at] - 1
-
-    def tag(self, tokens: Tensor, length: Tensor) -> Tensor:
-        """The best tag of each word, int64 (N, words); O for words that found no room."""
-        scores, rows, words = self._scores(tokens)
-        found = torch.zeros(len(tokens), int(length.max()), dtype=torch.int64, device=tokens.device)
-        found[rows, words] = scores.argmax(1)
-        return found
-
-    def step(self, batch: Batch, opt: Players) -> None:
-        """Cross-entropy at the first piece of every word."""
-        tokens, _ = self._padded(batch.words)
-        scores, rows, words = self._scores(tokens.to(batch.tags.device))
-        opt.bert.minimize((F.cross_entropy(scores, batch.tags[rows, words]), len(scores)))
-
-
 VARIANTS: dict[str, dict[str, object]] = {
     "base": {},
     "large": {"layers": 24, "width": 1024, "heads": 16, "inner": 4096},
-    "classify": {"class": "Classify"},
-    "tag": {"class": "Tag"},
+    "classify": {"class": "bert_finetuning.Classify"},
+    "tag": {"class": "bert_finetuning.Tag"},
 }
 
 LITTLE = {"layers": 3, "width": 192, "heads": 6, "inner": 768, "positions": 192, "dropout": 0.0, "deviation": 0.05}
@@ -507,13 +337,13 @@ RECIPES |= {
         data="conll2003", steps=1320, batch_size=32, optimizer={"lr": 5e-5}, variants=("tag",),
         note="3 epochs of CoNLL-2003 (section 5.3); give --set model.weights=DIRECTORY of a cased model",
     ),
-    "small-same": replace(
-        RECIPES["small"], data="books-same", targets=(Target("MLM nats under unigram", at_least=0.6),),
+    "small-same": RECIPES["small"].but(
+        data="books-same", targets=(Target("MLM nats under unigram", at_least=0.6),),
         stages=(RECIPES["small"].stages[0], replace(RECIPES["small"].stages[1], data="books-same-192")),
         note="trained with wrong segments from the same book",
     ),
-    "small-spam-scratch": replace(
-        RECIPES["small-spam"], model={**RECIPES["small-spam"].model, "fresh": True}, note="the same network and steps, from nothing"
+    "small-spam-scratch": RECIPES["small-spam"].but(
+        model={"fresh": True}, note="the same network and steps, from nothing"
     ),
     "small-spam-own-scratch": Recipe(
         data="spam-200-books", steps=200, batch_size=16, model={**LITTLE, "longest": 128}, optimizer={"lr": 3e-4}, clip=1.0,
@@ -524,10 +354,9 @@ RECIPES |= {
         variants=("tag",), note="3 epochs of 1,600 tweets, from MiniLM",
     ),
 }  # fmt: skip
-RECIPES["small-spam-own"] = replace(
-    RECIPES["small-spam-own-scratch"],
+RECIPES["small-spam-own"] = RECIPES["small-spam-own-scratch"].but(
     steps=2800,
-    model={**LITTLE, "longest": 128, "pretrain": True},
+    model={"pretrain": True},
     stages=(
         Stage("pretrain", 2600, data="books", batch_size=32, optimizer={"lr": 1e-3, "warmup": 0.05}),
         Stage("finetune", 200),

@@ -10,12 +10,9 @@ with Z(x) the sum of exp s over all K^T paths, and training minimises -log p of 
 the sum (forward algorithm) and the best path (Viterbi) in T K^2 steps. The gradient of log Z is how often a path drawn
 from p uses each emission and each transition, which the forward-backward algorithm counts.
 
-A word need not be one vector only: ``spelling`` links features of its spelling straight to the tags (section 4.2), ``vectors``
-adds a pretrained one, ``characters`` a network over its letters (Lample et al. 2016, Ma and Hovy 2016).
-
-    paperzoo train bilstm_crf --data conll:PATH --set model.vectors=glove.6B.100d.txt
-
-Read ``score``, ``log_partition_textbook`` and ``viterbi`` first; ``forward_backward`` is the same sum, only faster.
+``spelling`` links features of a word's spelling straight to the tags (section 4.2), ``vectors`` adds pretrained vectors
+(``--set model.vectors=glove.6B.100d.txt``), ``characters`` a network over letters (Lample et al. 2016, Ma and Hovy 2016). Read
+``score``, ``log_partition_textbook`` and ``viterbi`` first; ``forward_backward`` is the same sum, only faster.
 """
 
 from __future__ import annotations
@@ -38,8 +35,6 @@ from paperzoo.nn.letters import inside, last, letter_network, mirror
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.tagging import Tagger
-
-CONLL2003 = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER")
 
 
 class BiLSTM(nn.Module):
@@ -228,6 +223,9 @@ def softmax_nll(emissions: Tensor, tags: Tensor, length: Tensor) -> Tensor:
     return (words * inside(length, tags.shape[1])).sum(1)
 
 
+CONLL2003 = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER")
+
+
 class Model(Tagger):
     """The network with the chain on top, or with ``crf=False`` the paper's BI-LSTM: the same network under a softmax.
 
@@ -374,12 +372,12 @@ RECIPES = {
     ),
 }  # fmt: skip
 RECIPES |= {  # the softmax takes the same steps; on tweets it is there to be compared with
-    "paper-softmax": replace(
-        RECIPES["paper"], variants=("bilstm",), targets=(Target("entity F1 %", at_least=81.11, claim="bilstm-random-spelling"),)
+    "paper-softmax": RECIPES["paper"].but(
+        variants=("bilstm",), targets=(Target("entity F1 %", at_least=81.11, claim="bilstm-random-spelling"),)
     ),
-    "small-softmax": replace(RECIPES["small"], variants=("bilstm",), targets=(), note="the same without the chain"),
+    "small-softmax": RECIPES["small"].but(variants=("bilstm",), targets=(), note="the same without the chain"),
     **{  # and so is what is known of a word
-        f"small-{name}": replace(RECIPES["small"], model={**RECIPES["small"].model, **less}, targets=(), note=f"the same {what}")
+        f"small-{name}": RECIPES["small"].but(model=less, targets=(), note=f"the same {what}")
         for name, what, less in (
             ("no-vectors", "without pretrained vectors", {"vectors": ""}),
             ("no-characters", "without a network over letters", {"characters": ""}),

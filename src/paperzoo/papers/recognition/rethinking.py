@@ -17,7 +17,6 @@ the study ``random_labels``. Read ``SmallInception``, which is figure 3, then ``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -30,19 +29,6 @@ from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
-
-DESIGNS = ("inception", "alexnet", "mlp")
-
-#: the data: true and random labels
-TRUE, RANDOM = "cifar10", "cifar10#labels=1"
-#: table 1, error in %: on test images with and without weight decay and random crops; on training images with random labels
-TABLE_1: dict[str, dict[str, float]] = {
-    "": {"inception": 14.25, "inception-nobn": 18.00, "alexnet": 23.93, "mlp3x512": 47.61, "mlp1x512": 49.49},
-    "-decay": {"inception": 13.97, "inception-nobn": 17.00, "alexnet": 22.64, "mlp3x512": 46.65, "mlp1x512": 49.61},
-    "-crop": {"inception": 10.69, "alexnet": 20.34},
-    "-crop-decay": {"inception": 10.95, "alexnet": 18.78},
-    "-random-training": {"inception": 0.0, "inception-nobn": 0.0, "alexnet": 0.18, "mlp3x512": 0.0, "mlp1x512": 0.66},
-}
 
 
 def whiten(image: Tensor) -> Tensor:
@@ -143,6 +129,9 @@ def perceptron(inputs: int, classes: int, hidden: int, layers: int, dropout: flo
     return nn.Sequential(*stack, nn.Linear(hidden, classes))
 
 
+DESIGNS = ("inception", "alexnet", "mlp")
+
+
 class Model(Classifier):
     """One of the paper's networks on whitened images, and stochastic gradient descent with momentum.
 
@@ -226,6 +215,17 @@ class Model(Classifier):
         return {**found, "training error %": training["error %"]}
 
 
+#: the data: true and random labels
+TRUE, RANDOM = "cifar10", "cifar10#labels=1"
+#: table 1, error in %: on test images with and without weight decay and random crops; on training images with random labels
+TABLE_1: dict[str, dict[str, float]] = {
+    "": {"inception": 14.25, "inception-nobn": 18.00, "alexnet": 23.93, "mlp3x512": 47.61, "mlp1x512": 49.49},
+    "-decay": {"inception": 13.97, "inception-nobn": 17.00, "alexnet": 22.64, "mlp3x512": 46.65, "mlp1x512": 49.61},
+    "-crop": {"inception": 10.69, "alexnet": 20.34},
+    "-crop-decay": {"inception": 10.95, "alexnet": 18.78},
+    "-random-training": {"inception": 0.0, "inception-nobn": 0.0, "alexnet": 0.18, "mlp3x512": 0.0, "mlp1x512": 0.66},
+}
+
 VARIANTS: dict[str, dict[str, object]] = {
     "inception": {},
     "inception-nobn": {"batch_norm": False},
@@ -294,11 +294,11 @@ RECIPES = {
 }
 RECIPES = {
     **RECIPES,
-    "paper-decay": replace(RECIPES["paper"], optimizer={"weight_decay": 5e-4}, targets=_promised("-decay")),
-    "paper-crop": replace(RECIPES["paper"], model={"random_crop": True}, variants=_CROPPED, targets=_promised("-crop")),
-    "paper-crop-decay": replace(
-        RECIPES["paper"], model={"random_crop": True}, optimizer={"weight_decay": 5e-4}, variants=_CROPPED, targets=_promised("-crop-decay")
+    "paper-decay": RECIPES["paper"].but(optimizer={"weight_decay": 5e-4}, targets=_promised("-decay")),
+    "paper-crop": RECIPES["paper"].but(model={"random_crop": True}, variants=_CROPPED, targets=_promised("-crop")),
+    "paper-crop-decay": RECIPES["paper"].but(
+        model={"random_crop": True}, optimizer={"weight_decay": 5e-4}, variants=_CROPPED, targets=_promised("-crop-decay")
     ),
-    "smoke-alexnet": replace(RECIPES["smoke"], variants=("alexnet",)),
-    "smoke-mlp": replace(RECIPES["smoke"], variants=("mlp3x512",)),
+    "smoke-alexnet": RECIPES["smoke"].but(variants=("alexnet",)),
+    "smoke-mlp": RECIPES["smoke"].but(variants=("mlp3x512",)),
 }

@@ -18,7 +18,6 @@ The layers are those of ``resnet``; read ``StochasticBlock.forward``, then ``Mod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -222,8 +221,7 @@ RECIPES = {
 }
 RECIPES = {
     **RECIPES,
-    "paper-1202": replace(
-        RECIPES["paper"],
+    "paper-1202": RECIPES["paper"].but(
         optimizer={"warm_up": 10 / 500},
         variants=("resnet1202",),
         targets=(Target("error %", at_most=4.91, claim="resnet1202-cifar10"),),

@@ -8,15 +8,9 @@ network that has seen a million photographs is kept, and only a head W is new. T
     finetune   min over W, f  from the body as it is,        f at a tenth of W's rate: it is nearly right already
     scratch    min over W, f  from random weights            to see what the transfer is worth
 
-Frozen means more than "no gradient": batch normalisation in training mode keeps changing its running means, and weight decay
-shrinks whatever an optimiser holds. Here a frozen body is in eval mode, and no optimiser knows of it. A new head begins at
-zero, a guess that favours no class, so that its first steps do not spoil the body.
-
-    paperzoo train transfer --data folder:PHOTOS
-    paperzoo train transfer:finetune --data folder:PHOTOS --set model.unfreeze=3
-    paperzoo train transfer --data folder:MINE --set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0
-
-Read ``Model.train`` and ``Model.optimizers``, then ``Model.stage``.
+Frozen means more than "no gradient": a frozen body is in eval mode (``Model.train``), for its running means would move, and no
+optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body. Try
+``--set model.unfreeze=3``; and a network of one's own: ``--set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0``.
 """
 
 from __future__ import annotations
@@ -25,7 +19,6 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +34,6 @@ from paperzoo.pretrained.published import header, last_checkpoint, load_publishe
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
-
-MODES = ("features", "finetune", "scratch")
 
 
 @contextmanager
@@ -61,6 +52,9 @@ def asleep(layers: Sequence[nn.Module]) -> Iterator[None]:
             parameter.requires_grad_(True)
         for layer, mode in zip(layers, modes, strict=True):
             layer.training = mode
+
+
+MODES = ("features", "finetune", "scratch")
 
 
 class Model(Classifier):
@@ -264,30 +258,26 @@ def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Class
 
 VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in MODES}
 
-_PHOTOGRAPHS = {"weights": "imagenet", "channels": 3, "image_size": 96}
-_FRESH = {"channels": 3, "image_size": 96}
 _DIGITS = {"backbone": "cnn", "channels": 1, "image_size": 28}
 _LITTLE = {"backbone": "cnn", "settings": {"widths": (8, 16, 32)}, "channels": 1, "image_size": 8}
 
-_SMALL = Recipe(
-    data="stamps",
-    steps=300,
-    batch_size=32,
-    augment=("crop4", "flip"),
-    model=_PHOTOGRAPHS,
+_STAMPS = Recipe(
+    data="stamps", steps=300, batch_size=32, augment=("crop4", "flip"), model={"channels": 3, "image_size": 96}
+)
+_SMALL = _STAMPS.but(
+    model={"weights": "imagenet"},
     variants=("features",),
     note="cut-out photographs; with --data folder:PATH one's own",
 )
-_SPRITES = replace(_SMALL, data="sprites", note="fantasy figures, far from what ImageNet shows; --data sprites@5: five of each race")
+_SPRITES = _SMALL.but(data="sprites", note="fantasy figures, far from what ImageNet shows; --data sprites@5: five of each race")
 _FINE: dict[str, Any] = {"variants": ("finetune",), "note": "the same batches"}
 _SCRATCH: dict[str, Any] = {
-    "model": _FRESH,
     "optimizer": {"lr": 3e-3},
     "variants": ("scratch",),
     "note": "the same batches, no photograph seen before",
 }
 _FEW_DIGITS = Recipe(data="mnist-high@20:0", steps=200, batch_size=50, augment=("shift2",), model=_DIGITS, variants=("scratch",))
-_PLAIN_DIGITS = replace(_FEW_DIGITS, augment=(), model={**_DIGITS, "backbone": "cnn:plain"})
+_PLAIN_DIGITS = _FEW_DIGITS.but(augment=(), model={"backbone": "cnn:plain"})
 _PRETRAINED: dict[str, Any] = {
     "steps": 700,
     "stages": (Stage("pretrain", 500, data="mnist-low", batch_size=128), Stage("transfer", 200)),
@@ -295,35 +285,32 @@ _PRETRAINED: dict[str, Any] = {
 }
 
 RECIPES = {
-    "paper": replace(
-        _SMALL,
+    "paper": _SMALL.but(
         steps=600,
-        model={**_PHOTOGRAPHS, "image_size": 224},
+        model={"image_size": 224},
         variants=("features", "finetune"),
         note="the size that the weights were trained at; no paper stands behind this recipe",
     ),
     "small": _SMALL,
-    "small-finetune": replace(_SMALL, **_FINE),
-    "small-scratch": replace(_SMALL, **_SCRATCH),
+    "small-finetune": _SMALL.but(**_FINE),
+    "small-scratch": _STAMPS.but(**_SCRATCH),
     "small-sprites": _SPRITES,
-    "small-sprites-finetune": replace(_SPRITES, **_FINE),
-    "small-sprites-scratch": replace(_SPRITES, **_SCRATCH),
-    "small-digits": replace(
-        _FEW_DIGITS,
+    "small-sprites-finetune": _SPRITES.but(**_FINE),
+    "small-sprites-scratch": _STAMPS.but(data="sprites", **_SCRATCH),
+    "small-digits": _FEW_DIGITS.but(
         **_PRETRAINED,
         variants=("features", "finetune"),
         targets=(Target("error %", at_most=-5, than="scratch:small-digits-scratch"),),
         note="learns 0 to 4 from all their images, then 5 to 9 from 20 of each; @20:1 to @20:4 are other draws",
     ),
-    "small-digits-scratch": replace(_FEW_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
-    "small-digits-plain": replace(
-        _PLAIN_DIGITS,
+    "small-digits-scratch": _FEW_DIGITS.but(optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
+    "small-digits-plain": _PLAIN_DIGITS.but(
         variants=("features", "finetune"),
         targets=(Target("error %", at_most=-5, than="scratch:small-digits-plain-scratch"),),
         note="without shifts or batch normalisation",
         **_PRETRAINED,
     ),
-    "small-digits-plain-scratch": replace(_PLAIN_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
+    "small-digits-plain-scratch": _PLAIN_DIGITS.but(optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "smoke": Recipe(data="digits", steps=40, model=_LITTLE, optimizer={"lr": 0.01}, precision="float32"),
     "smoke-finetune": Recipe(
         data="digits",

@@ -33,14 +33,6 @@ from paperzoo.tasks.model import Players, Schedule
 #: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
 TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
-#: torchvision's weights (BSD-3-Clause), trained on ImageNet
-URL = "https://download.pytorch.org/models/{}.pth"
-FILES = {
-    "vgg11": "vgg11-8a719046", "vgg13": "vgg13-19584684", "vgg16": "vgg16-397923af", "vgg19": "vgg19-dcbb9e9d",
-    "vgg11_bn": "vgg11_bn-6002323d", "vgg13_bn": "vgg13_bn-abd245e5",
-    "vgg16_bn": "vgg16_bn-6c64b313", "vgg19_bn": "vgg19_bn-c79401a0",
-}  # fmt: skip
-
 
 class VGG(nn.Module):
     """Stages of 3x3 convolutions and a pooling, then three fully connected layers. State-dict keys are torchvision's.
@@ -94,6 +86,15 @@ class VGG(nn.Module):
             else:
                 x = layer(x)
         return x
+
+
+#: torchvision's weights (BSD-3-Clause), trained on ImageNet
+URL = "https://download.pytorch.org/models/{}.pth"
+FILES = {
+    "vgg11": "vgg11-8a719046", "vgg13": "vgg13-19584684", "vgg16": "vgg16-397923af", "vgg19": "vgg19-dcbb9e9d",
+    "vgg11_bn": "vgg11_bn-6002323d", "vgg13_bn": "vgg13_bn-abd245e5",
+    "vgg16_bn": "vgg16_bn-6c64b313", "vgg19_bn": "vgg19_bn-c79401a0",
+}  # fmt: skip
 
 
 class Model(Classifier):

@@ -35,9 +35,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.maintenance import AlarmModel
 from paperzoo.tasks.model import Players, Schedule
 
-FITTED = ("boosting", "forest", "logistic")
-KINDS = (*FITTED, "mlp", "lstm")
-
 
 def statistics(readings: Tensor, observation: Sequence[int], per_day: int) -> Tensor:
     """Features (N, (5 * windows + 1) * sensors) of readings (N, T, sensors): the last days of each observation window.
@@ -177,6 +174,10 @@ class Recurrent(nn.Module):
         """Log-odds (N) of windows (N, T, sensors)."""
         states, _ = self.lstm(x)  # (N, T, hidden)
         return self.output(self.dropout(states[:, -1])).squeeze(1)  # type: ignore[no-any-return]
+
+
+FITTED = ("boosting", "forest", "logistic")
+KINDS = (*FITTED, "mlp", "lstm")
 
 
 class Model(AlarmModel):

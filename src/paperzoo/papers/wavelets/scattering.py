@@ -8,9 +8,9 @@ modulus forgets the phase, which is where a shift shows; and what comes out is a
 
 with psi_2 of a larger scale than psi_1, for the modulus moves energy to lower frequencies only. phi averages over about 2^J
 pixels. No distance between images grows, and a deformation changes it in proportion to how much it bends. What is left to learn is
-simple: here, for each class, the mean and the directions in which it varies (section 4.1), or any classifier of scikit-learn.
+simple: for each class, the mean and the directions in which it varies (section 4.1), or any classifier of scikit-learn.
 
-Read ``Scattering2D``, then ``AffineSpaces``. Filters and padding are those of kymatio (Andreux et al. 2018), whose
+Read ``Scattering2D``, then ``affine_spaces.py``. Filters and padding are those of kymatio (Andreux et al. 2018), whose
 coefficients these are.
 """
 
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.metrics.pca import principal_components
 from paperzoo.nn.fitted import LINEAR, Fitted, Forest, Kernel, Linear
+from paperzoo.papers.wavelets.affine_spaces import AffineSpaces
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players
@@ -166,57 +166,6 @@ def average_matrix(n: int, J: int, r: int) -> np.ndarray:
     phi = np.fft.ifft(crop(np.fft.fft(gauss).real, r, 0)).real  # (n / 2^r), the origin at [0]
     to = np.arange(1, (n >> J) - 1)[:, None] * 2 ** (J - r)
     return phi[(to - np.arange(n >> r)) % (n >> r)]  # type: ignore[no-any-return]
-
-
-class AffineSpaces(Fitted):
-    """Section 4.1: a class is its mean and the directions it varies in most; an image belongs to the nearest such space.
-
-    Scores are minus squared distances ``|x - mean_k|^2 - |V_k (x - mean_k)|^2``, with d rows in each V_k.
-
-    Args:
-        dimension: the most directions a class may have. How many it has is chosen on every fifth image, left out for that.
-    """
-
-    mean: Tensor
-    axes: Tensor
-    size: Tensor
-
-    def __init__(self, dimensions: int, classes: int, dimension: int = 100) -> None:
-        super().__init__()
-        self.keep(mean=torch.zeros(classes, dimensions), axes=torch.zeros(classes, dimension, dimensions))  # rows above d are zero
-        self.keep(size=torch.ones(()))  # mean squared norm of what was fitted on, the unit of the distances
-
-    def fit(self, x: Tensor, label: Tensor, seed: int) -> None:
-        """From features (N, D) and classes (N)."""
-        self.size.copy_(x.square().sum(1).mean().clamp(min=1e-12))
-        out = torch.arange(len(x), device=x.device) % 5 == 4
-        dimension = self.axes.shape[1]
-        if len(torch.unique(label[~out])) == len(torch.unique(label)):
-            self._span(x[~out], label[~out], dimension)
-            pairs = zip(torch.split(x[out], 100), torch.split(label[out], 100), strict=True)
-            wrong = sum((self.distances(a).argmin(1) != b[:, None]).sum(0) for a, b in pairs)  # (dimension + 1), for every d at once
-            dimension = int(torch.as_tensor(wrong).argmin())
-        self._span(x, label, dimension)
-
-    def _span(self, x: Tensor, label: Tensor, dimension: int) -> None:
-        self.axes.zero_()
-        self.mean.fill_(1e3)  # a class without an example is far from everything
-        for k in torch.unique(label).tolist():
-            some = x[label == k]
-            found = principal_components(some, max(1, dimension))
-            self.mean[k] = found.mean
-            self.axes[k, : min(dimension, len(found.axes))] = found.axes[:dimension]
-
-    def distances(self, x: Tensor) -> Tensor:
-        """Squared distances (N, K, dimension + 1) to the spaces of 0, 1, ... directions, in units of ``size``."""
-        from_mean = x[:, None] - self.mean  # (N, K, D)
-        code = torch.einsum("nkd,kad->nka", from_mean, self.axes)
-        whole = from_mean.square().sum(2, keepdim=True)
-        return torch.cat([whole, whole - code.square().cumsum(2)], 2) / self.size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores (N, K) of features (N, D)."""
-        return torch.cat([-self.distances(part)[..., -1] for part in torch.split(x, 100)])
 
 
 CLASSIFIERS = ("affine", *LINEAR, "rbf", "forest")
@@ -399,26 +348,6 @@ RECIPES = {
         variants=tuple(name for name in VARIANTS if name.split("-")[0] not in ("rbf", "forest")),
         targets=(Target("error %", at_most=0.7, claim="mnist-60000-affine", variants=("scattering",)),),
     ),
-    "paper-rbf": Recipe(
-        data="mnist",
-        steps=1,
-        batch_size="all",
-        train_on="train+validation",
-        model={"room": 60_000},
-        precision="float32",
-        variants=("rbf", "rbf-pixels"),
-        targets=(Target("error %", at_most=0.43, claim="mnist-60000", variants=("rbf",)),),
-        note="not run here: the 60,000 x 60,000 kernel takes 43 GB, in single and in double precision",
-    ),
-    "paper-forest": Recipe(
-        data="mnist",
-        steps=1,
-        batch_size="all",
-        train_on="train+validation",
-        model={"room": 60_000},
-        precision="float32",
-        variants=("forest", "forest-pixels"),
-    ),
     "small": Recipe(
         data="mnist@100:0",
         steps=1,
@@ -428,35 +357,22 @@ RECIPES = {
         targets=(Target("error %", at_most=6, variants=("svm",)),),
         note="1,000 images, 100 a class; the error is that on all 10,000 test images",
     ),
-    "small-300": Recipe(
-        data="mnist@30:0",
-        steps=1,
-        batch_size="all",
-        model={"J": 2},
-        precision="float32",
-        note="300 images, 30 a class",
-    ),
-    "small-4000": Recipe(
-        data="mnist@400:0",
-        steps=1,
-        batch_size="all",
-        model={"J": 2, "room": 4000},
-        precision="float32",
-        note="4,000 images, 400 a class",
-    ),
     "smoke": Recipe(
         data="digits", steps=1, batch_size="all", model={"J": 1, "L": 4, "room": 1500, "dimension": 20}, precision="float32"
     ),
 }
 RECIPES |= {
-    f"small-{draw}": Recipe(
-        data=f"mnist@100:{number}",
-        steps=1,
-        batch_size="all",
-        model={"J": 2},
-        precision="float32",
-        targets=RECIPES["small"].targets,
-        note="another 1,000 images",
-    )
-    for draw, number in (("b", 1), ("c", 2))
+    "paper-rbf": RECIPES["paper"].but(
+        model={"room": 60_000},
+        variants=("rbf", "rbf-pixels"),
+        targets=(Target("error %", at_most=0.43, claim="mnist-60000", variants=("rbf",)),),
+        note="not run here: the 60,000 x 60,000 kernel takes 43 GB, in single and in double precision",
+    ),
+    "paper-forest": RECIPES["paper"].but(model={"room": 60_000}, variants=("forest", "forest-pixels"), targets=()),
+    "small-300": RECIPES["small"].but(data="mnist@30:0", targets=(), note="300 images, 30 a class"),
+    "small-4000": RECIPES["small"].but(
+        data="mnist@400:0", model={"room": 4000}, targets=(), note="4,000 images, 400 a class"
+    ),
+    "small-b": RECIPES["small"].but(data="mnist@100:1", note="another 1,000 images"),
+    "small-c": RECIPES["small"].but(data="mnist@100:2", note="another 1,000 images"),
 }
