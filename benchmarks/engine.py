@@ -22,8 +22,8 @@ from torch.optim import Adam
 
 from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, Images, Schema, Split, Values
-from paperzoo.engine import fit, job, run
-from paperzoo.engine.train import fabric
+from paperzoo.engine import job, logbook, loop, run, start
+from paperzoo.engine.processes import fabric
 from paperzoo.papers.gan import dcgan
 from paperzoo.records import Paper, Recipe
 from paperzoo.tasks.model import Model
@@ -61,25 +61,25 @@ class Sleeper(Model):
         opt.network.minimize(loss)
 
 
-def loop_for(model: Model, recipe: Recipe, dataset: Dataset, folder: Path) -> fit.Loop:
+def loop_for(model: Model, recipe: Recipe, dataset: Dataset, folder: Path) -> loop.Loop:
     """The engine's own loop around a model that is in no catalogue, with log, bar and finite check on."""
     entry = SimpleNamespace(
         name="bench", variant="bench", paper=Paper("bench", "", "", 2026, ""), file=Path(__file__), arguments={}
     )
     chosen = SimpleNamespace(
         name="bench", recipe_name="bench", recipe=recipe, overrides={}, seed=0, init="", options={}, notes=(), entry=entry,
-        dataset=lambda name="": dataset, build=lambda dataset: model,
+        dataset=lambda name="": dataset,
     )  # fmt: skip
     directory = Path(tempfile.mkdtemp(dir=folder))
     (directory / "checkpoints").mkdir()
     (directory / "figures").mkdir()
-    made = fit.Loop(fabric(1), chosen, run.Run(directory))
+    made = loop.Loop(fabric(1), chosen, run.Run(directory), start.Start(dataset, model))
     made.begin(job.stages(recipe)[0], 0)
     made.every["checkpoint"] = 0
     return made
 
 
-def engine_seconds(made: fit.Loop, steps: int) -> float:
+def engine_seconds(made: loop.Loop, steps: int) -> float:
     began = time.perf_counter()
     for _ in range(steps):
         made.step()
@@ -151,7 +151,7 @@ def main() -> None:
     given = parser.parse_args()
     repeats, steps = (3, 300) if given.quick else (7, 1000)
     found: dict[str, float] = {}
-    fit._board = lambda directory, step: None
+    logbook.board = lambda directory, step: None
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         small = data(8)

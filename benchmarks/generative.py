@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Images, Schema, Split, Values
-from paperzoo.engine.fit import Loop
 from paperzoo.engine.job import Job, resolve, stages
+from paperzoo.engine.loop import Loop
+from paperzoo.engine.processes import fabric
 from paperzoo.engine.run import create
-from paperzoo.engine.train import fabric
 
 NAMES = ("gan", "dcgan", "acgan", "infogan", "wgan_gp")
 SIZE, BATCH = 32, 64

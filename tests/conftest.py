@@ -22,9 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if shift := config.getoption("--seed"):
-        from paperzoo.engine import fit
+        from paperzoo.engine import loop, rehearsal, start
 
-        fit.seed_all, fit.Order = moved(fit.seed_all, 0, shift), moved(fit.Order, 3, shift)
+        loop.Order = moved(loop.Order, 3, shift)
+        for module in (loop, rehearsal, start):
+            module.seed_all = moved(module.seed_all, 0, shift)
         torch.manual_seed = moved(torch.manual_seed, 0, shift)
 
 

@@ -10,8 +10,9 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from paperzoo.engine import checkpoint, fit, run
+from paperzoo.engine import checkpoint, logbook, run
 from paperzoo.engine.job import Job, resolve, stages
+from paperzoo.engine.loop import Loop
 
 
 def fabric() -> Fabric:
@@ -20,13 +21,13 @@ def fabric() -> Fabric:
     return one
 
 
-def loop(job: Job, folder: Path, saved: Path | None = None) -> fit.Loop:
+def loop(job: Job, folder: Path, saved: Path | None = None) -> Loop:
     """A loop in a fresh directory, holding ``saved`` as its only checkpoint."""
-    fit._board = lambda directory, step: None
+    logbook.board = lambda directory, step: None
     new = run.create(job, folder)
     if saved:
         shutil.copy(saved, new.directory / "checkpoints" / saved.name)
-    made = fit.Loop(fabric(), job, new)
+    made = Loop(fabric(), job, new)
     done = 0
     for stage in stages(job.recipe):
         if made.opt.iteration < done + stage.steps or not job.recipe.stages:
@@ -37,7 +38,7 @@ def loop(job: Job, folder: Path, saved: Path | None = None) -> fit.Loop:
     return made
 
 
-def state(made: fit.Loop) -> dict[str, Tensor]:
+def state(made: Loop) -> dict[str, Tensor]:
     """Everything a checkpoint holds."""
     tensors, _ = checkpoint.optimizer_state(made.model, made.opt.optimizers)
     return {**checkpoint.tensors_of(made.model), **tensors}

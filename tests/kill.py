@@ -17,7 +17,8 @@ import torch
 
 torch.set_num_threads(1)
 import paperzoo  # noqa: E402
-from paperzoo.engine import checkpoint, fit, run  # noqa: E402
+from paperzoo import saved  # noqa: E402
+from paperzoo.engine import checkpoint, logbook, run  # noqa: E402
 from paperzoo.engine.job import resolve  # noqa: E402
 from paperzoo.engine.train import resume  # noqa: E402
 
@@ -36,14 +37,14 @@ def child(work) -> int:
 
 
 def main(name: str, recipe: str, folder: Path, kills: int) -> None:
-    fit._board = lambda directory, step: None
+    logbook.board = lambda directory, step: None
     job = resolve(name, recipe, overrides={"checkpoint_every": 1})
     job.build(job.dataset())  # data is read before the first fork
     straight = run.create(job, folder / "straight")
     began = time.perf_counter()
     os.waitpid(child(lambda: resume(straight.directory)), 0)
     length = time.perf_counter() - began
-    expected = checkpoint.digest(checkpoint.read(run.newest(straight.directory)[0])[0])
+    expected = checkpoint.digest(checkpoint.read(saved.newest(straight.directory)[0])[0])
     chance, done, inside, finished, equal = random.Random(0), 0, 0, 0, True
     while done < kills:
         killed = run.create(job, folder / "killed")
@@ -58,7 +59,7 @@ def main(name: str, recipe: str, folder: Path, kills: int) -> None:
                 print(json.dumps({"error": "a resumed run failed"}))
                 return
         finished += 1
-        equal &= checkpoint.digest(checkpoint.read(run.newest(killed.directory)[0])[0]) == expected
+        equal &= checkpoint.digest(checkpoint.read(saved.newest(killed.directory)[0])[0]) == expected
     steps = [line["step"] for line in run.read_lines(killed.directory / "metrics.jsonl")]
     print(
         json.dumps(

@@ -262,3 +262,32 @@ def test_one_image_or_constant_images_are_learnt_without_a_fault(name: str, imag
     model.eval()
     found = model.measure(data, "test")
     assert np.isfinite(list(found.values())).all() and ("mmd" in found) == (len(image) >= 20)
+
+
+@pytest.mark.parametrize("name", ["aae:semi", "aae:clusters"])
+def test_all_phases_of_the_factored_ones_see_images_with_noise_and_rebuild_clean_ones(name: str) -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create(name, image_size=16, width=8, noise=0.3)
+    image, labelled = torch.rand(2, 20, 1, 16, 16)
+    seen, rebuilt, losses, judged = [], [], {}, {"content": [], "style": []}
+    for player, found in judged.items():
+        model.get_submodule(f"{player}_discriminator").register_forward_hook(lambda m, i, o, found=found: found.append(o.detach()))
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.decoder.register_forward_hook(lambda m, i, output: rebuilt.append(output.detach()))
+    opt = Players(model.optimizers(), {})
+    right = opt.minimize
+    opt.minimize = lambda **given: (losses.update(given), right(**given))  # type: ignore[method-assign]
+    model.step(Batch(image=image, labelled=labelled, label=torch.arange(20) % 10), opt)
+    clean = [image, image, labelled][: 3 if name == "aae:semi" else 2]
+    assert len(seen) == len(clean) and torch.equal(seen[0], seen[1])
+    for x, without in zip(seen, clean, strict=True):
+        noise = x - without
+        assert float(noise.std()) == pytest.approx(0.3, rel=0.05) and abs(float(noise.mean())) < 0.02
+    expected = 0.5 * (rebuilt[0] - image).square().sum((1, 2, 3)).mean()
+    assert losses["autoencoder"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert {player: len(found) for player, found in judged.items()} == {"content": 3, "style": 3}
+    for player, (prior, code, _) in judged.items():  # of codes before and after the discriminator's step
+        expected = -(torch.sigmoid(prior).log().mean() + torch.sigmoid(-code).log().mean())
+        assert losses[f"{player}_discriminator"].item() == pytest.approx(expected.item(), rel=1e-4)
+    deceived = -sum(torch.sigmoid(after).log().mean() for _, _, after in judged.values())  # the encoder deceives both
+    assert losses["generator"].item() == pytest.approx(deceived.item(), rel=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -195,3 +196,21 @@ def test_constant_images_and_a_single_one_train_and_are_measured(tmp_path: Path)
             found = model.measure(data, "test")
             assert all(np.isfinite(value) for value in found.values())
             assert model.show(data, "test", tmp_path, "final")
+
+
+@pytest.mark.parametrize("arguments", [{"dropped": 0.3}, {"noise": 0.2}, {}])
+def test_a_denoiser_is_fed_what_is_corrupted_and_held_to_what_is_clean(arguments: dict[str, float]) -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("conv_autoencoder", image_size=8, maps=(3, 4), code=5, **arguments)
+    image, fed, back, losses = 0.2 + 0.6 * torch.rand(50, 1, 8, 8), [], [], []
+    model.encoder.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
+    model.decoder.register_forward_hook(lambda m, i, output: back.append(output))
+    model.step(Batch(image=image), SimpleNamespace(autoencoder=SimpleNamespace(minimize=losses.append)))
+    assert losses[0].item() == pytest.approx(0.5 * (back[0] - image).square().sum((1, 2, 3)).mean().item(), rel=1e-5)  # Eq. 3
+    changed = fed[0] != image
+    if "dropped" in arguments:
+        assert not fed[0][changed].any() and float(changed.float().mean()) == pytest.approx(0.3, abs=5 * 0.46 / 3200**0.5)
+    elif "noise" in arguments:
+        assert 0.17 < float((fed[0] - image).std()) < 0.2 and fed[0].min() >= 0 and fed[0].max() <= 1  # cut off at both ends
+    else:
+        assert not changed.any()

@@ -8,6 +8,7 @@ import random
 import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -535,3 +536,32 @@ def test_the_grammar_keeps_its_rules() -> None:
 def test_data_without_tags_is_refused() -> None:
     with pytest.raises(PaperzooError, match="tagging needs data with tokens and tags, but digits"):
         crf.Model.check(paperzoo.dataset("digits").schema)
+
+
+@pytest.mark.parametrize("chain", [True, False])
+def test_the_loss_is_a_mean_over_sentences_not_over_words(chain: bool) -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("bilstm_crf", vocabulary=("<pad>", "<unk>", "a", "b", "c"), embedding=4, hidden=3, crf=chain)
+    if chain:
+        for scores in (model.start, model.end, model.pair):
+            nn.init.normal_(scores)
+    length = torch.tensor([7, 1, 3])
+    tokens = torch.randint(1, 5, (3, 7)) * crf.inside(length, 7)
+    tags = torch.randint(0, len(model.tags), (3, 7)) * crf.inside(length, 7)
+    losses: list[Tensor] = []
+    model.step(Batch(tokens=tokens, length=length, tags=tags), SimpleNamespace(tagger=SimpleNamespace(minimize=losses.append)))
+    alone = []
+    for n, row, gold in zip(length.tolist(), tokens, tags, strict=True):
+        emissions = model.network(row[None, :n], torch.tensor([n]))
+        if not chain:  # Eq. 4
+            alone.append(-emissions[0].log_softmax(1)[range(n), gold[:n]].sum())
+            continue
+        alpha = model.start + emissions[0, 0]  # Eq. 5, a word at a time
+        said = alpha[gold[0]]
+        for t in range(1, n):
+            alpha = torch.stack([(alpha + model.pair[:, k]).logsumexp(0) + emissions[0, t, k] for k in range(len(alpha))])
+            said = said + model.pair[gold[t - 1], gold[t]] + emissions[0, t, gold[t]]
+        alone.append((alpha + model.end).logsumexp(0) - said - model.end[gold[n - 1]])
+    (loss,) = losses
+    assert loss.item() == pytest.approx(sum(a.item() for a in alone) / 3, rel=1e-4)
+    assert loss.item() != pytest.approx(sum(a.item() for a in alone) / 11, rel=0.1)

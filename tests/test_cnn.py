@@ -14,18 +14,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.recognition.cnn import ACTIVATIONS, LOSSES, PAPER, VARIANTS, Model, loss_of, optimizer_names
+from paperzoo.papers.recognition.cnn import ACTIVATIONS, LOSSES, VARIANTS, Model, loss_of, optimizer_names
+
+PARAMETERS = catalog.paper("cnn").parameters
 
 
 def test_every_variant_has_its_count() -> None:
-    assert set(PAPER.parameters) == set(VARIANTS)  # and the contract's tests hold them against the networks
+    assert set(PARAMETERS) == set(VARIANTS)  # and the contract's tests hold them against the networks
     convs = 9 * (1 * 32 + 32 * 64 + 64 * 128)
-    assert PAPER.parameters["cnn"] == convs + 2 * (32 + 64 + 128) + (3 * 3 * 128 * 10 + 10)  # 28, 14, 7, 3
-    assert PAPER.parameters["plain"] == PAPER.parameters["linear"] == convs + (32 + 64 + 128) + (3 * 3 * 128 * 10 + 10)
+    assert PARAMETERS["cnn"] == convs + 2 * (32 + 64 + 128) + (3 * 3 * 128 * 10 + 10)  # 28, 14, 7, 3
+    assert PARAMETERS["plain"] == PARAMETERS["linear"] == convs + (32 + 64 + 128) + (3 * 3 * 128 * 10 + 10)
 
 
 def test_layers_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import shutil
@@ -182,19 +183,20 @@ def test_the_same_version_with_other_bytes_is_refused(folder: Path, monkeypatch:
 def test_another_version_is_taken_with_a_warning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt = Apt({"1:1.2-3": b"a later game"})
     monkeypatch.setattr(subprocess, "run", apt)
-    pinned = Source(**{**vars(GAME), "sha256": "ab" * 32})
+    by_hand = b"the pinned one, put there by hand"
+    pinned = Source(**{**vars(GAME), "sha256": hashlib.sha256(by_hand).hexdigest()})
     for _ in range(2):
         with pytest.warns(UserWarning, match=r"game_1.2-3_all.deb is not the version 1:1.0-1 .*measured on"):
             path = pinned.fetch()
         assert path == pinned.path == folder / "game_1.2-3_all.deb" and path.read_bytes() == b"a later game"
     assert [command[-1] for command in apt.commands] == ["game=1:1.0-1", "game"] and kept(folder) == [path.name]
-    (folder / pinned.name).write_bytes(b"the pinned one, put there by hand")
+    (folder / pinned.name).write_bytes(by_hand)
     assert pinned.fetch() == folder / pinned.name  # comes first
 
 
 def test_apt_that_is_missing_or_knows_no_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pinned = Source(**{**vars(GAME), "sha256": "ab" * 32})
-    place = rf"SHA-256 {'ab' * 32}\) by other means and put it at {folder}/game_1.0-1_all.deb. Every mirror has it in pool/g/"
+    pinned = Source(**{**vars(GAME), "sha256": hashlib.sha256(b"by hand").hexdigest()})
+    place = rf"SHA-256 {pinned.sha256}\) by other means and put it at {folder}/game_1.0-1_all.deb. Every mirror has it in pool/g/"
     monkeypatch.setattr(subprocess, "run", Apt({}))
     with pytest.raises(PaperzooError, match=rf"game_1.0-1_all.deb: E: Unable to locate package game .*apt-get update.*{place}"):
         pinned.fetch()

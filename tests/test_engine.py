@@ -24,11 +24,13 @@ from torch.optim import SGD, Adam
 
 import paperzoo
 from paperzoo.data import Order
-from paperzoo.engine import checkpoint, fit, precision
+from paperzoo.engine import chance, checkpoint, precision
+from paperzoo.engine.evaluate import as_trained
+from paperzoo.engine.machine import hardware
 from paperzoo.engine.players import Players
-from paperzoo.engine.run import hardware, newest, read_lines
-from paperzoo.engine.train import as_trained
+from paperzoo.engine.run import read_lines
 from paperzoo.errors import Interrupted, PaperzooError
+from paperzoo.saved import newest
 
 HERE = Path(__file__).parent
 
@@ -206,10 +208,10 @@ def test_order_is_a_function_of_seed_and_iteration() -> None:
 def test_chance_differs_by_seed_step_and_process() -> None:
     draws = set()
     for key in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1)):
-        fit.seed_all(*key)
+        chance.seed_all(*key)
         draws.add(torch.rand(()).item())
     assert len(draws) == 6
-    fit.seed_all(0, 0, 0)
+    chance.seed_all(0, 0, 0)
     assert torch.rand(()).item() in draws
 
 
@@ -219,7 +221,7 @@ def test_measuring_leaves_chance_and_modes_alone() -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    with fit.guarded(model):
+    with chance.guarded(model):
         torch.rand(100)
         assert not model[1].training and not torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
     assert torch.equal(torch.rand(3), expected)
@@ -350,7 +352,7 @@ def test_no_space_left_keeps_what_was_saved(tmp_path: Path, monkeypatch: pytest.
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr("paperzoo.saved.os.fsync", full)
     with pytest.raises(PaperzooError, match="No space left on device; what was saved before is untouched"):
         checkpoint.write(path, {"a": torch.zeros(3)}, {"name": "x"})
     assert torch.equal(checkpoint.read(path)[0]["a"], torch.ones(3))
@@ -390,6 +392,25 @@ def test_two_processes_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert int((a["place"] > 0).sum()) > 60 and all(torch.equal(a[k], b[k]) for k in a)
 
 
+def test_torchrun_makes_one_run_of_all_its_processes(tmp_path: Path) -> None:
+    """The world is what the environment says, without --devices; the first process makes the run."""
+    name = str(HERE / "two_players.py")
+    one = paperzoo.train(name, "smoke", out=tmp_path / "one")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "paperzoo", "train", name]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--recipe", "smoke", "--out", str(tmp_path / "two")], capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder,) = [p for p in (tmp_path / "two").iterdir() if p.name[0] != "."]
+    assert done.stdout.strip().splitlines()[-1] == str(folder) and done.stdout.count(str(folder) + "\n") == 1
+    a, b = checkpoint.tensors_of(one.model), checkpoint.tensors_of(paperzoo.load(folder))
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
+    asked = [*command, "--recipe", "smoke", "--devices", "5"]
+    refused = subprocess.run(asked, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
+    assert refused.returncode and "torchrun has started 2 processes" in refused.stderr and not (tmp_path / "runs").exists()
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match="cannot be shared by 2 processes"):
         paperzoo.train(str(HERE / "two_players.py"), "smoke", out=tmp_path, devices=2, overrides={"batch_size": 33})
@@ -400,3 +421,63 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 def test_helpers_count_and_state(tmp_path: Path) -> None:
     made = loop(job("lenet", "smoke"), tmp_path)
     assert count(made.model) == 61_706 and "network.c1.weight" in state(made)
+
+
+# ---------------------------------------------------------------- gradients: layout, sharing, weights
+
+
+def test_a_gradient_of_another_layout_moves_the_right_weights() -> None:
+    """A double backward gives gradients whose strides are not their parameter's; fused optimisers read both as flat memory."""
+    for make in (lambda p: Adam(p, 0.1), lambda p: SGD(p, 0.1, momentum=0.9), lambda p: torch.optim.AdamW(p, 0.1)):
+        torch.manual_seed(0)
+        weight = nn.Parameter(torch.randn(16, 8, 5, 5).contiguous(memory_format=torch.channels_last))
+        twin = nn.Parameter(weight.detach().clone(memory_format=torch.contiguous_format))
+        factor = torch.randn(16, 8, 5, 5)
+        opt, plain = Players({"x": make([weight])}, {}), make([twin])
+        for _ in range(3):
+            copy = weight.contiguous(memory_format=torch.contiguous_format)  # so that the gradient lies otherwise
+            opt.x.minimize((copy * factor).square().sum())
+            plain.zero_grad()
+            (twin * factor).square().sum().backward()
+            plain.step()
+        assert torch.allclose(weight, twin, atol=1e-5)
+
+
+def test_a_gradient_that_two_parameters_share_is_clipped_once() -> None:
+    a, b = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
+    opt = Players({"x": SGD([a, b], 1.0)}, {}, clip=1.0)
+    opt.x.minimize(((a + b) * 10).sum())  # autograd gives both the same tensor, and here one of stride 0
+    assert torch.allclose(torch.cat([a, b]).norm(), torch.tensor(1.0), atol=1e-4)
+
+
+def test_accumulated_parts_weigh_by_what_they_hold() -> None:
+    """Parts of 3, 3 and 4 items, and a term whose items are counted in the batch: the step of the whole batch."""
+    torch.manual_seed(0)
+    layer, twin = nn.Linear(3, 1), nn.Linear(3, 1)
+    twin.load_state_dict(layer.state_dict())
+    x, chosen = torch.randn(10, 3), torch.tensor([1, 0, 0, 1, 1, 1, 0, 1, 1, 1], dtype=torch.bool)
+    whole, parts = Players({"x": SGD(layer.parameters(), 0.1)}, {}), Players({"x": SGD(twin.parameters(), 0.1)}, {}, accumulate=3)
+    whole.x.minimize(layer(x).square().mean(), (layer(x[chosen]).mean(), chosen.sum()))
+    for indices in (slice(0, 3), slice(3, 6), slice(6, 10)):
+        part, some = x[indices], chosen[indices]
+        parts.share = len(part) * 3 / 10
+        parts.x.minimize(twin(part).square().mean(), (twin(part[some]).mean(), some.sum()))
+    assert torch.allclose(layer.weight, twin.weight, atol=1e-6)
+
+
+def test_a_mean_over_a_counted_part_of_the_batch_weighs_by_everyones_count() -> None:
+    """What two processes do, one after the other: this one has 1 item that counts, the other 3; the mean of counts is 2."""
+    layer = nn.Linear(2, 1, bias=False)
+    before = layer.weight.detach().clone()
+    seen = []
+
+    def mean(value: torch.Tensor) -> torch.Tensor:
+        if value.ndim == 0:
+            seen.append(float(value))
+            return value.fill_(2.0)
+        return value
+
+    Players({"x": SGD(layer.parameters(), 1.0)}, {}, mean=mean).x.minimize((layer(torch.ones(1, 2)).mean(), torch.tensor(1)))
+    assert seen == [1.0] and torch.allclose(layer.weight, before - 0.5)
+    Players({"x": SGD(layer.parameters(), 1.0)}, {}, mean=mean).x.minimize((layer(torch.ones(0, 2)).mean(), torch.tensor(0)))
+    assert torch.allclose(layer.weight, before - 0.5)  # nothing counts here: no step, and no NaN

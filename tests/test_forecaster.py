@@ -14,6 +14,7 @@ from torch import Tensor
 import paperzoo
 from paperzoo.data import Dataset
 from paperzoo.data.series import AR2, Series, Windows, ar2, stretches_of, windows
+from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, coverage, followed
@@ -36,7 +37,7 @@ class Exact(Forecaster):
         known = {**dataset.schema.arguments, "horizon": horizon}
         super().__init__(transform="none", **known)
         self.formula = formula
-        self.calibrate(dataset["validation"].batch(range(len(dataset["validation"]))))
+        self.calibrate(dataset["validation"].batch(range(len(dataset["validation"]))), Players({}, {}))
 
     def forward(self, history: Tensor) -> Tensor:
         raw = self.formula(history)  # (N, H, K)
@@ -172,7 +173,7 @@ def test_the_future_changes_no_forecast() -> None:
     data = paperzoo.dataset("sunspots-cycle")
     torch.manual_seed(0)
     model = forecaster.Model(**{**data.schema.arguments, "hidden": 4})
-    model.calibrate(data["validation"].batch(range(44)))
+    model.calibrate(data["validation"].batch(range(44)), Players({}, {}))
     test = column(data, "test")
     random = np.random.default_rng(0)
     for at in (0, 20, 50):
@@ -316,3 +317,35 @@ def test_what_predict_and_measure_refuse(tmp_path: Path) -> None:
 
 def test_the_small_network_is_small() -> None:
     assert count(paperzoo.create("forecaster", hidden=8)) == 4 * 8 * (1 + 8 + 2) + 9
+
+
+def test_a_network_of_differences_sees_changes_and_says_them(tmp_path: Path) -> None:
+    made = loop(job("forecaster", "smoke", **{"model.difference": True, "model.horizon": 3}), tmp_path)
+    model, seen = made.model, []
+    model.change.fill_(0.25)  # a usual change from one step to the next, on the standardised scale
+    said = torch.randn(4, 3, len(model.targets))
+    model.network = Function(lambda x: (seen.append(x), said[: len(x)])[1])
+    history = made.split.batch(np.arange(4)).history
+    forecast, x = model(history), model.scaled(history)
+    assert torch.allclose(seen[0], torch.cat([(x - x[:, -1:]) / 0.25, x], 2), atol=1e-6)
+    ahead = torch.tensor([1.0, 2.0, 3.0])[:, None]
+    assert torch.allclose(forecast, x[:, -1:][..., model.at] + said * 0.25 * ahead, atol=1e-6)
+
+
+class Function(torch.nn.Module):
+    """A network that is a function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def test_only_the_last_fifth_of_the_steps_calibrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, called = loop(job("forecaster", "smoke", steps=10), tmp_path), []
+    monkeypatch.setattr(forecaster.Model, "calibrate", lambda self, batch: called.append(made.opt.iteration))
+    while made.opt.iteration < 10:
+        made.step()
+    assert called == [7, 8, 9]  # after the step number 7, from 0, eight of ten are done

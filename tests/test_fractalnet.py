@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, Images, Schema, Split, Values
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition.fractalnet import (
-    PAPER,
     VARIANTS,
     Conv,
     FractalBlock,
@@ -36,7 +36,7 @@ def test_count_by_formula(name: str) -> None:
     columns, widths = VARIANTS[name].get("columns", 3), (3, 64, 128, 256, 512, 512)
     convs = sum(9 * a * (columns * i + (2**columns - 1 - columns) * a) for i, a in zip(widths, widths[1:], strict=False))
     norms = 2 * (2**columns - 1) * sum(widths[1:])
-    assert PAPER.parameters[name] == convs + norms + 512 * 10 + 10
+    assert catalog.paper("fractalnet").parameters[name] == convs + norms + 512 * 10 + 10
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 4])

@@ -169,3 +169,12 @@ def test_toy_learns_the_ring_and_without_the_penalty_its_estimate_is_no_distance
     assert learnt.metrics["within 0.2 %"] > 25
     distances = [[line["loss"]["distance"] for line in run.lines if "loss" in line][-1] for run in (learnt, ablated)]
     assert distances[0] < 3 < 100 < distances[1]  # no two points of the ring are further apart than 2.83
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.5, 1.0, 3.0])
+def test_penalty_has_two_sides(norm: float) -> None:  # "(two-sided penalty)", section 4: towards 1, from below too
+    weight = torch.zeros(12, dtype=torch.float64)
+    weight[3] = norm
+    real, fake = torch.randn(2, 6, 12, dtype=torch.float64)
+    penalty = wgan_gp.gradient_penalty(linear_critic(weight), real, fake, torch.rand(6, dtype=torch.float64))
+    assert penalty.item() == pytest.approx((norm - 1) ** 2, abs=1e-12)

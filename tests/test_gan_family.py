@@ -404,3 +404,52 @@ def test_toy_learns_where_the_points_lie(tmp_path: Path) -> None:
     radius = [run.model.sample(1000).norm(dim=1) for run in (learnt, ablated)]
     assert (radius[0] - 2**0.5).abs().mean() < 0.3  # the ring's radius
     assert (radius[1] - 2**0.5).abs().mean() > 0.6
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_cgans_networks_by_hand() -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("cgan", image_size=4, classes=3, latent=5, width=120).eval()
+    z, y = torch.rand(6, 5) * 2 - 1, F.one_hot(torch.arange(6) % 3, 3).float()
+    g, fed = model.generator, []
+    g.noise.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
+    found = g(z, y)
+    assert torch.allclose(fed[0], (z + 1) / 2, atol=1e-6)  # uniform in [0, 1], section 4.1: z is in [-1, 1] as all noise here
+    noise, label = (z + 1) / 2 @ g.noise.weight.T + g.noise.bias, y @ g.label.weight.T + g.label.bias
+    h = torch.cat([noise, label], 1).clamp(min=0)
+    h = (h @ g.joint.weight.T + g.joint.bias).clamp(min=0)
+    expected = 1 / (1 + (-(h @ g.output.weight.T + g.output.bias)).exp())
+    assert torch.allclose(found, expected.view(6, 1, 4, 4), atol=1e-6)
+    d = model.discriminator
+    h = torch.cat([d.image(found.flatten(1)), d.label(y)], 1)
+    assert torch.allclose(d(found, y), (d.joint(h) @ d.score.weight.T + d.score.bias)[:, 0], atol=1e-6)
+
+
+def test_gans_networks_by_hand() -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("gan", image_size=4, latent=5, width=20).eval()
+    z, layers = torch.rand(6, 5) * 2 - 1, [m for m in model.generator.body if isinstance(m, nn.Linear)]
+    h = z
+    for layer in layers[:-1]:
+        h = (h @ layer.weight.T + layer.bias).clamp(min=0)
+    image = 1 / (1 + (-(h @ layers[-1].weight.T + layers[-1].bias)).exp())
+    assert torch.allclose(model.generator(z), image.view(6, 1, 4, 4), atol=1e-6)
+    first, second, last = (m for m in model.discriminator.body if isinstance(m, nn.Linear))
+    expected = second(first(image)) @ last.weight.T + last.bias
+    assert torch.allclose(model.discriminator(image.view(6, 1, 4, 4)), expected[:, 0], atol=1e-6)
+
+
+def test_information_is_of_the_codes_that_the_generator_was_given() -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("infogan", width=2, noise=3, categories=4, continuous=2, discrete_weight=1.0, continuous_weight=0.1)
+    z = model.draw(50)
+    numbers, one, codes = z[:, :3], z[:, 3:7], z[:, 7:]
+    assert torch.equal(one.sum(1), torch.ones(50)) and numbers.shape[1] == 3
+    knows = infogan.Judgement(torch.zeros(50), 50 * one, codes, torch.full((50, 2), -1.0))  # all codes, with a deviation of 1/e
+    nats = 2 * (-1 + 0.5 * np.log(2 * np.pi))
+    assert model.information_loss(knows, z).item() == pytest.approx(0.1 * nats, abs=1e-5)
+    guesses = knows._replace(code=torch.zeros(50, 4), mean=torch.zeros(50, 2), log_deviation=torch.zeros(50, 2))
+    expected = np.log(4) + 0.1 * (0.5 * codes.square().sum(1).mean().item() + np.log(2 * np.pi))
+    assert model.information_loss(guesses, z).item() == pytest.approx(expected, rel=1e-5)

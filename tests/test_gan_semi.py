@@ -420,3 +420,133 @@ def test_rotation_head_learns_the_turn_of_digits_and_without_its_loss_does_not()
         with torch.no_grad():
             found[beta] = model.rotation_accuracy(data, "test")
     assert found[1.0] > 40 > 32 > found[0.0], found
+
+
+def test_a_head_that_reads_every_turn_scores_exactly_100() -> None:
+    # one bright corner, upper left; anticlockwise by 90 degrees it is lower left, then lower right, then upper right
+    image = torch.zeros(10, 1, 16, 16)
+    image[:, :, :8, :8] = 1
+    split = Split(Values("image", image))
+    data = Dataset(Schema("corner", ("image",), {"image_size": 16, "channels": 1}, ()), {"test": split}, "", "")
+    model = paperzoo.create("ssgan", image_size=16, width=4, latent=4, channels=1)
+    assert isinstance(model, ssgan.Model)
+
+    class Reader(nn.Module):
+        def __init__(self, turns: tuple[int, ...]) -> None:
+            super().__init__()
+            self.turns = turns
+
+        def forward(self, x: Tensor) -> ssgan.Answer:
+            assert set(x.unique().tolist()) == {-1.0, 1.0}
+            corners = torch.stack([x[:, 0, 0, 0], x[:, 0, -1, 0], x[:, 0, -1, -1], x[:, 0, 0, -1]], 1)
+            return ssgan.Answer(x[:, 0, 0, 0], corners[:, self.turns])
+
+    for turns, right in (((0, 1, 2, 3), 100), ((0, 3, 2, 1), 50), ((1, 2, 3, 0), 0)):
+        model.discriminator = Reader(turns)
+        assert model.rotation_accuracy(data, "test") == right
+        if right == 100:  # what is taught is what is asked
+            turned, turn = ssgan.turned(2 * image[:8] - 1)
+            assert torch.equal(model.discriminator(turned).turn.argmax(1), turn)
+
+
+def test_the_turns_of_its_images_move_the_generator() -> None:
+    (model, with_turns), (other, without) = losses(alpha=0.5), losses(rotation=False)
+    ours, theirs = model.generator.project.weight, other.generator.project.weight
+    assert torch.equal(ours, theirs)
+    (both,), (game,) = (
+        torch.autograd.grad(found["generator"], w, retain_graph=True) for found, w in ((with_turns, ours), (without, theirs))
+    )
+    torch.manual_seed(1)
+    torch.rand(8, 1, 16, 16)
+    fake = model.generator(model.draw(8))
+    turned = torch.cat([fake[:2].rot90(k, (2, 3)) for k in range(4)])
+    term = 0.5 * F.cross_entropy(model.discriminator(turned).turn, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]))
+    (expected,) = torch.autograd.grad(term, ours)
+    assert expected.abs().max() > 1e-6 and torch.allclose(both - game, expected, atol=1e-6)
+
+
+def test_the_discriminator_adds_up_places_and_its_heads_are_linear() -> None:
+    torch.manual_seed(0)
+    network = ssgan.Discriminator(16, 1, 6).eval()
+    features = torch.randn(3, 6)
+
+    class Constant(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return features[:, :, None, None].expand(-1, -1, 8, 8)
+
+    network.body = Constant()
+    answer = network(torch.zeros(3, 1, 16, 16))
+    h = 64 * features  # 8x8 places; a mean would leave them as they are
+    assert torch.allclose(answer.logit, (h @ network.score.weight.T + network.score.bias)[:, 0], atol=1e-4)
+    assert torch.allclose(answer.turn, h @ network.turn.weight.T + network.turn.bias, atol=1e-4)
+
+
+def test_the_estimate_normalises_each_batch_by_itself_as_training_does() -> None:
+    # A critic that is a batch norm and a linear unit: normalised by its own statistics every batch has mean 0, so that the
+    # values of real images and of samples have one mean and the estimate is 0, however far apart they lie.
+    class Critic(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.score = nn.BatchNorm1d(2), nn.Linear(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.score(self.norm(x))
+
+    torch.manual_seed(0)
+    model = paperzoo.create("wgan:toy", width=8)
+    assert isinstance(model, wgan.Toy)
+    model.critic = Critic()
+    nn.init.constant_(model.critic.score.weight, 3.0)
+    split = Split(Values("point", torch.randn(700, 2) + 5), Values("label", torch.zeros(700, dtype=torch.int64)))
+    data = Dataset(Schema("far", ("point", "label"), {"dimensions": 2}, ("0",)), {"test": split}, "", "")
+    state = {k: v.clone() for k, v in model.critic.state_dict().items()}
+    model.eval()
+    with torch.no_grad():
+        assert model.estimate(data, "test") == pytest.approx(0, abs=1e-4)
+        assert model.critic(split.batch(np.arange(500)).point).mean() > 20  # with the running statistics, 0 and 1 at first
+    assert not model.critic.training and all(torch.equal(v, state[k]) for k, v in model.critic.state_dict().items())
+
+
+def test_the_estimate_is_the_mean_gap_over_all_items_of_a_split() -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("wgan:toy", width=8)
+    assert isinstance(model, wgan.Toy)
+    split = Split(Values("point", torch.randn(700, 2) + torch.arange(700)[:, None] / 100), Values("label", torch.zeros(700).long()))
+    data = Dataset(Schema("drift", ("point", "label"), {"dimensions": 2}, ("0",)), {"test": split}, "", "")
+    with torch.no_grad():
+        real = model.critic(split.batch(np.arange(700)).point).mean()
+        fake = model.critic(model.generator(model.latents(700, seed=0))).mean()
+        assert model.estimate(data, "test") == pytest.approx(float(real - fake), rel=1e-4)
+
+
+def test_features_are_the_last_hidden_layer_before_its_noise() -> None:
+    torch.manual_seed(0)
+    network = sgan.DenseDiscriminator(8, 1, 6, 10)
+    assert network.training
+    answer = network(torch.rand(20, 1, 8, 8))
+    assert (answer.features >= 0).all() and (answer.features == 0).any()  # ReLUs; noise of 0.5 would make half of the zeros negative
+    assert not torch.allclose(network.output(answer.features), answer.logits)  # what is classified has noise
+    hidden = [m for m in network.modules() if isinstance(m, sgan.Noise) and m is not network.noise]
+    for module in hidden:
+        module.deviation = 0.0
+    x = h = torch.rand(5, 1, 8, 8)
+    h = x.flatten(1)
+    linear = [m for m in network.body if isinstance(m, nn.Linear)]
+    assert len(linear) == len(hidden) == 5
+    for layer in linear:
+        h = (h @ layer.weight.T + layer.bias).clamp(min=0)
+    assert torch.allclose(network(x).features, h, atol=1e-6)
+    network.noise.deviation = 0.0
+    assert torch.allclose(network(x).logits, h @ network.output.weight.T + network.output.bias, atol=1e-6)
+
+
+def test_dense_generator_by_hand() -> None:
+    torch.manual_seed(0)
+    network, z = sgan.DenseGenerator(8, 1, 5, 6), torch.rand(9, 5) * 2 - 1
+    first, second, last = (m for m in network.body if isinstance(m, nn.Linear))
+    h = z
+    for layer in (first, second):
+        a = h @ layer.weight.T
+        h = F.softplus((a - a.mean(0)) / (a.var(0, correction=0) + 1e-5).sqrt())
+    expected = 2 * torch.sigmoid(h @ last.weight.T + last.bias) - 1
+    assert torch.allclose(network(z).flatten(1), expected, atol=1e-5)

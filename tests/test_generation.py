@@ -147,6 +147,19 @@ def test_agreement_is_of_the_class_that_was_asked_for(digits: Dataset, monkeypat
     assert "label agreement %[oracle]" not in other and "fid[oracle]" in other
 
 
+def test_the_floor_of_fid_is_that_of_the_training_set_alone(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paperzoo.tasks.generation.SAMPLES", 500)
+    judge = Oracle(digits)
+    found = Prints(digits).measure(digits, "test", judge)
+    real, splits = judge.real, []
+    monkeypatch.setattr(judge, "real", lambda data, split: splits.append(split) or real(data, split))
+    monkeypatch.setattr("paperzoo.tasks.generation.fid_floor", lambda features: float(len(features)))
+    other = Prints(digits).measure(digits, "test", judge)
+    assert set(splits) == {"train"}
+    assert other["fid floor[oracle]"] == len(real(digits, "train")[1]) and found["fid floor[oracle]"] > 0
+    assert found["fid over floor[oracle]"] == pytest.approx(found["fid[oracle]"] / found["fid floor[oracle]"])
+
+
 def test_collapse_within_classes_is_seen_beside_the_real_ones(digits: Dataset) -> None:
     found = Prints(digits).measure(digits, "test")
     assert found["mean image gap"] < 0.2

@@ -149,3 +149,70 @@ def test_predicts_what_a_user_has(tmp_path: Path) -> None:
 def test_bad_arguments_are_named(name: str, arguments: dict[str, int]) -> None:
     with pytest.raises(paperzoo.PaperzooError, match=next(iter(arguments))):
         paperzoo.create(name, **arguments)
+
+
+def test_todays_network_by_hand() -> None:
+    torch.manual_seed(0)
+    model, image = paperzoo.create("lenet", channels=2).double().eval(), torch.rand(3, 2, 32, 32, dtype=torch.float64)
+    n = model.network
+
+    def largest(maps: torch.Tensor) -> torch.Tensor:  # of each 2x2 block
+        return torch.stack([maps[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]).amax(0)
+
+    s2 = largest(F.conv2d(1.275 * image - 0.1, n.c1.weight, n.c1.bias).clamp(min=0))
+    s4 = largest(F.conv2d(s2, n.c3.weight, n.c3.bias).clamp(min=0))
+    assert s2.shape[1:] == (6, 14, 14) and s4.shape[1:] == (16, 5, 5)
+    c5 = (s4.flatten(1) @ n.c5.weight.flatten(1).T + n.c5.bias).clamp(min=0)
+    f6 = (c5 @ n.f6.weight.T + n.f6.bias).clamp(min=0)
+    assert torch.allclose(model(image), f6 @ n.output.weight.T + n.output.bias, atol=1e-10)
+    assert torch.allclose(model.features(image), f6, atol=1e-10)
+
+
+def test_the_network_of_1998_by_hand() -> None:
+    torch.manual_seed(0)
+    model, image = paperzoo.create("lenet:1998").double().eval(), torch.rand(3, 1, 32, 32, dtype=torch.float64)
+    n = model.network
+    nn.init.normal_(n.s2.gain)
+    nn.init.normal_(n.s4.bias)
+
+    def squash(a: torch.Tensor) -> torch.Tensor:
+        return 1.7159 * torch.tanh(2 / 3 * a)
+
+    def block(maps: torch.Tensor, layer: lenet.Subsampling) -> torch.Tensor:  # a sum over each 2x2 block
+        return squash(sum(maps[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)) * layer.gain + layer.bias)
+
+    s2 = block(squash(F.conv2d(1.275 * image - 0.1, n.c1.weight, n.c1.bias)), n.s2)
+    s4 = block(squash(n.c3(s2)), n.s4)
+    c5 = squash(s4.flatten(1) @ n.c5.weight.flatten(1).T + n.c5.bias)
+    f6 = squash(c5 @ n.f6.weight.T + n.f6.bias).float()
+    assert torch.allclose(model(image), -(f6[:, None] - n.targets[None].float()).square().sum(2).to(model(image)), atol=1e-3)
+    assert set(n.targets.unique().tolist()) == {-1, 1}
+    seven = n.targets[7].view(12, 7)  # as figure 3 draws it: a bar on top, one stroke down
+    assert (seven[0] == 1).all() and (seven[-1] == torch.tensor([-1, 1, 1, -1, -1, -1, -1])).all()
+
+
+def test_background_is_minus_a_tenth_and_ink_1_175_in_training_too() -> None:
+    model, seen = paperzoo.create("lenet"), []
+    assert model.scale(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([-0.1, 1.175])  # section II-B
+    model.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    image = torch.rand(2, 1, 32, 32)
+    from paperzoo.data import Batch
+    from paperzoo.engine.players import Players
+
+    model.step(Batch(image=image, label=torch.tensor([3, 4])), Players(model.optimizers(), {}))
+    assert torch.allclose(seen[0], 1.275 * image - 0.1, atol=1e-6)
+
+
+def test_table_i_is_the_papers() -> None:
+    # a row a map of S2, X where the map of C3 in that column sees it; section II-B, table I
+    table = (
+        "X   XXX  XXXX XX",
+        "XX   XXX  XXXX X",
+        "XXX   XXX  X XXX",
+        " XXX  XXXX  X XX",
+        "  XXX  XXXX XX X",
+        "   XXX  XXXX XXX",
+    )
+    assert [[c for c in range(16) if table[row][c] == "X"] for row in range(6)] == [
+        [c for c, seen in enumerate(lenet.TABLE_I) if row in seen] for row in range(6)
+    ]

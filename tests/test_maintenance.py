@@ -16,13 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, Schema, Split, Values, logs, wear
 from paperzoo.data.machines import Windows
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.papers.series import maintenance
-from paperzoo.papers.series.maintenance import FITTED, KINDS, OBSERVATIONS, PAPER, RECIPES, VARIANTS, Model, statistics
+from paperzoo.papers.series.maintenance import FITTED, KINDS, OBSERVATIONS, RECIPES, VARIANTS, Model, statistics
+
+PARAMETERS = catalog.paper("maintenance").parameters
 
 
 def ranked(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -198,9 +201,9 @@ def test_figures_of_a_split_by_hand() -> None:
 
 
 def test_every_variant_has_its_count_and_every_contest_its_recipes() -> None:
-    assert set(PAPER.parameters) == set(VARIANTS) == set(KINDS)
-    assert PAPER.parameters["mlp"] == (48 * 4 * 64 + 64) + (64 * 64 + 64) + (64 + 1)
-    assert PAPER.parameters["lstm"] == 4 * 32 * (4 + 32 + 2) + (32 + 1)
+    assert set(PARAMETERS) == set(VARIANTS) == set(KINDS)
+    assert PARAMETERS["mlp"] == (48 * 4 * 64 + 64) + (64 * 64 + 64) + (64 + 1)
+    assert PARAMETERS["lstm"] == 4 * 32 * (4 + 32 + 2) + (32 + 1)
     for name, recipe in RECIPES.items():
         if name.startswith(("small", "paper")):
             assert recipe.model["observation"] == ((2,) if "mini" in name else OBSERVATIONS)
@@ -271,3 +274,13 @@ def test_a_run_its_pictures_and_alarms_for_a_log(tmp_path: Path, monkeypatch: py
             (tmp_path / other).write_text("\n".join(rows).replace("vibration", "sound", 1))
         with pytest.raises(PaperzooError, match=re.escape(says)):
             model.predict(str(tmp_path / other))
+
+
+def test_the_lstms_last_state_decides() -> None:
+    torch.manual_seed(0)
+    network, x = maintenance.Recurrent(3, 5, 0.0).eval(), torch.randn(4, 7, 3)
+    _, (h, _) = network.lstm(x)  # (1, N, hidden), after the newest reading
+    assert torch.allclose(network(x), (h[0] @ network.output.weight.T + network.output.bias)[:, 0], atol=1e-6)
+    newest = x.clone()
+    newest[:, -1] += 1
+    assert (network(newest) - network(x)).abs().min() > 1e-4

@@ -8,7 +8,7 @@ import torch
 
 from paperzoo.metrics.density_coverage import density_coverage
 from paperzoo.metrics.diversity import diversity_score
-from paperzoo.metrics.fid import fid, frechet_distance, gaussian
+from paperzoo.metrics.fid import fid, fid_floor, frechet_distance, gaussian
 from paperzoo.metrics.inception_score import inception_score
 from paperzoo.metrics.kid import kid, kid_of_subsets
 from paperzoo.metrics.matching import contingency, matched_error, purity
@@ -62,6 +62,17 @@ def test_fid_against_the_matrix_square_root_and_itself() -> None:
     assert small > large > 0  # biased upward for few samples
     with pytest.raises(ValueError, match="more samples than dimensions"):
         fid(x[:8], y)
+
+
+def test_the_floor_is_that_of_two_random_halves() -> None:
+    """In order the halves would be two sets of other kinds; at random, only chance is between them, less the more there are."""
+    random = np.random.default_rng(4)
+    sorted_kinds = np.concatenate([random.standard_normal((1000, 4)) + shift for shift in (0, 5)])
+    floor = fid_floor(sorted_kinds)
+    assert floor == fid_floor(sorted_kinds) < 0.1 < 90 < fid(sorted_kinds[:1000], sorted_kinds[1000:])
+    assert fid_floor(random.standard_normal((401, 4))) > 4 * fid_floor(random.standard_normal((40_001, 4))) > 0
+    chance = [fid(random.standard_normal((1000, 4)), random.standard_normal((1000, 4))) for _ in range(20)]
+    assert min(chance) / 2 < fid_floor(random.standard_normal((2000, 4))) < 2 * max(chance)  # of halves, not of the whole
 
 
 def test_fid_agrees_with_torchmetrics() -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import count
 from PIL import Image
 from test_resnet import same
-from torch import nn
+from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data.sources import Source, sha256
@@ -260,3 +261,79 @@ def test_it_learns_the_digits(variant: str, tmp_path: Path) -> None:
     longer = {"steps": 120, "model.width": 0.25, "optimizer.lr": 0.003, "optimizer.fall": 0.95, "optimizer.epochs": 60}
     run = paperzoo.train(f"mobilenet:{variant}", "smoke", out=tmp_path, overrides=longer)
     assert run.metrics["error %"] < 30  # guessing: 90
+
+
+def normed(x: Tensor, bn: nn.BatchNorm2d) -> Tensor:
+    """Batch normalisation in eval mode, by its definition."""
+    view = (1, -1, 1, 1)
+    whitened = (x - bn.running_mean.view(view)) / (bn.running_var.view(view) + 1e-5).sqrt()
+    return whitened * bn.weight.view(view) + bn.bias.view(view)
+
+
+def stirred(module: nn.Module) -> nn.Module:
+    """Statistics, scales and shifts that are not those of the start, so that nothing cancels."""
+    for bn in module.modules():
+        if isinstance(bn, nn.BatchNorm2d):
+            nn.init.normal_(bn.running_mean)
+            nn.init.uniform_(bn.running_var, 0.5, 2)
+            nn.init.normal_(bn.weight, 1.0, 0.5)
+            nn.init.normal_(bn.bias)
+    return module.double().eval()
+
+
+@pytest.mark.parametrize(("outputs", "stride", "expansion"), [(4, 1, 6), (5, 1, 6), (4, 2, 6), (4, 1, 1)])
+def test_an_inverted_residual_by_hand(outputs: int, stride: int, expansion: int) -> None:
+    torch.manual_seed(0)
+    block = stirred(mobilenet.InvertedResidual(4, outputs, stride, expansion))
+    x = 4 * torch.randn(2, 4, 7, 7, dtype=torch.float64)
+    convolutions = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(convolutions) == len(norms) == (3 if expansion > 1 else 2)
+    h = x
+    if expansion > 1:  # spread
+        spread, bn = convolutions.pop(0), norms.pop(0)
+        h = normed(torch.einsum("nchw,oc->nohw", h, spread.weight[:, :, 0, 0]), bn).clamp(0, 6)
+        assert h.shape[1] == 24 and h.max() == 6 and h.min() == 0  # both ends of ReLU6 are reached
+    (depthwise, gather), (after, last) = convolutions, norms
+    h = normed(F.conv2d(F.pad(h, (1, 1, 1, 1)), depthwise.weight, stride=stride, groups=h.shape[1]), after).clamp(0, 6)
+    h = normed(torch.einsum("nchw,oc->nohw", h, gather.weight[:, :, 0, 0]), last)  # and no ReLU
+    expected = x + h if (stride, outputs) == (1, 4) else h
+    assert h.min() < 0 and torch.allclose(block(x), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_separable_block_by_hand(stride: int) -> None:
+    torch.manual_seed(0)
+    block = stirred(mobilenet.Separable(4, 5, stride))
+    x = 40 * torch.randn(2, 4, 7, 7, dtype=torch.float64)
+    (depthwise, pointwise), (first, second) = (
+        [m for m in block.modules() if isinstance(m, kind)] for kind in (nn.Conv2d, nn.BatchNorm2d)
+    )
+    h = normed(F.conv2d(F.pad(x, (1, 1, 1, 1)), depthwise.weight, stride=stride, groups=4), first).clamp(min=0)
+    expected = normed(torch.einsum("nchw,oc->nohw", h, pointwise.weight[:, :, 0, 0]), second).clamp(min=0)
+    assert expected.max() > 6  # V1's ReLU is not cut off
+    assert torch.allclose(block(x), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_from_image_to_logits_by_hand(version: str) -> None:
+    torch.manual_seed(0)
+    model = stirred(Model(version=version, width=0.25, classes=5, image_size=32))
+    image = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    conv, bn, _ = model.network.features[0]
+    h = normed(F.conv2d(F.pad((image - mean) / std, (1, 1, 1, 1)), conv.weight, stride=2), bn).clamp(0, 6 if version == "v2" else torch.inf)
+    assert torch.allclose(model.network.features[0]((image - mean) / std), h, atol=1e-6)
+    blocks = list(model.network.features)[1:]
+    for block in blocks[:-1] if version == "v2" else blocks:
+        h = block(h)
+    if version == "v2":
+        conv, bn, _ = blocks[-1]
+        h = normed(F.conv2d(h, conv.weight), bn).clamp(0, 6)
+    head = model.network.classifier[1]
+    assert torch.allclose(model(image), h.mean((2, 3)) @ head.weight.T + head.bias, atol=1e-5)
+
+
+def test_v1s_widths_are_rounded_down_to_eight_at_least() -> None:
+    assert [scaled(32, width, 1) for width in (1.0, 0.75, 0.5, 0.25, 0.1)] == [32, 24, 16, 8, 8]
+    assert scaled(101, 0.5, 1) == 50  # down

@@ -10,8 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from paperzoo import catalog
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.recognition.preact_resnet import PAPER, VARIANTS, Model, Unit
+from paperzoo.papers.recognition.preact_resnet import VARIANTS, Model, Unit
+
+PARAMETERS = catalog.paper("preact_resnet").parameters
 
 
 def stages(model: Model) -> tuple[nn.Module, list[Unit], nn.Module, nn.Module]:
@@ -41,10 +44,10 @@ def trace(model: Model, image: Tensor) -> list[Tensor]:
 
 
 def test_every_variant_has_its_count() -> None:
-    assert set(PAPER.parameters) == set(VARIANTS)  # and the contract's tests hold them against the networks
+    assert set(PARAMETERS) == set(VARIANTS)  # and the contract's tests hold them against the networks
     projections = 16 * 32 + 32 * 64  # of 1x1, and no batch normalisation: their input has been through one
     for name in ("preact20", "preact110"):
-        assert PAPER.parameters[f"{name}-b"] - PAPER.parameters[name] == projections
+        assert PARAMETERS[f"{name}-b"] - PARAMETERS[name] == projections
 
 
 @pytest.mark.parametrize("name", VARIANTS)

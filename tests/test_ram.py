@@ -261,3 +261,13 @@ def test_images_of_another_size_are_named() -> None:
         paperzoo.create("ram:conv", image_size=8)
     with pytest.raises(PaperzooError, match="unknown optimizer 'adam' of ram: did you mean Adam"):
         model.optimizers(name="adam")
+
+
+def test_chance_is_a_uniform_place_and_then_noise_of_the_papers_deviation() -> None:
+    torch.manual_seed(0)
+    model = paperzoo.create("ram", std=0.11)
+    first, rest = (part.flatten() for part in model.chance(5000).split([1, model.network.glimpses - 1], 1))
+    assert first.abs().max() <= 1 and float(first.var()) == pytest.approx(1 / 3, rel=0.05) and abs(float(first.mean())) < 0.03
+    assert float(rest.std()) == pytest.approx(0.11, rel=0.02) and abs(float(rest.mean())) < 0.002
+    assert float(rest.pow(4).mean() / rest.square().mean() ** 2) == pytest.approx(3, rel=0.1)  # normal
+    assert not model.chance(3, torch.Generator().manual_seed(0), drawn=False)[:, 1:].any()  # in use it goes to the mean

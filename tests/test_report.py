@@ -30,7 +30,7 @@ from paperzoo.records import Claim
 from paperzoo.report import cards, skeleton
 from paperzoo.report.compare import compare, relatives
 from paperzoo.report.figures import bars, by_scale, collect, loss_curves, measured_curves
-from paperzoo.report.page import measured_rows, same, setting, spread, write_page
+from paperzoo.report.page import measured_rows, setting, spread, write_page
 
 OVERRIDES = {"steps": 20, "checkpoint_every": 5, "measure_every": 10, "model.width": 9}
 
@@ -52,10 +52,11 @@ def words(page: Path) -> str:
 def test_the_page_of_a_finished_run_says_what_was_done(run: Run) -> None:
     text, paper, info = words(write_page(run)), paperzoo.paper("dcgan"), run.info
     assert run.directory / "report.html" == write_page(run)
-    about = [paper.title, paper.authors, paper.arxiv, paper.deviations[0].why, paper.fails]
+    about = [paper.title, paper.authors, paper.arxiv, paper.deviations[0].why, cards.flowing(results.notes(paper)[1])]
     about += ["82.8", "reported, not re-checked", "not measured here: needs ImageNet"]
     done = ["smoke recipe", "seed 3", "20 of 20", "digits, trained on train", "width = 9", "step 5", info["hardware"]]
-    done += [info["versions"]["torch"], info["recipe_hash"], info["code_hash"], f"{run.metrics['mean image gap']:.4g}"]
+    done += [info["recipe_hash"], info["method_hash"], info["protocol_hash"]]
+    done += [info["versions"]["torch"], f"{run.metrics['mean image gap']:.4g}"]
     for wanted in about + done:
         assert wanted in text, wanted
     assert "not finished" not in text
@@ -122,16 +123,15 @@ def test_fragments_of_a_task_are_inlined_and_the_rest_is_escaped(run: Run, tmp_p
 
 def test_metrics_stand_beside_target_and_claim() -> None:
     entry = catalog.load("lenet:1998")
-    rows = measured_rows(entry, entry.paper.recipes["paper"], "mnist", {"error %": 1.2, "loss": 0.05})
+    rows = measured_rows(entry, "paper", "mnist", {"error %": 1.2, "loss": 0.05})
     assert [(r["metric"], r["value"], r["target"], r["met"]) for r in rows] == [
         ("error %", "1.2", "at most 1.05", False), ("loss", "0.05", "", False),
     ]  # fmt: skip
     assert len(rows[0]["claims"]) == 1 and "0.95 ± 0.1" in rows[0]["claims"][0] and "not re-checked" in rows[0]["claims"][0]
-    assert measured_rows(entry, entry.paper.recipes["paper"], "mnist", {"error %": 1.0})[0]["met"]
-    today = measured_rows(catalog.load("lenet"), None, "mnist", {"error %": 1.0})[0]
+    assert measured_rows(entry, "paper", "mnist", {"error %": 1.0})[0]["met"]
+    today = measured_rows(catalog.load("lenet"), "small", "mnist", {"error %": 1.0})[0]
     assert today["claims"] == [] and not today["met"]  # the claim is the other variant's
-    assert measured_rows(entry, None, "digits", {"error %": 1.0})[0]["claims"] == []
-    assert same(Claim("error %", "CIFAR-10", 1.0, "table 1", "seen"), "error %", "cifar10")
+    assert measured_rows(entry, "paper", "digits", {"error %": 1.0})[0]["claims"] == []
 
 
 def test_pictures_are_spread_from_first_to_last() -> None:
@@ -205,7 +205,7 @@ def test_the_card_says_what_is_known(no_results: None) -> None:
             paper.title, paper.authors, str(paper.year), paper.arxiv or paper.url, *paper.recipes, *paper.variants,
             *(f"{count:,} parameters" for count in paper.parameters.values()), *(d.why for d in paper.deviations),
             *(e.why for e in paper.exemptions), *(str(t) for r in paper.recipes.values() for t in r.targets),
-            *(f"{c.value:g}" for c in paper.claims), paper.fails, "reported, not re-checked", "Measured here nothing yet",
+            *(f"{c.value:g}" for c in paper.claims), *results.notes(paper), "reported, not re-checked", "Measured here nothing yet",
         ):  # fmt: skip
             assert " ".join(wanted.split()) in flat, wanted
 
@@ -255,7 +255,7 @@ def test_the_idea_is_the_first_paragraph_with_its_equation(doc: str, idea: str) 
 
 def test_the_skeleton_trains_and_passes_its_own_tests(tmp_path: Path) -> None:
     folder = tmp_path / "papers"
-    assert skeleton.write("my_net", folder) == [folder / "my_net.py", folder / "test_my_net.py"]
+    assert skeleton.write("my_net", folder) == [folder / "my_net.py", folder / "my_net.toml", folder / "test_my_net.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_my_net.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -267,7 +267,7 @@ def test_the_skeleton_trains_and_passes_its_own_tests(tmp_path: Path) -> None:
 
 def test_a_broken_loss_fails_the_skeletons_test(tmp_path: Path) -> None:
     """The maths check that is written can fail: with a wrong loss in the file it does."""
-    file, test = skeleton.write("my_net", tmp_path)
+    file, _, test = skeleton.write("my_net", tmp_path)
     right = "(logits.logsumexp(1) - logits.gather(1, label[:, None])[:, 0]).mean()"
     text = file.read_text(encoding="utf-8")
     assert right in text
@@ -287,7 +287,7 @@ def test_bad_names_are_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["my_net.py", "test_my_net.py"])
+@pytest.mark.parametrize("name", ["my_net.py", "my_net.toml", "test_my_net.py"])
 def test_nothing_is_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(PaperzooError, match="exists already"):

@@ -17,10 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.published import load_published
 from paperzoo.papers.recognition import resnet
-from paperzoo.papers.recognition.resnet import PAPER, VARIANTS, BasicBlock, Bottleneck, Model, PadShortcut
+from paperzoo.papers.recognition.resnet import VARIANTS, BasicBlock, Bottleneck, Model, PadShortcut
+
+PARAMETERS = catalog.paper("resnet").parameters
 
 #: first 16 hex digits of the SHA-256 of the sorted lines "key shape" of torchvision 0.28.0's state dicts, and the logits
 #: [0, 0], [0, 1], [0, 2], [1, 5], [1, 500], [1, 999] of its networks (float64, eval mode) under ``fill`` for ``waves``; from
@@ -53,13 +56,13 @@ def waves() -> Tensor:
 
 
 def test_every_variant_has_its_count() -> None:
-    assert set(PAPER.parameters) == set(VARIANTS)  # and the contract's tests hold them against the networks
+    assert set(PARAMETERS) == set(VARIANTS)  # and the contract's tests hold them against the networks
 
 
 def test_plain_networks_lack_only_the_projections() -> None:
     projections = sum(a * b + 2 * b for a, b in ((64, 128), (128, 256), (256, 512)))  # weights, and batch normalisation
     for depth in (18, 34):
-        assert PAPER.parameters[f"resnet{depth}"] - PAPER.parameters[f"plain{depth}"] == projections
+        assert PARAMETERS[f"resnet{depth}"] - PARAMETERS[f"plain{depth}"] == projections
 
 
 @pytest.mark.parametrize("depth", TORCHVISION)

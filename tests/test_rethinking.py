@@ -13,12 +13,15 @@ from test_readers import class_folders
 from torch import nn
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, corrupted, digits
 from paperzoo.data.dataset import Images, Split, Values
 from paperzoo.data.datasets import check_name, dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import rethinking
-from paperzoo.papers.recognition.rethinking import PAPER, RECIPES, VARIANTS, Conv, Model, whiten
+from paperzoo.papers.recognition.rethinking import RECIPES, VARIANTS, Conv, Model, whiten
+
+PARAMETERS = catalog.paper("rethinking").parameters
 
 LITTLE = {"channels": 1, "image_size": 8, "crop": 8}
 
@@ -43,11 +46,11 @@ def test_counts_are_table_1s_from_its_layers() -> None:
         figure += [(maps, ones, 1), (maps, threes, 9)]
         maps = ones + threes
     by_hand = sum(a * b * taps + b for a, b, taps in figure) + maps * 10 + 10
-    assert by_hand == PAPER.parameters["inception"] == PAPER.parameters["inception-nobn"] == 1_649_402
-    assert PAPER.parameters["mlp1x512"] == 3 * 28 * 28 * 512 + 512 + 5130 == 1_209_866
-    assert PAPER.parameters["mlp3x512"] - PAPER.parameters["mlp1x512"] == 2 * (512 * 512 + 512)
-    assert PAPER.parameters["alexnet"] == 1_387_786 and PAPER.parameters.keys() == VARIANTS.keys()
-    assert count(Model(image_size=32, crop=32, design="mlp")) != PAPER.parameters["mlp1x512"]  # the count of 32x32 is another
+    assert by_hand == PARAMETERS["inception"] == PARAMETERS["inception-nobn"] == 1_649_402
+    assert PARAMETERS["mlp1x512"] == 3 * 28 * 28 * 512 + 512 + 5130 == 1_209_866
+    assert PARAMETERS["mlp3x512"] - PARAMETERS["mlp1x512"] == 2 * (512 * 512 + 512)
+    assert PARAMETERS["alexnet"] == 1_387_786 and PARAMETERS.keys() == VARIANTS.keys()
+    assert count(Model(image_size=32, crop=32, design="mlp")) != PARAMETERS["mlp1x512"]  # the count of 32x32 is another
 
 
 def test_maps_halve_twice_and_modules_stand_side_by_side() -> None:

@@ -248,3 +248,37 @@ def test_what_does_not_fit_is_named() -> None:
             made.fit(x, y, 0)
     with pytest.raises(PaperzooError, match="unknown linear classifier 'svc'"):
         Linear("svc", 3, 2)
+
+
+def test_the_dimension_is_chosen_on_images_that_were_left_out() -> None:
+    """Each class varies along one direction of its own and has noise in all others: more axes fit what was seen, and only that."""
+    random = np.random.default_rng(3)
+    label = np.arange(80) // 2 % 2  # so that every fifth image has both classes
+    x = 0.7 * random.standard_normal((80, 30))
+    x[np.arange(80), label] += 3 * random.standard_normal(80)
+    out = np.arange(80) % 5 == 4
+
+    def errors(seen: np.ndarray, asked: np.ndarray) -> list[int]:
+        """Mistakes on ``asked`` of spaces of 0, 1, ... 14 axes through the images ``seen``, by singular values."""
+        found = []
+        for d in range(15):
+            left = []
+            for k in (0, 1):
+                some = x[seen & (label == k)]
+                axes = np.linalg.svd(some - some.mean(0), full_matrices=False)[2][:d]  # (d, 30)
+                centred = x[asked] - some.mean(0)
+                left.append(((centred - centred @ axes.T @ axes) ** 2).sum(1))
+            found.append(int((np.argmin(left, 0) != label[asked]).sum()))
+        return found
+
+    honest, leak, all_seen = errors(~out, out), errors(~out, ~out), errors(out | ~out, out)
+    assert int(np.argmin(honest)) == 1 and sorted(honest)[1] > honest[1], honest  # and no tie
+    assert min(int(np.argmin(leak)), int(np.argmin(all_seen))) > 1, (leak, all_seen)
+    spanned = AffineSpaces(30, 2, dimension=14)
+    spanned.fit(torch.from_numpy(x).float(), torch.from_numpy(label), 0)
+    assert spanned.axes.any(2).sum(1).tolist() == [1, 1]
+    for k in (0, 1):  # the spaces themselves are of all images
+        whole = x[label == k]
+        assert np.allclose(spanned.mean[k].numpy(), whole.mean(0), atol=1e-5)
+        first = np.linalg.svd(whole - whole.mean(0), full_matrices=False)[2][0]
+        assert abs(float(spanned.axes[k, 0].double().numpy() @ first)) > 0.999

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import resnet
 from paperzoo.papers.recognition.stochastic_depth import (
-    PAPER,
     VARIANTS,
     Model,
     StochasticBlock,
@@ -46,8 +46,8 @@ def draws(model: Model, number: int) -> Tensor:
 
 
 def test_every_variant_has_its_count() -> None:
-    assert set(PAPER.parameters) == set(VARIANTS)  # and the contract's tests hold them against the networks
-    assert PAPER.parameters["resnet110"] == resnet.PAPER.parameters["resnet110"]
+    assert set(catalog.paper("stochastic_depth").parameters) == set(VARIANTS)  # and the contract's tests hold them against the networks
+    assert catalog.paper("stochastic_depth").parameters["resnet110"] == catalog.paper("resnet").parameters["resnet110"]
 
 
 @pytest.mark.parametrize("blocks", [1, 6, 54, 600])

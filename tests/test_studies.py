@@ -104,7 +104,7 @@ def test_an_interrupted_study_goes_on_and_a_stale_run_is_trained_anew(
     assert trained == [0, 1, 1]
     (found,) = (tmp_path / "degradation" / "runs").glob("*s0/run.json")
     info = json.loads(found.read_text())
-    found.write_text(json.dumps({**info, "code_hash": "of another text"}))
+    found.write_text(json.dumps({**info, "method_hash": "of another text"}))
     study.run("degradation", out=tmp_path)
     assert trained == [0, 1, 1, 0]
 

@@ -21,7 +21,7 @@ from paperzoo.data.datasets import dataset
 from paperzoo.data.moving import drift
 from paperzoo.engine import precision
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.video.t3d import BLOCKS, PAPER, RECIPES, VARIANTS, Model, TemporalTransition, Transfer, composite, pairs
+from paperzoo.papers.video.t3d import BLOCKS, RECIPES, VARIANTS, Model, TemporalTransition, Transfer, composite, pairs
 from paperzoo.records import Stage
 
 TINY = {"blocks": (1, 1), "growth": 4, "width": 8, "stem": "small", "ttl": 4, "channels": 1, "image_size": 12, "frames": 6}
@@ -65,7 +65,7 @@ def test_counts_agree_with_densenet() -> None:
     for depth, parameters in ((121, 7_978_856), (169, 14_149_480)):
         with torch.device("meta"):
             assert count(Model(blocks=BLOCKS[depth], depths=(), flat=True, classes=1000)) == parameters
-    assert set(PAPER.parameters) == set(VARIANTS)
+    assert set(catalog.paper("t3d").parameters) == set(VARIANTS)
     assert count(TemporalTransition(256, 128, (1, 3, 6))) == 3 * 2 * 256 + 128 * 256 * (1 + 9 * 3 + 9 * 6)
 
 

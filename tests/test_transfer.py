@@ -17,7 +17,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.engine import checkpoint, fit, run
+from paperzoo import saved
+from paperzoo.engine import chance, checkpoint, run
+from paperzoo.engine.loop import fit
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import mobilenet, transfer
 from paperzoo.papers.recognition.transfer import Model
@@ -57,7 +59,7 @@ def test_a_frozen_body_is_bit_equal_with_its_buffers(wrong: bool, tmp_path: Path
         assert moved and all(name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked") for name in moved)
     else:
         assert not moved and any(name.endswith("running_var") for name in before)
-        with fit.guarded(made.model):  # measuring leaves the modes as they were
+        with chance.guarded(made.model):  # measuring leaves the modes as they were
             pass
         assert not any(m.training for m in made.model.network.modules()) and made.model.training
 
@@ -98,7 +100,7 @@ def test_weights_of_a_run_are_taken_once_and_kept(unseen: None, tmp_path: Path) 
     given = {"steps": 3, "model.weights": str(first.directory)}
     second = paperzoo.train("transfer", "smoke", out=tmp_path, overrides=given)
     file = tmp_path / "own.safetensors"
-    shutil.copy(run.newest(second.directory)[0], file)
+    shutil.copy(saved.newest(second.directory)[0], file)
     shutil.rmtree(first.directory)  # a saved model holds its weights itself
     loaded = paperzoo.load(second.directory)
     assert isinstance(loaded, Model) and loaded.arguments["weights"] == ""
@@ -148,8 +150,8 @@ def test_stages_pretrain_then_transfer_and_resume_bitwise_at_every_kind_of_cut(
     for cut in (2, 3, 4):  # within the first stage, between the two, within the second
         again = run.create(chosen, tmp_path / "again")
         shutil.copy(saved[cut], again.directory / "checkpoints")
-        fit.fit(fabric(), chosen, again)
-        assert same(checkpoint.read(run.newest(again.directory)[0])[0], tensors[6]), cut
+        fit(fabric(), chosen, again)
+        assert same(checkpoint.read(saved.newest(again.directory)[0])[0], tensors[6]), cut
 
 
 # Class-activation maps and pictures ----------------------------------------------------------------------------------

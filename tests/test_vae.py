@@ -280,3 +280,25 @@ def test_constant_images_and_a_single_one_train_measure_and_show(items: int, tmp
         with torch.no_grad():
             assert all(math.isfinite(value) for value in model.measure(whole, "test").values())
             assert len(model.show(whole, "test", tmp_path, "final")) >= 6
+
+
+@pytest.mark.parametrize(("binarise", "means"), [("sample", [0.3, 0.7]), ("threshold", [0.0, 1.0]), ("none", [0.3, 0.7])])
+def test_bounds_and_steps_are_of_the_targets_that_the_protocol_names(
+    binarise: str, means: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = torch.tensor([0.3, 0.7]).view(2, 1, 1, 1).expand(2, 1, 28, 28).contiguous()
+    data = Dataset(Schema("grey", ("image",), {"image_size": 28}), {"test": Split(Values("image", grey))}, "", "")
+    model = paperzoo.create("vae", hidden=4, latent=2, binarise=binarise).eval()
+    seen: list[Tensor] = []
+    right = vae.Model.log_weights
+    monkeypatch.setattr(vae.Model, "log_weights", lambda self, k, random, x: (seen.append(x), right(self, k, random, x))[1])
+    with torch.no_grad():
+        model.measure_bounds(data, "test")
+    monkeypatch.setattr(vae.Model, "log_likelihood", lambda self, x, z: (seen.append(x), z.sum(1))[1])
+    for _ in range(2):
+        model.step(Batch(image=grey), Players(model.optimizers(), {}))
+    assert len(seen) == 3
+    for x in seen:
+        assert x.shape == (2, 1, 28, 28) and (binarise == "none" or set(x.unique().tolist()) <= {0.0, 1.0})
+        assert x.mean((1, 2, 3)).tolist() == pytest.approx(means, abs=5 * 0.46 / 28)  # of 784 draws
+    assert torch.equal(seen[1], seen[2]) == (binarise != "sample")  # anew at each step

@@ -15,9 +15,12 @@ from test_resnet import publish, same
 from torch import Tensor, nn
 
 import paperzoo
+from paperzoo import catalog
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import vgg
-from paperzoo.papers.recognition.vgg import PAPER, VARIANTS, Model
+from paperzoo.papers.recognition.vgg import VARIANTS, Model
+
+PARAMETERS = catalog.paper("vgg").parameters
 
 #: first 16 hex digits of the SHA-256 of the sorted lines "key shape" of the state dicts of torchvision's networks
 TORCHVISION = {
@@ -39,10 +42,10 @@ def test_keys_shapes_and_counts_are_those_of_the_published_weights(variant: str)
         state = Model(**VARIANTS[variant]).network.state_dict()
     listing = "\n".join(sorted(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items()))
     assert hashlib.sha256(listing.encode()).hexdigest()[:16] == TORCHVISION[variant]
-    assert PAPER.parameters.keys() == VARIANTS.keys() == TORCHVISION.keys() == vgg.FILES.keys()
+    assert PARAMETERS.keys() == VARIANTS.keys() == TORCHVISION.keys() == vgg.FILES.keys()
     # table 2 counts them in millions
     millions = {"vgg11": 133, "vgg13": 133, "vgg16": 138, "vgg19": 144}
-    assert round(PAPER.parameters[variant] / 1e6) == millions[variant.removesuffix("_bn")]
+    assert round(PARAMETERS[variant] / 1e6) == millions[variant.removesuffix("_bn")]
 
 
 def test_weighted_layers_and_grids_are_those_of_table_1() -> None:
@@ -175,3 +178,44 @@ def digits_loss(deviation: float | None, batch_norm: bool) -> float:
 def test_it_learns_the_digits_and_from_one_small_deviation_it_does_not() -> None:
     assert digits_loss(None, batch_norm=True) < 0.5
     assert digits_loss(0.01, batch_norm=False) > 2.25  # guessing: log 10 = 2.30
+
+
+def test_a_border_pixel_sees_zeros_beyond_the_border() -> None:
+    network = Model(depth=11, **LITTLE).network
+    first = network.features[0]
+    nn.init.ones_(first.weight)
+    nn.init.constant_(first.bias, 0.5)
+    found = first(torch.ones(1, 1, 32, 32))[0, 0]
+    assert found[0, 0] == found[0, -1] == found[-1, 0] == found[-1, -1] == 4.5  # a corner: 2x2 of the window's pixels are there
+    assert (found[0, 1:-1] == 6.5).all() and (found[1:-1, -1] == 6.5).all() and (found[1:-1, 1:-1] == 9.5).all()
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_network_by_hand(batch_norm: bool) -> None:
+    torch.manual_seed(0)
+    model = Model(depth=11, batch_norm=batch_norm, **{**LITTLE, "image_size": 64, "mean": (0.2,), "std": (0.5,)}).double().eval()
+    for bn in model.modules():
+        if isinstance(bn, nn.BatchNorm2d):
+            nn.init.normal_(bn.running_mean, 0, 0.1)
+            nn.init.uniform_(bn.running_var, 0.5, 2)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
+            nn.init.normal_(module.bias, 0, 0.1)
+    image = torch.rand(2, 1, 64, 64, dtype=torch.float64)
+    convolutions, norms, linear = ([m for m in model.modules() if isinstance(m, k)] for k in (nn.Conv2d, nn.BatchNorm2d, nn.Linear))
+    h = (image - 0.2) / 0.5
+    for count in (1, 1, 2, 2, 2):  # table 1, column A
+        for _ in range(count):
+            conv = convolutions.pop(0)
+            h = F.conv2d(F.pad(h, (1, 1, 1, 1)), conv.weight, conv.bias)
+            if batch_norm:
+                bn = norms.pop(0)
+                mean, var, scale, shift = (v.view(1, -1, 1, 1) for v in (bn.running_mean, bn.running_var, bn.weight, bn.bias))
+                h = (h - mean) / (var + 1e-5).sqrt() * scale + shift
+            h = h.clamp(min=0)
+        h = torch.stack([h[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]).amax(0)
+    assert not convolutions and h.shape[2:] == (2, 2)
+    h = h.flatten(1)
+    for layer in linear[:2]:
+        h = (h @ layer.weight.T + layer.bias).clamp(min=0)
+    assert torch.allclose(model(image), h @ linear[2].weight.T + linear[2].bias, atol=1e-6)

@@ -189,7 +189,7 @@ def test_folders_that_are_no_data(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match="only one class folder with videos, alone"):
         dataset(f"videos:{tmp_path / 'one'}")
     write_frames(tmp_path / "one" / "other" / "0", 3)
-    with pytest.raises(PaperzooError, match="2 videos to train on: too few"):
+    with pytest.raises(PaperzooError, match="2 videos of 2 classes to train on: too few"):
         dataset(f"videos:{tmp_path / 'one'}")
     with pytest.raises(PaperzooError, match="there is no"):
         dataset(f"videos:{tmp_path / 'nowhere'}")

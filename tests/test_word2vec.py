@@ -554,3 +554,37 @@ def test_neighbours_leave_out_the_query_and_unknown_words_are_named() -> None:
             model.predict(wrong)
     with pytest.raises(PaperzooError, match="at least 1"):
         model.neighbours("sea", 0)
+
+
+@pytest.mark.parametrize("cbow", [False, True])
+def test_windows_are_drawn_from_1_to_c_so_that_near_words_count_for_more(cbow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, window, passes = 120, 5, 6
+    table = torch.zeros(words, 4)
+    table[:, 0] = torch.arange(words)  # a vector says whose it is
+    tables = word2vec.Tables(
+        np.arange(words, dtype=np.int32), np.ones(words), np.ones(words, np.float32), np.arange(words, dtype=np.int32),
+        np.zeros(words + 1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.float32), np.zeros(1025, np.float32),
+    )  # fmt: skip
+    near: list[tuple[float, int]] = []
+
+    def update(v: Any, output: Any, rows: Any, labels: Any, first: int, last: int, rate: Any, error: Any, *others: Any) -> float:
+        near.append((float(v[0]), int(rows[first])))
+        error[:] = 0
+        return 0.0
+
+    monkeypatch.setattr(word2vec, "update", update)
+    tokens = np.tile(np.arange(words, dtype=np.int32), (passes, 1))
+    with np.errstate(over="ignore"):
+        word2vec.train(
+            tokens, np.full(passes, words), 0, passes, *(word2vec.records(t).view(np.recarray) for t in (table, table.clone())), tables,
+            window, 1, cbow, False, (0.0, 0.0), np.uint64(7),
+        )  # fmt: skip
+    if cbow:  # one prediction a word, of it, from the mean of those in its window: in the middle, the word's own number
+        assert sorted(word for _, word in near) == sorted([*range(words)] * passes)
+        assert all(abs(mean - word) < 1e-3 for mean, word in near if 5 <= word < words - 5)
+        return
+    distance = np.array([abs(word - int(centre)) for centre, word in near])
+    assert distance.min() == 1 and distance.max() == window
+    for d in range(1, window + 1):  # a window of at least d is drawn (c - d + 1) / c of the time
+        share, pairs = (window - d + 1) / window, 2 * passes * (words - d)
+        assert (distance == d).sum() == pytest.approx(share * pairs, abs=5 * 2 * np.sqrt(share * (1 - share) * pairs) + 1e-9), d

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ def create(name: str, **arguments: Any) -> Model:
     """
     from paperzoo import catalog
 
+    catalog.allow(name)
     return catalog.create(name, **arguments)
 
 
@@ -56,6 +57,7 @@ def train(
     out: str | Path = "runs",
     devices: int = 1,
     overrides: Mapping[str, Any] | None = None,
+    code: Sequence[str] = (),
 ) -> Run:
     """Trains a paper by one of its recipes and measures it.
 
@@ -68,6 +70,7 @@ def train(
         out: a directory for the run is made below it.
         devices: processes; the batch is shared among them.
         overrides: such as ``{"model.width": 32, "batch_size": 64, "optimizer.lr": 1e-4, "steps": 500}``.
+        code: files of your own that made what ``init`` names; no code of a file runs that is not named in the call.
 
     Returns:
         The run: ``.directory``, ``.metrics``, ``.model``.
@@ -78,32 +81,50 @@ def train(
     """
     from paperzoo.engine.train import train
 
-    return train(name, recipe, data, init, seed, out, devices, overrides)
+    return train(name, recipe, data, init, seed, out, devices, overrides, code)
 
 
-def resume(directory: str | Path, devices: int = 1) -> Run:
-    """Goes on with a run that was interrupted, from its newest good checkpoint; a finished run is returned as it is."""
-    from paperzoo.engine.train import resume
+def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) -> Run:
+    """Goes on with a run that was interrupted, from its newest good checkpoint; a finished run is returned as it is.
 
-    return resume(directory, devices)
-
-
-def load(source: str | Path) -> Model:
-    """A trained model in eval mode: from a run's directory, a weights file, or the name of a paper whose weights ship.
+    Args:
+        code: the file of your own that the run was made by, if it was.
 
     Raises:
-        PaperzooError: nothing is there, or it is damaged.
+        PaperzooError: no run, one that another process is writing, or data of other classes than it began with.
     """
-    from paperzoo.engine.train import load
+    from paperzoo.engine.train import resume
 
-    return load(source)
+    return resume(directory, devices, code)
 
 
-def evaluate(directory: str | Path, split: str = "test") -> dict[str, float]:
-    """The recipe's metrics of a run's last checkpoint on one split."""
-    from paperzoo.engine.train import evaluate
+def load(source: str | Path, code: Sequence[str] = ()) -> Model:
+    """A trained model in eval mode: from a run's directory, a weights file, or the name of a paper whose weights ship.
 
-    return evaluate(directory, split)
+    Args:
+        code: the file of your own that the model was made by, if it was.
+
+    Raises:
+        PaperzooError: nothing is there, it is damaged, or it was made by a file that is not named.
+    """
+    from paperzoo.engine.weights import load
+
+    return load(source, code)
+
+
+def evaluate(directory: str | Path, split: str = "test", data: str | None = None, code: Sequence[str] = ()) -> dict[str, float]:
+    """The recipe's metrics of a run's last checkpoint on one split.
+
+    Args:
+        data: other data than the run's, of the same classes; they are matched by name.
+        code: the file of your own that the run was made by, if it was.
+
+    Raises:
+        PaperzooError: no run, no checkpoint that can be read, or data of other classes than the model has learnt.
+    """
+    from paperzoo.engine.evaluate import evaluate
+
+    return evaluate(directory, split, data, code)
 
 
 def dataset(name: str) -> Dataset:

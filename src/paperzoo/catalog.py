@@ -1,19 +1,23 @@
-"""The catalogue: one row a paper. A paper exists here once its row does; its file is loaded when it is asked for."""
+"""The catalogue: the records beside the paper files. A paper exists once its record does; its file is loaded when asked for."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from paperzoo import records
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Paper, Recipe
 
@@ -21,9 +25,12 @@ if TYPE_CHECKING:
     from paperzoo.tasks.model import Model
 
 
+PAPERS = Path(__file__).parent / "papers"
+
+
 @dataclass(frozen=True)
 class Row:
-    """What the catalogue knows without loading the paper's file; a test holds it against ``PAPER``."""
+    """What the catalogue knows without loading the paper's file: where it is, and the head of its record."""
 
     module: str
     title: str
@@ -32,97 +39,43 @@ class Row:
 
     @property
     def family(self) -> str:
-        """The folder the paper lies in."""
+        """The folder of the paper's file, such as ``gan``."""
         return self.module.split(".")[0]
 
+    @property
+    def record(self) -> Path:
+        """The paper's TOML file."""
+        return PAPERS.joinpath(*self.module.split(".")).with_suffix(".toml")
 
-CATALOG: dict[str, Row] = {
-    "aae": Row("autoencoder.aae", "Adversarial Autoencoders", 2015, "reconstruction"),
-    "acgan": Row("gan.acgan", "Conditional Image Synthesis With Auxiliary Classifier GANs", 2016, "image generation"),
-    "bert": Row(
-        "language.bert",
-        "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
-        2018,
-        "pre-training",
-    ),
-    "bilstm_crf": Row("language.bilstm_crf", "Bidirectional LSTM-CRF Models for Sequence Tagging", 2015, "tagging"),
-    "cfggan": Row(
-        "gan.cfggan", "Composite Functional Gradient Learning of Generative Adversarial Models", 2018, "image generation"
-    ),
-    "cgan": Row("gan.cgan", "Conditional Generative Adversarial Nets", 2014, "image generation"),
-    "char_rnn": Row("language.char_rnn", "Recurrent Neural Network Regularization", 2014, "language modelling"),
-    "cnn": Row("recognition.cnn", "Convolutional neural network", 1989, "classification"),
-    "conv_autoencoder": Row(
-        "autoencoder.conv_autoencoder",
-        "Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
-        2011,
-        "reconstruction",
-    ),
-    "dcgan": Row(
-        "gan.dcgan",
-        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
-        2015,
-        "image generation",
-    ),
-    "forecaster": Row("series.forecaster", "Forecasting with recurrent networks", 1997, "forecasting"),
-    "fractalnet": Row(
-        "recognition.fractalnet", "FractalNet: Ultra-Deep Neural Networks without Residuals", 2016, "classification"
-    ),
-    "gan": Row("gan.gan", "Generative Adversarial Nets", 2014, "image generation"),
-    "infogan": Row(
-        "gan.infogan",
-        "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
-        2016,
-        "image generation",
-    ),
-    "glove": Row("language.glove", "GloVe: Global Vectors for Word Representation", 2014, "embedding"),
-    "inception": Row(
-        "recognition.inception", "Rethinking the Inception Architecture for Computer Vision", 2015, "classification"
-    ),
-    "lenet": Row("recognition.lenet", "Gradient-Based Learning Applied to Document Recognition", 1998, "classification"),
-    "linear_autoencoder": Row(
-        "autoencoder.linear_autoencoder", "Reducing the Dimensionality of Data with Neural Networks", 2006, "reconstruction"
-    ),
-    "maintenance": Row("series.maintenance", "Predictive maintenance", 2021, "maintenance"),
-    "mobilenet": Row(
-        "recognition.mobilenet", "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, "classification"
-    ),
-    "preact_resnet": Row("recognition.preact_resnet", "Identity Mappings in Deep Residual Networks", 2016, "classification"),
-    "ram": Row("attention.ram", "Recurrent Models of Visual Attention", 2014, "classification"),
-    "resnet": Row("recognition.resnet", "Deep Residual Learning for Image Recognition", 2015, "classification"),
-    "rethinking": Row(
-        "recognition.rethinking",
-        "Understanding Deep Learning Requires Rethinking Generalization",
-        2016,
-        "classification",
-    ),
-    "scattering": Row("wavelets.scattering", "Invariant Scattering Convolution Networks", 2012, "classification"),
-    "sgan": Row("gan.sgan", "Semi-Supervised Learning with Generative Adversarial Networks", 2016, "classification"),
-    "ssgan": Row("gan.ssgan", "Self-Supervised GANs via Auxiliary Rotation Loss", 2018, "image generation"),
-    "stochastic_depth": Row("recognition.stochastic_depth", "Deep Networks with Stochastic Depth", 2016, "classification"),
-    "t3d": Row(
-        "video.t3d",
-        "Temporal 3D ConvNets: New Architecture and Transfer Learning for Video Classification",
-        2017,
-        "video classification",
-    ),
-    "transfer": Row(
-        "recognition.transfer", "Transfer learning: feature extraction and fine-tuning", 2014, "classification"
-    ),
-    "transformer": Row("language.transformer", "Attention Is All You Need", 2017, "translation"),
-    "vae": Row("autoencoder.vae", "Auto-Encoding Variational Bayes", 2013, "reconstruction"),
-    "vaegan": Row(
-        "autoencoder.vaegan", "Autoencoding beyond pixels using a learned similarity metric", 2015, "reconstruction"
-    ),
-    "vgg": Row(
-        "recognition.vgg", "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014, "classification"
-    ),
-    "wgan": Row("gan.wgan", "Wasserstein GAN", 2017, "image generation"),
-    "wgan_gp": Row("gan.wgan_gp", "Improved Training of Wasserstein GANs", 2017, "image generation"),
-    "word2vec": Row(
-        "language.word2vec", "Distributed Representations of Words and Phrases and their Compositionality", 2013, "embedding"
-    ),
-}
+
+class Catalogue(Mapping[str, Row]):
+    """Name -> row, in order of name; the records are read when it is first asked."""
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """All of them.
+
+        Raises:
+            PaperzooError: a record cannot be read, or two files have one name.
+        """
+        found: dict[str, Row] = {}
+        for path in sorted(PAPERS.glob("*/*.toml"), key=lambda path: path.stem):
+            if path.stem in found:
+                raise PaperzooError(f"two papers are named {path.stem}: {found[path.stem].record} and {path}")
+            found[path.stem] = Row(f"{path.parent.name}.{path.stem}", **vars(records.head(path)))
+        return found
+
+    def __getitem__(self, name: str) -> Row:
+        return self.rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+CATALOG = Catalogue()
 
 
 def list_papers(task: str | None = None, family: str | None = None) -> list[str]:
@@ -185,20 +138,62 @@ class Entry:
         raise unknown("recipe", name, fitting, f"of {self.name}")
 
 
-def load(name: str) -> Entry:
-    """The paper file behind ``paper``, ``paper:variant``, or a path to a file of the same anatomy (``./mine.py``).
+#: files of the user's own that may run, because the user named them in this very command or program
+_NAMED: list[Path] = []
+
+
+def allow(*names: str) -> None:
+    """Lets the user's own files among these names run: to be called with what the user typed, and with nothing else.
 
     Raises:
-        PaperzooError: unknown name or variant, or a file that lacks a part.
+        PaperzooError: there is no such file.
     """
-    if name.endswith(".py") or ".py:" in name:
-        place, _, variant = name.partition(".py")
-        return _own(Path(place + ".py"), variant.removeprefix(":"))
+    for path in (_file(name)[0] for name in names if _is_file(name)):
+        if not path.is_file():
+            raise PaperzooError(f"there is no file {path}")
+        if path.resolve() not in _NAMED:
+            _NAMED.append(path.resolve())
+
+
+def allowed() -> list[str]:
+    """The files that may run, for processes that this one starts."""
+    return [str(path) for path in _NAMED]
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".py") or ".py:" in name
+
+
+def _file(name: str) -> tuple[Path, str]:
+    """``./mine.py:large`` as file and variant."""
+    place, _, variant = name.partition(".py")
+    return Path(place + ".py").expanduser(), variant.removeprefix(":")
+
+
+def load(name: str) -> Entry:
+    """The paper file behind ``paper``, ``paper:variant``, or a path to a file of the same anatomy (``./mine.py``) that was allowed.
+
+    A name may come out of a run's directory or a weights file that somebody else wrote: a file that it names runs only if the user
+    has named it too (or one of the same file name, where the run was made on another machine).
+
+    Raises:
+        PaperzooError: unknown name or variant, a file that lacks a part, or one that the user did not name.
+    """
+    if _is_file(name):
+        path, variant = _file(name)
+        if path.resolve() in _NAMED:
+            return _own(path, variant)
+        if same := [one for one in _NAMED if one.name == path.name]:
+            return _own(same[-1], variant)
+        raise PaperzooError(
+            f"this was made by the file {path}, whose code runs only if you name it in the same command: add --code {path.name} "
+            "(in Python: code=...) with the place where you keep it"
+        )
     base, _, variant = name.partition(":")
     if base not in CATALOG:
         raise unknown("paper", base, CATALOG)
     module = importlib.import_module(f"paperzoo.papers.{CATALOG[base].module}")
-    return _entry(module, variant, Path(inspect.getfile(module)))
+    return _entry(module, _record(CATALOG[base].record), variant, Path(inspect.getfile(module)))
 
 
 def _own(path: Path, variant: str) -> Entry:
@@ -211,17 +206,39 @@ def _own(path: Path, variant: str) -> Entry:
     sys.modules[key] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[key]
         raise PaperzooError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    missing = [part for part in ("PAPER", "Model", "VARIANTS", "RECIPES") if not hasattr(module, part)]
+    beside = path.with_suffix(".toml")
+    missing = [part for part in ("Model", "VARIANTS", "RECIPES") if not hasattr(module, part)]
+    if not hasattr(module, "PAPER") and not beside.exists():
+        missing.insert(0, f"PAPER (nor is there a record {beside.name} beside it)")
     if missing:
         raise PaperzooError(f"{path} has no {' and no '.join(missing)}: `paperzoo new NAME` writes a file with all parts")
-    return _entry(module, variant, path)
+    record = module.PAPER if hasattr(module, "PAPER") else records.read(beside)
+    parts = {
+        "PAPER": (record, "a paperzoo.Paper", isinstance(record, Paper)),
+        "Model": (module.Model, "a class", isinstance(module.Model, type) and hasattr(module.Model, "step")),
+        "VARIANTS": (module.VARIANTS, "arguments by name", _by_name(module.VARIANTS, Mapping)),
+        "RECIPES": (module.RECIPES, "paperzoo.Recipe by name", _by_name(module.RECIPES, Recipe)),
+    }
+    if wrong := [f"{name} is {wanted}, not {type(part).__name__}" for name, (part, wanted, good) in parts.items() if not good]:
+        raise PaperzooError(f"in {path}, {'; '.join(wrong)}: `paperzoo new NAME` writes a file with all parts")
+    return _entry(module, record, variant, path)
 
 
-def _entry(module: ModuleType, variant: str, file: Path) -> Entry:
-    paper = dataclasses.replace(module.PAPER, recipes=module.RECIPES, variants=module.VARIANTS)
+def _by_name(value: Any, kind: type) -> bool:
+    named = isinstance(value, Mapping) and bool(value)
+    return named and all(isinstance(name, str) and isinstance(one, kind) for name, one in value.items())
+
+
+@cache
+def _record(path: Path) -> Paper:
+    return records.read(path)
+
+
+def _entry(module: ModuleType, record: Paper, variant: str, file: Path) -> Entry:
+    paper = dataclasses.replace(record, recipes=module.RECIPES, variants=module.VARIANTS)
     chosen = variant or next(iter(paper.variants))
     if chosen not in paper.variants:
         raise unknown("variant", chosen, paper.variants, f"of {paper.name}")
@@ -229,7 +246,8 @@ def _entry(module: ModuleType, variant: str, file: Path) -> Entry:
 
 
 def paper(name: str) -> Paper:
-    """The record of a paper, with its recipes and variants."""
+    """The record of a paper, with its recipes and variants; ``name`` is what the user typed."""
+    allow(name)
     return load(name).paper
 
 
@@ -239,14 +257,24 @@ def create(name: str, **arguments: Any) -> Model:
     Raises:
         PaperzooError: unknown name, or an argument that is unknown, of a wrong type or out of range.
     """
-    entry = load(name)
+    entry = load(name)  # not allowed here: a model may make another by a name that came with its weights
     return build(entry, {**entry.arguments, **arguments})
 
 
 def signature(entry: Entry) -> Mapping[str, inspect.Parameter]:
     """The constructor's keyword arguments."""
-    parameters = inspect.signature(entry.model_class.__init__).parameters
-    return {n: p for n, p in parameters.items() if n != "self" and p.kind is p.KEYWORD_ONLY}
+    return keywords(entry.model_class.__init__)
+
+
+def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """A function's keyword arguments; an annotation that lists its values stands as ``Literal[...]``, whatever it is called."""
+    found = {n: p for n, p in inspect.signature(function).parameters.items() if n != "self" and p.kind is p.KEYWORD_ONLY}
+    names = getattr(function, "__globals__", {})
+    for name, parameter in found.items():
+        meant = names.get(str(parameter.annotation))
+        if get_origin(meant) is Literal:
+            found[name] = parameter.replace(annotation=f"Literal{list(get_args(meant))}")
+    return found
 
 
 def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
@@ -264,15 +292,42 @@ def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
 
 
 def check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Raises ``PaperzooError`` if a plain value does not fit the parameter's annotation."""
-    wanted = str(parameter.annotation)
-    fits = {
+    """Raises ``PaperzooError`` if a plain value does not fit the parameter's annotation, or is no number that can be reckoned with."""
+    wanted, said = str(parameter.annotation), shown(value)
+    if not _fits(value, wanted):
+        raise PaperzooError(f"{key} must be {wanted}, not {said} ({type(value).__name__}); its default is {parameter.default!r}")
+    for one in value if isinstance(value, list | tuple) and len(value) < 10_000 else [value]:
+        if isinstance(one, float) and not math.isfinite(one) and one != parameter.default:
+            raise PaperzooError(f"{key} must be finite, not {said}; its default is {parameter.default!r}")
+        if isinstance(one, int) and abs(one) >= 2**63:
+            raise PaperzooError(f"{key} is too large a number: {said}; its default is {parameter.default!r}")
+
+
+def _fits(value: Any, wanted: str) -> bool:
+    if wanted.endswith(" | None"):
+        return value is None or _fits(value, wanted.removesuffix(" | None"))
+    if wanted.startswith("Literal["):
+        return f"{value!r}" in wanted and value in ast.literal_eval(wanted.removeprefix("Literal"))
+    if wanted in ("Sequence[int]", "Sequence[float]", "Sequence[str]"):
+        if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and wanted != "Sequence[str]"):
+            return False
+        return not isinstance(value, list | tuple) or all(_fits(one, wanted[9:-1]) for one in value[:10_000])
+    return {
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, int | float) and not isinstance(value, bool),
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
-    }
-    if not fits.get(wanted, True):
-        raise PaperzooError(
-            f"{key} must be {wanted}, not {value!r} ({type(value).__name__}); its default is {parameter.default!r}"
-        )
+    }.get(wanted, True)
+
+
+def as_meant(value: Any, parameter: inspect.Parameter) -> Any:
+    """``none`` as a word where a word is wanted: the command line reads it as ``None``, as it is for what may be left out."""
+    wanted = str(parameter.annotation)
+    return "none" if value is None and (wanted == "str" or (wanted.startswith("Literal[") and "'none'" in wanted)) else value
+
+
+def shown(value: Any) -> str:
+    """A value as an error prints it: what is long is cut."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+

@@ -13,6 +13,8 @@ import typer
 
 from paperzoo import catalog
 from paperzoo.errors import Interrupted, PaperzooError
+from paperzoo.files import write
+from paperzoo.terminal import any_encoding, plain, rich_text
 
 if TYPE_CHECKING:
     from paperzoo.engine.run import Run
@@ -29,6 +31,9 @@ app = typer.Typer(
 data_app = typer.Typer(help="List, fetch, verify and look at data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data", rich_help_panel="Look up")
 
+#: samples at a time, and characters or words of each
+MOST_SAMPLES, MOST_DRAWN = 10_000, 1_000_000
+
 LOOK, TRAIN, USE, MAKE = "Look up", "Train", "Use", "Measure and publish"
 Name = Annotated[str, typer.Argument(help="A paper, paper:variant, or the path of a file of your own.", metavar="NAME")]
 RunDirectory = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
@@ -40,18 +45,23 @@ Settings = Annotated[
         "--set", metavar="KEY=VALUE", help="Override: model.width=32, optimizer.lr=1e-4, batch_size=64, steps=500 ..."
     ),
 ]
+Code = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--code", help="The file of your own by which the run or weights were made; no other file's code runs.", metavar="FILE"),
+]
 
 
 def main() -> None:
     """Entry point: runs a command; user errors are one sentence on standard error and exit code 2."""
-    warnings.showwarning = lambda message, *_: print(f"paperzoo: {message}", file=sys.stderr)
+    any_encoding()
+    warnings.showwarning = lambda message, *_: _complain(message)
     try:
         app()
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        print(plain(stop), file=sys.stderr)
         sys.exit(130)
-    except PaperzooError as error:
-        print(f"paperzoo: {error}", file=sys.stderr)
+    except (PaperzooError, MemoryError) as error:
+        _complain(str(error) or "there is not enough memory for this")
         sys.exit(2)
     except KeyboardInterrupt:
         print("paperzoo: stopped", file=sys.stderr)
@@ -59,6 +69,13 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # a full disk, a name that is too long, a folder that may not be read
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}"[:500])
+        sys.exit(2)
+
+
+def _complain(what: object) -> None:
+    print(f"paperzoo: {plain(what)}", file=sys.stderr)
 
 
 def version(value: bool) -> None:
@@ -109,6 +126,7 @@ def show(name: Name) -> None:
     """A paper: claims, recipes, deviations, and what was measured here."""
     from paperzoo.report.cards import card
 
+    catalog.allow(name)
     print(card(name))
 
 
@@ -117,11 +135,12 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the paper: lower-case letters, digits and _.")],
     folder: Annotated[Path, typer.Option(help="Where the file and its tests are written.")] = Path(),
 ) -> None:
-    """Write a paper's skeleton, which trains as it stands, with its tests."""
+    """Write a paper's skeleton, which trains as it stands: its method, its record, its tests."""
     from paperzoo.report.skeleton import write
 
     for path in write(name, folder):
         print(path)
+    print(f"What is found goes to results/{name}: numbers by `paperzoo results --add RUN`, words by hand into notes.md")
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -137,38 +156,41 @@ def train(
     out: Out = Path("runs"),
     devices: Devices = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
+    code: Code = None,
     settings: Settings = None,
 ) -> None:
     """Train a paper by a recipe, measure it, and draw its report. The last line printed is the run's directory."""
     from paperzoo.engine.train import train
 
     overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
-    _finish(train(name, recipe, data, init, seed, out, devices, overrides))
+    _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or ()))
 
 
 @app.command(rich_help_panel=TRAIN)
-def resume(run: RunDirectory, devices: Devices = 1) -> None:
+def resume(run: RunDirectory, devices: Devices = 1, code: Code = None) -> None:
     """Go on with an interrupted run, from its newest good checkpoint."""
     from paperzoo.engine.train import resume
 
-    _finish(resume(run, devices))
+    _finish(resume(run, devices, code or ()))
 
 
 @app.command(rich_help_panel=TRAIN)
 def evaluate(
     run: RunDirectory,
     split: Annotated[str, typer.Option(help="Which split of the run's data.")] = "test",
+    data: Annotated[str | None, typer.Option(help="Other data of the same classes; default: the run's.")] = None,
+    code: Code = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a run's last checkpoint."""
-    from paperzoo.engine.train import evaluate
+    from paperzoo.engine.evaluate import evaluate
 
-    metrics = evaluate(run, split)
+    metrics = evaluate(run, split, data, code or ())
     if as_json:
         print(json.dumps(metrics))
     else:
         for key, value in metrics.items():
-            print(f"{key}: {value:.6g}")
+            print(f"{plain(key)}: {value:.6g}")
 
 
 @app.command(rich_help_panel=USE)
@@ -178,20 +200,29 @@ def sample(
     ],
     items: Annotated[Optional[int], typer.Option("-n", help="How many samples; default: 64, of text 1.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    label: Annotated[Optional[int], typer.Option(help="The class, for a conditional model; default: all in turn.")] = None,  # noqa: UP045
+    label: Annotated[
+        str | None, typer.Option(help="The class, by name or number, for a conditional model; default: all in turn.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
     prompt: Annotated[Optional[str], typer.Option(help="Of a language model: what the text begins with.")] = None,  # noqa: UP045
     length: Annotated[Optional[int], typer.Option(help="Characters or words to draw; default: 500.")] = None,  # noqa: UP045
     temperature: Annotated[Optional[float], typer.Option(help="Below 1 for likelier text; default: 0.8.")] = None,  # noqa: UP045
     top_k: Annotated[Optional[int], typer.Option(help="Draw among so many of the likeliest; default: all.")] = None,  # noqa: UP045
+    code: Code = None,
 ) -> None:
     """Draw samples from a trained generator and write them as a picture, or print them if they are text."""
-    from paperzoo.engine.train import load
+    from paperzoo.engine.weights import load
     from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
     from paperzoo.tasks.language_model import LanguageModel
     from paperzoo.tasks.pictures import grid, save
 
-    model = load(source)
+    if items is not None and not 1 <= items <= MOST_SAMPLES:
+        raise PaperzooError(f"-n is a whole number from 1 to {MOST_SAMPLES}, not {items}")
+    if length is not None and not 1 <= length <= MOST_DRAWN:
+        raise PaperzooError(f"--length is a whole number from 1 to {MOST_DRAWN}, not {length}")
+    if not 0 <= seed < 2**63:
+        raise PaperzooError(f"--seed is a whole number from 0 to {2**63 - 1}, not {seed}")
+    model = load(source, code or ())
     asked = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if isinstance(model, LanguageModel):
@@ -205,20 +236,17 @@ def sample(
     if not isinstance(model, Sampler):
         raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
     if isinstance(model, ConditionalGenerator):
-        samples = model.sample(items, seed, label)
+        samples = model.sample(items, seed, model.named(label))
     elif label is not None:
         raise PaperzooError(f"{source} is not told what to draw: --label is for conditional models, such as cgan")
     else:
         samples = model.sample(items, seed)
-    try:
-        if isinstance(model, ImageGenerator):
-            save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
-        else:
-            out = out.with_suffix(".csv")
-            out.write_text("\n".join(",".join(f"{v:.6g}" for v in row) for row in samples.flatten(1).tolist()) + "\n")
-    except (OSError, ValueError) as error:
-        raise PaperzooError(f"cannot write {out}: {error}") from error
-    print(out)
+    if isinstance(model, ImageGenerator):
+        save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
+    else:
+        out = out.with_suffix(".csv") if out.name else out
+        write(out, "\n".join(",".join(f"{v:.6g}" for v in row) for row in samples.flatten(1).tolist()) + "\n")
+    print(plain(out))
 
 
 @app.command(rich_help_panel=USE)
@@ -227,18 +255,33 @@ def predict(
         str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
     ],
     inputs: Annotated[list[str], typer.Argument(help="Images by path, or sentences, or words, as the task wants.")],
+    code: Code = None,
 ) -> None:
-    """Ask a trained model."""
+    """Ask a trained model. Of several inputs each answer names its own; one that cannot be read does not lose the others."""
     from rich.console import Console
+    from rich.text import Text
 
-    from paperzoo.engine.train import load
+    from paperzoo.engine.weights import load
 
-    model = load(source)
+    model = load(source, code or ())
     ask = getattr(model, "predict", None)
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
+    console, failed = Console(soft_wrap=True), False
     for one in inputs:
-        Console(soft_wrap=True).print(ask(one), highlight=False)
+        try:
+            answer = rich_text(ask(one))
+        except PaperzooError as error:
+            if len(inputs) == 1:
+                raise
+            failed = True
+            _complain(error if plain(one) in plain(error) else f"{one}: {error}")
+            continue
+        if len(inputs) > 1:
+            answer = Text(plain(one) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
+        console.print(answer, highlight=False)
+    if failed:
+        raise typer.Exit(2)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -291,6 +334,8 @@ def results(
     add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045
     ship: Annotated[Path | None, typer.Option(help="Write this run's weights as those that ship.", metavar="RUN")] = None,
     write: Annotated[bool, typer.Option(help="Write the tables in README and docs (in a checkout).")] = False,
+    recheck: Annotated[str, typer.Option(help="Compare the first losses of this paper with the recorded ones.", metavar="NAME")] = "",
+    recipe: Annotated[str, typer.Option(help="With --recheck: only this recipe.")] = "",
 ) -> None:
     """What was measured here, beside what the papers claim."""
     from paperzoo import results as store
@@ -300,21 +345,24 @@ def results(
         print(store.add(run))
     if ship:
         print(store.ship(ship))
+    for line in store.check_again(recheck, recipe) if recheck else ():
+        print(line, flush=True)
     if write:
         for path in write_tables():
             print(path)
     elif as_json:
         print(json.dumps(store.rows(), indent=1))
-    elif not add and not ship:
+    elif not add and not ship and not recheck:
         print(text_table(store.rows()))
 
 
 @app.command(rich_help_panel=MAKE)
-def report(run: RunDirectory) -> None:
+def report(run: RunDirectory, code: Code = None) -> None:
     """Write a run's report: one HTML file with curves, pictures and numbers."""
     from paperzoo.engine.run import open_run
     from paperzoo.report.page import write_page
 
+    catalog.allow(*(code or ()))
     print(write_page(open_run(run)))
 
 
@@ -353,12 +401,12 @@ def data_show(
     from paperzoo.tasks.pictures import grid, save
 
     built = dataset(name)
-    print(f"{built.name}: {built.source}\nlicence: {built.licence}")
+    print(f"{plain(built.name)}: {plain(built.source)}\nlicence: {built.licence}")
     for split, items in built.splits.items():
         print(f"  {split}: {len(items):,} items")
     print("fields: " + ", ".join(built.schema.fields))
     for key, value in built.schema.arguments.items():
-        print(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}")
+        print(plain(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}"))
     if "image" in built.schema.fields:
         items = built["train"]
         chosen = [i * len(items) // 100 for i in range(100)] if len(items) > 100 else range(len(items))
@@ -366,10 +414,10 @@ def data_show(
         if "labelled" in built.schema.fields:  # the few that have a label, class by class
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
-        stem = name.replace(":", "-").replace("/", "_")
-        print(save(grid(shown, 10), out or Path(f"{stem}.png")))
+        stem = name.replace(":", "-").replace("/", "_")[-200:]
+        print(plain(save(grid(shown, 10), out or Path(f"{stem}.png"))))
     else:
-        print(f"first item: {built['train'][0]}")
+        print(f"first item: {plain(built['train'][0], keep=chr(10))}")
 
 
 @data_app.command("fetch")
@@ -390,33 +438,43 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
 
 @data_app.command("verify")
 def data_verify() -> None:
-    """Check every fetched file against its pinned hash."""
+    """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
     from paperzoo.data.datasets import DATASETS
+    from paperzoo.data.sources import cache, listed, weights
 
     wrong = []
-    for source in {s.name: s for e in DATASETS.values() for s in e.sources}.values():
-        if not source.path.exists():
-            print(f"{source.name}: not fetched")
-            continue
-        if source.path.is_dir() or not source.sha256:
-            print(f"{source.name}: there, and has no pinned hash")
-            continue
+    cache()
+    known = {**listed(), **{source.name: source for entry in DATASETS.values() for source in entry.sources}}
+    for source in [*known.values(), *weights()]:
         try:
-            source.check(source.path)
-            print(f"{source.name}: good")
-        except PaperzooError as error:
-            print(error)
-            wrong.append(source.path)
+            path = source.path
+            there = path.exists()
+            if there:
+                source.verify(path, again=True)
+        except (PaperzooError, OSError) as error:
+            absent = source.transport == "installed" and "not installed" in str(error)
+            print(f"{source.name}: {'not installed' if absent else error}")
+            wrong += [] if absent else [source.name]
+            continue
+        good = f"good, but for this: {source.unpinned}" if source.unpinned and source.transport != "installed" else "good"
+        print(f"{source.name}: {good if there else 'not fetched'}")
     if wrong:
-        raise PaperzooError(f"delete {', '.join(map(str, wrong))} and fetch again")
+        raise PaperzooError(f"not as they should be: {', '.join(wrong)}; the lines above say what to do")
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """``["model.width=32", "clip=none"]`` as a dictionary; values are JSON where they can be, else strings.
 
     Raises:
-        PaperzooError: no ``=``, or a key given twice.
+        PaperzooError: no ``=``, a key given twice, also within a value, or a value of too many digits or too deeply nested.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PaperzooError(f"--set {key}: {twice[0]} is given twice")
+        return dict(pairs)
+
     found: dict[str, Any] = {}
     for setting in settings:
         key, sign, text = setting.partition("=")
@@ -426,15 +484,32 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             raise PaperzooError(f"--set {key} is given twice")
         lowered = {"none": "null", "true": "true", "false": "false"}.get(text.lower(), text)
         try:
-            found[key] = json.loads(lowered)
+            value = json.loads(lowered, object_pairs_hook=once)
         except json.JSONDecodeError:
-            found[key] = text
+            value = text
+        except (ValueError, RecursionError) as error:
+            raise PaperzooError(f"--set {key}: a value of {len(text):,} characters cannot be read: {error}") from error
+        if isinstance(value, dict | list) and text.count("[") + text.count("{") > 20 and _depth(value) > 5:
+            raise PaperzooError(f"--set {key}: a value is a list in a list at most, not nested {_depth(value)} deep")
+        found[key] = value
     return found
 
 
+def _depth(value: Any) -> int:
+    """How deep lists and dictionaries are nested."""
+    deep, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        deep += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return deep
+
+
 def _finish(run: Run, every_picture: bool = False) -> None:
+    from paperzoo.engine.processes import first
     from paperzoo.report.page import write_page
 
+    if not first():  # of several processes that torchrun has started
+        return
     page = write_page(run)
     for path in run.figures if every_picture else [p for p in run.figures if not p.stem[:8].isdigit()]:
         print(path)

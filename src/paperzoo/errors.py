@@ -14,6 +14,19 @@ class Interrupted(PaperzooError):
     """The user stopped a run; what was done is saved. The command line exits with code 130."""
 
 
+def listed(names: Iterable[object], most: int = 3) -> str:
+    """The first names of several, as text: ``a, b, c, ...``."""
+    some = list(map(str, names))
+    return ", ".join(some[:most]) + (", ..." if len(some) > most else "")
+
+
+def compared(before: Iterable[object], now: Iterable[object]) -> str:
+    """What is new and what is missing among names, in words; empty if they are the same, whatever their order."""
+    old, fresh = list(map(str, before)), list(map(str, now))
+    parts = (("new", [n for n in fresh if n not in set(old)]), ("missing", [n for n in old if n not in set(fresh)]))
+    return "; ".join(f"{len(names)} {what} ({listed(names)})" for what, names in parts if names)
+
+
 def unknown(what: str, name: object, legal: Iterable[str], where: str = "") -> PaperzooError:
     """An error for a name that is not among the legal ones, with the nearest of them.
 

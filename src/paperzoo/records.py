@@ -1,13 +1,19 @@
-"""What is known about a paper before anything runs: frozen records, no torch."""
+"""What is known about a paper before anything runs: frozen records, and the reader of the TOML beside its file. No torch."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from paperzoo.errors import PaperzooError, unknown
 
 #: How a claim's figure was obtained. ``memory`` is printed as "reported, not re-checked".
 Mark = Literal["checked", "seen", "memory", "measured"]
@@ -17,8 +23,14 @@ Mark = Literal["checked", "seen", "memory", "measured"]
 class Claim:
     """One figure that a paper prints, and under which protocol.
 
-    ``value`` is in the unit named by ``metric`` (``"test error %"``). ``where`` names table or figure, ``printing`` the
-    version of the paper, ``source`` where the figure was read if not in the paper itself.
+    Attributes:
+        metric, data, value: the figure, in the unit that ``metric`` names (``"test error %"``), in the paper's words.
+        where: table or figure; ``printing``: the version of the paper; ``source``: where it was read if not there.
+        spread: what the paper prints behind ±.
+        protocol: in words. ``statistic`` and ``runs`` are what of it a comparison needs: of how many runs ``value`` is the
+            mean, the median or the best; ``"single"`` is one run, or a paper that does not say.
+        id: by which a ``Target`` names the claim; one of its own within a paper.
+        measured_by: recipe -> its metric that is this figure, for a recipe without a target that names the claim.
     """
 
     metric: str
@@ -32,6 +44,10 @@ class Claim:
     protocol: str = ""
     source: str = ""
     not_measured: str = ""
+    statistic: Literal["mean", "median", "best", "single"] = "single"
+    runs: int | None = None
+    id: str = ""
+    measured_by: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,21 +75,39 @@ class Exemption:
 class Target:
     """What a recipe promises of one metric over its seeds: ``mean <= at_most`` or ``mean >= at_least``.
 
-    ``claim`` marks a target that is the paper's own figure: meeting it is ``reproduced``, any other is ``scaled``.
-    ``variants`` are those it is promised of; empty means all that the recipe is for.
+    Attributes:
+        claim: id of the paper's claim that this is: meeting it by the claim's protocol is ``reproduced``, any other target
+            that is met ``scaled``.
+        variants: those it is promised of; empty means all that the recipe is for.
+        than: ``variant:recipe`` (or ``paper:variant:recipe``) whose result is taken off first, seed by seed: ``at_most=-4``
+            asks for four points less, ``at_most=0`` for clearly less, which is that every seed agrees and the mean difference
+            exceeds twice its standard error.
     """
 
     metric: str
     at_most: float | None = None
     at_least: float | None = None
-    claim: bool = False
+    claim: str = ""
     variants: tuple[str, ...] = ()
+    than: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.claim, str):
+            raise PaperzooError(f"the target of {self.metric} must name its claim by the claim's id, not by {self.claim!r}")
 
     def met(self, value: float) -> bool:
         """Whether ``value`` keeps the promise; not-a-number never does."""
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
+    def bounds(self) -> tuple[float, ...]:
+        """Those that are set."""
+        return tuple(bound for bound in (self.at_least, self.at_most) if bound is not None)
+
     def __str__(self) -> str:
+        if self.than:
+            low = [] if self.at_least is None else [f"at least {self.at_least:g} above" if self.at_least else "above"]
+            high = [] if self.at_most is None else [f"at least {-self.at_most:g} below" if self.at_most else "below"]
+            return f"{' and '.join(low + high)} {self.than}"
         low = [] if self.at_least is None else [f"at least {self.at_least:g}"]
         high = [] if self.at_most is None else [f"at most {self.at_most:g}"]
         return " and ".join(low + high)
@@ -153,8 +187,8 @@ class Paper:
     Attributes:
         parameters: trainable parameters by variant at the paper's size, pinned by a test.
         recipes, variants: filled from the paper file's ``RECIPES`` and ``VARIANTS`` when it is loaded.
-        findings: what running it here showed, in plain words, for the paper's page.
-        fails: how it fails when it fails, for the paper's page.
+        findings, fails: what running it showed and how it fails, in plain words: of a user's own file only; what was found
+            of a paper of the collection stands in ``results/<paper>/notes.md``.
     """
 
     name: str
@@ -174,3 +208,123 @@ class Paper:
     licence: str = "MIT, written from the paper"
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def read(path: Path) -> Paper:
+    """The record in a TOML file, named after the file: the fields of ``Paper``, a table ``[parameters]``, and a table each for
+    ``[[claim]]``, ``[[deviation]]`` and ``[[exemption]]``.
+
+    Raises:
+        PaperzooError: the file is not TOML, or a key is missing, unknown or of a wrong type; it names file and key.
+    """
+    given = _toml(path, _text(path))
+    for key in ("name", "findings", "fails", "recipes", "variants", "claims", "deviations", "exemptions"):
+        if key in given:
+            raise PaperzooError(f"{path}: {key} does not belong here: {ELSEWHERE.get(key, f'write [[{key[:-1]}]], a table each')}")
+    claims: list[Claim] = _tables(path, given, "claim", Claim)
+    deviations: list[Deviation] = _tables(path, given, "deviation", Deviation)
+    exemptions: list[Exemption] = _tables(path, given, "exemption", Exemption)
+    seen: set[str] = set()
+    for at, claim in enumerate(claims, 1):
+        if not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", claim.id):
+            raise PaperzooError(f"{path}: claim {at} needs an id of small letters, digits, -, _ and ., not {claim.id!r}")
+        if claim.id in seen:
+            raise PaperzooError(f"{path}: two claims have the id {claim.id!r}")
+        seen.add(claim.id)
+    paper: Paper = _record(Paper, {**given, "name": path.stem}, str(path))
+    return dataclasses.replace(paper, claims=tuple(claims), deviations=tuple(deviations), exemptions=tuple(exemptions))
+
+
+def _tables(path: Path, given: dict[str, Any], key: str, kind: Any) -> list[Any]:
+    """Takes the tables under ``[[key]]`` out of ``given``, as records."""
+    tables = given.pop(key, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise PaperzooError(f"{path}: {key} must be tables, each under [[{key}]]")
+    return [_record(kind, table, f"{path}: {key} {at}") for at, table in enumerate(tables, 1)]
+
+
+#: where what stands in no record belongs
+ELSEWHERE = {
+    "name": "a record is named after its file",
+    "findings": "write results/<paper>/notes.md",
+    "fails": "write results/<paper>/notes.md",
+    "recipes": "RECIPES stands in the paper's file",
+    "variants": "VARIANTS stands in the paper's file",
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a list of papers needs of a record."""
+
+    title: str
+    year: int
+    task: str
+
+
+def head(path: Path) -> Head:
+    """The keys above a record's first table, which are read in a tenth of the time that the whole takes.
+
+    Raises:
+        PaperzooError: as ``read``.
+    """
+    given = _toml(path, re.split(r"^\[", _text(path), maxsplit=1, flags=re.M)[0])
+    found: Head = _record(Head, {key: given[key] for key in _types(Head) if key in given}, str(path))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PaperzooError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _toml(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PaperzooError(f"{path} is not TOML: {error}") from error
+
+
+def _record(kind: Any, given: Mapping[str, Any], where: str) -> Any:
+    """A record from plain values, checked by name and by the type that its field is annotated with."""
+    types = _types(kind)
+    for key, value in given.items():
+        if key not in types:
+            raise unknown("key", key, types, f"in {where}")
+        if not _fits(value, types[key]):
+            raise PaperzooError(f"{where}: {key} must be {_spelt(types[key])}, not {value!r}")
+    for part in dataclasses.fields(kind):
+        if part.name not in given and part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING:
+            raise PaperzooError(f"{where} has no {part.name}")
+    return kind(**given)
+
+
+_types = cache(get_type_hints)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    """Whether a plain value is what a field's annotation says; a whole number does for a float, a truth value for neither."""
+    parts = get_args(wanted)
+    if get_origin(wanted) is Literal:
+        return value in parts
+    if get_origin(wanted) is Mapping:
+        return isinstance(value, dict) and all(_fits(one, parts[1]) for one in value.values())
+    if parts:
+        return any(_fits(value, part) for part in parts)
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)
+
+
+def _spelt(wanted: Any) -> str:
+    """An annotation in words."""
+    parts = get_args(wanted)
+    if get_origin(wanted) is Literal:
+        return " or ".join(map(repr, parts))
+    if get_origin(wanted) is Mapping:
+        return f"a table of {_spelt(parts[1])}"
+    if parts:
+        return " or ".join(_spelt(part) for part in parts if part is not type(None))
+    return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[wanted]

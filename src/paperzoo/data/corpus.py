@@ -13,6 +13,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from paperzoo.data.dataset import Dataset, Schema, Sequences, Split
+from paperzoo.data.encoding import decode, lines
+from paperzoo.data.encoding import read_text as read_text
+from paperzoo.data.paths import files_below, shown
 from paperzoo.errors import PaperzooError
 
 #: most words in one item; longer texts go on in the next item
@@ -131,18 +134,19 @@ def plays(archive: Path) -> dict[str, list[str]]:
 
 
 def text_file(path: Path) -> Corpus:
-    """The user's own text: one file in UTF-8, or a folder of ``.txt`` files. All of it is the training split.
+    """The user's own text: one file, or a folder of ``.txt`` files. All of it is the training split.
 
     A blank line ends a paragraph, and no window reaches over its end; a file without blank lines is one long text.
 
     Raises:
-        PaperzooError: there is no such file, it is empty, or it is not UTF-8 (the message has the offset of the first
-            wrong byte).
+        PaperzooError: a file cannot be read or is empty, see ``encoding.read_text``.
     """
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    if not files:
-        raise PaperzooError(f"the folder {path} has no .txt files")
-    return corpus(path.stem, {"train": _paragraphs(files)}, "the user's own", str(path), pictures=False)
+    return corpus(path.stem, {"train": _paragraphs(text_files(path))}, "the user's own", shown(path), pictures=False)
+
+
+def text_files(path: Path) -> list[Path]:
+    """The ``.txt`` files of a folder, gzipped or not; of a file, itself."""
+    return files_below(path, ".txt", ".txt.gz") if path.is_dir() else [path]
 
 
 def lm1b(path: Path) -> Corpus:
@@ -165,7 +169,7 @@ def news(path: Path, folder: str) -> Iterator[str]:
     if path.is_dir():
         for file in sorted(path.rglob(f"{folder}/news.en*")):
             empty = False
-            yield from read_text(file).splitlines()
+            yield from lines(read_text(file))
     else:
         try:
             with tarfile.open(path, "r:gz") as tar:
@@ -173,7 +177,7 @@ def news(path: Path, folder: str) -> Iterator[str]:
                     inside = PurePosixPath(member.name)
                     if member.isreg() and inside.parent.name == folder and inside.name.startswith("news.en"):
                         empty = False
-                        yield from decode(contents(tar, member, path, 2**28), f"{path.name}: {inside}").splitlines()
+                        yield from lines(decode(contents(tar, member, path, 2**28), f"{path.name}: {inside}"))
         except (OSError, EOFError, tarfile.TarError) as error:
             raise PaperzooError(f"cannot read {path}: {error}") from error
     if empty:
@@ -187,28 +191,6 @@ def contents(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, limit
     file = tar.extractfile(member)
     assert file is not None  # callers ask for plain files only
     return file.read()
-
-
-def read_text(file: Path) -> str:
-    """A text file in UTF-8, with or without a byte order mark; raises ``PaperzooError`` if it is not there, empty, or not UTF-8."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise PaperzooError(f"cannot read {file}: {error.strerror}") from error
-    text = decode(content, str(file))
-    if not text.strip():
-        raise PaperzooError(f"{file} is empty")
-    return text
-
-
-def decode(content: bytes, where: str) -> str:
-    """Bytes as UTF-8; raises ``PaperzooError`` with the first wrong byte and its offset."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PaperzooError(
-            f"{where} is not UTF-8: byte {content[error.start]:#04x} at offset {error.start}; save it in UTF-8 and try again"
-        ) from error
 
 
 def _paragraphs(files: Iterable[Path]) -> Iterable[str]:

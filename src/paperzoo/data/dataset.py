@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.batch import Batch
-from paperzoo.errors import unknown
+from paperzoo.data.pictures import Preparation
+from paperzoo.errors import PaperzooError, compared, unknown
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,18 @@ class Schema:
         arguments: what a model's constructor may be filled with: ``channels``, ``image_size``, ``classes``,
             ``vocabulary``, ``counts``, ``tags``.
         names: what the labels are called, in order.
+        picture: how pictures became its images, so that ``predict`` can do the same with another.
     """
 
     name: str
     fields: tuple[str, ...]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    picture: Preparation | None = None
+
+    def prepared(self) -> dict[str, Any]:
+        """What a saved model keeps of how its data were prepared, as plain JSON values."""
+        return {"picture": asdict(self.picture)} if self.picture else {}
 
 
 class Column(Protocol):
@@ -190,3 +198,22 @@ class Dataset:
         for other in others:
             first = Split(*(a.join(b) for a, b in zip(first.columns, other.columns, strict=True)))
         return first
+
+    def named(self, names: Sequence[str]) -> Dataset:
+        """The same data with its classes numbered as in ``names``.
+
+        Raises:
+            PaperzooError: its classes are others; those that are new and those that are missing are named.
+        """
+        own = self.schema.names
+        if not names or not own or tuple(names) == own:
+            return self
+        if set(names) != set(own):
+            raise PaperzooError(f"the classes of {self.name} are not those that the model has learnt: {compared(names, own)}")
+        table = torch.tensor([list(names).index(name) for name in own])
+
+        def renumbered(column: Column) -> Column:
+            return Values("label", table[column.values]) if isinstance(column, Values) and column.name == "label" else column
+
+        splits = {name: Split(*map(renumbered, split.columns)) for name, split in self.splits.items()}
+        return dataclasses.replace(self, splits=splits, schema=dataclasses.replace(self.schema, names=tuple(names)))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import sources
+from paperzoo.data.options import with_options as _with_options
+from paperzoo.data.paths import Missing, below, ordinary, shown
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists, path_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paperzoo.data.dataset import Dataset
     from paperzoo.data.sources import Source
 
@@ -231,11 +237,11 @@ DATASETS: dict[str, Entry] = {
 #: the user's own data: prefix -> what follows the colon
 OWN = {
     "folder": "images in class folders or in one folder, or .txt files",
-    "text": "one text file in UTF-8, for word vectors",
-    "characters": "one text file in UTF-8 or a folder of .txt files, for a language model by characters",
+    "text": "a text file, for word vectors",
+    "characters": "a text file or a folder of .txt files, for a language model by characters",
     "words": "the same, for a language model by words",
     "cooccurrences": "the same of any size, for glove: its words are counted from the disk",
-    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv",
+    "conll": "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv; conll:PATH#word=2&tag=4 names the columns",
     "pairs": "sentences and translations: FILE.tsv, FILE.tmx, FILE#target=OTHER or FOLDER#source=pt&target=en (train.pt, train.en)",
     "sentences": "a text file or a folder of them, for bert; sentences:PATH#length=128&pieces=5000&negatives=book names sizes",
     "glue": "labelled sentences or pairs: a folder of GLUE, or FILE.tsv with columns sentence (or sentence1, sentence2) and label; "
@@ -278,16 +284,34 @@ def check_name(name: str) -> None:
     name, _ = _parse(whole)
     kind, colon, place = name.partition(":")
     if colon and kind in OWN:
-        if kind in ("series", "pairs", "sentences", "glue"):
+        if kind in ("series", "pairs", "sentences", "glue", "conll"):
             place = _with_options(place)[0]
-        if not Path(place).expanduser().exists():
-            raise PaperzooError(f"--data {name}: there is no {place}")
+        try:
+            ordinary(place, folders=True)
+        except Missing as error:
+            raise PaperzooError(f"--data {shown(name)}: there is no {shown(place)}") from error
     elif name not in DATASETS:
         raise unknown("data set", name, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
     if change is not None:
         from paperzoo.data.corrupted import corruption
 
         corruption(change, whole)
+
+
+def absolute(name: str) -> str:
+    """The name with the path of the user's own data made absolute, so that it means the same from every folder."""
+    kind, colon, place = name.partition(":")
+    if not colon or kind not in OWN:
+        return name
+    return f"{kind}:{os.path.join(os.getcwd(), os.path.expanduser(place))}"
+
+
+def own_path(name: str) -> Path | None:
+    """Where the user's own data of this name lie; ``None`` for a listed data set."""
+    kind, colon, place = _parse(_corruption(name)[0])[0].partition(":")
+    if not colon or kind not in OWN:
+        return None
+    return path_of(_with_options(place)[0])
 
 
 def listed(name: str) -> Entry | None:
@@ -300,7 +324,7 @@ def _corruption(name: str) -> tuple[str, str | None]:
     whole, sign, change = name.rpartition("#")
     kind, colon, place = name.partition(":")
     own = bool(colon) and kind in OWN
-    if not sign or (own and (kind != "folder" or "=" not in change or Path(place).expanduser().exists())):
+    if not sign or (own and (kind != "folder" or "=" not in change or exists(place))):
         return name, None
     return whole, change
 
@@ -318,7 +342,7 @@ def _parse(name: str) -> tuple[str, tuple[int, int] | None]:
     whole, at, part = name.rpartition("@")
     kind, colon, place = name.partition(":")
     own = bool(colon) and kind in OWN
-    if not at or (own and Path(place).expanduser().exists()):
+    if not at or (own and exists(place)):
         return name, None
     if found := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", part, re.ASCII):
         return whole, (int(found[1]), int(found[2] or 0))
@@ -337,31 +361,32 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
         return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
     kind, colon, place = name.partition(":")
     if colon:
-        path = Path(place).expanduser()
+        path = path_of(place)
         if kind == "series":
             from paperzoo.data.series import series_file
 
             file, options = _with_options(place)
-            built = series_file(Path(file).expanduser(), options)
+            built = series_file(path_of(file), options)
         elif kind == "pairs":
             from paperzoo.data.parallel import pairs_file
 
             file, options = _with_options(place)
-            built = pairs_file(Path(file).expanduser(), options)
+            built = pairs_file(path_of(file), options)
         elif kind == "sentences":
             from paperzoo.data.sentences import own as own_sentences
 
             file, options = _with_options(place)
-            built = own_sentences(Path(file).expanduser(), options)
+            built = own_sentences(path_of(file), options)
         elif kind == "glue":
             from paperzoo.data.glue import own_table
 
             file, options = _with_options(place)
-            built = own_table(Path(file).expanduser(), options)
+            built = own_table(path_of(file), options)
         elif kind == "conll":
             from paperzoo.data.tagging import conll_folder
 
-            built = conll_folder(path)
+            file, options = _with_options(place)
+            built = conll_folder(path_of(file), options)
         elif kind == "machines":
             from paperzoo.data.machines import machine_log
 
@@ -386,48 +411,49 @@ def _build(name: str, image_size: int | None, channels: int | None, strict: bool
             from paperzoo.data.folders import image_folder
 
             built = image_folder(path, image_size, channels, strict=strict)
-        return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name))
+        return _with_picture(dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name)))
     entry = DATASETS[name]
     module, function = entry.build.split(".")
     size = {"image_size": image_size} if entry.sized and image_size else {}
     build: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
     built = build(*(source.fetch() for source in entry.sources), **entry.arguments, **size)
     schema = dataclasses.replace(built.schema, name=name)
-    return dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence)
-
-
-def _with_options(place: str) -> tuple[str, str]:
-    """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
-    path, sign, options = place.rpartition("#")
-    return (path, options) if sign and not Path(place).expanduser().exists() else (place, "")
+    return _with_picture(dataclasses.replace(built, schema=schema, licence=entry.licence or built.licence))
 
 
 def _only_text(folder: Path) -> bool:
-    return any(folder.glob("*.txt")) and not any(p.suffix.lower() in (".png", ".jpg", ".jpeg") for p in folder.rglob("*"))
+    return any(folder.glob("*.txt")) and not any(below(folder, ".png", ".jpg", ".jpeg"))
 
 
 def _resized(built: Dataset, size: int) -> Dataset:
     """Every image at another size: a black border where that is enough (28 to 32), else bilinear with antialiasing."""
-    import torch
-    import torch.nn.functional as F
-
     from paperzoo.data.dataset import Column, Images, Split
+    from paperzoo.data.pictures import fit
 
     def images(column: Images) -> Images:
-        pixels = column.pixels
-        missing = size - pixels.shape[-1]
-        if 0 < missing <= pixels.shape[-1] // 5:
-            low = missing // 2
-            return Images(F.pad(pixels, (low, missing - low, low, missing - low)))
-        parts = [
-            F.interpolate(p.float(), (size, size), mode="bilinear", antialias=True).round()
-            for p in torch.split(pixels, 4096)
-        ]
-        return Images(torch.cat(parts).to(torch.uint8))
+        return Images(fit(column.pixels, size))
 
     def resized(column: Column) -> Column:
         return images(column) if isinstance(column, Images) else column.map(images) if hasattr(column, "map") else column
 
     splits = {name: Split(*map(resized, split.columns)) for name, split in built.splits.items()}
-    arguments = {**built.schema.arguments, "image_size": size}
-    return dataclasses.replace(built, splits=splits, schema=dataclasses.replace(built.schema, arguments=arguments))
+    arguments, picture = {**built.schema.arguments, "image_size": size}, built.schema.picture
+    picture = dataclasses.replace(picture, size=size) if picture else None
+    return dataclasses.replace(built, splits=splits, schema=dataclasses.replace(built.schema, arguments=arguments, picture=picture))
+
+
+def _with_picture(built: Dataset) -> Dataset:
+    """With how its pictures were prepared in its schema, and the ground of its training images."""
+    from paperzoo.data.dataset import Images
+    from paperzoo.data.pictures import Preparation, ground_of
+
+    schema, train = built.schema, built.splits.get("train")
+    size, channels = schema.arguments.get("image_size"), schema.arguments.get("channels")
+    if "image" not in schema.fields or not train or not size or channels not in (1, 3) or (schema.picture and schema.picture.ground):
+        return built
+    picture = schema.picture or Preparation(size, size, channels)
+    most = 1000 if any(isinstance(column, Images) for column in train.columns) else 100  # others are decoded for it
+    some = [i * len(train) // most for i in range(most)] if len(train) > most else range(len(train))
+    with suppress(PaperzooError):  # one that is decoded only now and cannot be: whoever asks for it is told
+        picture = dataclasses.replace(picture, ground=ground_of(train.batch(some).image))
+    return dataclasses.replace(built, schema=dataclasses.replace(schema, picture=picture))

@@ -29,10 +29,10 @@ def deb_files(path: Path, folder: str, suffix: str = "", limit: int = 2 * GIB) -
         a file's path below ``folder``, and its bytes.
 
     Raises:
-        PaperzooError: no such package, a damaged one, one that unpacks to more than ``limit`` bytes or holds a path that
-            leaves its folder, or one without a file below ``folder``.
+        PaperzooError: no such package, a damaged one, one that unpacks to more than ``limit`` bytes, holds a path twice or one
+            that leaves its folder, or one without a file below ``folder``.
     """
-    seen = False
+    seen: set[str] = set()
     try:
         with tarfile.open(fileobj=_Bounded(_data(path), limit, path), mode="r|") as archive:  # type: ignore[call-overload]
             for info in archive:
@@ -40,9 +40,15 @@ def deb_files(path: Path, folder: str, suffix: str = "", limit: int = 2 * GIB) -
                 if name.is_absolute() or ".." in name.parts:
                     raise PaperzooError(f"{path} holds the path {info.name!r}, which leaves its folder: refused")
                 if info.isfile() and name.is_relative_to(folder) and name.name.endswith(suffix):
-                    seen = True
+                    if str(name) in seen:
+                        raise PaperzooError(f"{path} holds {info.name!r} twice: refused")
+                    if info.size > limit:
+                        raise PaperzooError(f"{path} unpacks to more bytes than allowed: refused")
+                    seen.add(str(name))
                     yield str(name.relative_to(folder)), archive.extractfile(info).read()
-    except (OSError, EOFError, ValueError, tarfile.TarError, lzma.LZMAError) as error:
+    except PaperzooError:
+        raise
+    except Exception as error:  # tarfile and the decompressors raise a dozen kinds
         raise PaperzooError(f"{path} is damaged: {error}") from error
     if not seen:
         raise PaperzooError(f"{path} has no {suffix or 'files'} below {folder}: another package, or another version of it")
@@ -51,33 +57,40 @@ def deb_files(path: Path, folder: str, suffix: str = "", limit: int = 2 * GIB) -
 def _data(path: Path) -> IO[bytes]:
     """The package's files as one uncompressed tar archive: the member ``data.tar`` or ``data.tar.*``."""
     opened = {"": lambda file: file, ".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open, ".zst": _zstd}
-    for name, file in _ar(path):
-        kind = name.removeprefix("data.tar")
-        if kind != name and kind in opened:
-            try:
-                return opened[kind](file)  # type: ignore[no-any-return, operator]
-            except ImportError as error:
-                why = "which only Python 3.14 and later can read. Debian's own file is packed with xz"
-                raise PaperzooError(f"{path} is packed with zstd, {why}") from error
-    raise PaperzooError(f"{path} is no Debian package: it has no data.tar")
+    members = [(name, place) for name, place in _ar(path) if name.startswith("data.tar") and name[8:] in opened]
+    if not members:
+        raise PaperzooError(f"{path} is no Debian package: it has no data.tar")
+    if len(members) > 1:
+        raise PaperzooError(f"{path} is no Debian package: it has {' and '.join(name for name, _ in members)}, where one belongs")
+    name, (start, size) = members[0]
+    with path.open("rb") as file:
+        file.seek(start)
+        data = io.BytesIO(file.read(size))
+    try:
+        return opened[name[8:]](data)  # type: ignore[no-any-return, operator]
+    except ImportError as error:
+        why = "which only Python 3.14 and later can read. Debian's own file is packed with xz"
+        raise PaperzooError(f"{path} is packed with zstd, {why}") from error
 
 
-def _ar(path: Path) -> Iterator[tuple[str, io.BytesIO]]:
-    """Members of an ar archive: after eight bytes of magic, each has a header of 60 bytes and begins at an even place."""
+def _ar(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Members of an ar archive, with their place and size: after eight bytes of magic, each has a header of 60 bytes and begins
+    at an even place."""
     if not path.is_file():
         raise PaperzooError(f"there is no package {path}")
+    whole = path.stat().st_size
     with path.open("rb") as archive:
         if archive.read(8) != b"!<arch>\n":
             raise PaperzooError(f"{path} is no Debian package: it is no ar archive")
         while header := archive.read(60):
-            name, size = header[:16].decode("ascii", "replace").strip().rstrip("/"), header[48:58].strip()
-            if header[58:] != b"`\n" or not size.isdigit():
+            name, digits = header[:16].decode("ascii", "replace").strip().rstrip("/"), header[48:58].strip()
+            if header[58:] != b"`\n" or not digits.isdigit():
                 raise PaperzooError(f"{path} is damaged: it breaks off, or has a header that is none")
-            data = archive.read(int(size))
-            if len(data) != int(size):
-                raise PaperzooError(f"{path} is damaged: {name} has {len(data)} bytes of {int(size)}")
-            yield name, io.BytesIO(data)
-            archive.read(int(size) % 2)
+            start, size = archive.tell(), int(digits)
+            if start + size > whole:
+                raise PaperzooError(f"{path} is damaged: {name} has {whole - start} bytes of {size}")
+            yield name, (start, size)
+            archive.seek(start + size + size % 2)
 
 
 def _zstd(file: IO[bytes]) -> IO[bytes]:

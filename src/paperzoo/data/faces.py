@@ -9,6 +9,7 @@ import torch
 
 from paperzoo.data.dataset import Dataset, Schema, Split, Values
 from paperzoo.data.folders import ImageFiles
+from paperzoo.data.pictures import Preparation
 from paperzoo.errors import PaperzooError
 
 _SPLITS = ("train", "validation", "test")  # as list_eval_partition.txt numbers them
@@ -48,7 +49,8 @@ def celeba(path: Path, image_size: int = 64) -> Dataset:
             attributes = np.array([values[name] for name in given], np.float32) > 0
             splits[split] = Split(column, Values("attributes", torch.from_numpy(attributes.astype(np.float32))))
     arguments = {"channels": 3, "image_size": image_size, "attributes": tuple(names)}
-    schema = Schema("celeba", ("image", "attributes"), arguments)
+    picture = Preparation(round(image_size * 178 / 148), image_size, 3)
+    schema = Schema("celeba", ("image", "attributes"), arguments, picture=picture)
     return Dataset(schema, splits, "CelebA: non-commercial research only", f"images in {path}", pictures=False)
 
 

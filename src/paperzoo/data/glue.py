@@ -6,6 +6,7 @@ import email
 import email.policy
 import hashlib
 import html
+import math
 import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from paperzoo.data.corpus import read_text
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
+from paperzoo.data.encoding import lines, numbered_lines, read_text
 from paperzoo.data.options import options
+from paperzoo.data.paths import first_of, shown
 from paperzoo.data.sentences import austen_shakespeare, sentences_of, stories
 from paperzoo.data.wordpiece import learn
 from paperzoo.errors import PaperzooError, unknown
@@ -105,28 +107,27 @@ def table(path: Path, task: Task) -> list[tuple[Text, str]]:
     """The sentences and labels of a table with tabs, a row a line, no quoting.
 
     Raises:
-        PaperzooError: no such file, an empty one, one that is not UTF-8 (with the offset of the first wrong byte), without a column
-            that the task needs (named), or with a line of too few columns (with its number).
+        PaperzooError: a file that cannot be read or is empty, see ``encoding.read_text``; without a column that the task needs
+            (named), or with a line of too few columns (with its number).
     """
-    text = read_text(path)
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    rows, where = lines(read_text(path).rstrip("\n")), shown(path)
     columns = (*task.sentences, task.label)
     if any(isinstance(column, str) for column in columns):
-        head, begin = [cell.strip() for cell in lines[0].split("\t")], 1
+        head, begin = [cell.strip() for cell in rows[0].split("\t")], 1
         if missing := [str(column) for column in columns if column not in head]:
-            raise PaperzooError(f"{path} has no column {' and no '.join(missing)}; its columns are {', '.join(head)}")
+            raise PaperzooError(f"{where} has no column {' and no '.join(missing)}; its columns are {', '.join(head)}")
         places = [head.index(str(column)) for column in columns]
     else:
         places, begin = [int(column) for column in columns], 0
     found = []
-    for number, line in enumerate(lines[begin:], begin + 1):
+    for number, line in enumerate(rows[begin:], begin + 1):
         cells = line.split("\t")
         if len(cells) <= max(places):
-            raise PaperzooError(f"{path}, line {number}: {len(cells)} columns, and column {max(places) + 1} is needed")
+            raise PaperzooError(f"{where}, line {number}: {len(cells)} columns, and column {max(places) + 1} is needed")
         *sentences, label = (cells[place].strip() for place in places)
         found.append((tuple(sentences), label))
     if not found:
-        raise PaperzooError(f"{path} has a line of names and no other")
+        raise PaperzooError(f"{where} has a line of names and no other")
     return found
 
 
@@ -146,49 +147,55 @@ def glue(path: Path, task: str = "") -> Dataset:
     guess = path.name.lower() if path.name.lower() in GLUE else "classes"
     kind = (task or guess).lower()
     if kind not in (*GLUE, "classes", "score"):
-        raise unknown("task", task, (*GLUE, "classes", "score"), f"of glue:{path}")
+        raise unknown("task", task, (*GLUE, "classes", "score"), f"of glue:{shown(path)}")
     names: tuple[str, ...] = ()
     if kind in GLUE:
         chosen = GLUE[kind]
-        files = {"train": path / "train.tsv", "test": path / f"{chosen.held_out}.tsv"}
+        files = {split: _named(path, name) for split, name in (("train", "train.tsv"), ("test", f"{chosen.held_out}.tsv"))}
         rows, names = {split: table(file, chosen) for split, file in files.items()}, chosen.names
     else:
         if path.is_dir():
-            files = {"train": path / "train.tsv", "validation": path / "dev.tsv", "test": path / "test.tsv"}
-            files = {split: file for split, file in files.items() if file.exists() or split == "train"}
+            there = {split: first_of(path, [f"{name}.tsv"]) for split, name in (("validation", "dev"), ("test", "test"))}
+            files = {"train": _named(path, "train.tsv"), **{split: file for split, file in there.items() if file is not None}}
         else:
             files = {"train": path}
         rows = {split: table(file, _columns(file)) for split, file in files.items()}
-        if path.is_file():
-            rows = _cut(rows["train"], str(path))
+        if not path.is_dir():
+            rows = _cut(rows["train"], shown(path))
         if kind == "classes":
             names = tuple(sorted({label for found in rows.values() for _, label in found}))
             if len(names) < 2:
-                raise PaperzooError(f"{path} has one label only, {', '.join(names)}: a classifier needs two")
+                raise PaperzooError(f"{shown(path)} has one label only, {', '.join(names)}: a classifier needs two")
     splits = {split: [(text, _number(label, names, files.get(split, path))) for text, label in found] for split, found in rows.items()}
-    return labelled(path.stem, splits, names, "the user's own", str(path))
+    return labelled(path.stem, splits, names, "the user's own", shown(path))
 
 
 def own_table(path: Path, text: str = "") -> Dataset:
     """``glue`` with what stands behind the # of ``glue:PATH#task=score``."""
-    return glue(path, options(text, {"task": "a name in GLUE, classes or score"}, f"glue:{path}").get("task", ""))
+    return glue(path, options(text, {"task": "a name in GLUE, classes or score"}, f"glue:{shown(path)}").get("task", ""))
+
+
+def _named(folder: Path, name: str) -> Path:
+    return first_of(folder, [name]) or folder / name
 
 
 def _columns(file: Path) -> Task:
-    with file.open("rb") as opened:
-        head = opened.readline(2**16).decode("utf-8", "replace").strip("\ufeff\r\n").split("\t")
+    head = [cell.strip() for _, line in islice(numbered_lines(file), 1) for cell in line.split("\t")]
     return Task(("sentence1", "sentence2") if "sentence1" in head else ("sentence",), "label")
 
 
 def _number(label: str, names: Sequence[str], file: Path) -> float:
     if names:
         if label not in names:
-            raise unknown("label", label, names, f"in {file}")
+            raise unknown("label", label, names, f"in {shown(file)}")
         return names.index(label)
     try:
-        return float(label)
+        score = float(label)
     except ValueError:
-        raise PaperzooError(f"{file}: a score must be a number, not {label!r}") from None
+        score = math.nan
+    if not math.isfinite(score):
+        raise PaperzooError(f"{shown(file)}: a score must be a number, not {label!r}")
+    return score
 
 
 def _cut(rows: Iterable[tuple[Text, str]], where: str) -> dict[str, list[tuple[Text, str]]]:

@@ -47,10 +47,10 @@ def novels(package: Path) -> list[str]:
         try:
             stream = zlib.decompressobj()
             content = stream.decompress(packed[at + 4 :], _LIMIT)
-        except zlib.error as error:
+            lines = list(_strings(content))
+        except (zlib.error, struct.error, UnicodeDecodeError) as error:
             raise PaperzooError(f"{package} is damaged: its novels cannot be unpacked ({error})") from error
         at = len(packed) - len(stream.unused_data)
-        lines = list(_strings(content))
         if len(lines) > 1000:
             found.append("\n".join(lines))
     if len(found) != 6:
@@ -62,7 +62,7 @@ def _strings(content: bytes) -> Iterator[str]:
     at = 0
     while (at := content.find(_STRING, at)) >= 0:
         (size,) = struct.unpack_from(">i", content, at + 4)
-        yield content[at + 8 : at + 8 + max(size, 0)].decode("utf-8", "replace")
+        yield content[at + 8 : at + 8 + max(size, 0)].decode("utf-8")
         at += 8 + max(size, 0)
 
 
@@ -80,9 +80,9 @@ def verses(package: Path) -> list[str]:
             blocks = [_unpacked(packed[at : at + size]) for at, size, _ in struct.iter_unpack("<III", index)]
             for block, start, size in struct.iter_unpack("<IIH", places):
                 if size and block < len(blocks):
-                    verse = _MARKUP.sub(" ", blocks[block][start : start + size].decode("utf-8", "replace"))
+                    verse = _MARKUP.sub(" ", blocks[block][start : start + size].decode("utf-8"))
                     found.append(" ".join(verse.split()))
-        except (KeyError, struct.error, zlib.error) as error:
+        except (KeyError, struct.error, zlib.error, UnicodeDecodeError) as error:
             raise PaperzooError(f"{package} is damaged, or has no Bible in zText ({error})") from error
     found = [verse for verse in found if verse]
     if len(found) < 30_000:

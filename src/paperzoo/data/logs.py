@@ -6,26 +6,24 @@ parquet counts from 1.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from paperzoo.data.tables import open_parquet
+from paperzoo.data import tables
+from paperzoo.data.tables import Numbers, WrongCell, is_parquet, open_parquet, readable, since_1970
 from paperzoo.errors import PaperzooError
 
 DAY = 86_400
 SERVICE, FAILURE = 1, 2  # of two events at the same time, the larger counts
 _EVENTS = {"": 0, "0": 0, "0.0": 0, "none": 0, "nan": 0, "false": 0, "service": SERVICE, "maintenance": SERVICE,
            "failure": FAILURE, "fault": FAILURE, "1": FAILURE, "1.0": FAILURE, "true": FAILURE}  # fmt: skip
-_BLANK = ("", "nan", "na", "null", "none")
 _COLUMNS = {"machine": ("machine", "machine_id", "unit", "asset"), "time": ("time", "timestamp", "date", "datetime"),
             "event": ("event", "failure", "fault")}  # fmt: skip
 _PART = 100_000  # rows read at a time
@@ -48,11 +46,7 @@ def header(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     Raises:
         PaperzooError: a column is missing or there twice, or no sensor is left.
     """
-    if path.suffix.lower() == ".parquet":
-        names = [str(name) for name in open_parquet(path).schema_arrow.names]
-    else:
-        with _text(path) as file:
-            names = [name.strip() for name in next(csv.reader(file), [])]
+    names = tables.header(path)
     lower = [name.lower() for name in names]
     if twice := sorted({name for name in lower if lower.count(name) > 1}):
         raise PaperzooError(f"{path.name}: the column {twice[0]!r} is there twice")
@@ -78,86 +72,53 @@ def read(path: Path) -> Iterator[Part]:
     """
     found, sensors = header(path)
     others = [i for i in range(len(sensors) + 3) if i not in found.values()]
-    layout = ""
-    for row, columns in _parquet_parts(path) if path.suffix.lower() == ".parquet" else _csv_parts(path, len(sensors) + 3):
+    layout, parquet = "", is_parquet(path)
+    readers = [Numbers(tables.parts_by_comma(path)) for _ in sensors]
+    ragged = "{}, row {}: {} cells, and the header has {}"
+    for row, columns in _parquet_parts(path) if parquet else tables.csv_parts(path, _PART, ragged):
         names = {name: str(name).strip() for name in set(columns[found["machine"]])}
         machine = [names[name] for name in columns[found["machine"]]]
         if "" in names.values():
             raise PaperzooError(f"{path.name}, row {row + machine.index('')}: no machine is named")
         time, layout = _seconds(path, row, columns[found["time"]], layout)
         values = np.empty((len(machine), len(sensors)), np.float32)
-        for at, (number, sensor) in enumerate(zip(others, sensors, strict=True)):
-            values[:, at] = _numbers(path, row, columns[number], sensor)
+        for at, (number, sensor, reader) in enumerate(zip(others, sensors, readers, strict=True)):
+            values[:, at] = _numbers(path, row, columns[number], sensor, reader)
         yield Part(row, machine, time, values, _events(path, row, columns[found["event"]]))
-
-
-def _text(path: Path) -> Any:
-    return path.open(encoding="utf-8-sig", newline="", errors="replace")
-
-
-def _csv_parts(path: Path, width: int) -> Iterator[tuple[int, list[Any]]]:
-    with _text(path) as file:
-        reader = csv.reader(file)
-        next(reader)
-        row = 2
-        while rows := _some(path, reader, row):
-            count = len(rows)
-            while rows and not rows[-1]:  # empty lines at the end
-                rows.pop()
-            lengths = set(map(len, rows))
-            if lengths - {width} or (count > len(rows) and next(reader, None) is not None):
-                bad = next((i for i, cells in enumerate(rows) if len(cells) != width), len(rows))
-                cells = len(rows[bad]) if bad < len(rows) else 0
-                raise PaperzooError(f"{path.name}, row {row + bad}: {cells} cells, and the header has {width}")
-            if rows:
-                yield row, list(zip(*rows, strict=True))
-            row += count
-
-
-def _some(path: Path, reader: Iterator[list[str]], row: int) -> list[list[str]]:
-    try:
-        return list(islice(reader, _PART))
-    except csv.Error as error:
-        raise PaperzooError(f"{path.name} is no CSV file somewhere after row {row}: {error}") from error
+    for sensor, reader in zip(sensors, readers, strict=True):
+        if said := reader.ambiguous():
+            raise PaperzooError(f"{path.name}, row {reader.row}: {sensor} {said}")
 
 
 def _parquet_parts(path: Path) -> Iterator[tuple[int, list[Any]]]:
     from pyarrow import types
 
-    row = 1
-    for batch in open_parquet(path).iter_batches(batch_size=_PART):
-        columns: list[Any] = []
-        for name, given in zip(batch.schema.names, batch.columns, strict=True):
-            column = given.dictionary_decode() if types.is_dictionary(given.type) else given
-            if types.is_timestamp(column.type) or types.is_date(column.type):
-                if column.null_count:
-                    raise PaperzooError(f"{path.name}, row {row + column.is_null().to_pylist().index(True)}: no time")
-                columns.append(column.to_numpy(zero_copy_only=False).astype("datetime64[s]"))  # with a zone: UTC
-            elif types.is_floating(column.type):
-                columns.append(column.to_numpy(zero_copy_only=False))
-            elif types.is_integer(column.type) or types.is_boolean(column.type) or str(column.type) in ("string", "large_string"):
-                columns.append(["" if v is None else str(int(v) if isinstance(v, bool) else v) for v in column.to_pylist()])
-            else:
-                raise PaperzooError(f"{path.name}: the column {name!r} holds {column.type}, not numbers, text or times")
-        yield row, columns
-        row += len(batch)
+    file, row = open_parquet(path), 1
+    with readable(path):
+        for batch in file.iter_batches(batch_size=_PART):
+            columns: list[Any] = []
+            for name, given in zip(batch.schema.names, batch.columns, strict=True):
+                column = given.dictionary_decode() if types.is_dictionary(given.type) else given
+                if types.is_timestamp(column.type) or types.is_date(column.type):
+                    if column.null_count:
+                        raise PaperzooError(f"{path.name}, row {row + column.is_null().to_pylist().index(True)}: no time")
+                    columns.append(column.to_numpy(zero_copy_only=False).astype("datetime64[s]"))  # with a zone: UTC
+                elif types.is_floating(column.type):
+                    columns.append(column.to_numpy(zero_copy_only=False))
+                elif types.is_integer(column.type) or types.is_boolean(column.type) or str(column.type) in ("string", "large_string"):
+                    columns.append(["" if v is None else str(int(v) if isinstance(v, bool) else v).strip() for v in column.to_pylist()])
+                else:
+                    raise PaperzooError(f"{path.name}: the column {name!r} holds {column.type}, not numbers, text or times")
+            yield row, columns
+            row += len(batch)
 
 
-def _numbers(path: Path, row: int, cells: Any, sensor: str) -> np.ndarray:
+def _numbers(path: Path, row: int, cells: Any, sensor: str, reader: Numbers) -> np.ndarray:
     """Cells as float32, NaN where blank."""
     try:
-        if isinstance(cells, np.ndarray):
-            found = cells
-        else:
-            numbers = (float(c) if c else np.nan for c in cells) if "" in cells else map(float, cells)
-            found = np.fromiter(numbers, float, len(cells))
-    except ValueError:
-        found = np.empty(len(cells))
-        for i, cell in enumerate(cells):
-            try:
-                found[i] = np.nan if cell.strip().lower() in _BLANK else float(cell)
-            except ValueError:
-                raise PaperzooError(f"{path.name}, row {row + i}: {sensor} is {cell!r}, not a number") from None
+        found = cells if isinstance(cells, np.ndarray) else reader.read(cells, range(row, row + len(cells)))
+    except WrongCell as wrong:
+        raise PaperzooError(f"{path.name}, row {wrong.row}: {sensor} is {wrong.cell!r}, not a number{wrong.why}") from None
     with np.errstate(over="ignore"):
         small = np.asarray(found).astype(np.float32)
     if np.isinf(small).any():
@@ -179,6 +140,28 @@ def _events(path: Path, row: int, cells: Any) -> np.ndarray:
         return np.fromiter(map(_EVENTS.__getitem__, lower), np.uint8, len(cells))
 
 
+_NUMBERS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+
+
+def _since_1970(path: Path, row: int, cells: Sequence[str], unit: str) -> tuple[np.ndarray, str]:
+    """Numbers of seconds, milliseconds, ... since 1970, as seconds; all of a file in the unit of the first, which is given back."""
+    time = np.empty(len(cells), np.int64)
+    for i, cell in enumerate(cells):
+        found = since_1970(cell)
+        if found is None or found[0] != (unit or found[0]):
+            raise PaperzooError(f"{path.name}, row {row + i}: {cell!r} is no time in {unit} since 1970, as those above it are")
+        unit, time[i] = found[0], found[1] // 1_000_000
+    return time, unit
+
+
+def _in_years(path: Path, row: int, time: np.ndarray) -> np.ndarray:
+    """Raises ``PaperzooError`` for a time outside the years 1 to 9999."""
+    wrong = (time < -62_135_596_800) | (time >= 253_402_300_800)
+    if wrong.any():
+        raise PaperzooError(f"{path.name}, row {row + int(wrong.argmax())}: the time lies outside the years 1 to 9999")
+    return time
+
+
 _LAYOUT = re.compile(r"0000-00-00([ T]00:00(:00(\.0+)?)?(Z|\+00:?00)?)?")
 
 
@@ -188,9 +171,11 @@ def _seconds(path: Path, row: int, cells: Any, layout: str) -> tuple[np.ndarray,
     Offsets are taken off, so that ``+01:00`` and ``+02:00`` may stand in one file, but not beside times without any.
     """
     if isinstance(cells, np.ndarray):
-        if cells.dtype.kind != "M":
-            raise PaperzooError(f"{path.name}: the time column holds numbers; times are written as 2024-01-31 13:45:00")
-        return cells.astype(np.int64), layout
+        if cells.dtype.kind == "M":
+            return _in_years(path, row, cells.astype(np.int64)), layout
+        cells = [f"{cell:.6f}" for cell in cells]
+    if layout in _NUMBERS or (not layout and since_1970(cells[0])):
+        return _since_1970(path, row, cells, layout)
     text = np.array(cells)
     length = text.dtype.itemsize // 4
     code = np.ascontiguousarray(text).view(np.uint32).reshape(len(text), length).astype(np.int64)  # (N, L) code points
@@ -214,7 +199,7 @@ def _seconds(path: Path, row: int, cells: Any, layout: str) -> tuple[np.ndarray,
     second = number(17, 19) if layout[16:17] == ":" else 0 * year
     months = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
     first, after = (np.asarray(m).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for m in (months, months + 1))
-    wrong = (month < 1) | (month > 12) | (day < 1) | (day > after - first) | (hour > 23) | (minute > 59) | (second > 59)
+    wrong = (year < 1) | (month < 1) | (month > 12) | (day < 1) | (day > after - first) | (hour > 23) | (minute > 59) | (second > 59)
     if wrong.any():
         bad = int(wrong.argmax())
         raise PaperzooError(f"{path.name}, row {row + bad}: there is no time {cells[bad]!r}")
@@ -223,7 +208,7 @@ def _seconds(path: Path, row: int, cells: Any, layout: str) -> tuple[np.ndarray,
         sign, tail = layout.index("+"), len(layout)
         offset = number(sign + 1, sign + 3) * 3600 + number(tail - 2, tail) * 60
         time -= np.where(code[:, sign] == ord("-"), -offset, offset)
-    return time, layout
+    return _in_years(path, row, time), layout
 
 
 # Sorting by machine, on disk -----------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paperzoo.data.calendars import PUT_BACK, clock_changes, may_change
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
 from paperzoo.data.logs import DAY, FAILURE, SERVICE, Part, by_machine, header, read, rows_of
 from paperzoo.data.prepared import prepared
@@ -63,11 +64,16 @@ class Repairs:
 
 
 def in_order(rows: np.ndarray, name: str, where: str, repairs: Repairs) -> np.ndarray:
-    """A machine's rows by time, one for each time: those that say the same, or different things, become one.
+    """A machine's rows by time, one for each time: those that say the same, or different things, become one. The hour that a local
+    clock leaves out or repeats for summer time is mended where the readings' own steps show it.
 
     Raises:
         PaperzooError: two rows of one time contradict each other, or an event lies more than a day after the last reading.
     """
+    if (added := clock_changes(rows["time"] * 1_000_000)) is not None:
+        repairs.note("changes of the clock for summer or winter, times being read as local", int(np.count_nonzero(np.diff(added))))
+        rows = rows.copy()
+        rows["time"] += (added - added[-1]) // 1_000_000  # the newest times stay as they are written
     if (backwards := np.diff(rows["time"]) < 0).any():
         repairs.note("rows sorted in, being earlier than the row before", backwards.sum())
         rows = rows[rows["time"].argsort(kind="stable")]
@@ -79,7 +85,10 @@ def in_order(rows: np.ndarray, name: str, where: str, repairs: Repairs) -> np.nd
             first = int(clash.any(1).argmax())
             stop = starts[first + 1] if first + 1 < len(starts) else len(rows)
             numbers = " and ".join(str(n) for n in rows["row"][starts[first] : stop][:3])
-            raise PaperzooError(f"{where}, rows {numbers}: machine {name} has different readings at the same time")
+            when = int(rows["time"][starts[first]]) * 1_000_000
+            back = PUT_BACK if all(may_change(int(t) * 1_000_000) for t in rows["time"][starts[clash.any(1)]]) else ""
+            said = f"machine {name} has different readings at the same time"
+            raise PaperzooError(f"{where}, rows {numbers}: {said}" + (f", {np.datetime64(when, 'us').item()}{back}" if back else ""))
         merged = rows[starts].copy()
         merged["values"], merged["event"] = high, np.maximum.reduceat(rows["event"], starts)
         repairs.note("rows joined with another of the same machine and time", len(rows) - len(starts))
@@ -323,7 +332,7 @@ def log_arrays(path: Path) -> dict[str, np.ndarray]:
     (cache() / "prepared").mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=cache() / "prepared"))
     try:
-        return prepared(f"machines-1-{key}", make)
+        return prepared(f"machines-2-{key}", make)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

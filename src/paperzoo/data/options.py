@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists
+
+
+def with_options(place: str) -> tuple[str, str]:
+    """``sales.csv#target=sales`` as path and options; a path that is there may have a # of its own."""
+    path, sign, options = place.rpartition("#")
+    return (path, options) if sign and not exists(place) else (place, "")
 
 
 def options(text: str, legal: Mapping[str, str], where: str, whole: Mapping[str, int] | None = None) -> dict[str, str]:
@@ -27,6 +34,6 @@ def options(text: str, legal: Mapping[str, str], where: str, whole: Mapping[str,
         found[key] = value
     for key, least in (whole or {}).items():
         value = found.get(key, str(least))
-        if not (value.isascii() and value.isdigit() and int(value) >= least):
-            raise PaperzooError(f"{where}: {key} is a whole number from {least} on, not {value!r}")
+        if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) >= least):
+            raise PaperzooError(f"{where}: {key} is a whole number from {least} on, not {value[:20]!r}")
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 import torch
 
 from paperzoo.data.cooccurrence import cooccurrences
-from paperzoo.data.corpus import news, tokenize
+from paperzoo.data.corpus import news, text_files, tokenize
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
+from paperzoo.data.encoding import blocks
+from paperzoo.data.paths import ordinary, shown
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import sha256
 from paperzoo.errors import PaperzooError
@@ -49,19 +51,17 @@ class Whole:
 
 
 def text_pairs(path: Path) -> Dataset:
-    """The co-occurrences of the user's own text: one file in UTF-8, or a folder of ``.txt`` files; an empty line ends a text.
+    """The co-occurrences of the user's own text: one file, or a folder of ``.txt`` files; an empty line ends a text.
 
     Raises:
-        PaperzooError: there is no such file, one is empty or not UTF-8 (the message has the offset of the first wrong byte).
+        PaperzooError: a file cannot be read or is empty, see ``encoding.blocks``.
     """
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    if not files:
-        raise PaperzooError(f"the folder {path} has no .txt files")
+    files = text_files(path)
     try:
-        digest = hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+        digest = hashlib.sha256("".join(sha256(ordinary(file)) for file in files).encode()).hexdigest()
     except OSError as error:
-        raise PaperzooError(f"cannot read {path}: {error.strerror}") from error
-    return pairs(path.stem, digest[:16], lambda: (t for file in files for t in _paragraphs(file)), "the user's own", str(path))
+        raise PaperzooError(f"cannot read {shown(path)}: {error.strerror}") from error
+    return pairs(path.stem, digest[:16], lambda: (t for file in files for t in _paragraphs(file)), "the user's own", shown(path))
 
 
 def lm1b_pairs(path: Path) -> Dataset:
@@ -125,25 +125,13 @@ def _parts(texts: Iterable[str], numbers: dict[str, int]) -> Iterator[np.ndarray
 
 def _paragraphs(path: Path) -> Iterator[str]:
     """The texts of a file, a megabyte in memory at a time."""
-    decoder, held, before, words = codecs.getincrementaldecoder("utf-8-sig")(), "", 0, False
-    with path.open("rb") as file:
-        while True:
-            block = file.read(2**20)
-            pending = len(decoder.getstate()[0])
-            try:
-                held += decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                at = before - pending + error.start
-                wrong = f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {at}"
-                raise PaperzooError(f"{wrong}; save it in UTF-8 and try again") from error
-            before += len(block)
-            *texts, held = _EMPTY_LINE.split(held)
-            if len(held) > _LONGEST or not block:
-                cut = len(held) if not block else max(held.rfind(" "), held.rfind("\n")) + 1 or len(held)
-                texts, held = [*texts, held[:cut]], held[cut:]
-            words = words or any(text.strip() for text in texts)
-            yield from texts
-            if not block:
-                break
+    held, words = "", False
+    for block in chain(blocks(path), [""]):
+        *texts, held = _EMPTY_LINE.split(held + block)
+        if len(held) > _LONGEST or not block:
+            cut = len(held) if not block else max(held.rfind(" "), held.rfind("\n")) + 1 or len(held)
+            texts, held = [*texts, held[:cut]], held[cut:]
+        words = words or any(text.strip() for text in texts)
+        yield from texts
     if not words:
-        raise PaperzooError(f"{path} is empty")
+        raise PaperzooError(f"{shown(path)} is empty")

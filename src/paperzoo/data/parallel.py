@@ -17,11 +17,14 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.bpe import END, PAD, SPECIAL, START, Bpe, learn
-from paperzoo.data.corpus import read_text
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.deb import deb_files
+from paperzoo.data.encoding import decode, opened, read_text
+from paperzoo.data.encoding import lines as cut_lines
 from paperzoo.data.options import options
+from paperzoo.data.paths import first_of, names_in, shown, suffix_of
 from paperzoo.errors import PaperzooError
+from paperzoo.files import path_of
 
 #: a sentence and its translation
 Pair = tuple[str, str]
@@ -218,15 +221,13 @@ def cut(keyed: Iterable[tuple[str, Pair]], where: str, validation: float = 0.05,
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a text file in UTF-8, without blanks at their ends. Only line feeds end a line: other characters that
-    Unicode counts as ends of lines stand inside of sentences, and would shift one file against the other.
+    """The lines of a text file, without blanks at their ends. Only line feeds end a line: other characters that Unicode counts
+    as ends of lines stand inside of sentences, and would shift one file against the other.
 
     Raises:
-        PaperzooError: there is no such file, it is empty, or not UTF-8 (with the offset of the first wrong byte).
+        PaperzooError: it cannot be read or is empty, see ``encoding.read_text``.
     """
-    text = read_text(path)
-    found = [line.strip() for line in text.split("\n")]
-    return found[:-1] if not found[-1] else found
+    return [line.strip() for line in cut_lines(read_text(path))]
 
 
 def two_files(source: Path, target: Path) -> list[Pair]:
@@ -237,7 +238,8 @@ def two_files(source: Path, target: Path) -> list[Pair]:
     """
     left, right = lines(source), lines(target)
     if len(left) != len(right):
-        raise PaperzooError(f"{source} has {len(left):,} lines, but {target} has {len(right):,}: line n must translate line n")
+        counts = f"{shown(source)} has {len(left):,} lines, but {shown(target)} has {len(right):,}"
+        raise PaperzooError(f"{counts}: line n must translate line n")
     return [pair for pair in zip(left, right, strict=True) if all(pair)]
 
 
@@ -253,7 +255,7 @@ def tsv(path: Path) -> list[Pair]:
         if not line:
             continue
         if len(cells) < 2 or not all(cells[:2]):
-            raise PaperzooError(f"{path}, line {number}: {line[:60]!r} needs a sentence, a tab and its translation")
+            raise PaperzooError(f"{shown(path)}, line {number}: {line[:60]!r} needs a sentence, a tab and its translation")
         pairs.append((cells[0], cells[1]))
     return pairs
 
@@ -269,26 +271,25 @@ def tmx(path: Path, source: str = "", target: str = "") -> list[Pair]:
     """
     units: list[dict[str, str]] = []
     try:
-        for _, element in ET.iterparse(path):
-            if element.tag == "tu":
-                units.append({})
-                for variant in element.iter("tuv"):
-                    code = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
-                    found = variant.find("seg")
-                    units[-1].setdefault(code.lower(), "" if found is None else " ".join(_plain(found).split()))
-                element.clear()
-    except OSError as error:
-        raise PaperzooError(f"cannot read {path}: {error.strerror}") from None
-    except (ET.ParseError, LookupError, ValueError) as error:
-        raise PaperzooError(f"{path} is no TMX file: {error}") from None
+        with opened(path) as file:
+            for _, element in ET.iterparse(file):
+                if element.tag == "tu":
+                    units.append({})
+                    for variant in element.iter("tuv"):
+                        code = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
+                        found = variant.find("seg")
+                        units[-1].setdefault(code.lower(), "" if found is None else " ".join(_plain(found).split()))
+                    element.clear()
+    except (ET.ParseError, LookupError, ValueError, RecursionError) as error:
+        raise PaperzooError(f"{shown(path)} is no TMX file: {error}") from None
     languages = list(dict.fromkeys(code for unit in units for code in unit))
     has = f"it has {', '.join(languages) or 'none'}"
     if not (source and target) and len(languages) != 2:
-        raise PaperzooError(f"{path}: name two languages, as in #source=pt&target=en; {has}")
+        raise PaperzooError(f"{shown(path)}: name two languages, as in #source=pt&target=en; {has}")
     wanted = (source or languages[0], target or languages[1])
     for code in wanted:
         if not any(_is(language, code) for language in languages):
-            raise PaperzooError(f"{path} has nothing in the language {code!r}; {has}")
+            raise PaperzooError(f"{shown(path)} has nothing in the language {code!r}; {has}")
     both = [tuple(next((text for lang, text in unit.items() if _is(lang, code)), "") for code in wanted) for unit in units]
     return [(left, right) for left, right in both if left and right]
 
@@ -310,35 +311,39 @@ def pairs_file(path: Path, text: str = "") -> Parallel:
     """The user's own pairs: ``FILE.tsv``, ``FILE.tmx``, ``FILE#target=OTHER`` with a line for each of FILE's, or a folder.
 
     A folder has ``train.pt`` and ``train.en``, maybe ``valid.*`` and ``test.*`` (``#source=pt&target=en``). Of a file, or a folder
-    with ``train`` only, 5 % each of the pairs are held out for validation and test.
+    with ``train`` only, 5 % each of the pairs are held out for validation and test. Each file may be gzipped (``train.pt.gz``).
 
     Raises:
         PaperzooError: a file or an option is missing or cannot be read.
     """
-    chosen = options(text, OPTIONS, path.name, {"pieces": 1})
+    chosen = options(text, OPTIONS, shown(path.name), {"pieces": 1})
     source, target = chosen.get("source", ""), chosen.get("target", "")
     if path.is_dir():
         if not (source and target):
-            raise PaperzooError(f"{path}: name the two endings of its files, as in pairs:{path}#source=pt&target=en")
-        stems = {split: next((s for s in names if (path / f"{s}.{source}").is_file()), "") for split, names in _NAMES.items()}
-        if not stems["train"]:
-            there = ", ".join(sorted(p.name for p in path.iterdir())[:10]) or "nothing"
-            raise PaperzooError(f"{path} needs train.{source} and train.{target}; it has: {there}")
-        splits = {split: two_files(path / f"{s}.{source}", path / f"{s}.{target}") for split, s in stems.items() if s}
+            raise PaperzooError(f"{shown(path)}: name the two endings of its files, as in pairs:{shown(path)}#source=pt&target=en")
+        there = {split: first_of(path, [f"{name}.{source}" for name in names]) for split, names in _NAMES.items()}
+        if there["train"] is None:
+            raise PaperzooError(f"{shown(path)} needs train.{source} and train.{target}; it has: {names_in(path)}")
+        splits = {}
+        for split, file in there.items():
+            if file is not None:
+                stem = file.name.removesuffix(".gz").removesuffix(f".{source}")
+                splits[split] = two_files(file, first_of(path, [f"{stem}.{target}"]) or path / f"{stem}.{target}")
         found, rest = splits["train"], {split: pairs for split, pairs in splits.items() if split != "train"}
     else:
         rest = {}
-        if path.suffix.lower() in (".tmx", ".xml"):
+        if suffix_of(path) in (".tmx", ".xml"):
             found = tmx(path, source, target)
-        elif path.suffix.lower() in (".tsv", ".tab"):
+        elif suffix_of(path) in (".tsv", ".tab"):
             found = tsv(path)
         elif target:
-            found, source, target = two_files(path, path.parent / target), path.suffix[1:], Path(target).suffix[1:]
+            other = path.parent / path_of(target)
+            found, source, target = two_files(path, other), suffix_of(path)[1:], suffix_of(other)[1:]
         else:
-            raise PaperzooError(f"{path} needs its translations: give FILE.tsv, FILE.tmx, or pairs:{path}#target=OTHER")
-    parts = {"train": list(dict.fromkeys(found)), **rest} if "test" in rest else cut(((p[0], p) for p in found), str(path))
+            raise PaperzooError(f"{shown(path)} needs its translations: give FILE.tsv, FILE.tmx, or pairs:{shown(path)}#target=OTHER")
+    parts = {"train": list(dict.fromkeys(found)), **rest} if "test" in rest else cut(((p[0], p) for p in found), shown(path))
     pieces = int(chosen.get("pieces", 4000))
-    return parallel(path.stem, parts, (source, target), "the user's own", str(path), pieces=pieces, pictures=False)
+    return parallel(path.stem, parts, (source, target), "the user's own", shown(path), pieces=pieces, pictures=False)
 
 
 def wmt_folder(path: Path) -> Parallel:
@@ -363,7 +368,7 @@ def help_pages(package: Path, language: str) -> dict[str, dict[str, str]]:
     """
     pages = {}
     for page, content in deb_files(package, f"usr/share/libreoffice/help/{language}/text", ".html"):
-        found = _PARAGRAPH.findall(content.decode("utf-8", "replace"))
+        found = _PARAGRAPH.findall(decode(content, f"{page} of {package.name}"))
         pages[page] = {name: " ".join(html.unescape(_TAG.sub("", _MAC.sub("", body))).split()) for _, name, body in found}
     return pages
 

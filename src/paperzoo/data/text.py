@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from paperzoo.data.corpus import contents, decode, plays, read_text
+from paperzoo.data.corpus import contents, plays, text_files
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
+from paperzoo.data.encoding import decode, lines, read_text
+from paperzoo.data.paths import files_below, shown
 from paperzoo.errors import PaperzooError
+from paperzoo.files import exists
 
 #: number 0 of every vocabulary: what the training split does not have
 UNKNOWN = "<unk>"
@@ -149,20 +152,20 @@ _PIECE = re.compile(r"<\w+>|\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\
 
 def pieces(text: str) -> str:
     """Text with blanks between words and punctuation, as ``words_of`` wants it; lines stay."""
-    return "\n".join(" ".join(_PIECE.findall(line)) for line in text.splitlines())
+    return "\n".join(" ".join(_PIECE.findall(line)) for line in lines(text))
 
 
 def words_of(text: str) -> list[str]:
     """What stands between blanks, and ``<eos>`` for each end of a line."""
-    return [word for line in text.splitlines() for word in [*line.split(), END]]
+    return [word for line in lines(text) for word in [*line.split(), END]]
 
 
 def shakespeare_texts(archive: Path) -> dict[str, list[str]]:
     """``corpus.plays`` with lines stripped, and at most one empty line between two others, for the files differ in that."""
 
     def tidy(play: str) -> str:
-        lines = "\n".join(line.strip() for line in play.splitlines())
-        return re.sub(r"\n{3,}", "\n\n", lines).strip() + "\n\n"
+        tidied = "\n".join(line.strip() for line in lines(play))
+        return re.sub(r"\n{3,}", "\n\n", tidied).strip() + "\n\n"
 
     return {split: list(map(tidy, texts)) for split, texts in plays(archive).items()}
 
@@ -181,19 +184,15 @@ def shakespeare(archive: Path, unit: str = "character") -> Text:
 
 
 def own(path: Path, unit: str) -> Text:
-    """One file in UTF-8, or the ``.txt`` files of a folder one after the other: 90 % to train on, then 5 % and 5 % held out.
+    """One file, or the ``.txt`` files of a folder one after the other: 90 % to train on, then 5 % and 5 % held out.
 
     Raises:
-        PaperzooError: nothing there, an empty file, one that is not UTF-8 (the offset of the first wrong byte is named), or
-            fewer than 200 characters in all.
+        PaperzooError: a file cannot be read or is empty, see ``encoding.read_text``; or fewer than 200 characters in all.
     """
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
-    if not files:
-        raise PaperzooError(f"the folder {path} has no .txt files")
-    whole = "\n".join(read_text(file).replace("\r\n", "\n") for file in files)
+    whole = "\n".join(map(read_text, text_files(path)))
     if len(whole) < 200:
-        raise PaperzooError(f"{path} has {len(whole)} characters, too few to train on and to hold some out: at least 200 are needed")
-    return text(path.stem, cut(whole if unit == "character" else pieces(whole)), unit, "the user's own", str(path), pictures=False)
+        raise PaperzooError(f"{shown(path)} has {len(whole)} characters, too few to train on and to hold some out: at least 200 are needed")
+    return text(path.stem, cut(whole if unit == "character" else pieces(whole)), unit, "the user's own", shown(path), pictures=False)
 
 
 def cut(whole: str, held: float = 0.05) -> dict[str, str]:
@@ -221,7 +220,7 @@ def ptb(path: Path, unit: str = "word", span: int = 35) -> Text:
     kind = "" if unit == "word" else "char."
     names = {"train": f"ptb.{kind}train.txt", "validation": f"ptb.{kind}valid.txt", "test": f"ptb.{kind}test.txt"}
     if path.is_dir():
-        found = {p.name: read_text(p) for p in sorted(path.rglob("ptb.*.txt"))}
+        found = {p.name: read_text(p) for p in files_below(path, *names.values())}
     else:
         found = {}
         try:
@@ -250,7 +249,7 @@ def text8(path: Path) -> Text:
         PaperzooError: not there, empty, or with other characters than the 27.
     """
     if path.is_dir():
-        path = next((path / name for name in ("text8", "text8.zip") if (path / name).exists()), path / "text8")
+        path = next((path / name for name in ("text8", "text8.zip") if exists(path / name)), path / "text8")
     if path.suffix == ".zip":
         try:
             with zipfile.ZipFile(path) as archive, archive.open("text8") as file:

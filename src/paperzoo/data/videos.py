@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,20 +14,34 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
-from paperzoo.data.folders import SPLITS, SUFFIXES, read_square
+from paperzoo.data.listing import (
+    Item,
+    Skipped,
+    class_name,
+    complain,
+    copies,
+    cut,
+    entries,
+    folders_of,
+    say_copies,
+    say_few,
+    split_folders,
+)
+from paperzoo.data.pictures import as_channels, read_square, suffixes
 from paperzoo.errors import PaperzooError
+from paperzoo.files import kind_of, ordinary
+from paperzoo.terminal import plain
 
-FILES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".gif")
+FILES = (
+    *(".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".gif", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ts"),
+    *(".mts", ".m2ts", ".m2v", ".ogv", ".ogg", ".vob", ".divx", ".dv", ".mxf", ".y4m"),
+)
 
 #: above this many bytes a folder's videos are not kept in memory but decoded as they are asked for
 LARGE = 2**30
-
-#: a video's place and its label
-Item = tuple[Path, int]
 
 
 # One video -----------------------------------------------------------------------------------------------------------
@@ -66,9 +79,9 @@ class FrameFolder:
 
     def __init__(self, path: Path, size: int, channels: int) -> None:
         self.path, self.size, self.channels = path, size, channels
-        self.files = sorted(_visible(path, SUFFIXES), key=_by_number)
+        self.files = sorted(_visible(path, suffixes()), key=_by_number)
         if not self.files:
-            raise PaperzooError(f"{path} has no frames ({', '.join(s[1:] for s in SUFFIXES)})")
+            raise PaperzooError(f"{plain(path)} has no frames ({', '.join(s[1:] for s in suffixes()[:8])} and others)")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -78,14 +91,15 @@ class FrameFolder:
 
     def _frame(self, file: Path) -> np.ndarray:
         try:
-            image = read_square(file, self.size)  # (3, S, S)
+            return as_channels(read_square(file, self.size), self.channels)
         except Exception as error:  # Pillow's plug-ins raise a dozen kinds
-            raise PaperzooError(f"{file} cannot be read as a frame: {error}") from error
-        return image if self.channels == 3 else np.array(Image.fromarray(image.transpose(1, 2, 0)).convert("L"))[None]
+            raise PaperzooError(f"{plain(file)} cannot be read as a frame: {error}") from error
 
 
 class VideoFile:
     """A video file, decoded by PyAV from its beginning, so that frames are counted right whatever its key frames are.
+
+    Frames are turned and mirrored upright as the file's display matrix says, as pictures are by their EXIF tag.
 
     Args:
         size: every frame's short side becomes this long; the middle square is kept.
@@ -100,14 +114,14 @@ class VideoFile:
             with self._opened() as (container, stream):  # a header's own count may be missing or wrong
                 self._length = sum(1 for packet in container.demux(stream) if packet.size)
             if not self._length:
-                raise PaperzooError(f"{self.path} cannot be decoded as a video: it has no frames")
+                raise PaperzooError(f"{plain(self.path)} cannot be decoded as a video: it has no frames")
         return self._length
 
     def read(self, start: int, stop: int) -> np.ndarray:
         with self._opened() as (container, stream):
             frames = [self._square(frame) for frame in islice(container.decode(stream), start, stop)]
         if not frames:
-            raise PaperzooError(f"{self.path} cannot be decoded as a video: nothing comes from frame {start} on")
+            raise PaperzooError(f"{plain(self.path)} cannot be decoded as a video: nothing comes from frame {start} on")
         return np.stack(frames)
 
     def _square(self, frame: Any) -> np.ndarray:
@@ -116,14 +130,16 @@ class VideoFile:
         width, height = (max(self.size, round(ratio * side)) for side in (frame.width, frame.height))
         kind = "rgb24" if self.channels == 3 else "gray"
         pixels: np.ndarray = frame.reformat(width, height, kind, interpolation="AREA").to_ndarray()  # (H, W, 3) or (H, W)
+        if (matrix := frame.side_data.get("DISPLAYMATRIX")) is not None:
+            pixels = upright(pixels, np.frombuffer(bytes(matrix), np.int32))
+            height, width = pixels.shape[:2]
         left, top = (width - self.size) // 2, (height - self.size) // 2
         middle = pixels[top : top + self.size, left : left + self.size]
         return middle.transpose(2, 0, 1) if self.channels == 3 else middle[None]
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        if not self.path.is_file():
-            raise PaperzooError(f"there is no video {self.path}")
+        ordinary(self.path, "video")
         try:
             av = import_module("av")
         except ImportError as error:
@@ -135,7 +151,20 @@ class VideoFile:
                 container.streams.video[0].thread_count = 1  # videos are read side by side instead
                 yield container, container.streams.video[0]
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise PaperzooError(f"{self.path} cannot be decoded as a video: {error}") from error
+            raise PaperzooError(f"{plain(self.path)} cannot be decoded as a video: {error}") from error
+
+
+def upright(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Frames (H, W, ...) turned by quarters and mirrored as a display matrix says: int32 (9), fixed point, ``a b u, c d v, x y w``.
+
+    The pixel at x and y is shown at ``a x + c y`` and ``b x + d y``. What is turned by less than a quarter stays as it is.
+    """
+    a, b, _, c, d = (int(value) for value in matrix[:5])
+    if abs(b) > abs(a) and abs(c) > abs(d):
+        pixels, across, down = pixels.swapaxes(0, 1), c, b
+    else:
+        across, down = a, d
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def open_video(path: Path, size: int, channels: int) -> Reel:
@@ -260,9 +289,9 @@ def video_folder(
     """The user's own videos, one folder a class; a video is a file or a folder of frames.
 
     Folders ``train``, ``validation`` (or ``val``, ``valid``) and ``test`` are taken as the splits. A split that has no folder
-    is cut from ``train``: a video belongs to ``test`` or ``validation`` if the SHA-256 of its path below ``path`` says so, a
-    tenth each, at least one; a class always keeps one video to train on. Clips that were cut from one recording belong in one
-    split: with such videos, make the folders yourself.
+    is cut from ``train``, about a tenth of each class, by the SHA-256 of each path below ``path`` (see ``listing.cut`` for the
+    rule); videos of equal content stay together. Clips that were cut from one recording belong in one split too: with such
+    videos, make the folders yourself.
 
     Args:
         image_size: height and width; the middle square is kept. Default: 64.
@@ -277,7 +306,7 @@ def video_folder(
     size, wanted = image_size or 64, channels or 3
     if size < 1 or wanted not in (1, 3):
         raise PaperzooError(f"videos of size {size} with {channels} channels: the size is at least 1, channels are 1 or 3")
-    found, names = _classes(path)
+    found, names = _classes(path, strict)
     reels, bad = {}, {}
     for place, _ in (item for items in found.values() for item in items):
         try:
@@ -287,77 +316,75 @@ def video_folder(
             bad[place] = str(error)
             reels.pop(place, None)
     if bad:
-        said = f"{len(bad)} of {len(bad) + len(reels)} videos in {path} cannot be read: {next(iter(bad.values()))}"
+        said = f"{len(bad)} of {len(bad) + len(reels)} videos in {plain(path)} cannot be read: {next(iter(bad.values()))}"
         if strict or not reels:
             raise PaperzooError(said)
         warnings.warn(f"{said}. They are left out", stacklevel=2)
-    cut = _cut({split: [item for item in items if item[0] in reels] for split, items in found.items()}, path)
+    kept = {split: [item for item in items if item[0] in reels] for split, items in found.items()}
+    groups = copies(reels)
+    splits = cut(kept, path, groups, "videos")
+    say_copies(kept, groups, path)
+    say_few(splits, names, path)
     if sum(map(len, reels.values())) * wanted * size**2 <= LARGE:
         reels = {place: Held(reel.read(0, len(reel))) for place, reel in reels.items()}
-    videos = {split: [reels[place] for place, _ in items] for split, items in cut.items()}
-    labels = {split: [label for _, label in items] for split, items in cut.items()}
+    videos = {split: [reels[place] for place, _ in items] for split, items in splits.items()}
+    labels = {split: [label for _, label in items] for split, items in splits.items()}
     return labelled(
         f"videos:{path}", videos, labels, names, size, wanted, frames, "the user's own", f"videos in {path}"
     )
 
 
-def _classes(root: Path) -> tuple[dict[str, list[Item]], list[str]]:
+def _classes(root: Path, strict: bool) -> tuple[dict[str, list[Item]], list[str]]:
     """Each split's videos with their labels, sorted by path, and the classes' names."""
-    if not root.is_dir():
-        raise PaperzooError(f"{root} is {'a file, not a folder' if root.exists() else 'not there'}")
-    folders = _folders(root)
-    given = {SPLITS[f.name.lower()]: f for f in folders if f.name.lower() in SPLITS}
-    roots = given if "train" in given and all(f.name.lower() in SPLITS for f in folders) else {"train": root}
+    roots, skipped = split_folders(root), Skipped(list)
     found = {
-        split: {f.name: videos for f in _folders(place) if (videos := _videos(f))} for split, place in roots.items()
+        split: {class_name(f): videos for f in folders_of(place) if (videos := _videos(f, skipped))} for split, place in roots.items()
     }
-    names = sorted(found["train"])
+    names = list(found["train"])
     if len(names) < 2:
-        has = f"only one class folder with videos, {names[0]}" if names else "no class folders with videos"
-        raise PaperzooError(f"{roots['train']} has {has}: a class is a folder of files ({FILES[0]}, {FILES[1]}, ...) or of frames")
+        has = f"only one class folder with videos, {plain(names[0])}" if names else "no class folders with videos"
+        some_kinds = f"a class is a folder of files ({FILES[0]}, {FILES[1]}, ...) or of frames"
+        raise PaperzooError(f"{plain(roots['train'])} has {has}: {some_kinds}")
+    complain(root, skipped, strict)
     for split, classes in found.items():
         if strange := sorted(set(classes) - set(names)):
-            raise PaperzooError(f"{roots[split]} has the class {strange[0]}, which train has not")
+            raise PaperzooError(f"{plain(roots[split])} has the class {plain(strange[0])}, which train has not")
     return {s: [(p, names.index(c)) for c, places in classes.items() for p in places] for s, classes in found.items()}, names
 
 
-def _videos(folder: Path) -> list[Path]:
-    return sorted([*_visible(folder, FILES), *(f for f in _folders(folder) if _visible(f, SUFFIXES))])
+def _videos(folder: Path, skipped: Skipped) -> list[Path]:
+    """The videos of a class: files, and folders with frames in them."""
+    found, pictures = [], []
+    for path in entries(folder):
+        try:
+            kind = kind_of(path.stat().st_mode)
+        except OSError:
+            skipped["links to nothing, or files that may not be read"].append(path)
+            continue
+        suffix = path.suffix.lower()
+        if kind == "a folder":
+            if _visible(path, suffixes()):
+                found.append(path)
+            else:
+                skipped["folders in class folders that have no frames"].append(path)
+        elif kind:
+            skipped["pipes, devices or sockets, which are never opened"].append(path)
+        elif suffix in FILES:
+            found.append(path)
+        elif suffix in suffixes():
+            pictures.append(path)
+    if pictures:
+        skipped["pictures in no folder of frames"] += pictures
+    return found
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _visible(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    return [p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file() and not p.name.startswith(".")]
+def _visible(folder: Path, wanted: Sequence[str]) -> list[Path]:
+    return [p for p in entries(folder) if p.suffix.lower() in wanted and p.is_file()]
 
 
 def _by_number(file: Path) -> tuple[tuple[int, int | str], ...]:
     """A key that sorts frame2 before frame10."""
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", file.stem) if part)
-
-
-def _cut(found: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:
-    """Cuts the splits that are missing from ``train``, by the hash of each video's path below ``root``."""
-    missing = [split for split in ("test", "validation") if not found.get(split)]
-    share = {place: _share(place, root) for place, _ in found["train"]}
-    every = sorted(found["train"], key=lambda item: share[item[0]])
-    last = {label: place for place, label in every}  # of each class one video trains, whatever its share
-    rest = [item for item in every if last[item[1]] != item[0]]
-    if len(rest) < len(missing):
-        raise PaperzooError(f"{root} has {len(every)} videos to train on: too few to keep any for {' or '.join(missing)}")
-    cut = {split: items for split, items in found.items() if items}
-    for number, split in enumerate(missing, 1):  # shares in [0, 0.1), then [0.1, 0.2)
-        count = sum(share[place] < 0.1 * number for place, _ in rest)
-        count = min(max(count, 1), len(rest) - len(missing) + number)
-        cut[split], rest = sorted(rest[:count]), rest[count:]
-    return {**cut, "train": sorted([*rest, *((place, label) for label, place in last.items())])}
-
-
-def _share(place: Path, root: Path) -> float:
-    digest = hashlib.sha256(place.relative_to(root).as_posix().encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 # Published sets ------------------------------------------------------------------------------------------------------

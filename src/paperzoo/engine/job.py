@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
-import inspect
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 from paperzoo import catalog
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.data.dataset import Dataset
-from paperzoo.data.datasets import check_name, dataset
+from paperzoo.data.datasets import absolute, check_name, dataset
+from paperzoo.engine.hashes import method_hash, protocol_hash
 from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Recipe, Stage
@@ -57,9 +58,13 @@ class Job:
         """Constructor arguments set by variant, recipe or user, before the data fills in the rest."""
         return {**self.entry.arguments, **self.recipe.model}
 
-    def dataset(self, name: str = "") -> Dataset:
-        """The data (of one stage, if named), at the size that the model is told to have, checked against the task."""
-        wanted = self.explicit()
+    def dataset(self, name: str = "", arguments: Mapping[str, Any] | None = None) -> Dataset:
+        """The data (of one stage, if named), at the size that the model is told to have, checked against the task.
+
+        Args:
+            arguments: of a model that there is already; default: those that are set by variant, recipe or user.
+        """
+        wanted = self.explicit() if arguments is None else arguments
         size, channels, strict = wanted.get("image_size"), wanted.get("channels"), bool(self.options.get("strict"))
         built = dataset(name or self.recipe.data, image_size=size, channels=channels, strict=strict)
         self.entry.model_class.check(built.schema)
@@ -94,24 +99,29 @@ def resolve(
     Raises:
         PaperzooError: anything unknown or of a wrong type, with the nearest legal names.
     """
+    catalog.allow(name, *(v for v in (overrides or {}).values() if isinstance(v, str)))
     entry = catalog.load(name)
     full, chosen = entry.recipe(recipe)
     changes, options = dict(overrides or {}), {}
     if data is not None:
+        if changes.get("data", data) != data:
+            raise PaperzooError(f"data is given twice, as {catalog.shown(data)} and as {catalog.shown(changes['data'])}")
         changes["data"] = data
     model, optimizer, fields = dict(chosen.model), dict(chosen.optimizer), {}
     legal_model = catalog.signature(entry)
-    legal_optimizer = {
-        n: p for n, p in inspect.signature(entry.model_class.optimizers).parameters.items() if p.kind is p.KEYWORD_ONLY
-    }
+    legal_optimizer = catalog.keywords(entry.model_class.optimizers)
     legal_keys = [*(f"model.{n}" for n in legal_model), *(f"optimizer.{n}" for n in legal_optimizer), *_SETTABLE, *OPTIONS]
-    for key, value in changes.items():
+    for key, value in list(changes.items()):
         if key not in legal_keys:
             raise unknown("override", key, legal_keys, f"of {entry.name}")
         if key.startswith("model."):
+            value = changes[key] = catalog.as_meant(value, legal_model[key[6:]])
             catalog.check_type(key, value, legal_model[key[6:]])
+            if key[6:] in ("weights", "vectors") and Path(value).expanduser().exists():
+                value = changes[key] = str(Path(value).expanduser().absolute())  # so that the run means the same from every folder
             model[key[6:]] = value
         elif key.startswith("optimizer."):
+            value = changes[key] = catalog.as_meant(value, legal_optimizer[key[10:]])
             catalog.check_type(key, value, legal_optimizer[key[10:]])
             optimizer[key[10:]] = value
         elif key in OPTIONS:
@@ -122,7 +132,13 @@ def resolve(
         raise PaperzooError(f"steps cannot be set: the recipe {full} of {entry.name} has stages with steps of their own")
     notes = []
     final = dataclasses.replace(chosen, model=model, optimizer=optimizer, **fields)
-    check_name(final.data)
+    try:
+        check_name(final.data)
+        begins = not init or Path(init).expanduser().exists()
+    except (OSError, ValueError, RuntimeError) as error:  # a path of too long a name, with a NUL, or of a user that there is not
+        raise PaperzooError(f"{catalog.shown(final.data)} or {catalog.shown(init)} is no path: {error}") from error
+    final = dataclasses.replace(final, data=absolute(final.data))
+    changes |= {"data": final.data} if "data" in changes else {}
     if final.judge and final.judge not in JUDGES:
         raise unknown("judge", final.judge, JUDGES)
     if final.judge and "judge" not in fields and not JUDGES[final.judge].fits(final.data):
@@ -130,41 +146,45 @@ def resolve(
         instead = f"{other} does" if other else "scores that need a judge are left out"
         notes.append(f"{final.judge} cannot judge {final.data}: {instead}")
         final = dataclasses.replace(final, judge=other)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise PaperzooError(f"seed must be a whole number from 0, not {seed!r}")
-    if init and not Path(init).exists():
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {catalog.shown(seed)}")
+    if not begins:
         raise PaperzooError(f"--init {init}: there is no such run or file")
-    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).resolve())
+    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).expanduser().resolve())
     kept = {k: v for k, v in changes.items() if k not in OPTIONS}
-    return Job(own, full, final, kept, seed, str(Path(init).resolve()) if init else "", options, tuple(notes))
+    return Job(own, full, final, kept, seed, str(Path(init).expanduser().resolve()) if init else "", options, tuple(notes))
 
 
 def _field(key: str, value: Any) -> Any:
     """A recipe field or run option, checked."""
 
     def wrong(wanted: str) -> PaperzooError:
-        return PaperzooError(f"{key} must be {wanted}, not {value!r}")
+        return PaperzooError(f"{key} must be {wanted}, not {catalog.shown(value)}")
 
     if key in _WHOLE:
-        if not isinstance(value, int) or isinstance(value, bool) or value < _WHOLE[key]:
+        if not isinstance(value, int) or isinstance(value, bool) or not _WHOLE[key] <= value < 2**53:
             raise wrong(f"a whole number from {_WHOLE[key]}")
     elif key == "batch_size":
-        if value != "all" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        if value != "all" and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**53):
             raise wrong("a whole number from 1, or all")
     elif key in _CHOICES:
         if value not in _CHOICES[key]:
             raise wrong(f"one of {', '.join(_CHOICES[key])}")
     elif key in ("augment", "compile"):
-        value = tuple(value.split(",")) if isinstance(value, str) and value else tuple(value or ())
+        named = value.split(",") if isinstance(value, str) and value else value or ()
+        if not isinstance(named, list | tuple) or not all(isinstance(name, str) for name in named):
+            raise wrong("names, parted by commas")
+        value = tuple(named)
         if key == "augment":
             for name in value:
                 if name not in AUGMENTATIONS:
                     raise unknown("augmentation", name, AUGMENTATIONS)
     elif key == "clip":
         numbers = value.values() if isinstance(value, Mapping) else [value]
-        if value is not None and not all(isinstance(n, int | float) and n > 0 for n in numbers):
+        good = (isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < math.inf for n in numbers)
+        if value is not None and not all(good):
             raise wrong("a positive number, or one by optimiser")
-    elif not isinstance(value, str):
+    elif not isinstance(value, str) or "\0" in value:
         raise wrong("a string")
     return value
 
@@ -210,8 +230,23 @@ def to_json(job: Job) -> dict[str, Any]:
     plain["recipe"] = job.recipe.settings()
     plain["recipe_hash"] = job.recipe.hash()
     plain["code_hash"] = code_hash(job.entry.file)
+    plain["method_hash"] = method_hash(job.entry, job.recipe.model)
+    plain["protocol_hash"] = protocol_hash(job.entry, job.recipe.judge)
     plain["paper"], plain["variant"] = job.entry.paper.name, job.entry.variant
     return json.loads(json.dumps(plain))  # type: ignore[no-any-return]
+
+
+def unchanged(info: Mapping[str, Any], job: Job) -> bool:
+    """Whether what ``to_json`` wrote before is what the job would train and measure now: recipe, method and protocol.
+
+    What was written before there were such hashes is judged by that of the paper's file.
+    """
+    if info["recipe_hash"] != job.recipe.hash():
+        return False
+    if "method_hash" not in info:
+        return bool(info["code_hash"] == code_hash(job.entry.file))
+    now = method_hash(job.entry, job.recipe.model), protocol_hash(job.entry, job.recipe.judge)
+    return (info["method_hash"], info["protocol_hash"]) == now
 
 
 def from_json(plain: Mapping[str, Any]) -> Job:

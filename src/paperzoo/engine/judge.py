@@ -27,7 +27,7 @@ class Record:
 
     Attributes:
         file: in the folder of weights that ship; for a published network the name of its weights.
-        sha256: of the file, or its first digits.
+        sha256: of the file; of a published network, of the weights that it is filled with (``sources.WEIGHTS``).
         paper: catalogue name of a published network, whose weights are fetched when it is first asked for; ``""`` if they ship.
         standardise: whether features are standardised before they are compared; published scores do not.
     """
@@ -45,7 +45,7 @@ class Record:
 
 JUDGES = {
     "zoo-digits": Record(
-        "lenet.safetensors",
+        "zoo-digits.safetensors",
         "de6be3f63b7f4191bfb9c6decb1d3276bb5bd708ec56b1296de0e6bd81520c17",
         ("mnist", "mnist-5k", "mnist-100", "mnist-100-b", "mnist-100-c", "mnist-1000"),
     ),
@@ -58,7 +58,13 @@ JUDGES = {
         ("emoji", "emoji-fluent", "emoji-noto", "emoji-openmoji", "emoji-twemoji"),
     ),
     # the network behind published scores: Inception v3 as released in 2015, its weights ported by M. Seitzer
-    "inception": Record("fid", "6726825d", ("cifar10", "imagenet", "lsun-bedroom"), paper="inception:fid", standardise=False),
+    "inception": Record(
+        "fid",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ("cifar10", "imagenet", "lsun-bedroom"),
+        paper="inception:fid",
+        standardise=False,
+    ),
 }
 
 
@@ -127,7 +133,7 @@ def judge(name: str) -> Judge:
             model = model.to("cuda")
     else:
         path = WEIGHTS / record.file
-        if record.sha256 and not (found := sha256(path)).startswith(record.sha256):
+        if record.sha256 and (found := sha256(path)) != record.sha256:
             raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {found[:16]}..., not {record.sha256[:16]}...")
         model = load_file(path)
     assert isinstance(model, Classifier)

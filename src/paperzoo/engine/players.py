@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.tasks.model import Schedule
+from paperzoo.records import Recipe, Stage
+from paperzoo.tasks.model import Loss, Model, Schedule
+
+#: one a parameter; ``None`` for those that a loss does not reach
+Gradients = list[Tensor | None]
 
 
 class Player:
@@ -19,9 +23,9 @@ class Player:
     def __init__(self, players: Players, name: str) -> None:
         self.players, self.name = players, name
 
-    def minimize(self, loss: Tensor) -> None:
-        """Moves this optimiser's parameters, and no others, against the gradient of ``loss``."""
-        self.players.minimize(**{self.name: loss})
+    def minimize(self, *losses: Loss) -> None:
+        """Moves this optimiser's parameters, and no others, against the gradient of the sum of ``losses``."""
+        self.players._minimize({self.name: losses})
 
 
 class Players:
@@ -57,7 +61,8 @@ class Players:
         self.base = {n: [g["lr"] for g in o.param_groups] for n, o in optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken
-        self._parts: list[list[Tensor | None]] = []
+        self.share = 1.0  # of the present part: its items beside those of an average part
+        self._parts: list[list[_Term]] = []
         for name, optimizer in optimizers.items():
             setattr(self, name, Player(self, name))
             _fuse(optimizer)
@@ -70,46 +75,120 @@ class Players:
         value = value.detach().clone()
         return self._mean(value) if self._mean else value
 
-    def minimize(self, **losses: Tensor) -> None:
+    def minimize(self, **losses: Loss) -> None:
         """All gradients first, then all steps; each loss moves the parameters of the optimiser of its name, no others."""
-        gradients: dict[str, list[Tensor | None]] = {}
-        for index, (name, loss) in enumerate(losses.items()):
+        self._minimize({name: (loss,) for name, loss in losses.items()})
+
+    def _minimize(self, losses: Mapping[str, Sequence[Loss]]) -> None:
+        gradients: dict[str, Gradients] = {}
+        for index, (name, terms) in enumerate(losses.items()):
             if name not in self.optimizers:
                 raise AttributeError(f"no optimizer {name!r}; this model has {', '.join(self.optimizers)}")
             keep = index < len(losses) - 1  # later losses may need the same graph
-            gradients[name] = list(torch.autograd.grad(loss, self.parameters[name], retain_graph=keep, allow_unused=True))
+            if self.accumulate == 1:
+                loss = _added(self._weighed(term) for term in terms)
+                gradients[name] = _gradient(loss, self.parameters[name], keep)
+            else:
+                loss = _added(_value(term) for term in terms)
+                self._parts.append([self._term(term, self.parameters[name], i < len(terms) - 1) for i, term in enumerate(terms)])
             self.losses.append((self.iteration, name, loss.detach()))
+        if self.accumulate > 1:
+            if len(self._parts) < self.accumulate:
+                return
+            parts, self._parts = self._parts, []
+            gradients = {name: _accumulated(parts) for name in losses}  # one optimiser
         for name, found in gradients.items():
-            if (summed := self._accumulated(found)) is not None:
-                self._update(name, summed)
+            self._update(name, found)
 
-    def _accumulated(self, gradients: list[Tensor | None]) -> list[Tensor | None] | None:
-        if self.accumulate == 1:
-            return gradients
-        self._parts.append(gradients)
-        if len(self._parts) < self.accumulate:
-            return None
-        parts, self._parts = self._parts, []
-        columns = ([g for g in column if g is not None] for column in zip(*parts, strict=True))
-        return [torch.stack(c).sum(0) / self.accumulate if c else None for c in columns]
+    def _weighed(self, term: Loss) -> Tensor:
+        """The term such that its mean over processes is the mean over all items that count."""
+        if self._mean is None or not isinstance(term, tuple):
+            return _value(term)
+        count = torch.as_tensor(term[1], dtype=torch.float32, device=term[0].device)
+        everyones = self.mean(count).clamp(min=1e-12)
+        return torch.where(count > 0, term[0] * count / everyones, 0 * count)  # the mean over nothing is not a number
 
-    def _update(self, name: str, gradients: list[Tensor | None]) -> None:
-        optimizer, reached = self.optimizers[name], [g for g in gradients if g is not None]
+    def _term(self, term: Loss, parameters: list[nn.Parameter], keep: bool) -> _Term:
+        count = torch.as_tensor(term[1] if isinstance(term, tuple) else self.share, dtype=torch.float32, device=_value(term).device)
+        total = torch.where(count > 0, _value(term) * count, 0 * count)
+        return _Term(_gradient(total, parameters, keep), self.mean(count))
+
+    def _update(self, name: str, gradients: Gradients) -> None:
+        optimizer, parameters = self.optimizers[name], self.parameters[name]
+        reached = [g for g in gradients if g is not None]
         if self._mean and reached:  # one flat tensor over the wire, not one message a parameter
             flat = self._mean(torch.cat([g.reshape(-1) for g in reached]))
-            for gradient, part in zip(reached, torch.split(flat, [g.numel() for g in reached]), strict=True):
-                gradient.copy_(part.view_as(gradient))
-        for parameter, gradient_or_none in zip(self.parameters[name], gradients, strict=True):
-            parameter.grad = gradient_or_none
+            pieces = iter(torch.split(flat, [g.numel() for g in reached]))
+            gradients = [None if g is None else next(pieces).view(g.shape) for g in gradients]
+        taken: set[int] = set()
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = None if gradient is None else _laid_out(gradient, parameter, taken)
         if (limit := self.clip.get(name)) is not None:
-            nn.utils.clip_grad_norm_(self.parameters[name], limit)
+            nn.utils.clip_grad_norm_(parameters, limit)
         if name in self.schedules:
             factor = self.schedules[name](self.iteration - self.start, self.stage_steps)
             for group, base in zip(optimizer.param_groups, self.base[name], strict=True):
                 group["lr"] = base * factor
         optimizer.step()
-        for parameter in self.parameters[name]:
+        for parameter in parameters:
             parameter.grad = None
+
+
+class _Term(NamedTuple):
+    """One term of one part's loss: the gradient of its sum, and how much it is the sum of."""
+
+    gradients: Gradients
+    items: Tensor
+
+
+def _value(term: Loss) -> Tensor:
+    return term[0] if isinstance(term, tuple) else term
+
+
+def _added(losses: Iterable[Tensor]) -> Tensor:
+    first, *others = losses
+    for other in others:
+        first = first + other
+    return first
+
+
+def _gradient(loss: Tensor, parameters: list[nn.Parameter], keep: bool) -> Gradients:
+    return list(torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True))
+
+
+def _accumulated(parts: list[list[_Term]]) -> Gradients:
+    """The gradient of the whole batch: of each term the sums over the parts, divided by their counts."""
+    whole: Gradients = [None] * len(parts[0][0].gradients)
+    for terms in zip(*parts, strict=True):
+        count = torch.stack([term.items for term in terms]).sum()
+        for index, column in enumerate(zip(*(term.gradients for term in terms), strict=True)):
+            if reached := [g for g in column if g is not None]:
+                mean = torch.stack(reached).sum(0) / count.clamp(min=1e-12)
+                known = whole[index]
+                whole[index] = mean if known is None else known + mean
+    return whole
+
+
+def _laid_out(gradient: Tensor, parameter: Tensor, taken: set[int]) -> Tensor:
+    """The gradient in memory as its parameter lies, and no other parameter's gradient.
+
+    torch's fused optimisers read both as flat memory: a gradient of other strides (a double backward gives such) would be applied
+    to the wrong weights. Autograd gives one tensor to two parameters that are added up, which clipping would scale twice.
+    """
+    if gradient.stride() == parameter.stride() and gradient.data_ptr() not in taken:
+        taken.add(gradient.data_ptr())
+        return gradient
+    return torch.empty_like(parameter, dtype=gradient.dtype).copy_(gradient)
+
+
+def players(model: Model, recipe: Recipe, stage: Stage, mean: Callable[[Tensor], Tensor] | None = None) -> Players:
+    """The optimisers of one stage of a recipe, made anew.
+
+    Raises:
+        PaperzooError: ``clip`` names an optimiser that the model has not, or it has several and ``accumulate`` is set.
+    """
+    arguments = {**recipe.optimizer, **stage.optimizer}
+    return Players(model.optimizers(**arguments), model.schedules(**arguments), recipe.clip, recipe.accumulate, mean)
 
 
 def _fuse(optimizer: Optimizer) -> None:

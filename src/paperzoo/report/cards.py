@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from paperzoo import catalog
 from paperzoo.catalog import Entry
 from paperzoo.records import Claim, Paper, Recipe
+from paperzoo.results import notes
 
 WIDTH = 100
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
@@ -31,6 +33,7 @@ def card(name: str) -> str:
     recipes = {n: r for n, r in paper.recipes.items() if ":" not in name or not r.variants or entry.variant in r.variants}
     who = f"{paper.authors}{', ' if paper.authors else ''}{paper.year}"
     head = [paper.title, who, link, f"{paper.task}; read it: {file}"]
+    found, fails = map(flowing, notes(paper))
     departures = [f"paper: {d.paper}\n  here: {d.here}\n  why: {d.why}" for d in paper.deviations]
     blocks = [
         "\n".join([entry.name, "=" * len(entry.name), *(wrap(line) for line in head if line)]),
@@ -39,10 +42,10 @@ def card(name: str) -> str:
         section("Recipes", [line for n, r in recipes.items() for line in _recipe(n, r)]),
         section("What the paper claims", [line for c in paper.claims for line in _claim(c)]),
         section("Measured here", _measured(paper.name)),
-        wrap(paper.findings),
+        wrap(found),
         section("Where this departs from the paper", departures),
         section("Excused from a contract test", [f"{e.test} ({e.match}): {e.why}" for e in paper.exemptions]),
-        section("How it fails", [paper.fails] if paper.fails else []),
+        section("How it fails", [fails] if fails else []),
         f"Train it: paperzoo train {name}",
     ]
     return "\n\n".join(block for block in blocks if block)
@@ -84,6 +87,11 @@ def wrap(text: str, indent: str = "") -> str:
     return "\n".join(lines)
 
 
+def flowing(text: str) -> str:
+    """Markdown with each paragraph on one line, to be wrapped anew; what begins with a bar, a dash or a blank stays a line."""
+    return re.sub(r"(?<=\S)\n(?=[^\s|*-])", " ", text)
+
+
 def section(title: str, items: Iterable[str]) -> str:
     """A title with indented items below it, or nothing if there are none."""
     lines = [wrap(item, "  ") for item in items]
@@ -118,10 +126,13 @@ def _measured(name: str) -> list[str]:
 
 
 def _row(row: dict[str, Any]) -> str:
+    from paperzoo import results
+
     head = f"{row['variant']}, {row['recipe']} on {row['data']}"
     if row["mean"] is None:
         return f"{head}: {row['status']}" + (f", {row['reason']}" if row.get("reason") else "")
     spread = f" ± {row['spread']:.2g}" if row["spread"] is not None else ""
     target = f"; target {row['target']}" if row["target"] else ""
+    sure = f", {row['sure']}" if row.get("sure") else ""
     seeds = f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
-    return f"{head}: {row['metric']} {row['mean']:.4g}{spread} ({seeds}, {row['seconds']:.0f} s): {row['status']}{target}"
+    return f"{head}: {row['metric']} {row['mean']:.4g}{spread} ({seeds}, {row['seconds']:.0f} s): {results.status(row)}{sure}{target}"

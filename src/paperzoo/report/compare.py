@@ -21,13 +21,18 @@ import numpy as np
 import torch
 
 from paperzoo import catalog
-from paperzoo.engine.fit import Loop
-from paperzoo.engine.job import Job, code_hash, resolve, stages
-from paperzoo.engine.run import Run, create, hardware, read_json, write_json
-from paperzoo.engine.train import as_trained, fabric, resume, train
+from paperzoo.engine.evaluate import as_trained
+from paperzoo.engine.hashes import method_hash
+from paperzoo.engine.job import Job, resolve, stages, unchanged
+from paperzoo.engine.loop import Loop
+from paperzoo.engine.machine import hardware
+from paperzoo.engine.processes import fabric
+from paperzoo.engine.run import Run, create, read_json, write_json
+from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError
+from paperzoo.files import write
 from paperzoo.report.figures import bars
-from paperzoo.report.page import data_uri, render, write
+from paperzoo.report.page import data_uri, render
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.pictures import grid
 
@@ -130,7 +135,7 @@ def folder_name(key: Mapping[str, Any]) -> str:
 def fixed(folder: Path, key: Mapping[str, Any], jobs: Mapping[str, Job]) -> dict[str, Any]:
     """What ``compare.json`` fixed before: steps by paper, from the time a step takes. What is missing is timed now.
 
-    A paper whose file or recipe has changed since is timed anew.
+    A paper whose method or recipe has changed since is timed anew.
     """
     path = folder / "compare.json"
     try:
@@ -138,7 +143,7 @@ def fixed(folder: Path, key: Mapping[str, Any], jobs: Mapping[str, Job]) -> dict
         old = read_json(path).get("papers", {}) if path.exists() else {}
         papers: dict[str, Any] = {}
         for name, job in jobs.items():
-            stamp = {"recipe_hash": job.recipe.hash(), "code_hash": code_hash(job.entry.file)}
+            stamp = {"recipe_hash": job.recipe.hash(), "method_hash": method_hash(job.entry, job.recipe.model)}
             if name in old and {k: old[name].get(k) for k in stamp} == stamp:
                 papers[name] = old[name]
             else:
@@ -169,7 +174,7 @@ def seconds_a_step(job: Job) -> float:
                 loop.step()
             return (now(one.device) - began) / TIMED
         finally:
-            loop.close()
+            loop.book.close()
 
 
 def now(device: torch.device) -> float:
@@ -182,10 +187,9 @@ def now(device: torch.device) -> float:
 def run_once(name: str, recipe: str, seed: int, overrides: Mapping[str, Any], out: Path) -> Run:
     """The run of this job: a finished one as it is, an unfinished one resumed, else a new one."""
     job = resolve(name, recipe, seed=seed, overrides=overrides)
-    wanted = (job.name, job.seed, job.recipe.hash(), code_hash(job.entry.file))
     for folder in sorted(p.parent for p in out.glob("*/run.json")):
         info = read_json(folder / "run.json")
-        if (info["name"], info["seed"], info["recipe_hash"], info["code_hash"]) == wanted:
+        if (info["name"], info["seed"]) == (job.name, job.seed) and unchanged(info, job):
             say(f"{name}, seed {seed}: {folder}")
             return resume(folder)
     return train(name, recipe, seed=seed, out=out, overrides=overrides)
@@ -213,7 +217,7 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
     strips = {name: strip(group[0]) for name, group in runs.items() if issubclass(first.entry.model_class, ImageGenerator)}
     shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # the others stand in the table
     picture = bars(shared, strips)
-    (folder / "compare.png").write_bytes(picture)
+    write(folder / "compare.png", picture)
     words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]
     words += ["--seconds", f"{key['seconds']:g}", "--seeds", str(seeds)]
     page = render(

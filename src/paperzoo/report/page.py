@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,11 +16,10 @@ from paperzoo import __version__, catalog
 from paperzoo.data.datasets import listed
 from paperzoo.engine.job import OPTIONS
 from paperzoo.engine.run import Run, read_json
-from paperzoo.errors import PaperzooError
-from paperzoo.records import Claim, Recipe
-from paperzoo.report.cards import claim_figure, claim_here, idea
+from paperzoo.files import write
+from paperzoo.report.cards import claim_figure, claim_here, flowing, idea
 from paperzoo.report.figures import loss_curves, measured_curves
-from paperzoo.results import claim_text
+from paperzoo.results import claim_of, claim_text, notes
 from paperzoo.tasks.generation import Sampler
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,7 +38,6 @@ def write_page(run: Run) -> Path:
     finished, lines = done.exists(), run.lines
     at = lines[-1] if lines else {"step": 0, "seconds": 0.0}
     last = read_json(done) if finished else {"steps": at["step"], "seconds": at["seconds"]}
-    recipe = entry.paper.recipes.get(info["recipe_name"])
     changed = {k: v for k, v in info["overrides"].items() if k not in OPTIONS}
     pictures = [p for p in run.figures if p.suffix == ".png"]
     steps = [p for p in pictures if p.stem[:8].isdigit()]
@@ -55,7 +52,7 @@ def write_page(run: Run) -> Path:
         info=info,
         finished=finished,
         at=last["steps"],
-        measured=measured_rows(entry, recipe, info["recipe"]["data"], run.metrics),
+        measured=measured_rows(entry, info["recipe_name"], info["recipe"]["data"], run.metrics),
         changed=", ".join(f"{k} = {v}" for k, v in changed.items()),
         finals=[picture(p, p.stem.removeprefix("final-")) for p in finals],
         fragments=[p.read_text(encoding="utf-8") for p in fragments],
@@ -63,37 +60,31 @@ def write_page(run: Run) -> Path:
         moving=[picture(p, f"{p.stem} of every checkpoint") for p in run.figures if p.suffix == ".gif"],
         curves=[(title, data_uri(drawn, "png")) for title, drawn in curves],
         facts=facts(info, last, changed),
+        fails=flowing(notes(entry.paper)[1]),
         claims=[{**vars(c), "figure": claim_figure(c), "here": claim_here(c)} for c in entry.paper.claims],
         commands=commands(run, info, entry),
     )
     return write(run.directory / "report.html", html)
 
 
-def measured_rows(
-    entry: catalog.Entry, recipe: Recipe | None, data: str, metrics: Mapping[str, float]
-) -> list[dict[str, Any]]:
-    """Each metric beside the recipe's target and the claims about the same metric and data."""
-    targets = {t.metric: t for t in recipe.targets_of(entry.variant)} if recipe else {}
+def measured_rows(entry: catalog.Entry, recipe_name: str, data: str, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Each metric beside the recipe's targets and the claim that they name; beside neither on other data than the recipe's."""
+    recipe = entry.paper.recipes.get(recipe_name)
+    own = recipe is not None and data == recipe.data
     rows = []
     for metric, value in metrics.items():
-        target = targets.get(metric)
-        about = [c for c in entry.paper.claims if same(c, metric, data) and c.variant in ("", entry.variant)]
+        targets = [t for t in recipe.targets_of(entry.variant) if t.metric == metric] if recipe and own else []
+        about = [claim_of(entry, recipe_name, metric, target) for target in (targets or (None,))] if own else []
         rows.append(
             {
                 "metric": metric,
                 "value": f"{value:.4g}",
-                "target": str(target) if target else "",
-                "met": bool(target and target.met(value)),
-                "claims": [claim_text(c) for c in about],
+                "target": "; ".join(map(str, targets)),
+                "met": bool(targets) and all(not t.than and t.met(value) for t in targets),
+                "claims": list(dict.fromkeys(claim_text(claim) for claim in about if claim)),
             }
         )
     return rows
-
-
-def same(claim: Claim, metric: str, data: str) -> bool:
-    """Whether a claim is about this metric on this data, however its paper writes the data's name."""
-    plain = [name.lower().replace("-", "") for name in (claim.data, data)]
-    return claim.metric == metric and plain[0] == plain[1]
 
 
 def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -114,9 +105,15 @@ def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str
         ("hardware", info["hardware"]),
         ("versions", ", ".join(f"{k} {v}" for k, v in info["versions"].items())),
         ("commit", info["commit"].replace("+", ", with uncommitted changes")),
-        ("hashes", f"recipe {info['recipe_hash']}, paper file {info['code_hash']}"),
+        ("hashes", _hashes(info)),
     ]
     return [(key, value) for key, value in found if value]
+
+
+def _hashes(info: Mapping[str, Any]) -> str:
+    """Those that runs of before lack are left out."""
+    named = {"recipe_hash": "recipe", "method_hash": "method", "protocol_hash": "protocol", "code_hash": "paper file"}
+    return ", ".join(f"{word} {info[key]}" for key, word in named.items() if key in info)
 
 
 def plain(value: Any) -> str:
@@ -190,18 +187,3 @@ def render(template: str, **values: Any) -> str:
     strict = jinja2.StrictUndefined
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(version=__version__, **values)
-
-
-def write(path: Path, text: str) -> Path:
-    """Writes a text file under a temporary name and renames it.
-
-    Raises:
-        PaperzooError: the folder cannot be written to.
-    """
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
-    except OSError as error:
-        raise PaperzooError(f"cannot write {path}: {error.strerror or error}") from error
-    return path

@@ -1,4 +1,4 @@
-"""A new paper's file and its tests, which train and pass as they stand: what ``paperzoo new`` writes."""
+"""A new paper's method, record and tests, which train and pass as they stand: what ``paperzoo new`` writes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(name: str, folder: str | Path = ".") -> list[Path]:
-    """Writes ``<name>.py`` and ``test_<name>.py`` into a folder, which is made if it is not there.
+    """Writes ``<name>.py``, ``<name>.toml`` and ``test_<name>.py`` into a folder, which is made if it is not there.
 
     Returns:
-        The two paths.
+        The three paths.
 
     Raises:
         PaperzooError: the name cannot be a module's or is taken, one of the files exists, or the folder cannot be
@@ -28,7 +28,8 @@ def write(name: str, folder: str | Path = ".") -> list[Path]:
     """
     check_name(name)
     folder = Path(folder)
-    files = {folder / f"{name}.py": "paper.py.jinja", folder / f"test_{name}.py": "test_paper.py.jinja"}
+    parts = {f"{name}.py": "paper.py", f"{name}.toml": "paper.toml", f"test_{name}.py": "test_paper.py"}
+    files = {folder / file: f"{template}.jinja" for file, template in parts.items()}
     for path in files:
         if path.exists():
             raise PaperzooError(f"{path} exists already, and is not overwritten")

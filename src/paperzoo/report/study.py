@@ -30,8 +30,10 @@ from PIL import Image
 
 from paperzoo import studies
 from paperzoo.engine.job import code_hash
-from paperzoo.engine.run import open_run, provenance, read_json, write_json
+from paperzoo.engine.machine import provenance
+from paperzoo.engine.run import open_run, read_json, write_json
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import write
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Found, Trial
 from paperzoo.tasks.pictures import compact, save
@@ -84,7 +86,7 @@ def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out
     rows = study.table(found)
     folder.mkdir(parents=True, exist_ok=True)
     picture = study.draw(found)
-    picture.savefig(folder / "study.png", dpi=110)
+    save(picture, folder / "study.png", dpi=110)
     record = {
         "study": name,
         "quick": quick,
@@ -99,7 +101,7 @@ def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out
         ],
         "provenance": _provenance(found),
     }  # fmt: skip
-    (folder / "study.json").write_text(json.dumps(record, indent=1, default=list), encoding="utf-8")
+    write(folder / "study.json", json.dumps(record, indent=1, default=list))
     return "\n".join([text(rows), str(folder / "study.json"), str(folder / "study.png")])
 
 
@@ -130,7 +132,7 @@ def record(name: str, out: str | Path = "runs/studies", root: Path | None = None
         raise PaperzooError(f"{folder} has no study.json: run paperzoo study {name} first")
     place.mkdir(parents=True, exist_ok=True)
     written = [place / f"{name}.json", place / f"{name}.png"]
-    written[0].write_bytes((folder / "study.json").read_bytes())
+    write(written[0], (folder / "study.json").read_bytes())
     save(compact(Image.open(folder / "study.png").convert("RGB"), 300_000), written[1])
     return written
 

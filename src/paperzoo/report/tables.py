@@ -1,4 +1,4 @@
-"""The generated tables: README's, and a page a paper in docs/papers."""
+"""What is generated from records and results: README's table, every result in results/README.md, a page a paper beside its results."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
 from paperzoo.errors import PaperzooError
+from paperzoo.files import write
 from paperzoo.records import Paper
 from paperzoo.report import study
 
@@ -49,52 +50,102 @@ def text_table(rows: list[dict[str, Any]]) -> str:
                 figure(row) or row["reason"],
                 str(row["seeds"]),
                 row["target"] or "",
-                row["status"],
+                status(row),
             )  # fmt: skip
         )
     widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
     return "\n".join("  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
+#: statuses in the order in which a summary counts them; ``measured`` is a figure that no one promised anything about
+STATUSES = ("reproduced", "scaled", "missed", "stale", "unverified")
+
+
 def readme_table(rows: list[dict[str, Any]]) -> str:
-    """The table of the first page: what was promised, missed and unverified rows included."""
+    """The table of the first page: a row a paper, with how many of its promises were kept; the rest is behind the links."""
+    promised = [row for row in rows if is_promised(row)]
+    links = [f"[{counted(promised, status)}](results/README.md#{status})" for status in STATUSES]
     lines = [
-        "| paper | recipe, data | metric | measured | target | paper's claim | status |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        f"{len(catalog.CATALOG)} papers, {len(promised)} promised results: {', '.join(links)}.",
+        "",
+        "| paper | year | task | promised results |",
+        "| --- | --- | --- | --- |",
     ]
-    for row in rows:
-        if row["status"] == "measured":
-            continue
-        plural = "seed" if row["seeds"] == 1 else "seeds"
-        seeds = f" ({row['seeds']} {plural}, {row['seconds']:.0f} s)" if row["seeds"] else ""
-        lines.append(
-            f"| [`{full_name(row)}`](docs/papers/{row['paper']}.md) | {row['recipe']}, {row['data']} | {row['metric']} | "
-            f"{figure(row) or row['reason']}{seeds} | {row['target'] or ''} | {row['claim'] or ''} | {row['status']} |"
-        )
+    for name, row in catalog.CATALOG.items():
+        summary = counted([r for r in promised if r["paper"] == name]) or "nothing"
+        lines.append(f"| [`{name}`](results/{name}/README.md) {row.title} | {row.year} | {row.task} | {summary} |")
     return "\n".join(lines)
 
 
+def status(row: dict[str, Any]) -> str:
+    """A row's status and what stands against it: ``scaled (1 seed)``, ``stale (method)``."""
+    against = ", ".join(filter(None, [row["reason"] if row["status"] == "stale" else "", row["sure"]]))
+    return f"{row['status']} ({against})" if against else str(row["status"])
+
+
+def is_promised(row: dict[str, Any]) -> bool:
+    """Whether a row is more than a figure measured beside others: it has a target or a claim, or was never run."""
+    return bool(row["target"] or row["claim"]) or row["status"] == "unverified"
+
+
+def counted(rows: list[dict[str, Any]], always: str = "") -> str:
+    """``3 scaled, 1 missed`` of rows with a status; of one status only, and even if there are none, where it is named."""
+    found = [(sum(row["status"] == status for row in rows), status) for status in ([always] if always else STATUSES)]
+    return ", ".join(f"{count} {status}" for count, status in found if count or always)
+
+
+ABOUT = {
+    "reproduced": "The paper's own figure, by the paper's own protocol, over at least three seeds.",
+    "scaled": "A smaller target that was set here, and met; or the paper's own figure, met over fewer than three seeds.",
+    "missed": "A target that was not met. None is withdrawn.",
+    "stale": "Measured before the code or the recipe changed.",
+    "unverified": "Promised and never run; the reason stands in the row.",
+}
+
+
+def every_result(rows: list[dict[str, Any]]) -> str:
+    """``results/README.md``: every promised result, by status."""
+    parts = ["# Every promised result", "Written by `paperzoo results --write`. What was measured beside it stands on the papers' pages."]
+    for state in STATUSES:
+        lines = ["| paper | recipe, data | metric | measured | target | paper's claim | but |", "| --- |" + " --- |" * 6]
+        for row in rows:
+            if row["status"] == state and is_promised(row):
+                lines.append(
+                    f"| [`{full_name(row)}`]({row['paper']}/README.md) | {row['recipe']}, {row['data']} | {row['metric']} | "
+                    f"{figure(row) or row['reason']}{_seeds(row)} | {row['target'] or ''} | {row['claim'] or ''} | {row['sure']} |"
+                )
+        parts.append(f"## {state.capitalize()}\n\n{ABOUT[state]}\n\n" + ("\n".join(lines) if len(lines) > 2 else "None."))
+    return "\n\n".join(parts) + "\n"
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    plural = "seed" if row["seeds"] == 1 else "seeds"
+    return f" ({row['seeds']} {plural}, {row['seconds']:.0f} s)" if row["seeds"] else ""
+
+
 def page(name: str, rows: list[dict[str, Any]]) -> str:
-    """A paper's page in Markdown."""
+    """A paper's page in Markdown, ``results/<paper>/README.md``, from its record, its results and its notes."""
     entry = catalog.load(name)
     paper = entry.paper
+    found, fails = results.notes(paper)
     source = f"src/paperzoo/papers/{catalog.CATALOG[name].module.replace('.', '/')}.py"
     link = f"[arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv})" if paper.arxiv else f"<{paper.url}>"
     idea = (entry.module.__doc__ or "").strip()
     title, _, rest = idea.partition("\n")
     parts = [
         f"# {name}",
-        f"*{paper.title}*, {paper.authors}, {paper.year}. {link}\n\nRead it: `{source}`. Train it: `paperzoo train {name}`.",
+        f"*{paper.title}*, {paper.authors}, {paper.year}. {link}\n\n"
+        f"Read it: [`{source}`](../../{source}). Train it: `paperzoo train {name}`.",
         f"## The idea\n\n{title}\n{_code_blocks(rest)}",
         "## What was measured",
         _measured(paper, rows),
     ]
-    if paper.findings:
-        parts.append(paper.findings)
+    if found:
+        parts.append(found)
     parts += _pictures(name)
     parts.append("## What the paper claims\n\n" + _claims(paper))
-    if paper.fails:
-        parts.append(f"## How it fails\n\n{paper.fails}")
+    if fails:
+        parts.append(f"## How it fails\n\n{fails}")
     if paper.deviations:
         lines = ["| the paper | here | why |", "| --- | --- | --- |"]
         lines += [f"| {d.paper} | {d.here} | {d.why} |" for d in paper.deviations]
@@ -134,13 +185,13 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
         runs = list(group)
         bounds = {f"{r['metric']} {end}" for r in runs for end in ("low", "high")}  # of intervals within one run
         runs = [r for r in runs if r["metric"] not in bounds]
-        main = [r for r in runs if r is runs[0] or r["target"] or r["claim"] or r["status"] != "measured"]
+        main = [r for r in runs if r is runs[0] or is_promised(r)]
         for r in main:
             seconds = f"{r['seconds']:.0f}" if r["seconds"] is not None else ""
             where = f"{r['hardware']}, {r['commit']}" if r["hardware"] else ""
             lines.append(
                 f"| `{r['variant']}` | {r['recipe']}, {r['data']} | {r['metric']} | {figure(r) or r['reason']} | {r['seeds'] or ''} "
-                f"| {r['target'] or ''} | {r['claim'] or ''} | {r['status']} | {seconds} | {where} |"
+                f"| {r['target'] or ''} | {r['claim'] or ''} | {status(r)} | {seconds} | {where} |"
             )
         if others := [f"{r['metric']} {figure(r)}" for r in runs if r not in main]:
             lines.append(f"| | | *also:* | {'; '.join(others)} | | | | | | |")
@@ -149,7 +200,7 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
 
 def _pictures(name: str) -> list[str]:
     folder = ROOT / "results" / name
-    pictures = [f"![{p.stem}](../../results/{name}/{p.name})" for p in sorted(folder.glob("*.png"))]
+    pictures = [f"![{p.stem}]({p.name})" for p in sorted(folder.glob("*.png"))]
     texts = [f"`{p.stem}`:\n\n```text\n{_beginning(p.read_text(encoding='utf-8'))}\n```" for p in sorted(folder.glob("*.txt"))]
     return [*(["\n".join(pictures)] if pictures else []), *texts]
 
@@ -195,7 +246,8 @@ def generated() -> dict[Path, str]:
         raise PaperzooError(f"README.md has no place for the table: it needs the lines {BEGIN} and {END}")
     head, tail = readme.split(BEGIN)[0], readme.split(END)[1]
     files = {ROOT / "README.md": f"{head}{BEGIN}\n{readme_table(rows)}\n{END}{tail}"}
-    files |= {ROOT / "docs" / "papers" / f"{name}.md": page(name, rows) for name in catalog.list_papers()}
+    files[ROOT / "results" / "README.md"] = every_result(rows)
+    files |= {ROOT / "results" / name / "README.md": page(name, rows) for name in catalog.list_papers()}
     files |= {ROOT / "docs" / "studies" / f"{name}.md": study.page(name) for name in study.names()}
     for path in sorted((ROOT / "docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")
@@ -209,7 +261,5 @@ def write_tables() -> list[Path]:
     changed = []
     for path, text in generated().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            changed.append(path)
+            changed.append(write(path, text))
     return changed

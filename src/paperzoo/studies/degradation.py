@@ -72,7 +72,7 @@ def trials(quick: bool) -> list[Trial]:
 
 def analyse(run: Run, trial: Trial) -> dict[str, float]:
     """The trained network's own error and loss on what it was trained on."""
-    from paperzoo.engine.train import evaluate
+    from paperzoo.engine.evaluate import evaluate
 
     found = evaluate(run.directory, "train")
     return {"training error %": found["error %"], "training loss": found["loss"]}

@@ -109,7 +109,7 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     """``spaces``, ``points`` (of the first seed), ``errors`` and ``authors``, see those who make them; of a transfer nothing more."""
     if trial.label != "VGG":
         return {}
-    from paperzoo.engine.train import as_trained
+    from paperzoo.engine.evaluate import as_trained
 
     model, quick = as_trained(run).cpu(), trial.recipe == "smoke"
     assert isinstance(model, Classifier)

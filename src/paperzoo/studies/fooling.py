@@ -161,8 +161,8 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     method: median ``confidence``, ``sure %`` of the images, and distances; of the first also how much of it the second network sees
     the ``same %`` in. ``real`` and ``attacks``: the like of real and adversarial digits. ``ImageNet``: see ``photographs``.
     """
+    from paperzoo.engine.evaluate import as_trained
     from paperzoo.engine.run import job_of
-    from paperzoo.engine.train import as_trained
 
     quick, data = trial.recipe == "smoke", job_of(run).dataset()
     effort, classes = DIGITS_QUICK if quick else DIGITS, int(data.schema.arguments["classes"])

@@ -112,8 +112,8 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     error) a draw; of pre-activation networks ``gradient``: (blocks a path goes through, mean norm at the image)."""
     from scipy.stats import kendalltau
 
+    from paperzoo.engine.evaluate import as_trained
     from paperzoo.engine.run import job_of
-    from paperzoo.engine.train import as_trained
 
     model, test = as_trained(run), job_of(run).dataset()["test"]
     batch = test.batch(range(min(IMAGES, len(test)))).to(next(model.parameters()).device)

@@ -37,7 +37,7 @@ from paperzoo.studies.trial import Found, Numbers, Trial, again
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from paperzoo.engine.fit import Loop
+    from paperzoo.engine.loop import Loop
     from paperzoo.engine.run import Run
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -109,7 +109,7 @@ def product_of_norms(model: nn.Module) -> float:
 
 def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     """``parameters`` and ``images``, and by name what was ``seen`` after each step in ``step``."""
-    from paperzoo.engine.fit import guarded
+    from paperzoo.engine.chance import guarded
 
     total = int(run.info["recipe"]["steps"])
     looks = sorted({round(step) for step in np.geomspace(total / 50, total, LOOKS)})

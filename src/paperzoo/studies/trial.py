@@ -13,7 +13,7 @@ import torch
 
 if TYPE_CHECKING:
     from paperzoo.data import Dataset
-    from paperzoo.engine.fit import Loop
+    from paperzoo.engine.loop import Loop
     from paperzoo.engine.run import Run
 
 #: values that stand in a study's record for each trial
@@ -65,15 +65,17 @@ def again(run: Run, data: Dataset | None = None, **changes: Any) -> Iterator[Loo
         data: in place of the run's own.
         changes: of its job: ``recipe``, ``seed``.
     """
-    from paperzoo.engine.fit import Loop
     from paperzoo.engine.job import stages
+    from paperzoo.engine.loop import Loop
+    from paperzoo.engine.processes import fabric
     from paperzoo.engine.run import create, job_of
-    from paperzoo.engine.train import fabric
 
     one = fabric()
     one.launch()
     job = dataclasses.replace(job_of(run), **changes, options={"checkpoint_every": 10**9, "log_every": 10**9})
-    with torch.enable_grad(), tempfile.TemporaryDirectory() as scratch, closing(Loop(one, job, create(job, scratch))) as loop:
-        loop.data = loop.data if data is None else data
-        loop.begin(stages(job.recipe)[0], 0)
-        yield loop
+    with torch.enable_grad(), tempfile.TemporaryDirectory() as scratch:
+        loop = Loop(one, job, create(job, scratch))
+        with closing(loop.book):
+            loop.data = loop.data if data is None else data
+            loop.begin(stages(job.recipe)[0], 0)
+            yield loop

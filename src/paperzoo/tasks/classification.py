@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from paperzoo.data import Dataset
+from paperzoo.data.pictures import Preparation
 from paperzoo.metrics.calibration import Reliability, reliability
 from paperzoo.metrics.interval import wilson
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import grid, save
+from paperzoo.terminal import plain
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,7 @@ class Classification:
     best: tuple[tuple[str, float], ...] = ()
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} ({p:.1%})" for name, p in self.best or [(self.name, self.probability)])
-
-    def __rich__(self) -> str:
-        return str(self)
+        return ", ".join(f"{plain(name)} ({p:.1%})" for name, p in self.best or [(self.name, self.probability)])
 
 
 class Classifier(Model):
@@ -117,9 +116,8 @@ class Classifier(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         with torch.no_grad():
-            image = read_image(input, self.channels, max(self.short_side, self.image_size))
-            margin = (image.shape[-1] - self.image_size) // 2
-            image = image[:, :, margin : margin + self.image_size, margin : margin + self.image_size]
+            published = Preparation(self.short_side, self.image_size, self.channels, "bilinear") if self.short_side else None
+            image = read_image(input, self.channels, self.image_size, self.prepared or published)
             p = self(image).softmax(1)[0]
         named = [self.names[i] if i < len(self.names) else str(i) for i in range(len(p))]
         order = p.argsort(descending=True).tolist()[:5]
@@ -154,7 +152,8 @@ class Classifier(Model):
         outputs = list(self._outputs(dataset, split))
         p, label = torch.cat([o.float().softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
         guess = p.argmax(1)
-        names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
+        names = dataset.schema.names
+        names = (*names, *(str(i) for i in range(len(names), p.shape[1])))  # a recipe may give the network more outputs
         paths = [_confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
         binned = reliability(p.amax(1).numpy(), (guess == label).numpy())
         paths.append(_reliability(binned, folder / f"{stem}-reliability.png"))
@@ -209,7 +208,7 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 def _confusion(guess: np.ndarray, label: np.ndarray, names: Sequence[str], path: Path) -> Path:
     from matplotlib.figure import Figure
 
-    classes = len(names)
+    classes, names = len(names), [plain(name) for name in names]
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (label, guess), 1)
     figure = Figure(figsize=(5, 4.6), layout="constrained")
@@ -217,8 +216,8 @@ def _confusion(guess: np.ndarray, label: np.ndarray, names: Sequence[str], path:
     axes.imshow(np.log1p(counts), cmap="Blues")
     axes.set(xlabel="predicted", ylabel="true", title=f"{(guess != label).sum()} of {len(label)} wrong")
     if classes <= 20:
-        axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 2 else 0)
-        axes.set_yticks(range(classes), names)
+        axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 2 else 0, parse_math=False)
+        axes.set_yticks(range(classes), names, parse_math=False)
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 dark = np.log1p(count) > 0.6 * np.log1p(counts.max())
@@ -255,7 +254,7 @@ def _activations(images: Tensor, maps: Tensor, titles: Sequence[str], path: Path
             if row:
                 axes.imshow(heat.numpy(), cmap="inferno", alpha=0.6)
             else:
-                axes.set_title(title, fontsize=6)
+                axes.set_title(plain(title), fontsize=6, parse_math=False)
             axes.axis("off")
     return save(figure, path)
 
@@ -268,6 +267,6 @@ def _mistakes(images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str]
     for index, image in enumerate(images):
         axes = figure.add_subplot(rows, 8, index + 1)
         axes.imshow(np.asarray(grid(image[None])), cmap="gray" if image.shape[0] == 1 else None)
-        axes.set_title(f"{names[int(label[index])]} as {names[int(guess[index])]}", fontsize=7)
+        axes.set_title(plain(f"{names[int(label[index])]} as {names[int(guess[index])]}"), fontsize=7, parse_math=False)
         axes.axis("off")
     return save(figure, path)

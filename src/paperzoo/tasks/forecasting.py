@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
-from paperzoo.data.series import TRANSFORMS, Windows, read_series
+from paperzoo.data.options import options, with_options
+from paperzoo.data.series import OPTIONS, TRANSFORMS, Windows, read_series
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, coverage, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
 from paperzoo.metrics.great_circle import great_circle
-from paperzoo.tasks.model import Model
+from paperzoo.tasks.model import Model, Players, noted
 from paperzoo.tasks.pictures import save
 
 #: what a prediction interval promises
@@ -29,7 +30,8 @@ LEVEL = 0.9
 class Forecast:
     """What is to come: ``value`` float32 (H, K) in raw units, in a 90 % interval from ``low`` to ``high`` at each step.
 
-    ``note`` says what should make one doubt it; it is empty otherwise.
+    ``note`` says what should make one doubt it; it is empty otherwise. ``dates`` are those of the steps, by the calendar of the
+    series (the next business day, the next end of a month); empty where it has none.
     """
 
     targets: tuple[str, ...]
@@ -38,10 +40,12 @@ class Forecast:
     low: Tensor
     high: Tensor
     note: str = ""
+    dates: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = []
-        for step, *row in zip(self.steps, self.value.tolist(), self.low.tolist(), self.high.tolist(), strict=True):
+        steps = [f"{step}  {date}" for step, date in zip(self.steps, self.dates, strict=True)] if self.dates else self.steps
+        for step, *row in zip(steps, self.value.tolist(), self.low.tolist(), self.high.tolist(), strict=True):
             cells = (f"{t} {v:.4g} [{a:.4g}, {b:.4g}]" for t, v, a, b in zip(self.targets, *row, strict=True))
             lines.append(f"+{step}  {'  '.join(cells)}")
         return "\n".join([*lines, *filter(None, [self.note])])
@@ -150,15 +154,16 @@ class Forecaster(Model):
             return x
         return x.clamp(min=0).sqrt() if self.transform == "sqrt" else torch.log1p(x.clamp(min=-0.999))
 
-    def calibrate(self, batch: Batch) -> None:
-        """Notes how far off the forecasts of the batch's held-out windows are; the newest note of each window counts."""
+    def calibrate(self, batch: Batch, opt: Players) -> None:
+        """Notes how far off the forecasts of the held-out windows of all processes' batches are; the newest note of each counts."""
         chosen = batch.held >= 0
-        if not chosen.any():
-            return
         with torch.no_grad():
             z, mask = self.wanted(batch)
-            off = (self(batch.history[chosen]) - z[chosen]).abs() * mask[chosen][..., None]
-            self.scores[batch.held[chosen]], self.scored[batch.held[chosen]] = off, mask[chosen]
+            off, counted = torch.zeros_like(z[chosen]), mask[chosen].to(z)
+            if chosen.any():
+                off = (self(batch.history[chosen]) - z[chosen]).abs() * counted[..., None]
+            rows, value = noted(opt, len(self.scores), batch.held[chosen], torch.cat([off, counted[..., None]], 2))  # (M, H, K + 1)
+            self.scores[rows], self.scored[rows] = value[..., :-1], value[..., -1] > 0
 
     def half_width(self) -> Tensor:
         """Of intervals, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
@@ -257,7 +262,7 @@ class Forecaster(Model):
     def label(self, ahead: int) -> str:
         """``ahead`` steps in words: 3 steps of 6 h are 18 h."""
         count, unit = ahead * self.step_size, self.step_unit
-        return f"{count} {unit}{'s' if count > 1 and unit in ('year', 'month', 'day', 'step') else ''}"
+        return f"{count} {unit}{'s' if count > 1 and unit in ('year', 'month', 'day', 'business day', 'step') else ''}"
 
     def reported(self) -> list[int]:
         """Steps ahead that stand in the metrics: all up to 4, else the first, the middle and the last."""
@@ -428,8 +433,9 @@ class Forecaster(Model):
         """The forecast that follows a series.
 
         Args:
-            input: the path of a CSV or parquet file that has the model's columns, or an array (T', D), for one column also
-                (T'), in raw units, oldest first. All but the last T steps only serve to tell whether the model merely repeats.
+            input: the path of a CSV or parquet file that has the model's columns (``FILE#where=store=3&date=day`` as in the name
+                of a data set), or an array (T', D), for one column also (T'), in raw units, oldest first. All but the last T
+                steps only serve to tell whether the model merely repeats.
 
         Returns:
             A ``Forecast``.
@@ -437,9 +443,12 @@ class Forecaster(Model):
         Raises:
             PaperzooError: what ``read_series`` refuses, too short a series, a gap in its last T steps, numbers that are not finite.
         """
+        dates: tuple[str, ...] = ()
         if isinstance(input, str | Path):
-            series = read_series(Path(input).expanduser(), columns=self.columns)
-            values, bounds = series.values[series.bounds[-2] :], series.bounds
+            place, text = with_options(str(input))
+            chosen = options(text, {name: OPTIONS[name] for name in ("date", "where")}, place)
+            series = read_series(Path(place).expanduser(), columns=self.columns, **chosen)
+            values, bounds, dates = series.values[series.bounds[-2] :], series.bounds, series.ahead(self.horizon)
             gap = f", since the gap before {series.labels[bounds[-2]]}" if len(bounds) > 2 else ""
         else:
             try:
@@ -451,8 +460,10 @@ class Forecaster(Model):
             raise PaperzooError(f"a series is (T, {len(self.columns)}): {', '.join(self.columns)}; not {values.shape}")
         if len(values) < self.window:
             raise PaperzooError(f"the model looks back on {self.window} steps; the series has {len(values)}{gap}")
-        if not np.isfinite(values).all():
-            raise PaperzooError(f"step {int(np.flatnonzero(~np.isfinite(values).all(1))[0])} of the series is not finite")
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(values.astype(np.float32)).all(1)
+        if not finite.all():
+            raise PaperzooError(f"step {int(finite.argmin())} of the series is not finite")
         value, low, high = (part[0].cpu() for part in self.forecasts(torch.from_numpy(values)[None].float()))
         origins = np.arange(self.window, len(values))
         note = ""
@@ -461,7 +472,7 @@ class Forecaster(Model):
                 values, tuple(self.at), origins, np.full_like(origins, len(values)), 0 * origins, self.window, self.horizon, (0, 0)
             )
             note = self.doubt(self.walk(past))
-        return Forecast(self.targets, tuple(self.label(h + 1) for h in range(self.horizon)), value, low, high, note)
+        return Forecast(self.targets, tuple(self.label(h + 1) for h in range(self.horizon)), value, low, high, note, dates)
 
     @classmethod
     def check(cls, schema: Schema) -> None:

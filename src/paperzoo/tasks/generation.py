@@ -12,17 +12,17 @@ from PIL import Image
 from torch import Tensor
 
 from paperzoo.data import Dataset, Schema
-from paperzoo.errors import PaperzooError
+from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.density_coverage import density_coverage
 from paperzoo.metrics.diversity import diversity_score
-from paperzoo.metrics.fid import fid
+from paperzoo.metrics.fid import fid, fid_floor
 from paperzoo.metrics.inception_score import inception_score
 from paperzoo.metrics.kid import kid
 from paperzoo.metrics.modes import modes
 from paperzoo.metrics.ms_ssim import ms_ssim
 from paperzoo.metrics.nearest import nearest, share_below
 from paperzoo.tasks.model import Model
-from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.pictures import compact, grid, save, save_frames
 
 #: ``judge(images (N, C, H, W)) -> probabilities (N, K), features (N, D)``, both float32 numpy
 Judge = Callable[[Tensor], tuple[np.ndarray, np.ndarray]]
@@ -64,10 +64,12 @@ class Sampler(Model):
         A model whose latent vector has parts of its own (codes, say) overrides this.
 
         Raises:
-            PaperzooError: fewer than one asked for.
+            PaperzooError: fewer than one asked for, or a seed below 0.
         """
         if items < 1:
             raise PaperzooError(f"cannot draw {items} samples: ask for at least 1")
+        if seed < 0:
+            raise PaperzooError(f"the seed is a whole number from 0, not {seed}")
         return noise(items, self.latent, self.prior, seed)
 
     def sample(self, items: int = 16, seed: int = 0) -> Tensor:
@@ -125,7 +127,7 @@ class ImageGenerator(Sampler):
         size = min(frame.size for frame in frames)
         frames = [(frame if frame.size == size else frame.resize(size)).convert("P") for frame in frames]
         if len(frames) > 1:
-            frames[0].save(folder / "samples.gif", save_all=True, append_images=frames[1:], duration=400, loop=0)
+            save_frames(frames, folder / "samples.gif", 400)
         walk = save(compact(grid(self.walk(), 10)), folder / f"{stem}-walk.png")
         fake, items = self.sample(8), dataset["train"]
         chosen = spread(len(items), NEIGHBOURS)
@@ -189,17 +191,37 @@ class ConditionalGenerator(ImageGenerator):
 
     needs = ("image", "label")
     classes: int
+    #: what the data call the classes
+    names: tuple[str, ...] = ()
+
+    def named(self, label: str | None) -> int | None:
+        """The number of the class that a user names: by its name, or by its number where names are no numbers.
+
+        Raises:
+            PaperzooError: there is no such class.
+        """
+        if label is None or label in self.names:
+            return None if label is None else self.names.index(label)
+        numbers = all(name.lstrip("-").replace(".", "", 1).isdigit() for name in self.names)
+        if label.isascii() and label.isdigit() and len(label) < 10 and (not self.names or not numbers) and int(label) < self.classes:
+            return int(label)
+        counted = (*map(str, range(self.classes)),)
+        if (self.names or counted) == counted:
+            raise PaperzooError(f"label {label!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
+        raise unknown("label", label, self.names, f"of {self.name}")
 
     def generate(self, z: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]  # what it needs besides the noise
         """Images (N, C, H, W) in [0, 1] for latent vectors (N, latent) and classes int64 (N)."""
         raise TypeError(f"{type(self).__name__} does not say how it generates")
 
-    def labels(self, items: int, label: int | Sequence[int] | None = None) -> Tensor:
+    def labels(self, items: int, label: int | str | Sequence[int] | None = None) -> Tensor:
         """The classes of ``items`` samples, int64 (items): 0, 1, 2 and so on in turn, or the one asked for, or one each.
 
         Raises:
             PaperzooError: a class out of range, or not one for each sample.
         """
+        if isinstance(label, str):
+            label = self.named(label)
         one = isinstance(label, int | np.integer)
         asked = [label] * items if one else list(range(items)) if label is None else list(label)  # type: ignore[arg-type]
         if len(asked) != items:
@@ -210,11 +232,11 @@ class ConditionalGenerator(ImageGenerator):
                 raise PaperzooError(f"label {given!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
         return torch.tensor(whole) % self.classes
 
-    def sample(self, items: int = 16, seed: int = 0, label: int | Sequence[int] | None = None) -> Tensor:
+    def sample(self, items: int = 16, seed: int = 0, label: int | str | Sequence[int] | None = None) -> Tensor:
         """``items`` images on the CPU, float32; sample i is of class ``i % classes`` unless ``label`` says otherwise.
 
         Args:
-            label: the class of all samples, or a sequence with one for each. Noise i is the same whatever the class.
+            label: the class of all samples, by number or name, or a sequence with one for each. Noise i is the same whatever the class.
 
         Raises:
             PaperzooError: fewer than one sample asked for, or a label that is no class.
@@ -306,8 +328,8 @@ def scores(fake: Tensor, dataset: Dataset, judge: Any, asked: Tensor | None = No
 
     The judge's features are standardised on the training set; those that are silent there (a deviation under a hundredth of
     the median one) are left out, as dividing by it would let single outliers decide. A judge with ``standardise`` false is
-    taken as it is: so published scores want it. FID is between the training set and the samples; its floor is that between
-    training and test set. Either is left out where there are not more images than features. KID, density and coverage are
+    taken as it is: so published scores want it. FID is between the training set and the samples; its floor is that between two
+    random halves of the training set. Either is left out where there are not more images than features. KID, density and coverage are
     between the samples and at most 10,000 training images. The least class share is over the classes that the judge sees in
     the samples; the diversity score compares its classes in the samples with those in the training set.
 
@@ -317,13 +339,13 @@ def scores(fake: Tensor, dataset: Dataset, judge: Any, asked: Tensor | None = No
     """
     p, fake_features = judge(fake)
     train_p, train = judge.real(dataset, "train")
-    _, test = judge.real(dataset, "test")
     if getattr(judge, "standardise", True):
         mean, deviation = train.mean(0), train.std(0)  # (D,)
         heard = deviation > np.median(deviation) / 100
-        train, test, fake_features = ((x - mean)[:, heard] / deviation[heard] for x in (train, test, fake_features))
-    enough = [min(len(train), len(other)) > train.shape[1] for other in (fake_features, test)]
-    distance, floor = (fid(train, other) if so else None for other, so in zip((fake_features, test), enough, strict=True))
+        train, fake_features = ((x - mean)[:, heard] / deviation[heard] for x in (train, fake_features))
+    dimensions = train.shape[1]
+    distance = fid(train, fake_features) if min(len(train), len(fake_features)) > dimensions else None
+    floor = fid_floor(train) if len(train) // 2 > dimensions else None
     distances = {"fid": distance, "fid floor": floor, "fid over floor": distance / floor if distance and floor else None}
     some = train[spread(len(train), SAMPLES)]
     density, coverage = density_coverage(some, fake_features)

@@ -1,64 +1,117 @@
-"""What a user may hand over as an image, made into a tensor."""
+"""What a user may hand over as an image, made into the tensor that a training image would be."""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from paperzoo.data.pictures import Preparation, border, fit, formats, opposite, prepare
 from paperzoo.errors import PaperzooError
+from paperzoo.files import ordinary
+from paperzoo.terminal import plain
 
 
-def read_image(source: Any, channels: int, size: int) -> Tensor:
-    """A path, PIL image, array or tensor as float32 (1, C, size, size) in [0, 1].
+def read_image(source: Any, channels: int, size: int, prepared: Preparation | Mapping[str, Any] | None = None) -> Tensor:
+    """A path, PIL image, array or tensor as float32 (1, C, size, size) in [0, 1]: of a training file the training tensor.
 
-    Arrays are (H, W), (H, W, C) or (C, H, W); integers in 0..255, floats in [0, 1]. Other sizes are resized so that the
-    short side fits, then cropped in the middle; a 28x28 digit for a 32x32 network gets a border of black, as in LeCun 1998.
+    Arrays are (H, W), (H, W, C) or (C, H, W); integers in 0..255, floats in [0, 1]; one that has the tensor's shape is taken
+    as it is. A ground that is the opposite of the training images' is warned of.
+
+    Args:
+        prepared: how the model's data were prepared: a saved model's ``prepared``. Where that is not known pictures are
+            resized so that the short side fits, then cropped in the middle; a grey 28x28 digit for a 32x32 network gets a
+            border of black, as in LeCun 1998.
 
     Raises:
         PaperzooError: not an image, an empty one, or values out of range.
     """
-    if isinstance(source, str | Path):
-        try:
-            with Image.open(source) as opened:
-                source = ImageOps.exif_transpose(opened)
-                source.load()
-        except FileNotFoundError as error:
-            raise PaperzooError(f"there is no image {str(error.filename or source)!r}") from error
-        except (UnidentifiedImageError, OSError) as error:
-            raise PaperzooError(f"{source} cannot be read as an image") from error
-    if isinstance(source, Image.Image):
-        source = np.asarray(source.convert("L" if channels == 1 else "RGB"))
+    how = _preparation(prepared, channels, size)
+    name = "the image"
+    if isinstance(source, str | os.PathLike):
+        name = plain(source)
+        source = ordinary(os.fspath(source), "image")
+    elif not isinstance(source, Image.Image):
+        array = _array(source)
+        if array.shape == (channels, size, size):
+            image = torch.from_numpy(array)[None]  # (1, C, H, W)
+            _look(image if how is None or how.square >= size else _middle(image, how.square), how, name)
+            return image
+        whole = (array * 255).round().astype(np.uint8)
+        source = Image.fromarray(whole[0] if len(whole) == 1 else whole.transpose(1, 2, 0))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow's, on odd metadata and large scans
+            pixels = _pixels(source, how, channels, size)
+    except Exception as error:  # Pillow's plug-ins raise a dozen kinds, SyntaxError among them
+        why = plain(str(error).replace(f" {str(source)!r}", "") or type(error).__name__)
+        raise PaperzooError(f"{name} cannot be read as an image: {why}") from error
+    _look(pixels.to(torch.float32).div(255), how, name)
+    return fit(pixels, size).to(torch.float32).div_(255)
+
+
+def _preparation(prepared: Preparation | Mapping[str, Any] | None, channels: int, size: int) -> Preparation | None:
+    """How the data of a model with such images were prepared, if that is known."""
+    if isinstance(prepared, Mapping):
+        prepared = Preparation.from_json(prepared["picture"]) if prepared.get("picture") else None
+    fits = prepared is not None and prepared.channels == channels and (prepared.size or prepared.square) == size
+    return prepared if fits else None
+
+
+def _pixels(source: Path | Image.Image, how: Preparation | None, channels: int, size: int) -> Tensor:
+    """uint8 (1, C, H, H), at the size that ``fit`` makes the tensor's."""
+    if isinstance(source, Path):
+        with Image.open(source, formats=formats()) as opened:
+            return _pixels(opened, how, channels, size)
+    if how is None:
+        square = 28 if channels == 1 and size == 32 and source.size == (28, 28) else size
+        how = Preparation(square, square, channels)
+    elif how.square < size and source.size == (size, size):  # as large as a training tensor: it has its border
+        how = Preparation(size, size, channels, how.filter)
+    return prepare(source, how)[None]
+
+
+def _look(image: Tensor, how: Preparation | None, name: str) -> None:
+    """Warns if the ground of an image (1, C, H, W) in [0, 1] is the opposite of the training images'."""
+    if how is None or how.ground is None or not opposite(brightness := float(border(image)), how.ground):
+        return
+    here, there = ("light", "dark") if brightness > 0.5 else ("dark", "light")
+    low, high = how.ground
+    warnings.warn(
+        f"the ground of {name} is {here} ({brightness:.2f} of 1 at its edges), that of the training images {there} ({low:.2f} to "
+        f"{high:.2f}): the answer means little, unless its brightness is inverted",
+        stacklevel=3,
+    )
+
+
+def _middle(image: Tensor, side: int) -> Tensor:
+    low = (image.shape[-1] - side) // 2
+    return image[..., low : low + side, low : low + side]
+
+
+def _array(source: Any) -> np.ndarray:
+    """An array or tensor of pixels as float32 (C, H, W) in [0, 1]."""
     array = source.detach().cpu().numpy() if isinstance(source, Tensor) else np.asarray(source)
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "uifb":
         raise PaperzooError(f"an image is (H, W), (H, W, C) or (C, H, W), not {array.dtype} {array.shape}")
     if array.ndim == 2:
         array = array[None]
-    elif array.shape[0] not in (1, 3) and array.shape[-1] in (1, 3):
+    elif array.shape[0] not in (1, 3) and array.shape[-1] in (1, 2, 3, 4):
         array = array.transpose(2, 0, 1)
-    image = torch.from_numpy(np.array(array)).float()[None]  # (1, C, H, W)
+    if array.shape[0] not in (1, 2, 3, 4):
+        raise PaperzooError(f"an image has 1 (grey) or 3 channels, or 2 or 4 with transparency, not {array.shape[0]}")
+    image = array.astype(np.float32)
     if array.dtype.kind in "ui":
-        image = image / 255
-    if not torch.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+        image /= 255
+    if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
         raise PaperzooError(
             f"pixel values must lie in 0..255 (integers) or [0, 1] (floats), not [{image.min():g}, {image.max():g}]"
         )
-    if image.shape[1] != channels:
-        if {image.shape[1], channels} != {1, 3}:
-            raise PaperzooError(f"an image with {image.shape[1]} channels for a model of {channels}")
-        image = image.mean(1, keepdim=True) if channels == 1 else image.expand(-1, 3, -1, -1)
-    height, width = image.shape[2:]
-    if (height, width) == (size - 4, size - 4) and channels == 1:
-        return F.pad(image, (2, 2, 2, 2))
-    if (height, width) != (size, size):
-        ratio = size / min(height, width)
-        new = (max(size, round(height * ratio)), max(size, round(width * ratio)))
-        image = F.interpolate(image, new, mode="bilinear", antialias=True).clamp(0, 1)
-        top, left = (new[0] - size) // 2, (new[1] - size) // 2
-        image = image[:, :, top : top + size, left : left + size]
-    return image
+    return np.ascontiguousarray(image)

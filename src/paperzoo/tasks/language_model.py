@@ -72,7 +72,6 @@ class LanguageModel(Model):
 
     task = "language modelling"
     needs = ("tokens", "target", "stream", "place")
-    divided = ("state", "place")  # by stream; each process reads streams of its own
 
     def __init__(self, vocabulary: Sequence[str], unit: str) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
+from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,14 +32,16 @@ PAGES = 3
 
 @dataclass(frozen=True)
 class Alarm:
-    """A machine, the last reading that was looked at, and how likely a failure follows within the prediction window."""
+    """A machine, the last reading that was looked at, and how likely a failure follows in the prediction window, which ends ``by``."""
 
     machine: str
     time: datetime
     probability: float
+    by: datetime | None = None
 
     def __str__(self) -> str:
-        return f"{self.machine}  {self.time:%Y-%m-%d %H:%M}  {self.probability:.1%}"
+        by = f"  by {self.by:%Y-%m-%d %H:%M}" if self.by else ""
+        return f"{plain(self.machine)}  {self.time:%Y-%m-%d %H:%M}  {self.probability:.1%}{by}"
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,8 @@ class Alarms:
         due = [str(one) for one in self.now if one.probability >= self.threshold]
         days = "a day" if self.prediction == 1 else f"{self.prediction} days"
         said = f"{len(due)} of {len(self.now)} machines may fail within {days} of the reading named (threshold {self.threshold:.1%})"
-        skipped = f"no window for {', '.join(self.skipped[:5])}{', ...' if len(self.skipped) > 5 else ''}"
+        skipped = f"no window for {', '.join(map(plain, self.skipped[:5]))}{', ...' if len(self.skipped) > 5 else ''}"
         return "\n".join([said, *due, *([skipped] if self.skipped else [])])
-
-    def __rich__(self) -> str:
-        return str(self)
 
 
 class AlarmModel(Model):
@@ -283,8 +283,10 @@ class AlarmModel(Model):
         probability = 1 / (1 + np.exp(-np.concatenate(parts)))
 
         def alarm(row: int) -> Alarm:
-            when = datetime.fromtimestamp(int(found["time"][row]), UTC)
-            return Alarm(str(found["names"][found["machine"][row]]), when, float(probability[row]))
+            when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(found["time"][row]))
+            by = datetime.max.replace(tzinfo=UTC)
+            by = when + timedelta(days=self.prediction) if by - when > timedelta(days=self.prediction) else by
+            return Alarm(str(found["names"][found["machine"][row]]), when, float(probability[row]), by)
 
         last = np.flatnonzero(np.diff(found["machine"], append=-1))
         due = np.flatnonzero(probability >= self.threshold)

@@ -15,6 +15,11 @@ from paperzoo.errors import PaperzooError
 #: ``schedule(iteration, total) -> factor`` on the base learning rate; both count steps of the present stage.
 Schedule = Callable[[int, int], float]
 
+#: A mean over the batch; or, where how many items count is known only in the batch (words chosen, windows that are valid), the pair
+#: ``(mean, count)``: it is weighed so that the step is that of the mean over all processes' items, and over all parts' if gradients
+#: are accumulated.
+Loss = Tensor | tuple[Tensor, Tensor | float]
+
 
 class Players(Protocol):
     """The seam between a paper and the engine, as ``step`` sees it; ``engine/players.py`` stands behind it."""
@@ -22,14 +27,32 @@ class Players(Protocol):
     iteration: int
     total: int
 
-    def minimize(self, **losses: Tensor) -> None:
+    def minimize(self, **losses: Loss) -> None:
         """All gradients first, then all steps: each loss moves the parameters of the optimiser of its name, no others."""
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of ``value`` over all processes, detached."""
 
     def __getattr__(self, name: str) -> Any:
-        """``opt.generator.minimize(loss)`` for the optimiser called ``generator``."""
+        """``opt.generator.minimize(loss)`` for the optimiser called ``generator``; of several losses the sum is minimised."""
+
+
+def noted(opt: Players, rows: int, index: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """What all processes have to note in this step in a table that each of them keeps, such as a state for each stream of a text.
+
+    Args:
+        rows: of the table.
+        index: int64 (N), the rows that this process has seen, each once.
+        value: (N, ...) for them.
+
+    Returns:
+        The rows that any process has seen, int64 (M), and their values (M, ...); the mean, where several have seen one.
+    """
+    table, seen = value.new_zeros(rows, *value.shape[1:]), value.new_zeros(rows)
+    table[index], seen[index] = value, 1.0
+    table, seen = opt.mean(table), opt.mean(seen)
+    new = seen.nonzero()[:, 0]
+    return new, table[new] / seen[new].reshape(-1, *[1] * (value.ndim - 1))
 
 
 class Model(nn.Module):
@@ -42,11 +65,11 @@ class Model(nn.Module):
     task: ClassVar[str] = ""
     #: fields that the data must have for this task
     needs: ClassVar[tuple[str, ...]] = ()
-    #: buffers of which each of several processes changes entries of its own; all are saved
-    divided: ClassVar[tuple[str, ...]] = ()
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}
+    #: how its data were prepared, as ``Schema.prepared`` says; set by training, kept with the weights, empty where it is not known
+    prepared: Mapping[str, Any] = {}
 
     def optimizers(self, *_: Any, **arguments: Any) -> Mapping[str, Optimizer]:
         """The optimisers by player, from keyword arguments. ``{}`` for a model that updates itself in ``step``."""

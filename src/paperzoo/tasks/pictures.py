@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import math
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
+
+from paperzoo.files import write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,12 +54,19 @@ def _bytes(picture: Image.Image) -> int:
 
 
 def save(picture: Image.Image | Figure, path: Path, dpi: int = 80) -> Path:
-    """Writes a picture as PNG, under a temporary name first, and returns its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
+    """Writes a picture as PNG and returns its path.
+
+    Raises:
+        PaperzooError: it cannot be written, or what is there is no ordinary file; see ``files.write``.
+    """
     if isinstance(picture, Image.Image):
-        picture.save(scratch, format="PNG", optimize=True)
-    else:
-        picture.savefig(scratch, format="png", dpi=dpi)
-    os.replace(scratch, path)
-    return path
+        return write(path, lambda file: picture.save(file, format="PNG", optimize=True))
+    return write(path, lambda file: picture.savefig(file, format="png", dpi=dpi))
+
+
+def save_frames(frames: Sequence[Image.Image], path: Path, duration: int) -> Path:
+    """Writes frames as a GIF that goes on for ever, each shown for ``duration`` milliseconds."""
+    first, *others = frames
+    return write(
+        path, lambda file: first.save(file, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+    )

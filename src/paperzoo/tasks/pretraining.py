@@ -44,9 +44,6 @@ class Filled:
         lines = [", ".join(f"{word} ({p:.1%})" for word, p in words) for words in self.words]
         return "\n".join([self.text, *lines])
 
-    def __rich__(self) -> str:
-        return str(self).replace("[", "\\[")
-
 
 class Pretrainer(Model):
     """A model that finds words behind masks, and says whether a segment follows another. Subclasses define ``mask`` and ``scores``.

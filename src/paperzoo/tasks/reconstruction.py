@@ -20,6 +20,7 @@ from paperzoo.tasks.generation import spread
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.terminal import plain
 
 #: training items that PCA is fitted on, evenly spaced; and how many numbers they may hold (of 64x64 colour images, 10,922 items)
 PCA_ITEMS, PCA_NUMBERS = 20_000, 2**27
@@ -145,7 +146,7 @@ class Autoencoder(Model):
         """
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
-        return self.reconstruction(read_image(input, self.channels, self.image_size))
+        return self.reconstruction(read_image(input, self.channels, self.image_size, self.prepared))
 
     def reconstruction(self, *given: Tensor) -> Reconstruction:
         """What ``predict`` answers, for one item (1, ...)."""
@@ -280,7 +281,7 @@ def maps(panels: Mapping[str, Tensor], label: Tensor | None, names: Sequence[str
         if label is None:
             axes.plot(*code.T.numpy(), ".", markersize=size)
         for index, kind in enumerate(kinds):
-            name = names[kind] if kind < len(names) else str(kind)
+            name = plain(names[kind]).replace("$", r"\$") if kind < len(names) else str(kind)  # no formula
             axes.plot(*code[label == kind].T.numpy(), ".", markersize=size, color=colours(index % colours.N), label=name)
     if 0 < len(kinds) <= 20:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=10 / size, frameon=False)

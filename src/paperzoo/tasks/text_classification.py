@@ -46,9 +46,6 @@ class Opinion:
         said = f"{self.score:.3f}" if self.score is not None else ", ".join(f"{name} ({p:.1%})" for name, p in self.best)
         return f"{said}; its last {self.left_out} pieces were not read" if self.left_out else said
 
-    def __rich__(self) -> str:
-        return str(self).replace("[", "\\[")
-
 
 class TextClassifier(Model):
     """A model whose ``logits`` are (N, classes) for texts; with one class, its one output is a score. Subclasses define ``logits``.

@@ -15,10 +15,12 @@ from torch import Tensor
 from paperzoo.data import Dataset, Values
 from paperzoo.data.videos import Held, Reel, Videos, open_video, videos_of
 from paperzoo.errors import PaperzooError
+from paperzoo.files import is_folder, ordinary, path_of
 from paperzoo.tasks.classification import Classification, _confusion
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.terminal import plain
 
 CLIPS = 64  # that pass through a network at once while measuring
 
@@ -70,9 +72,8 @@ class VideoClassifier(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         if isinstance(input, str | Path):
-            if not Path(input).exists():
-                raise PaperzooError(f"there is no video {str(input)!r}")
-            reel: Reel = open_video(Path(input), self.image_size, self.channels)
+            place = path_of(input) if is_folder(input) else ordinary(input, "video")
+            reel: Reel = open_video(place, self.image_size, self.channels)
         else:
             array = input.detach().cpu() if isinstance(input, Tensor) else np.asarray(input)
             if array.ndim not in (3, 4) or not len(array):
@@ -157,7 +158,7 @@ def _strips(strips: Sequence[Tensor], titles: Sequence[str], path: Path) -> Path
     for index, (frames, title) in enumerate(zip(strips, titles, strict=True)):
         axes = figure.add_subplot(len(strips), 1, index + 1)
         axes.imshow(np.asarray(grid(frames, columns)), cmap="gray" if frames.shape[1] == 1 else None)
-        axes.set_title(title, fontsize=8)
+        axes.set_title(plain(title), fontsize=8, parse_math=False)
         axes.axis("off")
     drawn = save(figure, path)
     with Image.open(drawn) as picture:

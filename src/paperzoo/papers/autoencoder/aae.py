@@ -30,92 +30,12 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.matching import purity
 from paperzoo.metrics.mmd import mmd_test
-from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import ImageGenerator, noise, spread
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
-
-PARZEN = "a Parzen window's likelihood says little of the samples, and more of their number; it is not computed here"
-
-PAPER = Paper(
-    name="aae",
-    title="Adversarial Autoencoders",
-    authors="Alireza Makhzani, Jonathon Shlens, Navdeep Jaitly, Ian Goodfellow, Brendan Frey",
-    year=2015,
-    task="reconstruction",
-    arxiv="1511.05644",
-    claims=(
-        Claim("Parzen log-likelihood", "MNIST", 340, "table 1", "memory", 2, "aae", protocol="10,000 samples", not_measured=PARZEN),
-        Claim("Parzen log-likelihood", "MNIST", 427, "table 1", "memory", None, "aae", protocol="10 million samples", not_measured=PARZEN),
-        Claim("Parzen log-likelihood", "TFD", 2252, "table 1", "memory", 16, "aae", protocol="10,000 samples", not_measured=PARZEN),
-        Claim("error %", "MNIST, 100 labels", 1.90, "table 2", "memory", 0.10, "semi"),
-        Claim("error %", "MNIST, 1,000 labels", 1.60, "table 2", "memory", 0.08, "semi"),
-        Claim(
-            "error %", "SVHN, 1,000 labels", 17.70, "table 2", "memory", 0.30, "semi",
-            not_measured="the paper's convolutional networks for SVHN are not here",
-        ),
-        Claim("cluster error %", "MNIST", 9.55, "table 3", "memory", 2.05, "clusters", protocol="16 clusters"),
-        Claim("cluster error %", "MNIST", 4.10, "table 3", "memory", 1.13, "clusters", protocol="30 clusters (--set model.clusters=30)"),
-    ),
-    deviations=(
-        Deviation(
-            paper="stochastic gradient descent with momentum, its rates divided by 10 twice over more than 1,000 epochs (appendix)",
-            here="the paper recipes do so after fixed shares of their steps; the small ones use Adam with beta1 = 0.5, falling to zero",
-            why="a run of minutes makes about 20 epochs",
-        ),
-        Deviation(
-            paper="weights from N(0, 0.01^2) (appendix)",
-            here="PyTorch's initial values, uniform with a deviation of 0.58 over the root of a layer's inputs: 0.018 for 1,000",
-            why="narrower networks hardly begin to learn from 0.01",
-        ),
-        Deviation(
-            paper="a Gaussian prior of deviation 5 (section 3)",
-            here="the small recipes have 1",
-            why="the same up to the code's unit; from usual initial values the discriminator of codes five times as large is sure at once",
-        ),
-        Deviation(
-            paper="no batch normalisation is remembered in the networks for MNIST",
-            here="the logits of q(y|x) are batch-normalised",
-            why="without it the clusters of a short run are all one, and few labels are learnt by heart before the images are",
-        ),
-        Deviation(
-            paper="the mixture's components and the roll are drawn (figure 4) without their sizes",
-            here="components at distance 3 of the origin, with deviations of 1 outwards and 0.25 across; a roll of two turns out to a "
-            "radius of 5, with noise of 0.15",
-            why="some sizes are needed; these look like the figure",
-        ),
-        Deviation(
-            paper="the codes of figure 4a: 10,000 labelled images, 40,000 without",
-            here="all images have labels, unless the data come with few (mnist-100)",
-            why="the simplest that shows it; with few labels the same code runs",
-        ),
-        Deviation(
-            paper="clusters are named by the validation image of highest q(y|x) (section 6)",
-            here="the same, by a training image where the data have no validation split; beside it the purity of the clusters",
-            why="scikit-learn's digits have none",
-        ),
-    ),
-    exemptions=(Exemption("input sensitivity", "*", "the decoder's sigmoid saturates black pixels"),),
-    parameters={"aae": 4_599_793, "map": 4_592_787, "semi": 5_638_826, "clusters": 5_641_839},
-    findings=(
-        "With codes of 1,000 held-out digits beside 1,000 samples of the prior, the kernel test tells nothing apart (p 0.07, 0.12 and 0.02 "
-        "over three seeds); the same network whose encoder does not mind its adversary fails at once (p 0.001, discrepancy 0.037 "
-        "against 0.001), although it rebuilds better (squared error 11.9, else 14.4, PCA 29.4). Its samples have an inception score of "
-        "6.6, else 8.1. Told the labels, the plane holds a petal or a stretch of the roll for each digit, clean but for a few strays. "
-        "With 100 labels the error is 9.2 ± 2.1 % in a run of minutes (three seeds; the paper's 1.90 % takes 1,100 epochs), with 1,000 "
-        "labels 3.4 % (one seed); the style fails the test against its prior there (p 0.001). Sixteen clusters, never shown a label, are "
-        "of one digit each for 73 to 78 % of the images; named by their surest image, as the paper does, the error is 35 ± 9 %, "
-        "above the 30 % hoped for: one odd image names a whole cluster. In the style grids rows keep their digit and columns their slant."
-    ),
-    fails=(
-        "Reconstructions say nothing: without the adversary, or with one too slow to matter, they are even better, and samples are "
-        "noise, for the decoder never saw codes from the prior. The two-sample test beside them tells. If the discriminator's rate is "
-        "too low for the encoder's, the codes run around the prior in turn; if the generator's is too low, the encoder ignores it. A "
-        "categorical code may leave heads unused, and then no relabelling mends the cluster error."
-    ),
-)
 
 PRIORS = ("gaussian", "mixture", "swiss_roll")
 
@@ -584,11 +504,12 @@ _ADAM = {"adam": True, "lr": 1e-3, "lr_discriminator": 1e-3, "lr_generator": 1e-
 RECIPES = {
     "paper": Recipe(data="mnist", variants=("aae", "map"), judge="zoo-digits", **_PAPER),
     "paper-semi": Recipe(
-        data="mnist-100", variants=("semi",), judge="zoo-digits", targets=(Target("error %", at_most=1.9, claim=True),), **_PAPER
+        data="mnist-100", variants=("semi",), judge="zoo-digits",
+        targets=(Target("error %", at_most=1.9, claim="semi-100-labels"),), **_PAPER,
     ),
     "paper-clusters": Recipe(
         data="mnist", variants=("clusters",), judge="zoo-digits",
-        targets=(Target("cluster error %", at_most=9.55, claim=True),), **_PAPER,
+        targets=(Target("cluster error %", at_most=9.55, claim="clusters-16"),), **_PAPER,
     ),
     "small": Recipe(
         data="mnist", steps=6000, batch_size=100, model={"width": 500}, optimizer=_ADAM, judge="zoo-digits", variants=("aae",),

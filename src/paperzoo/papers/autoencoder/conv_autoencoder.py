@@ -23,74 +23,9 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Stage, Target
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.reconstruction import Autoencoder, check_range, squared_errors
-
-CLASSIFIER = "the encoder fine-tuned as a classifier with ten outputs is not here; its codes are (features)"
-
-PAPER = Paper(
-    name="conv_autoencoder",
-    title="Stacked Convolutional Auto-Encoders for Hierarchical Feature Extraction",
-    authors="Jonathan Masci, Ueli Meier, Dan Cireşan, Jürgen Schmidhuber",
-    year=2011,
-    task="reconstruction",
-    url="https://doi.org/10.1007/978-3-642-21735-7_7",
-    claims=(
-        Claim(
-            metric="error %",
-            data="MNIST",
-            value=0.71,
-            where="table 1",
-            mark="memory",
-            protocol="a classifier begun from the stacked encoder, 50,000 training images; begun at random: 0.79",
-            not_measured=CLASSIFIER,
-        ),
-        Claim(
-            metric="error %",
-            data="MNIST, 1,000 training images",
-            value=7.23,
-            where="table 1",
-            mark="memory",
-            protocol="a classifier begun from the stacked encoder; begun at random: 7.63",
-            not_measured=CLASSIFIER,
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="a layer is decoded by its own weights, flipped (section 3)",
-            here="the decoder has weights of its own",
-            why="tied weights halve the parameters and bring nothing else; untied ones are what is used today",
-        ),
-        Deviation(
-            paper="pooling sets all but the largest of each 2x2 to zero, in place, while a layer learns; valid convolutions shrink the map",
-            here="pooled maps are smaller; the decoder repeats each value in its 2x2 before it convolves, and all borders are padded",
-            why="the decoder then knows what the layer above will: not where in the 2x2 the largest was",
-        ),
-        Deviation(
-            paper="100, 150 and 200 maps and 300 hidden units, each layer trained on the one below (section 4)",
-            here="the paper recipe does so; the small ones train all layers at once, fewer maps, and codes of 32 numbers",
-            why="all at once the error is smaller; a small code can be compared with PCA",
-        ),
-        Deviation(
-            paper="the decoder of the first layer has a tanh or none",
-            here="a logistic",
-            why="images lie in [0, 1]",
-        ),
-    ),
-    parameters={"conv_autoencoder": 7_185_801, "denoising": 7_185_801},
-    findings=(
-        "With codes of 32 numbers the error on held-out digits is 32 to 33 % of that of PCA with as many, after a minute and a half on one "
-        "core. The denoising one, from whose input three pixels in ten are missing, brings the squared error from 26.8 down to 6.2; PCA "
-        "brings it to 22.0 (one seed). Layer by layer has not been run."
-    ),
-    fails=(
-        "A connection that goes round the code, as in a U-net, makes the error nearly zero and the code worthless. Transposed "
-        "convolutions with a kernel that is no multiple of the stride leave a chequered pattern, and an off-by-one in the padding gives "
-        "27 or 29 pixels. Codes of different size are no comparison: 300 numbers beat PCA with 32 without having learnt a thing. A "
-        "denoiser measured on its own noisy input as target seems to do worst when it does best."
-    ),
-)
 
 
 class Encoder(nn.Module):

@@ -32,7 +32,7 @@ from torch.optim import Adagrad, Adam, Optimizer
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Players, Schedule
@@ -44,72 +44,6 @@ from paperzoo.tasks.reconstruction import (
     Reconstruction,
     check_range,
     normal_grid,
-)
-
-PAPER = Paper(
-    name="vae",
-    title="Auto-Encoding Variational Bayes",
-    authors="Diederik P. Kingma, Max Welling",
-    year=2013,
-    task="reconstruction",
-    arxiv="1312.6114",
-    claims=(
-        Claim(
-            metric="variational lower bound (nats)",
-            data="MNIST",
-            value="about -100 to -110",
-            where="figure 2",
-            mark="memory",
-            variant="vae",
-            protocol="curves over the number of training images seen, for 3 to 200 codes",
-            not_measured="a figure, not a number, and without its pixels' protocol: see the elbo beside it",
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="Adagrad, its rate chosen from 0.01, 0.02 and 0.1 by the first iterations (section 5)",
-            here="the paper recipe has Adagrad at 0.02; the small ones have Adam, its rate falling linearly to zero",
-            why="Adam gets further in two minutes",
-        ),
-        Deviation(
-            paper="weights begin as samples of N(0, 0.01)",
-            here="0.01 is taken for the variance; biases begin at zero",
-            why="the paper's notation elsewhere is N(mean, variance)",
-        ),
-        Deviation(
-            paper="a small weight decay for a prior p(theta) = N(0, I)",
-            here="in the paper recipe, 1/60,000 (the prior's share of one image's bound); none in the others",
-            why="it changes nothing that a short run could show",
-        ),
-        Deviation(
-            paper="the Gaussian decoder, for the Frey faces, may have any variance a pixel (appendix C.2)",
-            here="no deviation is below 0.05 of the grey range",
-            why="a pixel that never changes would have an infinite density; and the Frey faces are not here",
-        ),
-        Deviation(
-            paper="fully connected networks, no classes",
-            here="the variants conv and conditional (the class, one-hot, beside the input of both networks) are additions",
-            why="they are what the name stands for today; conditional ones follow Kingma et al. 2014 (1406.5298) and Sohn et al. 2015",
-        ),
-    ),
-    parameters={"vae": 815_824, "conv": 453_993, "conditional": 825_824, "gaussian": 484_408, "linear": 45},
-    findings=(
-        "The linear model reaches probabilistic PCA's exact log-likelihood within 0.001 nats: the bound is right. On MNIST's grey levels "
-        "8,000 steps of Adam, 80 to 90 s on one core, give an ELBO of -103 nats, the IWAE-100 bound 4 nats above it, all 20 codes in use "
-        "and a squared error at 35 % of PCA's. Samples are legible and soft, and one of three is no digit: inception score 6.3, the "
-        "real digits' is 9.9. Told the class, the bound is 5 nats better and an independent classifier agrees with 90 % of the samples. "
-        "Convolutions gain 3 nats in half the steps; with pixels drawn as 0 or 1, another quantity, the bound is -99.4 and IWAE-100 -95.2. "
-        "With a code of two numbers the bound is -151 and the manifold shows all digits but hardly a four or a five. On drawn "
-        "faces at 32x32 reconstructions keep hair, glasses and beard, blurred: two thirds as sharp as real faces by the variance of the "
-        "Laplacian, where `vaegan` has 1.3 and more. PCA with as many numbers has a seventeenth of the error, for faces drawn of a few "
-        "parts are nearly a linear space."
-    ),
-    fails=(
-        "With the mean over pixels in place of their sum, beside a KL that is a sum, the KL is hundreds of times too heavy: it goes "
-        "to zero, every code is noise, and every reconstruction is the mean image. The reverse slip, a mean over the code, gives sharp "
-        "reconstructions and samples that look like nothing. A second sigmoid before the loss trains too, and costs some ten nats. "
-        "Samples are blurred even when all is right: the decoder's mean is shown, and a bound on the likelihood forgives blur."
-    ),
 )
 
 #: how a Bernoulli likelihood gets its targets, and what the metrics call it

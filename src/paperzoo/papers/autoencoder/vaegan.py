@@ -29,74 +29,11 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.attributes import attribute_vectors, changed, exclusive, readable
 from paperzoo.metrics.sharpness import relative_sharpness
-from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, spread
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
-
-PAPER = Paper(
-    name="vaegan",
-    title="Autoencoding beyond pixels using a learned similarity metric",
-    authors="Anders Boesen Lindbo Larsen, Søren Kaae Sønderby, Hugo Larochelle, Ole Winther",
-    year=2015,
-    task="reconstruction",
-    arxiv="1512.09300",
-    claims=(
-        Claim(
-            metric="attribute cosine similarity",
-            data="LFW",
-            value="a table of images generated from attributes",
-            where="table 1",
-            mark="memory",
-            protocol="attributes read off generated images by a network",
-            not_measured="its figures were not re-read, so none is printed; LFW's attributes come without a stable source",
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="the layer l and the weight gamma are not known here from the text",
-            here="l is the last convolution before its batch normalisation, gamma 0.00001",
-            why="the authors' published program for CelebA does so",
-        ),
-        Deviation(
-            paper="algorithm 1 has each network step on every batch",
-            here="the small recipe leaves out the discriminator's step while it is ahead, and the decoder's while the discriminator is "
-            "behind (``margin``); the paper recipe does not",
-            why="the authors' program does so, with 0.35 around 0.68 nats; the decoder's -L_GAN has no gradient under a discriminator "
-            "that is sure",
-        ),
-        Deviation(
-            paper="images x, x~ and x_p may share a batch of the discriminator",
-            here="each goes through it by itself",
-            why="batch normalisation would tell real from decoded by the company they keep",
-        ),
-        Deviation(
-            paper="RMSProp at 0.0003, constant",
-            here="the small recipe is faster and lets the rate fall to zero over its second half",
-            why="a run of minutes",
-        ),
-    ),
-    exemptions=(Exemption("input sensitivity", "*", "the decoder's tanh saturates (table 1)"),),
-    parameters={"vaegan": 50_759_780},
-    findings=(
-        "Attribute arithmetic works to the eye: glasses, beard and red hair appear as their vector is added, and the face stays its own. "
-        "By the judge, at the vector's own length, it **misses**: over three seeds 57, 60 and 69 % of the attributes change (80 were "
-        "asked) and 14 to 16 % of the other traits with them (10). Glasses do best (76 to 91 %) and brown hair worst (4 to 19 %): brown "
-        "lies between black, red and blonde, so the mean of the brown-haired is near the mean of all others and its vector leads nowhere. "
-        "With a third more steps it was 70 and 10 % on the one seed tried. Reconstructions keep 97 % of the attributes although "
-        "their squared error is sixty times that of PCA and more: the error that was learnt asks for other things than pixels. They are "
-        "not blurred but speckled, 1.35 to 1.8 times as sharp as real faces, on the plain ground above all, where a mean would be right; "
-        "`vae:conv` has 0.66 on the same faces, blurred. Samples have "
-        "0.85 to 1.15. At 64 pixels and a quarter hour on one core faces were still patchwork."
-    ),
-    fails=(
-        "With one summed loss for all, the discriminator makes its l-th layer blind, for then any two images are alike; and the decoder "
-        "is asked to please the discriminator with codes that the encoder bends to it. Without x_p among the fakes, reconstructions "
-        "are good and samples are not. With gamma too high it is a variational autoencoder with a strange error, with gamma too low a "
-        "GAN whose images have nothing of their originals. Speckle counts as sharp: look at the pictures."
-    ),
-)
 
 
 class Posterior(NamedTuple):

@@ -23,92 +23,9 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Players, Schedule
-
-PAPER = Paper(
-    name="acgan",
-    title="Conditional Image Synthesis With Auxiliary Classifier GANs",
-    authors="Augustus Odena, Christopher Olah, Jonathon Shlens",
-    year=2016,
-    task="image generation",
-    arxiv="1610.09585",
-    claims=(
-        Claim(
-            metric="inception score",
-            data="CIFAR-10",
-            value=8.25,
-            spread=0.07,
-            where="section 4.4",
-            mark="memory",
-            protocol="samples of all classes, TensorFlow Inception, 10 splits of 5,000",
-            not_measured="needs the 50,000 steps of the paper recipe on CIFAR-10 and the official Inception weights",
-        ),
-        Claim(
-            metric="classes as diverse as real %",
-            data="ImageNet 128x128",
-            value=84.7,
-            where="abstract, section 4.3",
-            mark="memory",
-            protocol="within-class MS-SSIM of samples below that of training images; 100 models of 10 classes each",
-            not_measured="needs ImageNet, which cannot be fetched without registration, and 100 models",
-        ),
-        Claim(
-            metric="Inception accuracy %",
-            data="ImageNet 128x128",
-            value=10.1,
-            spread=2.0,
-            where="section 4.1",
-            mark="memory",
-            protocol="share of samples to which Inception gives the class asked for",
-            not_measured="needs ImageNet, which cannot be fetched without registration, and 100 models",
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="the generator's input has 110 dimensions",
-            here="100 of uniform noise and the label as one of 10",
-            why="the appendix gives the sum only; with other numbers of classes the noise stays at 100",
-        ),
-        Deviation(
-            paper="noise of deviation 0, 0.1 or 0.2 is added to the discriminator's activations, and the rate is one of 0.0001, 0.0002 "
-            "and 0.0003: the best of a search",
-            here="no such noise, rate 0.0002",
-            why="the paper does not say which of them was best on CIFAR-10",
-        ),
-        Deviation(
-            paper="networks for 32x32 and for 128x128 images",
-            here="those for 32x32; for other sizes the generator begins at an eighth of the side and the discriminator ends there",
-            why="one pair of networks for every multiple of 8",
-        ),
-        Deviation(
-            paper="constant rate, no average of the weights",
-            here="the small recipe starts at 0.0008, falls linearly over the second half and samples from a moving average (0.998)",
-            why="a few minutes on two cores allow a few thousand steps",
-        ),
-        Deviation(
-            paper="the generator's step draws new noise and labels",
-            here="the fakes of the discriminator's step serve the generator's step too, with the labels of the batch's real images",
-            why="one generator pass a step less; the update has the same expectation",
-        ),
-    ),
-    parameters={"acgan": 4_657_646},
-    findings=(
-        "Its samples are the easiest to classify of all here that are asked for a class (label agreement above 99 %), and not the "
-        "best: at 3,000 steps they are blotchy, their distance to the training set is 19 to 31 times the floor (cgan with DCGAN's "
-        "networks, in about the same time on one core: 1.1 to 1.8), coverage is 0.65 against 0.94, and the MS-SSIM within a class "
-        "0.44 against the real digits' 0.33. That is what the class loss pays for. Nothing was tuned but the number of steps, by "
-        "the time they take; the discriminator's dropout of 0.5 may be too much for so short a run. On drawn faces at 32x32 the same "
-        "happens (one seed): agreement 93 %, the faces of a class alike (MS-SSIM 0.76, real ones 0.51) down to the colour of their "
-        "skin, with a hatching of the pixels."
-    ),
-    fails=(
-        "The class loss pays for being easy to classify, not for variety: samples of a class may grow alike while the label agreement "
-        "climbs, so read the within-class MS-SSIM beside it. A softmax in front of the cross-entropy still trains, only worse. Without "
-        "the class loss on fakes the discriminator's class head has never seen a sample when it teaches the generator."
-    ),
-)
 
 
 class Judgement(NamedTuple):

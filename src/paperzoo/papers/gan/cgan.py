@@ -26,74 +26,9 @@ from paperzoo.nn.dropout import Dropout
 from paperzoo.papers.gan import dcgan
 from paperzoo.papers.gan.dcgan import linear_decay
 from paperzoo.papers.gan.gan import Maxout, discriminator_loss, exponential_decay, generator_loss, set_momentum, uniform
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Players, Schedule
-
-PAPER = Paper(
-    name="cgan",
-    title="Conditional Generative Adversarial Nets",
-    authors="Mehdi Mirza, Simon Osindero",
-    year=2014,
-    task="image generation",
-    arxiv="1411.1784",
-    claims=(
-        Claim(
-            metric="Parzen log-likelihood (nats)",
-            data="MNIST",
-            value=132,
-            spread=1.8,
-            where="table 1",
-            mark="memory",
-            protocol="Gaussian Parzen window over 10,000 samples; below the 225 of the GAN without labels, as the paper says itself",
-            not_measured="likelihoods from Parzen windows say little about images of 784 pixels, and are no longer used",
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="two fully connected networks for MNIST",
-            here="the variant conv conditions the networks of DCGAN instead: the one-hot label joins the noise, and one plane a "
-            "class, all ones for the right one and zeros for the others, joins the image",
-            why="it works for larger and for colour images, and within minutes; DCGAN appeared a year later",
-        ),
-        Deviation(
-            paper="training ends where the likelihood on validation data is best",
-            here="300,000 steps of 100",
-            why="the paper gives no number of steps, and the likelihood is that of the Parzen window",
-        ),
-        Deviation(
-            paper="momentum rises from 0.5 to 0.7; neither over which time nor how the weights begin is said",
-            here="linearly over 125,000 steps; weights from U(-0.05, 0.05) in the generator, U(-0.005, 0.005) in the discriminator",
-            why="so does the published code of the GAN that the paper builds on: 250 passes over 50,000 images",
-        ),
-        Deviation(
-            paper="no average of the weights",
-            here="the small recipes sample from a moving average of the generator's weights (decay 0.998)",
-            why="a short run ends in the middle of an oscillation; averaging shows what was learnt",
-        ),
-        Deviation(
-            paper="the generator's step draws new noise and labels",
-            here="the fakes of the discriminator's step serve the generator's step too, with the labels of the batch's real images",
-            why="one generator pass a step less; the update has the same expectation",
-        ),
-    ),
-    parameters={"cgan": 3_638_335, "conv": 36_283_780},
-    findings=(
-        "With DCGAN's networks the label is obeyed: an independent classifier agrees on 99 % of the samples after 6,000 steps, six "
-        "to seven minutes on one core, and their distance to the training set is hardly above that of the test set (1.1 to 1.8 "
-        "times the floor, dcgan without labels 6 to 11 times). Classes are as varied as real ones (MS-SSIM within a class 0.34, "
-        "real digits 0.33). With the label hidden from the discriminator, 1,500 steps of the same recipe agree on 10.2 %: chance. "
-        "The paper's own fully connected networks obey the label perfectly and ignore the noise: one image a class, ten in all (MS-SSIM "
-        "within a class 0.99, coverage 0.05). Agreement 100 % and an inception score of 10.0, the highest that there is, are theirs: "
-        "no score of quality means anything without one of variety. On drawn faces, 32x32, sixteen kinds, agreement is 94 %; down a "
-        "column of the grid the same face changes its hair, glasses and beard."
-    ),
-    fails=(
-        "If the label is kept from the discriminator, or the fakes are shown to it under labels drawn anew, the samples are as good "
-        "as before and show anything but what was asked for: one in ten is right by chance. No picture of samples reveals "
-        "that unless it is sorted by label; the label agreement does."
-    ),
-)
 
 
 class Generator(nn.Module):

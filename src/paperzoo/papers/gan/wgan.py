@@ -27,77 +27,9 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
-from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler, noise
 from paperzoo.tasks.model import Players, Schedule
-
-PAPER = Paper(
-    name="wgan",
-    title="Wasserstein GAN",
-    authors="Martin Arjovsky, Soumith Chintala, Léon Bottou",
-    year=2017,
-    task="image generation",
-    arxiv="1701.07875",
-    claims=(
-        Claim(
-            metric="W1",
-            data="parallel lines",
-            value="|theta|",
-            where="example 1",
-            mark="seen",
-            protocol="analytic: W1 = |theta|, where the Jensen-Shannon divergence is log 2 for every theta but 0",
-            source="an ICML review note that restates the example",
-            not_measured="a proof, not a run; a test holds the critic to it on two point masses",
-        ),
-        Claim(
-            metric="sample quality",
-            data="LSUN bedrooms",
-            value="qualitative",
-            where="figures 3 to 6",
-            mark="memory",
-            protocol="the critic's loss beside samples, judged by eye",
-            not_measured="the paper prints no figure, and LSUN must be brought by the user",
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="learning rate 0.00005",
-            here="the small recipes use ten and four times that rate; the toy's falls linearly to zero over the second half",
-            why="a few minutes on two cores allow about a thousand steps of the generator",
-        ),
-        Deviation(
-            paper="the generator's step draws a batch of its own",
-            here="it uses fresh noise beside the batch of the last critic step",
-            why="a generator's step needs no data; a step here is one batch",
-        ),
-        Deviation(
-            paper="100 critic steps at the beginning and now and then (authors' code; algorithm 1 has five throughout)",
-            here="the paper recipe has them; the small recipes have fewer",
-            why="2,500 steps before the generator has moved 25 times would be half of a short run",
-        ),
-    ),
-    exemptions=(
-        Exemption("moves", "critic.score.bias", "the last bias cancels in E f(x) - E f(g(z)) (Eq. 2)"),
-        Exemption("moves", "critic.body.8.bias", "the same, of the toy critic (Eq. 2)"),
-        Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels"),
-    ),
-    findings=(
-        "On MNIST the critic's estimate, taken at twenty checkpoints, falls as the samples get better: its rank correlation with FID is "
-        "0.85, 0.86 and 0.84 (seeds 0, 1, 2; `--set measure_every=300`). That needs a constant rate: in a run whose rate fell over the "
-        "second half, the critic caught up with a generator that slowed down, and the estimate rose by a third while FID fell from 14 "
-        "to 11. At 1,160 moves of the generator the samples are legible, ragged digits of every class, 93 to 102 times the floor from "
-        "the training set (wgan_gp after as many steps: 132 to 148). On toys the estimate goes with the "
-        "exact distance (0.98 and more over shifts, in one dimension and in two); in the plane only with a wide box: at c = 0.05 its "
-        "slope falls off with the distance, and the correlation is 0.94. On the ring of eight Gaussians the clipped critic draws lines "
-        "from mode to mode: 3 of 8 are covered, 64 % of the samples are near one (seed 0; at c = 0.1 4 of 8), where wgan_gp covers all."
-    ),
-    parameters={"wgan": 36_087_940, "toy": 1_580_547},
-    fails=(
-        "Clipping before the optimiser's step leaves weights outside the box, and the critic's scale drifts. With momentum the "
-        "critic's loss swings and may go negative. A box too small lets the signal die on its way through many layers, one too "
-        "large makes the critic slow to reach its optimum: the estimate then rises and falls with the critic, not with the samples."
-    ),
-)
 
 
 class ToyNetwork(nn.Module):
@@ -331,6 +263,7 @@ RECIPES = {
         model={"burst": 20, "warm_up": 10},
         optimizer={"lr": 2e-4, "decay_from": 0.5},
         precision="float32",
+        targets=(Target("modes", at_least=8),),
         variants=("toy",),
     ),
     "smoke": Recipe(

@@ -22,77 +22,9 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
-from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
 from paperzoo.tasks.model import Players, Schedule
-
-PAPER = Paper(
-    name="wgan_gp",
-    title="Improved Training of Wasserstein GANs",
-    authors="Ishaan Gulrajani, Faruk Ahmed, Martin Arjovsky, Vincent Dumoulin, Aaron Courville",
-    year=2017,
-    task="image generation",
-    arxiv="1704.00028",
-    claims=(
-        Claim(
-            metric="inception score",
-            data="CIFAR-10",
-            value=7.86,
-            spread=0.07,
-            where="table 3",
-            mark="memory",
-            protocol="unsupervised ResNet, TensorFlow Inception, 10 splits of 5,000",
-            not_measured="needs the official Inception weights, which are not here",
-        ),
-        Claim(
-            metric="inception score",
-            data="CIFAR-10",
-            value=8.42,
-            spread=0.10,
-            where="table 3",
-            mark="memory",
-            protocol="supervised ResNet",
-            not_measured="the networks here have no labels; needs the official Inception weights, which are not here",
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="constant or linearly falling rate 0.0001; no average of the weights",
-            here="the small recipe starts at 0.0005, falls linearly over the second half and samples from a moving average (0.99)",
-            why="a few minutes on two cores allow about a thousand steps of the generator",
-        ),
-        Deviation(
-            paper="the generator's step draws a batch of its own",
-            here="it uses fresh noise beside the batch of the last critic step",
-            why="a generator's step needs no data; a step here is one batch",
-        ),
-    ),
-    exemptions=(
-        Exemption(
-            "moves", "critic.*.bias", "the last bias cancels in f(G(z)) - f(x) and has no part in the penalty (Eq. 3)"
-        ),
-        Exemption("input sensitivity", "*", "the output layer's tanh saturates black pixels"),
-    ),
-    parameters={"wgan_gp": 36_544_900, "toy": 1_055_235, "resnet": 2_257_156},
-    findings=(
-        "On the ring the method does what it is for: all eight modes. On MNIST at equal time it is far behind dcgan (inception "
-        "score 7.1 against 9.1, and more than ten times its distance to the training set): a generator that moves at every fifth "
-        "step gets 1,200 updates where dcgan's gets 5,500, and the samples look unfinished rather than collapsed, each digit being "
-        "there. The paper promises stability, not speed, and this is what stability costs in the first minutes. The ring's recipe "
-        "was changed once after its score was seen: 6,000 steps of 256 points, at a constant rate, covered seven of the eight modes "
-        "(seed 0). On colour MNIST's rate of 0.0005 is too high: the penalty is not held down (the critic's loss climbs to 20, in float32 "
-        "to 5, while its distance goes to zero); at the paper's 0.0001 the distance stays positive, and 1,000 moves of the generator give "
-        "brown heads with faces and hair in place of the drawn ones, and grey outlines of emoji. The residual networks on drawn faces at "
-        "32x32 do not get anywhere in 600 moves of the generator: noise, while the critic's distance is negative for most of the run, so "
-        "it lags behind what it judges. Other rates (0.0001 to 0.002), ten steps of the critic, a generator at a fifth or a tenth of the "
-        "rate and a critic scaled up at the start did not mend it in 300 to 800 steps each; ssgan's hinge game on the same generator "
-        "draws faces in as long. No cause is known but too few steps: the paper's runs are 100,000 moves long."
-    ),
-    fails=(
-        "A penalty whose norm runs over the channels only (dim=1 of an NCHW tensor) trains, and holds the critic to another "
-        "constraint. Batch norm in the critic makes the penalty meaningless. The critic's estimate rising from the start is a sign error."
-    ),
-)
 
 
 class ToyNetwork(nn.Module):

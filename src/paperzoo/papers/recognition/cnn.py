@@ -31,7 +31,7 @@ from torch.optim import Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
@@ -49,27 +49,6 @@ LOSSES = {
 }  # fmt: skip
 
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
-
-PAPER = Paper(
-    name="cnn",
-    title="Convolutional neural network",
-    authors="common practice, after LeCun et al.",
-    year=1989,
-    task="classification",
-    url="https://doi.org/10.1162/neco.1989.1.4.541",
-    kind="method",
-    parameters={"cnn": 104_426, "plain": 104_202, "linear": 104_202, "deep": 1_168_202},
-    findings=(
-        "Seven passes over MNIST, 100 s on two cores, leave 0.48 to 0.53 % of the test digits wrong, three seeds. Over most of the surest "
-        "mistakes two people could argue: fives closed like sixes, ones with a foot, strokes that are missing. The maps of the first stage "
-        "are the digit with its edges on one side or the other; from 3x3 filters alone little can be read."
-    ),
-    fails=(
-        "A softmax in front of CrossEntropyLoss, which has one inside, still trains and costs half a point or more. With Sigmoid and "
-        "without batch normalisation the first layers hardly move. A rate that suits AdamW, 0.006, is too small for SGD, and one "
-        "that suits SGD, 0.1, is too large for AdamW: the loss stays at log 10 = 2.3, which is what guessing costs."
-    ),
-)
 
 
 class ConvNet(nn.Module):

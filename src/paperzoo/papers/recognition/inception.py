@@ -28,7 +28,7 @@ from torch.optim import SGD, Optimizer, RMSprop
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.published import imagenet_names, load_published
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
@@ -52,81 +52,6 @@ V1 = {
     "4d": (112, 144, 288, 32, 64, 64), "4e": (256, 160, 320, 32, 128, 128),
     "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
 }  # fmt: skip
-
-_GATED = "ImageNet cannot be fetched without registration"
-
-PAPER = Paper(
-    name="inception",
-    title="Rethinking the Inception Architecture for Computer Vision",
-    authors="Christian Szegedy, Vincent Vanhoucke, Sergey Ioffe, Jonathon Shlens, Zbigniew Wojna",
-    year=2015,
-    task="classification",
-    arxiv="1512.00567",
-    claims=(
-        Claim(
-            "error %", "ImageNet", 21.2, "abstract", "memory", variant="v3", protocol="top-1, one crop, one model", not_measured=_GATED
-        ),
-        Claim(
-            "top-5 error %", "ImageNet", 5.6, "abstract", "memory", variant="v3", protocol="one crop, one model", not_measured=_GATED
-        ),
-        Claim(
-            "top-5 error %", "ImageNet", 10.07, "table 3", "memory", variant="v1", printing="1409.4842",
-            protocol="one crop, one model; 6.67 with 144 crops and seven models", not_measured=_GATED,
-        ),
-        Claim(
-            "error %", "ImageNet", 30.222, "torchvision, not the paper", "memory", variant="v1_bn",
-            protocol="one crop, published weights", not_measured=_GATED,
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="table 1 gives no widths inside the blocks",
-            here="those of the released network",
-            why="the published weights have these shapes",
-        ),
-        Deviation(
-            paper="does not say how much the half-way classifier's loss weighs, nor how much is dropped",
-            here="0.4 of the loss; half of the last features",
-            why="as in the programs that the weights were published with",
-        ),
-        Deviation(
-            paper="50 copies of the network, 32 images each, updated asynchronously; RMSProp with decay 0.9, epsilon 1.0",
-            here="one network, batches of 1,600 images, the same optimiser",
-            why="as many images an update as the copies see together; a run should be the same twice",
-        ),
-        Deviation(
-            paper="does not describe its crops",
-            here="the middle square, mirrored at random",
-            why="a window cut from a larger image would need another size than the half-way classifier's",
-        ),
-        Deviation(
-            paper="299x299 images",
-            here="the small recipes replace the stem, which quarters the side and more, by one 3x3 convolution, and have no "
-            "half-way classifier, which needs 17x17",
-            why="images of 28x28 would have vanished before the last block",
-        ),
-        Deviation(
-            paper="GoogLeNet has 5x5 convolutions, local response normalisation, and no batch normalisation",
-            here="so has v1; v1_bn has 3x3 for 5x5, batch normalisation instead, and 2x2 for the last 3x3 pooling",
-            why="v1 is the paper's; torchvision's weights, ported from TensorFlow, are of the other network",
-        ),
-        Deviation(
-            paper="GoogLeNet does not print the normalisation's constants, the first rate, the batch size, nor how many epochs",
-            here="5 channels, alpha 0.0001, beta 0.75; 0.01, 256 images, 160 epochs, so that the rate falls by 4 % twenty times",
-            why="those of Krizhevsky 2012, from whom it has them, and what two weeks of one machine may take",
-        ),
-        Deviation(
-            paper="GoogLeNet is trained asynchronously on windows of 8 to 100 % of the area, and its weights are averaged (Polyak)",
-            here="one network, windows of 224 from a short side of 256, the last weights",
-            why="a run should be the same twice; one crop can be taken of a whole batch at once; expect a higher error",
-        ),
-    ),
-    parameters={"v3": 27_161_264, "fid": 23_850_960, "v1": 13_378_280, "v1_bn": 13_004_888},
-    fails=(
-        "Fed with images of another range than [-1, 1] the published weights still answer, worse. As a judge the ported "
-        "weights of ``v3`` give other scores than those of ``fid``: the networks differ in pooling, the weights altogether."
-    ),
-)
 
 
 class Conv(nn.Module):

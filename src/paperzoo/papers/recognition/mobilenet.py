@@ -24,7 +24,7 @@ from paperzoo.data.sources import MOBILENET_V2
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.published import IMAGENET_MEAN, IMAGENET_STD, Packed, imagenet_names, load_published, per_channel
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
@@ -44,80 +44,6 @@ PLACES: dict[str, dict[str, str | Packed]] = {
 
 #: variant -> what ``paperzoo.load`` adds to its arguments: published weights stand in for weights that ship
 PRETRAINED = {"v2": {"weights": "imagenet"}}
-
-_GATED = "ImageNet cannot be fetched without registration"
-
-
-def _claim(metric: str, data: str, value: float, variant: str, where: str, protocol: str = "", reason: str = _GATED) -> Claim:
-    printing = {"v1": "1704.04861", "v2": "1801.04381"}[variant]
-    return Claim(metric, data, value, where, "memory", variant=variant, printing=printing, protocol=protocol, not_measured=reason)
-
-
-PAPER = Paper(
-    name="mobilenet",
-    title="MobileNetV2: Inverted Residuals and Linear Bottlenecks",
-    authors="Mark Sandler, Andrew Howard, Menglong Zhu, Andrey Zhmoginov, Liang-Chieh Chen",
-    year=2018,
-    task="classification",
-    arxiv="1801.04381",
-    claims=(
-        _claim("error %", "ImageNet", 29.4, "v1", "table 8", "top-1, one crop of 224; printed as accuracy, 70.6 %"),
-        _claim("error %", "ImageNet", 28.0, "v2", "table 4", "top-1, one crop of 224; printed as accuracy, 72.0 %"),
-        _claim("multiply-adds", "224x224", 569e6, "v1", "table 8", reason="not a run; a test counts 568.740 million"),
-        _claim("multiply-adds", "224x224", 300e6, "v2", "table 4", reason="not a run; a test counts 300.774 million"),
-        Claim(
-            "error %", "ImageNet", 28.122, "torchvision, not the paper", "memory", variant="v2",
-            protocol="one crop, published weights", not_measured=_GATED,
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="V2: 3.4 million parameters",
-            here="3,504,872, as the published weights; at width 1.4 6.11 million, where 6.9 are printed",
-            why="what table 2 adds up to; the multiply-adds agree with the printed ones at both widths",
-        ),
-        Deviation(
-            paper="V1, table 1: the last depthwise convolution has stride 2 and keeps 7x7",
-            here="stride 1",
-            why="the sizes printed beside it, and the printed multiply-adds, ask for it",
-        ),
-        Deviation(
-            paper="RMSProp with decay and momentum 0.9 (V2, section 6.1; V1 only: as Inception v3); no epsilon is stated",
-            here="epsilon 1.0, as in Inception v3 (1512.00567, section 8)",
-            why="at a rate of 0.045 a small epsilon makes the first steps huge",
-        ),
-        Deviation(
-            paper="16 copies updated asynchronously, 96 images each; the rate times 0.98 an epoch; how many epochs is not stated",
-            here="one network, batches of 1,536 images, 300 epochs",
-            why="as many images an update as the copies see together; the rate then ends at 1/400 of the first",
-        ),
-        Deviation(
-            paper="little or no weight decay on V1's depthwise filters; 0.00004 in V2",
-            here="none on those of V1, and none on biases and batch normalisation in either",
-            why="there are few parameters in them; the authors' library decays weights only",
-        ),
-        Deviation(
-            paper="does not say how weights start, nor how much is dropped before the last layer",
-            here="He et al. 2015 (1502.01852); a fifth, as in the published network",
-            why="batch normalisation makes the start matter little",
-        ),
-        Deviation(
-            paper="V1 rounds widths nowhere",
-            here="V1: down to whole channels, at least 8; V2: to multiples of 8, at most a tenth below",
-            why="as the authors' library does; V2's published weights have these widths",
-        ),
-        Deviation(
-            paper="224x224 images, halved five times",
-            here="the small recipes leave out the first two or more halvings (``halvings``)",
-            why="images of 32x32 would be a single pixel before the last blocks",
-        ),
-    ),
-    parameters={"v2": 3_504_872, "v1": 4_231_976},
-    fails=(
-        "A ReLU behind the gathering convolution trains, worse: the narrow ends lose what is negative. Without groups the depthwise "
-        "convolutions become dense ones, the network is nearly ten times as large, and learns all the same: only counting shows it."
-    ),
-)  # fmt: skip
 
 
 def scaled(channels: int, width: float, multiple: int) -> int:

@@ -26,59 +26,11 @@ from torch.optim import SGD, Optimizer
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.papers.recognition.resnet import PadShortcut
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
 TABLE_3 = {"preact110": 6.37, "preact164": 5.46, "preact1001": 4.92}
-TABLE_3_100 = {"preact164": 24.33, "preact1001": 22.71}
-
-PAPER = Paper(
-    name="preact_resnet",
-    title="Identity Mappings in Deep Residual Networks",
-    authors="Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun",
-    year=2016,
-    task="classification",
-    arxiv="1603.05027",
-    claims=(
-        *(Claim("error %", "cifar10", e, "table 3", "memory", variant=v, protocol="median of five") for v, e in TABLE_3.items()),
-        Claim(
-            "error %", "cifar10", 4.62, "table 4", "memory", variant="preact1001", protocol="mini-batches of 64, not 128; median of five"
-        ),
-        *(Claim("error %", "cifar100", e, "table 3", "memory", variant=v, protocol="median of five") for v, e in TABLE_3_100.items()),
-    ),
-    deviations=(
-        Deviation(
-            paper="projects where a bottleneck unit changes the shape; of the other networks it says that they follow the paper before it",
-            here="preact20 and preact110 pad the raw input with zeros (option A); -b variants project the activated input (option B)",
-            why="option A is what that paper uses on CIFAR, and on the raw input it leaves Eq. 4 intact from end to end",
-        ),
-        Deviation(
-            paper="the mean of each pixel over the training images is subtracted",
-            here="the mean of each channel",
-            why="independent of the image size",
-        ),
-        Deviation(
-            paper="the rate is 0.01 for the first 400 of 64,000 steps",
-            here="for as large a share of any number of steps; the small recipes of preact20 and preact56 leave it out",
-            why="those take the very steps that resnet's small recipe takes",
-        ),
-    ),
-    parameters={
-        "preact164": 1_703_258, "preact1001": 10_327_706,
-        "preact20": 269_722, "preact56": 853_018, "preact110": 1_727_962, "preact20-b": 272_282, "preact110-b": 1_730_522,
-    },  # fmt: skip
-    findings=(
-        "One seed each at 20 layers: 1.4 % of the digits wrong, as residual networks in the old order (1.2 to 1.4 %), and on sprites "
-        "45.4 %, where these have 45.6 % and the plain first network `cnn` 31 %. Four thousand figures, tested on units never seen, are "
-        "soon learnt by heart. Where the new order should tell, beyond a hundred layers, was not run yet."
-    ),
-    fails=(
-        "Without the last activation the classifier sees a sum whose variance grows with the depth. With a ReLU left behind the "
-        "addition the sum can only grow, and Eq. 4 is lost. A shortcut that scales what passes, were it by 0.9, scales the "
-        "gradient by 0.9 to the power of the depth."
-    ),
-)
 
 
 class Unit(nn.Module):
@@ -238,7 +190,7 @@ RECIPES = {
         batch_size=128,
         augment=("crop4", "flip"),
         model={"mean": (0.4914, 0.4822, 0.4465)},
-        targets=tuple(Target("error %", at_most=error, claim=True, variants=(name,)) for name, error in TABLE_3.items()),
+        targets=tuple(Target("error %", at_most=error, claim=f"{name}-cifar10", variants=(name,)) for name, error in TABLE_3.items()),
         note="trained on 45,000 images, as resnet is",
     ),
     "small": Recipe(

@@ -38,47 +38,11 @@ from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.published import header, last_checkpoint, load_published
-from paperzoo.records import Claim, Paper, Recipe, Stage
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
 MODES = ("features", "finetune", "scratch")
-
-_OTHER = "another network, data that is not here, and no recipe of this collection"
-
-PAPER = Paper(
-    name="transfer",
-    title="Transfer learning: feature extraction and fine-tuning",
-    authors="common practice, after Razavian et al. and Yosinski et al.",
-    year=2014,
-    task="classification",
-    url="https://arxiv.org/abs/1411.1792",
-    kind="method",
-    claims=(
-        Claim(
-            "mean average precision %", "VOC 2007", 77.2, "Razavian et al. 2014", "memory", variant="features", printing="1403.6382",
-            protocol="OverFeat's features and a support vector machine", not_measured=_OTHER,
-        ),
-        Claim(
-            "accuracy %", "MIT-67", 69.0, "Razavian et al. 2014", "memory", variant="features", printing="1403.6382",
-            protocol="OverFeat's features and a support vector machine", not_measured=_OTHER,
-        ),
-    ),
-    parameters={"features": 1_281_000, "finetune": 3_504_872, "scratch": 3_504_872},
-    findings=(
-        "docs/transfer.md has the whole comparison, over three draws (five for digits). MobileNetV2's weights: with five photographs a "
-        "class 69 % by features and 77 % by fine-tuning, 35 % from scratch; on drawn figures fine-tuning is 14 to 22 points above "
-        "scratch, features 6 to 9. From digits 0-4 to 5-9 with 20 labels a class the aim of five points above scratch was missed: +0.5 "
-        "(-0.1 to 1.1) by fine-tuning, for scratch is right on 96.6 %; without shifts and batch normalisation +2.7 (2.0 to 3.3). With 5 "
-        "labels and the plain network features are 9.7 points (5.7 to 13.8) above. Class-activation maps have 3x3 cells at 96 pixels "
-        "and point to a region, not to an outline."
-    ),
-    fails=(
-        "A frozen body whose batch normalisation stays in training mode drifts: it is not the body that was loaded, and by the time "
-        "of a test it has the statistics of a few new images. A rate for the body as high as the head's undoes in a few steps what a "
-        "million photographs taught. With very few images fine-tuning learns them by heart; features alone often do better."
-    ),
-)  # fmt: skip
 
 
 @contextmanager
@@ -348,11 +312,16 @@ RECIPES = {
         _FEW_DIGITS,
         **_PRETRAINED,
         variants=("features", "finetune"),
+        targets=(Target("error %", at_most=-5, than="scratch:small-digits-scratch"),),
         note="learns 0 to 4 from all their images, then 5 to 9 from 20 of each; @20:1 to @20:4 are other draws",
     ),
     "small-digits-scratch": replace(_FEW_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "small-digits-plain": replace(
-        _PLAIN_DIGITS, variants=("features", "finetune"), note="without shifts or batch normalisation", **_PRETRAINED
+        _PLAIN_DIGITS,
+        variants=("features", "finetune"),
+        targets=(Target("error %", at_most=-5, than="scratch:small-digits-plain-scratch"),),
+        note="without shifts or batch normalisation",
+        **_PRETRAINED,
     ),
     "small-digits-plain-scratch": replace(_PLAIN_DIGITS, optimizer={"lr": 6e-3}, note="the same steps on the same 100 images"),
     "smoke": Recipe(data="digits", steps=40, model=_LITTLE, optimizer={"lr": 0.01}, precision="float32"),

@@ -25,7 +25,7 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.published import IMAGENET_MEAN, IMAGENET_STD, imagenet_names, load_published, per_channel
-from paperzoo.records import Claim, Deviation, Exemption, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 
@@ -39,84 +39,6 @@ FILES = {
     "vgg11_bn": "vgg11_bn-6002323d", "vgg13_bn": "vgg13_bn-abd245e5",
     "vgg16_bn": "vgg16_bn-6c64b313", "vgg19_bn": "vgg19_bn-c79401a0",
 }  # fmt: skip
-
-PUBLISHED = {"vgg16": 28.408, "vgg19": 27.624, "vgg16_bn": 26.640, "vgg19_bn": 25.782}
-_GATED = "ImageNet cannot be fetched without registration"
-_ALL = "dense and of many crops, at three scales, one network"
-_TABLE_5 = {"vgg16": (24.4, 7.2), "vgg19": (24.4, 7.1)}
-
-PAPER = Paper(
-    name="vgg",
-    title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
-    authors="Karen Simonyan, Andrew Zisserman",
-    year=2014,
-    task="classification",
-    arxiv="1409.1556",
-    claims=(
-        *(
-            Claim(metric, "ImageNet", error, "table 5", "memory", variant=v, protocol=_ALL, not_measured=_GATED)
-            for v, errors in _TABLE_5.items()
-            for metric, error in zip(("error %", "top-5 error %"), errors, strict=True)
-        ),
-        *(
-            Claim(
-                "error %", "ImageNet", error, "torchvision, not the paper", "memory", variant=v,
-                protocol="one crop, published weights", not_measured=_GATED,
-            )
-            for v, error in PUBLISHED.items()
-        ),
-    ),
-    deviations=(
-        Deviation(
-            paper="network A starts from normal weights of variance 0.01 and lends its first and last layers to the deeper ones; "
-            "a note says that Glorot and Bengio's start does without",
-            here="all start as He et al. 2015 do (1502.01852), a normal distribution of variance 2 / fan-in; biases are 0",
-            why="one training instead of two; it is Glorot's idea with the ReLU reckoned in, and keeps signals at one size",
-        ),
-        Deviation(
-            paper="the mean colour of the training images is subtracted",
-            here="and divided by the deviation",
-            why="the published weights expect it",
-        ),
-        Deviation(
-            paper="the rate is divided by 10 when the validation accuracy rests, three times in 74 epochs",
-            here="after 1/2, 3/4 and 9/10 of the steps",
-            why="the rate is a function of the step alone, so that a resumed run is the same run",
-        ),
-        Deviation(
-            paper="training crops come from a short side of 256, 384, or anything from 256 to 512, changed in colour",
-            here="from the middle square at a short side of 256, without change of colour",
-            why="one crop can be taken of a whole batch at once; expect a higher error than the paper's",
-        ),
-        Deviation(
-            paper="tested densely, at several scales, each with its mirror image",
-            here="on the middle square; ``Model.dense`` takes one scale, without mirroring",
-            why="the same protocol for all classifiers here",
-        ),
-        Deviation(
-            paper="configurations A-LRN and C: one local response normalisation; 1x1 convolutions in the last three stages",
-            here="left out",
-            why="the paper finds no use in the first, and D better than the second; no published weights",
-        ),
-        Deviation(
-            paper="no batch normalisation, which came in 2015",
-            here="behind each convolution of the variants vgg11_bn to vgg19_bn, and of every variant in the small recipe",
-            why="published weights exist for them; on small images the plain ones rest at log K for hundreds of steps",
-        ),
-    ),
-    exemptions=(
-        Exemption("moves", "network.features.*.bias", "_bn: batch normalisation subtracts a bias before it; published weights have one"),
-    ),
-    parameters={
-        "vgg16": 138_357_544, "vgg11": 132_863_336, "vgg13": 133_047_848, "vgg19": 143_667_240,
-        "vgg16_bn": 138_365_992, "vgg11_bn": 132_868_840, "vgg13_bn": 133_053_736, "vgg19_bn": 143_678_248,
-    },
-    fails=(
-        "From normal weights of one deviation for all layers a deep network does not start: its signals shrink or swell with each "
-        "layer, the loss stays at log K. An adaptive pooling before the fully connected layers, as in many copies, lets images of "
-        "any size through and hides that they are not what the network was trained on."
-    ),
-)  # fmt: skip
 
 
 class VGG(nn.Module):

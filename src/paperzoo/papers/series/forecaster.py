@@ -28,49 +28,9 @@ from torch.optim import AdamW
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.forecasting import Forecaster
 from paperzoo.tasks.model import Players, Schedule
-
-PAPER = Paper(
-    name="forecaster",
-    title="Forecasting with recurrent networks",
-    authors="common practice, after Elman, Hochreiter and Schmidhuber, Cho et al., Sutskever et al.",
-    year=1997,
-    task="forecasting",
-    url="https://doi.org/10.1162/neco.1997.9.8.1735",
-    kind="method",
-    deviations=(
-        Deviation(
-            paper="tutorials on these series scale by the whole series, shuffle windows across the split, or report scaled errors",
-            here="the scale of the training stretch, splits in order of time, raw units, beside persistence and AR(p)",
-            why="their figures are no claims and cannot be compared: the targets here are this collection's own",
-        ),
-        Deviation(
-            paper="a network is usually fitted on everything before the test stretch, as AR(p) is here",
-            here="recipes name train+validation, but what lies in the validation stretch is never trained on",
-            why="the prediction intervals are calibrated there, and they would be too narrow on what was trained on",
-        ),
-    ),
-    parameters={"lstm": 1233, "mlp": 545, "rnn": 321, "gru": 929, "bidirectional": 2465, "encoder_decoder": 2449},
-    findings=(
-        "Sunspots, 1947-2008, five seeds: RMSE 18.1 to 19.1 (mean 18.9), persistence 33.28, AR(9) 19.44: eight units of LSTM are a "
-        "little better than nine coefficients, and no more. The 90 % intervals hold 89 to 92 %, at three quarters of persistence's "
-        "width; but they renew themselves with each year's error, which was decided after the fixed ones had been seen to hold 73 to "
-        "90 % of the same years. Months, over two whole cycles, three seeds: one month ahead AR(27) is better (17.4 against 18.5 to "
-        "19.5), at 6 and 12 months the LSTM (22.2 and 26.9 against 23.4 and 29.7); intervals hold 91 to 95 % at every step. Storms of "
-        "2016-2022: track error 36, 84, 205 km at 6, 12, 24 h; that the motion goes on costs 35, 89, 231 km, so the network only wins "
-        "later; wind off by 3.1, 5.5, 9.3 knots, persistence by 3.5, 6.7, 11.8. In the pictures the forecasts lag behind the steepest "
-        "rises of the sun's cycle, and storms turn north-east later than they did."
-    ),
-    fails=(
-        "It repeats the last value: plotted over decades that looks like a perfect fit, one step late. The lag of the best "
-        "cross-correlation shows it. Twice the units and twice the steps fit the training stretch better and forecast worse. Beyond "
-        "the largest value ever seen a network flattens out. Intervals are as wide as the errors of the validation stretch: if the "
-        "series grows wilder after it, they hold less than they promise, many steps ahead most of all, until errors of the new "
-        "kind have become known."
-    ),
-)
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 NETWORKS = ("mlp", *CELLS, "bidirectional", "encoder_decoder")
@@ -211,9 +171,10 @@ class Model(Forecaster):
         """One step on the windows that are there to be trained on; towards the end, calibration on those held out."""
         target, mask = self.wanted(batch)  # (N, H, K), (N, H)
         trained = mask & (batch.held == -1)[:, None]
-        opt.network.minimize(squared_error(self(batch.history) / self.unit(), target / self.unit(), trained))
+        loss = squared_error(self(batch.history) / self.unit(), target / self.unit(), trained)
+        opt.network.minimize((loss, trained.sum()))
         if opt.iteration >= 0.8 * opt.total - 1:  # by then the weights hardly move
-            self.calibrate(batch)
+            self.calibrate(batch, opt)
 
 
 VARIANTS: dict[str, dict[str, object]] = {

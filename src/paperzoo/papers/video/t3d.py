@@ -30,85 +30,13 @@ from paperzoo import catalog
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.videos import videos_of
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Stage, Target
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.video import VideoClassifier
 
 BLOCKS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32)}
 DEPTHS = ((1, 3, 6), (1, 3, 4))
-
-_BY_HAND = "the videos must be fetched by hand, and training takes days on a GPU"
-
-PAPER = Paper(
-    name="t3d",
-    title="Temporal 3D ConvNets: New Architecture and Transfer Learning for Video Classification",
-    authors="Ali Diba, Mohsen Fayyaz, Vivek Sharma, Amir Hossein Karami, Mohammad Mahdi Arzani, Rahman Yousefzadeh, Luc Van Gool",
-    year=2017,
-    task="video classification",
-    arxiv="1711.08200",
-    claims=(
-        Claim(
-            "accuracy %", "UCF-101", 93.2, "table of UCF-101 and HMDB-51", "memory", variant="transfer",
-            protocol="mean of three splits; supervision transfer", not_measured=_BY_HAND,
-        ),
-        Claim(
-            "accuracy %", "HMDB-51", 63.5, "table of UCF-101 and HMDB-51", "memory", variant="transfer",
-            protocol="mean of three splits; supervision transfer", not_measured=_BY_HAND,
-        ),
-        Claim("accuracy %", "Kinetics-400", 62.2, "table of Kinetics", "memory", not_measured=_BY_HAND),
-    ),
-    deviations=(
-        Deviation(
-            paper="the authors' program: depths 1, 3 and 4 in every TTL, and a 1x1x1 convolution behind each; it does not run",
-            here="1, 3 and 6 in the first, 1, 3 and 4 behind it, and the pooling alone, as the paper has them",
-            why="its branches are not padded, so that they differ in size and cannot be joined",
-        ),
-        Deviation(
-            paper="does not say how branches are padded; depths 4 and 6 have no middle",
-            here="zeros so that time and space keep their size, for even depths one more behind than before",
-            why="branches can only be joined at equal size",
-        ),
-        Deviation(
-            paper="clips of 32 frames at 224x224, which every pooling halves",
-            here="poolings round up, so that shorter and smaller clips pass too",
-            why="a clip of 8 frames would be gone before the last block; at the paper's size nothing changes",
-        ),
-        Deviation(
-            paper="five random crops of 224 from a short side of 256",
-            here="one crop a clip, anywhere in the middle square of that size; tests take its middle",
-            why="a video seen again is cropped again",
-        ),
-        Deviation(
-            paper="supervision transfer: a DenseNet trained on ImageNet, 1,024 features of either network",
-            here="MobileNetV2 (1,280 features); T3D-121 has 896, which is what TTLs of 3 x 128 channels add up to",
-            why="no weights of a DenseNet are at hand here",
-        ),
-        Deviation(
-            paper="the frames shown to the frozen network are those of the clip",
-            here="four of them at even distances (``stills``), their features averaged; a batch, turned, makes the pairs that do not match",
-            why="neighbouring frames look alike, and the frozen network costs as much a frame as the trained one",
-        ),
-    ),
-    parameters={
-        "t3d121": 29_608_677, "t3d169": 38_097_893, "densenet3d121": 11_352_421, "frames2d": 7_057_381,
-        "transfer": 30_789_094,  # the teacher's are not trained
-    },
-    findings=(
-        "Three seeds each. Direction of one or two drifting digits, 200 steps: T3D 0.0 % of clips wrong, DenseNet3D 0.0, the same "
-        "network frame by frame 74 to 77, and T3D shown single frames 75 (guessing: 75). What the fighters of a game are doing, "
-        "units apart, 400 steps, 108 test videos (always `strike`: 50 % wrong): T3D 20.1 % (17.6 to 21.3), DenseNet3D 23.5 (18.5 to 25.9), "
-        "frame by frame 34.3 (32.4 to 36.1): time is worth 14 points, several depths of it no more than the seeds differ. 200 steps "
-        "of supervision transfer first: 21.6 % (19.4 to 24.1), 1.5 points worse than without, with a 95 % interval of -2.0 to 5.1: "
-        "nothing gained. Matching has been learnt a little (38 to 43 % wrong, guessing 50), from 372 videos of painted figures that "
-        "the frozen network, trained on photographs, hardly tells apart. Small networks: three dense blocks of three layers."
-    ),
-    fails=(
-        "A network that averages over frames cannot tell left from right, however long it trains: its answer does not depend on their "
-        "order. Branches without padding differ in size and cannot be joined, as in the authors' program. Clips and frames of videos "
-        "that differ in colour can be matched by colour alone, which teaches nothing about time."
-    ),
-)  # fmt: skip
 
 
 def composite(inputs: int, outputs: int, depth: int, side: int) -> nn.Sequential:

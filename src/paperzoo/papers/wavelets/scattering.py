@@ -28,63 +28,10 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.pca import principal_components
 from paperzoo.nn.fitted import LINEAR, Fitted, Forest, Kernel, Linear
-from paperzoo.records import Claim, Deviation, Paper, Recipe, Target
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players
 from paperzoo.tasks.pictures import compact, grid, save
-
-NOT_HERE = "the data cannot be had here"
-
-PAPER = Paper(
-    name="scattering",
-    title="Invariant Scattering Convolution Networks",
-    authors="Joan Bruna, Stéphane Mallat",
-    year=2012,
-    task="classification",
-    arxiv="1203.1513",
-    claims=(
-        Claim("error %", "mnist", 0.43, "the table of MNIST", "memory", variant="rbf", protocol="60,000 images to train on"),
-        Claim("error %", "mnist@30:0", 4.7, "the table of MNIST", "memory", variant="scattering", protocol="300 images to train on"),
-        Claim("error %", "mnist@100:0", 2.3, "the table of MNIST", "memory", variant="scattering", protocol="1,000 images to train on"),
-        Claim("error %", "USPS", "2.3 to 2.6", "the table of USPS", "memory", not_measured=NOT_HERE),
-        Claim("error %", "CUReT", 0.2, "the table of CUReT", "memory", not_measured=NOT_HERE),
-    ),
-    deviations=(
-        Deviation(
-            paper="scale 2^J and dimension of the affine spaces are chosen by cross-validation",
-            here="J is an argument, 3 by default; the dimension is chosen on every fifth training image",
-            why="one choice is within one fit; J changes the features themselves",
-        ),
-        Deviation(
-            paper="a Gaussian SVM, as LIBSVM has it",
-            here="one machine a class against the rest, on standardised coefficients, with gamma = 1 / D",
-            why="its scores are then a smooth function of the image",
-        ),
-        Deviation(
-            paper="the squared spectra of all filters add up to at most 1, so that no distance between images grows",
-            here="kymatio's filters, with its 3.1415 for pi: for three scales they add up to 1.008 at some frequencies",
-            why="parity with kymatio is tested to 1e-5; between real images no distance was seen to grow",
-        ),
-        Deviation(
-            paper="does not use these classifiers",
-            here="variants with Fisher's discriminant, logistic regression, a linear SVM and a random forest, and all six on pixels",
-            why="to tell what the coefficients do from what the classifier does",
-        ),
-    ),
-    parameters={"scattering": 0, "svm": 0, "rbf": 0},
-    findings=(
-        "MNIST, J = 2, error on all 10,000 test images. A linear SVM: 300 images 6.5 % (24.3 on pixels), 1,000 images, three draws, 3.5 % "
-        "(16.2 to 18.0 on pixels), 4,000 images 1.7 % (12.7 on pixels). The paper's affine spaces: 7.1, 3.1 to 3.6, and 1.7 %; the paper "
-        "has 4.7 and 2.3 % for 300 and 1,000, with J and the spaces chosen by cross-validation. When a digit moves by 2 pixels its "
-        "coefficients move half as far as its pixels do (49.5 %), when it is bent 47.5 %. The affine spaces are fitted in 3 s, the SVM "
-        "in 35 to 100, for there are 3,969 features."
-    ),
-    fails=(
-        "Paths whose second scale is not larger than the first carry almost no energy: kept, they double the features and add noise. "
-        "Taking every 2^j-th pixel of a signal that was not filtered first lets its high frequencies come back as low ones. "
-        "Standardising with statistics of the test images flatters the error. With J too large the digit's parts are averaged together."
-    ),
-)
 
 
 class Scattering2D(nn.Module):
@@ -450,6 +397,7 @@ RECIPES = {
         train_on="train+validation",
         precision="float32",
         variants=tuple(name for name in VARIANTS if name.split("-")[0] not in ("rbf", "forest")),
+        targets=(Target("error %", at_most=0.7, claim="mnist-60000-affine", variants=("scattering",)),),
     ),
     "paper-rbf": Recipe(
         data="mnist",
@@ -459,6 +407,7 @@ RECIPES = {
         model={"room": 60_000},
         precision="float32",
         variants=("rbf", "rbf-pixels"),
+        targets=(Target("error %", at_most=0.43, claim="mnist-60000", variants=("rbf",)),),
         note="not run here: the 60,000 x 60,000 kernel takes 43 GB, in single and in double precision",
     ),
     "paper-forest": Recipe(

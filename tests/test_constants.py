@@ -1,0 +1,441 @@
+"""The papers' constants: optimisers, rates along the training, arguments, normalisation, slopes, dropout and initial weights.
+
+One line a fact: which paper and recipe or variant, what it is, and where the paper says so ("default": the paper does not, and
+it is the library's). What a line does not name about an optimiser has to be as torch has it. Every paper has its lines here:
+a new one is asked for them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+
+import paperzoo
+from paperzoo import catalog
+from paperzoo.papers.language.bert import Classify
+
+Rates = Mapping[int, float]
+
+#: paper, recipe, variant ("": its first), players, optimiser, what it is told, where the paper says so
+OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]] = [
+    ("aae", "paper", "", "autoencoder", SGD, {"lr": 0.01, "momentum": 0.9}, "appendix A.1"),
+    ("aae", "paper", "", "discriminator generator", SGD, {"lr": 0.1, "momentum": 0.0}, "appendix A.1"),
+    ("aae", "paper-semi", "semi", "classifier", SGD, {"lr": 0.1, "momentum": 0.9}, "appendix A.2.1"),
+    ("acgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "appendix, tables 1 and 2"),
+    ("bilstm_crf", "paper", "", "tagger", SGD, {"lr": 0.1}, "section 4.3"),
+    ("cfggan", "paper", "", "discriminator approximator", RMSprop, {"lr": 2.5e-4, "alpha": 0.95, "eps": 1e-18}, "authors' code"),
+    ("cfggan", "paper-fc", "fc", "discriminator approximator", RMSprop, {"lr": 1e-4, "alpha": 0.95, "eps": 1e-18}, "authors' code"),
+    ("cgan", "paper", "", "discriminator generator", SGD, {"lr": 0.1, "momentum": 0.5}, "section 4.1"),
+    ("cgan", "", "conv", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "1511.06434, section 4"),
+    ("char_rnn", "paper-zaremba-small", "zaremba-small", "network", SGD, {"lr": 1.0}, "1409.2329, section 4.1"),
+    ("char_rnn", "paper-characters", "char-lstm", "network", RMSprop, {"lr": 2e-3, "alpha": 0.95}, "char-rnn's defaults"),
+    ("cnn", "paper-fashion-mnist", "", "network", AdamW, {"lr": 6e-3}, "default"),
+    ("cnn", "paper-cifar10", "deep", "network", SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "default"),
+    ("conv_autoencoder", "paper", "", "autoencoder", Adam, {"lr": 1e-3}, "default"),
+    ("dcgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4"),
+    ("forecaster", "paper-sunspots", "", "network", AdamW, {"lr": 1e-3, "weight_decay": 0.0}, "default"),
+    ("fractalnet", "paper", "", "network", SGD, {"lr": 0.02, "momentum": 0.9}, "section 4"),
+    ("gan", "paper", "", "discriminator generator", SGD, {"lr": 0.1, "momentum": 0.5}, "authors' code, mnist.yaml"),
+    ("gan", "", "toy", "discriminator generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)}, "default"),
+    ("inception", "paper", "", "network", RMSprop, {"lr": 0.045, "alpha": 0.9, "eps": 1.0}, "section 8"),
+    ("inception", "paper-v1", "v1", "network", SGD, {"lr": 0.01, "momentum": 0.9}, "1409.4842, section 6: momentum"),
+    ("infogan", "paper", "", "discriminator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "appendix C.1"),
+    ("infogan", "paper", "", "generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)}, "appendix C.1"),
+    ("lenet", "", "", "network", AdamW, {"lr": 4e-3, "weight_decay": 0.02}, "default"),
+    ("lenet", "paper", "1998", "network", AdamW, {"lr": 0.02, "weight_decay": 0.02}, "default"),
+    ("linear_autoencoder", "paper", "deep", "autoencoder", Adam, {"lr": 1e-3}, "default"),
+    ("linear_autoencoder", "paper-linear", "", "autoencoder", Adam, {"lr": 4e-3}, "default"),
+    ("maintenance", "paper-mini-network", "lstm", "network", AdamW, {"lr": 2e-3}, "default"),
+    ("preact_resnet", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, "appendix"),
+    ("ram", "paper", "", "action baseline", SGD, {"lr": 0.01, "momentum": 0.9}, "section 4: momentum 0.9"),
+    ("ram", "paper", "", "location", SGD, {"lr": 1e-5, "momentum": 0.9}, "section 4: momentum 0.9"),
+    ("resnet", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, "section 4.2"),
+    ("resnet", "paper-imagenet", "resnet50", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, "section 3.4"),
+    ("rethinking", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9}, "appendix A"),
+    ("rethinking", "paper", "mlp1x512", "network", SGD, {"lr": 0.01, "momentum": 0.9}, "appendix A"),
+    ("sgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "1511.06434, section 4"),
+    ("sgan", "paper-feature_matching", "feature_matching", "discriminator generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)},
+     "1606.03498, authors' code: from 0.003 on"),
+    ("ssgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.0, 0.9)}, "section 4.1"),
+    ("stochastic_depth", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}, "section 4"),
+    ("t3d", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}, "section 4.2"),
+    ("transformer", "paper", "", "translator", Adam, {"lr": 1.0, "betas": (0.9, 0.98), "eps": 1e-9}, "section 5.3"),
+    ("vae", "paper", "", "vae", Adagrad, {"lr": 0.02, "weight_decay": 1 / 60_000}, "section 5"),
+    ("vaegan", "paper", "", "encoder decoder discriminator", RMSprop, {"lr": 3e-4}, "section 4"),
+    ("vgg", "paper", "", "network", SGD, {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}, "section 3.1"),
+    ("wgan", "paper", "", "critic generator", RMSprop, {"lr": 5e-5}, "algorithm 1"),
+    ("wgan", "", "toy", "critic generator", RMSprop, {"lr": 5e-5}, "algorithm 1"),
+    ("wgan_gp", "paper", "", "critic generator", Adam, {"lr": 1e-4, "betas": (0.0, 0.9)}, "algorithm 1"),
+    ("wgan_gp", "paper-resnet", "resnet", "critic generator", Adam, {"lr": 2e-4, "betas": (0.0, 0.9)}, "appendix F"),
+    ("wgan_gp", "small-toy", "toy", "critic generator", Adam, {"lr": 1e-4, "betas": (0.5, 0.9)}, "authors' code"),
+]  # fmt: skip
+
+#: paper, recipe, variant, player, and the rate at some iterations (from 0) of the recipe's steps, where the paper says so
+RATES: list[tuple[str, str, str, str, Rates, str]] = [
+    ("aae", "paper", "", "autoencoder", {0: 0.01, 24_999: 0.01, 25_000: 1e-3, 499_999: 1e-3, 500_000: 1e-4}, "appendix A.1"),
+    ("aae", "paper", "", "generator", {0: 0.1, 24_999: 0.1, 25_000: 0.01, 499_999: 0.01, 500_000: 1e-3}, "appendix A.1"),
+    ("acgan", "paper", "", "generator", {0: 2e-4, 49_999: 2e-4}, "appendix"),
+    ("cfggan", "paper", "", "approximator", {0: 2.5e-4, 149_999: 2.5e-4}, "authors' code"),
+    ("cnn", "paper-fashion-mnist", "", "network", {0: 6e-3 / 1757.5, 7029: 0.0}, "default: one cycle, a quarter of it rising"),
+    ("conv_autoencoder", "paper", "", "autoencoder", {0: 1e-3, 40_000: 1e-3, 60_000: 5e-4}, "default"),
+    ("forecaster", "paper-sunspots", "", "network", {0: 1e-5, 99: 1e-3, 549: 5e-4, 999: 0.0}, "default: one cycle"),
+    ("infogan", "paper", "", "generator", {0: 1e-3, 24_999: 1e-3}, "appendix C.1"),
+    ("lenet", "paper", "1998", "network", {0: 0.02 / 2345, 2344: 0.02, 9379: 0.0}, "default: one cycle, a quarter of it rising"),
+    ("linear_autoencoder", "paper", "deep", "autoencoder", {0: 1e-3, 6000: 1e-3, 9000: 5e-4}, "default"),
+    ("sgan", "paper", "", "generator", {0: 2e-4, 39_999: 2e-4}, "1511.06434, section 4"),
+    ("transfer", "paper", "finetune", "network", {0: 1e-3 * 0.5 / 60, 599: 1e-3 * 0.25 * (math.pi / 1080) ** 2}, "default: one cycle"),
+    ("vae", "paper", "", "vae", {0: 0.02, 999_999: 0.02}, "section 5"),
+    ("vaegan", "paper", "", "decoder", {0: 3e-4, 249_999: 3e-4}, "section 4"),
+    ("bert", "paper", "base", "bert", {0: 1e-8, 4_999: 5e-5, 9_999: 1e-4, 505_000: 5e-5, 999_999: 1e-4 / 990_000}, "section A.2"),
+    ("bilstm_crf", "paper", "", "tagger", {0: 0.1, 20_059: 0.1}, "section 4.3"),
+    ("cgan", "paper", "", "generator", {0: 0.1, 10_000: 0.1 / 1.00004**10_000, 299_999: 1e-6}, "section 4.1"),
+    ("char_rnn", "paper-zaremba-small", "zaremba-small", "network", {0: 1.0, 2324 * 4 - 1: 1.0, 2324 * 4: 0.5, 2324 * 5: 0.25},
+     "1409.2329, section 4.1: halved after 4 epochs"),
+    ("char_rnn", "paper-zaremba-medium", "zaremba-medium", "network", {0: 1.0, 1328 * 6 - 1: 1.0, 1328 * 6: 1 / 1.2}, "section 4.1"),
+    ("char_rnn", "paper-zaremba-large", "zaremba-large", "network", {0: 1.0, 1328 * 14 - 1: 1.0, 1328 * 15: 1.15**-2}, "section 4.1"),
+    ("char_rnn", "paper-characters", "char-gru", "network", {0: 2e-3, 424 * 10 - 1: 2e-3, 424 * 10: 2e-3 * 0.97}, "char-rnn's defaults"),
+    ("dcgan", "paper", "", "generator", {0: 2e-4, 117_999: 2e-4}, "section 4"),
+    ("fractalnet", "paper", "", "network",
+     {0: 0.02, 99_999: 0.02, 100_000: 2e-3, 150_000: 2e-4, 175_000: 2e-5, 187_500: 2e-6}, "section 4"),
+    ("gan", "paper", "", "generator", {0: 0.1, 10_000: 0.1 / 1.000004**10_000}, "authors' code, mnist.yaml"),
+    ("inception", "paper", "", "network", {0: 0.045, 1599: 0.045, 1600: 0.0423, 3200: 0.045 * 0.94**2}, "section 8"),
+    ("inception", "paper-v1", "v1", "network", {0: 0.01, 39_999: 0.01, 40_000: 0.0096}, "1409.4842, section 6"),
+    ("mobilenet", "paper", "", "network", {0: 0.045, 833: 0.045, 834: 0.0441}, "V2, section 6.1"),
+    ("preact_resnet", "paper", "", "network",
+     {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 1e-3}, "appendix"),
+    ("ram", "paper", "", "action", {0: 0.01, 250_000: 0.005, 499_999: 2e-8}, "section 4.1: linearly to zero"),
+    ("resnet", "paper", "", "network", {0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 1e-3}, "section 4.2"),
+    ("resnet", "paper", "resnet56", "network", {0: 0.1, 32_000: 0.01}, "section 4.2: only the deepest begins at 0.01"),
+    ("resnet", "paper", "resnet110", "network", {0: 0.01, 399: 0.01, 400: 0.1, 32_000: 0.01}, "section 4.2"),
+    ("rethinking", "paper", "", "network", {0: 0.1, 390: 0.1, 391: 0.095}, "appendix A: 0.95 an epoch"),
+    ("ssgan", "paper", "", "generator", {0: 2e-4, 99_999: 2e-4}, "section 4.1"),
+    ("stochastic_depth", "paper", "", "network",
+     {0: 0.1, 87_890: 0.1, 87_891: 0.01, 131_836: 1e-3}, "section 4: 250 and 375 of 500 epochs"),
+    ("stochastic_depth", "paper-1202", "resnet1202", "network", {0: 0.01, 3515: 0.01, 3516: 0.1}, "section 4: 10 epochs at 0.01"),
+    ("t3d", "paper", "", "network", {0: 0.1, 8939: 0.1, 8940: 0.01, 17_880: 1e-3}, "section 4.2: every 30 of 150 epochs"),
+    ("transformer", "paper", "", "translator",
+     {0: 512**-0.5 * 4000**-1.5, 3999: (512 * 4000) ** -0.5, 15_999: (512 * 16_000) ** -0.5}, "Eq. 3"),
+    ("vgg", "paper", "", "network", {0: 0.01, 184_999: 0.01, 185_000: 1e-3, 277_500: 1e-4, 333_000: 1e-5}, "section 3.1: three falls"),
+    ("wgan", "paper", "", "critic", {0: 5e-5, 1_040_279: 5e-5}, "algorithm 1"),
+    ("wgan_gp", "paper", "", "critic", {0: 1e-4, 999_999: 1e-4}, "algorithm 1"),
+    ("wgan_gp", "paper-resnet", "resnet", "critic", {0: 2e-4, 250_000: 1e-4, 499_999: 4e-10}, "appendix F: linearly to zero"),
+]  # fmt: skip
+
+#: paper, variant, arguments that it has if nothing is set, where the paper says so
+ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
+    ("aae", "", {"latent": 8, "deviation": 5.0, "width": 1000}, "section 3, appendix A.1"),
+    ("aae", "semi", {"style": 10}, "section 5"),
+    ("acgan", "", {"latent": 100, "image_size": 32, "average": 0.0}, "appendix, table 2"),
+    ("bert", "base", {"layers": 12, "width": 768, "heads": 12, "inner": 3072, "positions": 512, "dropout": 0.1, "share": 0.15,
+                      "deviation": 0.02}, "sections 3, 3.1 and A.2"),
+    ("bert", "large", {"layers": 24, "width": 1024, "heads": 16, "inner": 4096}, "section 3"),
+    ("bilstm_crf", "", {"embedding": 50, "hidden": 300}, "sections 4.1 and 4.3"),
+    ("cfggan", "xicfg", {"method": "xicfg", "scale": "one", "functional_steps": 15, "discriminator_steps": 1, "pool": 640, "epochs": 10},
+     "section 4.1, authors' code"),
+    ("cfggan", "fc", {"functional_steps": 25, "eta": 0.1}, "section 4.1, authors' code"),
+    ("cgan", "", {"latent": 100, "width": 1200}, "section 4.1"),
+    ("char_rnn", "zaremba-small", {"layers": 2, "hidden": 200, "dropout": 0.0, "scale": 0.1}, "1409.2329, section 4.1"),
+    ("char_rnn", "zaremba-medium", {"layers": 2, "hidden": 650, "dropout": 0.5, "scale": 0.05}, "1409.2329, section 4.1"),
+    ("char_rnn", "zaremba-large", {"layers": 2, "hidden": 1500, "dropout": 0.65, "scale": 0.04}, "1409.2329, section 4.1"),
+    ("dcgan", "", {"latent": 100, "image_size": 64, "width": 128}, "figure 1"),
+    ("fractalnet", "", {"columns": 3, "blocks": 5, "width": 64, "dropout": 0.4, "local_drop": 0.15, "global_share": 0.5}, "section 4"),
+    ("glove", "", {"dim": 300, "window": 10, "x_max": 100.0, "alpha": 0.75, "distance": True, "logarithm": True, "lr": 0.05},
+     "Eq. 9, section 4.2"),
+    ("inception", "v3", {"dropout": 0.5, "smoothing": 0.1, "image_size": 299}, "section 7"),
+    ("inception", "v1", {"dropout": 0.4, "smoothing": 0.0, "image_size": 224}, "1409.4842, table 1"),
+    ("infogan", "", {"noise": 62, "categories": 10, "continuous": 2, "discrete_weight": 1.0, "continuous_weight": 0.1}, "appendix C.1"),
+    ("preact_resnet", "", {"depth": 164, "bottleneck": True, "width": 16}, "table 1"),
+    ("ram", "", {"glimpses": 7, "size": 8, "scales": 1, "hidden": 256, "part": 128}, "section 4.1"),
+    ("rethinking", "", {"crop": 28, "dropout": 0.0, "random_crop": False}, "appendix A"),
+    ("scattering", "", {"J": 3, "L": 8, "order": 2}, "section 4.1"),
+    ("sgan", "feature_matching", {"latent": 100, "width": 250}, "1606.03498, section 6.1"),
+    ("ssgan", "", {"alpha": 0.2, "beta": 1.0, "latent": 128, "average": 0.0}, "section 4.1"),
+    ("stochastic_depth", "", {"survival": 0.5, "decay": "linear"}, "section 4"),
+    ("t3d", "", {"growth": 32, "frames": 32, "image_size": 224}, "section 4"),
+    ("transformer", "base", {"layers": 6, "width": 512, "inner": 2048, "heads": 8, "dropout": 0.1, "norm": "post", "smoothing": 0.1,
+                             "average": 5, "beam": 4, "alpha": 0.6}, "table 3, sections 5.4 and 6.1"),
+    ("transformer", "big", {"width": 1024, "inner": 4096, "heads": 16, "dropout": 0.3, "average": 20}, "table 3, section 6.1"),
+    ("vae", "", {"hidden": 500, "likelihood": "bernoulli"}, "section 5"),
+    ("vaegan", "", {"latent": 128, "width": 64}, "table 1"),
+    ("vgg", "", {"dropout": 0.5, "batch_norm": False, "image_size": 224}, "section 3.1"),
+    ("wgan", "", {"bound": 0.01, "critic_steps": 5}, "algorithm 1"),
+    ("wgan", "", {"burst": 100, "warm_up": 25, "period": 500}, "authors' code"),
+    ("wgan_gp", "", {"penalty": 10.0, "critic_steps": 5, "latent": 128}, "algorithm 1"),
+    ("wgan_gp", "toy", {"penalty": 0.1, "critic_steps": 5, "width": 512}, "authors' code"),
+    ("word2vec", "", {"window": 5, "negative": 5, "sample": 1e-5, "subsampling": "paper"}, "1310.4546, sections 2 and 3"),
+]  # fmt: skip
+
+BATCH = (1e-5, 0.1)  # torch's; 0.9 of the old statistics stay, as the papers' programs have it
+
+#: paper to what its normalisations are: kind, epsilon and, of batch normalisation, what share of the new statistics is taken in
+NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
+    "aae": {(nn.BatchNorm1d, *BATCH)},
+    "acgan": {(nn.BatchNorm2d, *BATCH)},
+    "bert": {(nn.LayerNorm, 1e-12, None)},  # authors' code
+    "bilstm_crf": set(),
+    "cfggan": {(nn.BatchNorm2d, *BATCH)},
+    "cgan": {(nn.BatchNorm2d, *BATCH)},  # of DCGAN's networks
+    "char_rnn": set(),
+    "cnn": {(nn.BatchNorm2d, *BATCH)},
+    "conv_autoencoder": set(),
+    "dcgan": {(nn.BatchNorm2d, *BATCH)},
+    "forecaster": set(),
+    "fractalnet": {(nn.BatchNorm2d, *BATCH)},
+    "gan": set(),
+    "glove": set(),
+    "inception": {(nn.BatchNorm2d, 1e-3, 0.1)},  # authors' code
+    "infogan": {(nn.BatchNorm1d, *BATCH), (nn.BatchNorm2d, *BATCH)},
+    "lenet": set(),
+    "linear_autoencoder": set(),
+    "maintenance": set(),
+    "mobilenet": {(nn.BatchNorm2d, *BATCH)},
+    "preact_resnet": {(nn.BatchNorm2d, *BATCH)},
+    "ram": set(),
+    "resnet": {(nn.BatchNorm2d, *BATCH)},
+    "rethinking": {(nn.BatchNorm2d, *BATCH)},
+    "scattering": set(),
+    "sgan": {(nn.BatchNorm1d, *BATCH), (nn.BatchNorm2d, *BATCH)},
+    "ssgan": {(nn.BatchNorm2d, *BATCH)},
+    "stochastic_depth": {(nn.BatchNorm2d, *BATCH)},
+    "t3d": {(nn.BatchNorm2d, *BATCH), (nn.BatchNorm3d, *BATCH)},
+    "transfer": {(nn.BatchNorm2d, *BATCH)},
+    "transformer": {(nn.LayerNorm, 1e-5, None)},
+    "vae": set(),
+    "vaegan": {(nn.BatchNorm1d, *BATCH), (nn.BatchNorm2d, *BATCH)},
+    "vgg": {(nn.BatchNorm2d, *BATCH)},
+    "wgan": {(nn.BatchNorm2d, *BATCH)},
+    "wgan_gp": {(nn.BatchNorm2d, *BATCH)},
+    "word2vec": set(),
+}
+
+#: paper to the slopes of its LeakyReLUs; those not named have none
+SLOPES = {
+    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "dcgan": {0.2}, "infogan": {0.1}, "sgan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
+}  # fmt: skip
+
+#: paper, variant, dropout in the order of its layers, where the paper says so
+DROPOUT: list[tuple[str, str, list[float], str]] = [
+    ("acgan", "", [0.5] * 6, "appendix, table 2"),
+    ("cgan", "", [0.5, 0.5], "section 4.1"),
+    ("gan", "", [0.2, 0.5, 0.5], "authors' code, mnist.yaml"),
+    ("fractalnet", "", [rate for rate in (0.0, 0.1, 0.2, 0.3, 0.4) for _ in range(7)], "section 4: by block"),
+    ("vgg", "", [0.5, 0.5], "section 3.1"),
+    ("mobilenet", "", [0.2], "default"),
+]
+
+
+def normal(std: float) -> Callable[[Tensor], float]:
+    return lambda weight: std
+
+
+def he(weight: Tensor) -> float:
+    """1502.01852, Eq. 10: by what goes *into* a unit."""
+    return math.sqrt(2 / weight[0].numel())
+
+
+def he_leaky(weight: Tensor) -> float:
+    return math.sqrt(2 / (1 + 0.2**2) / weight[0].numel())
+
+
+def glorot(weight: Tensor) -> float:
+    """Glorot and Bengio 2010, Eq. 16, by what goes in and what goes out."""
+    return math.sqrt(2 / (weight[0].numel() + weight[:, 0].numel()))
+
+
+def default(weight: Tensor) -> float:
+    """Uniform in +-1/sqrt(fan-in), as torch has it."""
+    return math.sqrt(1 / 3 / weight[0].numel())
+
+
+def uniform(reach: float) -> Callable[[Tensor], float]:
+    return lambda weight: reach / math.sqrt(3)
+
+
+CONVOLUTION = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d)
+LAYER = (*CONVOLUTION, nn.Linear)
+SMALL = {"image_size": 32, "channels": 1}
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(97 + i) for i in range(26))]
+
+#: paper, variant, arguments, network, kinds of layers, deviation of the initial weights, shape of their distribution, where
+WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], Callable[[Tensor], float], str, str]] = [
+    ("acgan", "", SMALL, "", LAYER, normal(0.02), "normal", "appendix"),
+    ("bert", "base", {"layers": 1, "width": 256, "heads": 4, "inner": 1024, "vocabulary": PIECES}, "", (nn.Linear, nn.Embedding),
+     normal(0.02 * 0.8796), "cut", "authors' code"),  # the deviation of what is left of a normal one cut off at two of its own
+    ("cfggan", "xicfg", {}, "", CONVOLUTION, normal(0.01), "normal", "authors' code"),
+    ("cfggan", "xicfg", {}, "", (nn.Linear,), he, "normal", "authors' code"),
+    ("char_rnn", "zaremba-small", {"vocabulary": ["<unk>", *PIECES]}, "", LAYER, uniform(0.1), "uniform", "1409.2329, section 4.1"),
+    ("cgan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code of 1406.2661"),
+    ("cgan", "", {}, "discriminator", (nn.Linear,), uniform(0.005), "uniform", "authors' code of 1406.2661"),
+    ("cgan", "conv", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("dcgan", "", {"image_size": 32}, "", LAYER, normal(0.02), "normal", "section 4"),
+    ("fractalnet", "", {"blocks": 2}, "", LAYER, glorot, "normal", "section 4: Xavier"),
+    ("gan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code, mnist.yaml"),
+    ("gan", "", {}, "discriminator", (nn.Linear,), uniform(0.005), "uniform", "authors' code, mnist.yaml"),
+    ("inception", "v3", {"width": 0.25, "aux": False, "image_size": 75}, "", CONVOLUTION, he, "normal", "default"),
+    ("infogan", "", {}, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("lenet", "1998", {}, "", LAYER, lambda w: 2.4 / math.sqrt(3) / w[0].numel(), "uniform", "section II-B"),
+    ("lenet", "", {}, "", LAYER, default, "uniform", "default"),
+    ("linear_autoencoder", "deep", {}, "", (nn.Linear,), he, "normal", "default"),
+    ("mobilenet", "v2", {"width": 0.5}, "", CONVOLUTION, he, "normal", "default"),
+    ("preact_resnet", "preact20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
+    ("resnet", "resnet20", {}, "", CONVOLUTION, he, "normal", "section 3.4: 1502.01852"),
+    ("sgan", "", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("ssgan", "", {"width": 64}, "discriminator", LAYER, glorot, "uniform", "SNGAN's code"),
+    ("stochastic_depth", "resnet20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
+    ("t3d", "", {"width": 16, "growth": 8, "ttl": 16}, "", CONVOLUTION, he, "normal", "1502.01852"),
+    ("transformer", "base", {"layers": 1, "vocabulary": []}, "", (nn.Linear,), glorot, "uniform", "tensor2tensor"),
+    ("vae", "", {}, "", (nn.Linear,), normal(0.1), "normal", "section 5: N(0, 0.01)"),
+    ("vgg", "vgg11", {"width": 0.25, "image_size": 32}, "", LAYER, he, "normal", "1502.01852"),
+    ("wgan", "", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("wgan_gp", "", SMALL, "generator", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("wgan_gp", "", SMALL, "critic", LAYER, he_leaky, "normal", "authors' code: He"),
+]  # fmt: skip
+
+
+def chosen(name: str, variant: str) -> str:
+    return f"{name}:{variant or next(iter(paperzoo.paper(name).variants))}"
+
+
+def made(name: str, variant: str, recipe: str, meta: bool = True, **arguments: Any) -> tuple[Any, dict[str, Any]]:
+    """The model, without memory for its weights if ``meta``, and the optimisers' arguments of the recipe."""
+    optimizer = dict(paperzoo.paper(name).recipes[recipe].optimizer) if recipe else {}
+    with torch.device("meta" if meta else "cpu"):
+        return paperzoo.create(chosen(name, variant), **arguments), optimizer
+
+
+def settings(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method's result depends on; not how torch computes it."""
+    how = ("params", "foreach", "fused", "maximize", "capturable", "differentiable")
+    return {key: value for key, value in group.items() if key not in how}
+
+
+@pytest.mark.parametrize(("name", "recipe", "variant", "players", "kind", "told", "where"), OPTIMISERS)
+def test_optimisers(name: str, recipe: str, variant: str, players: str, kind: type[Optimizer], told: dict[str, Any], where: str) -> None:
+    model, arguments = made(name, variant, recipe)
+    optimizers = model.optimizers(**arguments)
+    for player in players.split():
+        optimizer = optimizers[player]
+        assert type(optimizer) is kind
+        expected = settings(kind([nn.Parameter(torch.zeros(1))], **told).param_groups[0])
+        for group in optimizer.param_groups:
+            assert settings(group) == expected, f"{name} {player}: {where}"
+    if len(optimizers) > 1 and name not in ("aae", "infogan"):  # which have one network in two phases, or two in one
+        owned = [id(p) for o in optimizers.values() for g in o.param_groups for p in g["params"]]
+        assert len(owned) == len(set(owned))
+
+
+@pytest.mark.parametrize(("name", "recipe", "variant", "player", "rates", "where"), RATES)
+def test_rates_along_the_training(name: str, recipe: str, variant: str, player: str, rates: Rates, where: str) -> None:
+    model, arguments = made(name, variant, recipe)
+    base, steps = model.optimizers(**arguments)[player].param_groups[0]["lr"], paperzoo.paper(name).recipes[recipe].steps
+    schedule = model.schedules(**arguments).get(player, lambda iteration, total: 1.0)
+    found = {iteration: base * schedule(iteration, steps) for iteration in rates}
+    assert found == pytest.approx(dict(rates), rel=1e-5), where
+
+
+@pytest.mark.parametrize(("name", "variant", "arguments", "where"), ARGUMENTS)
+def test_arguments(name: str, variant: str, arguments: dict[str, Any], where: str) -> None:
+    module = inspect.getmodule(catalog.load(name).model_class)
+    given = dict(module.VARIANTS[variant or next(iter(module.VARIANTS))])  # type: ignore[union-attr]
+    built = getattr(module, str(given.pop("class", "Model")))
+    defaults = {key: p.default for key, p in inspect.signature(built.__init__).parameters.items()}
+    assert {key: {**defaults, **given}[key] for key in arguments} == arguments, where
+
+
+def test_every_paper_has_its_constants() -> None:
+    names = set(catalog.list_papers())
+    assert set(NORMS) == names
+    by_hand = {"bert", "mobilenet", "transfer"}  # whose parameters are in groups: see their own tests and those below
+    without = {"glove", "scattering", "word2vec"}  # which update themselves
+    assert {row[0] for row in OPTIMISERS} | by_hand | without == names
+    for name in without:
+        assert made(name, "", "")[0].optimizers() == {}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_normalisation_slopes_and_padding(name: str) -> None:
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm)
+    norms, slopes = set(), set()
+    for variant in paperzoo.paper(name).variants:
+        for module in made(name, variant, "")[0].modules():
+            if isinstance(module, kinds):
+                norms.add((type(module), module.eps, getattr(module, "momentum", None)))
+                assert module.affine if hasattr(module, "affine") else module.elementwise_affine
+                assert getattr(module, "track_running_stats", True)
+            if isinstance(module, CONVOLUTION):  # zeros beyond the border, and windows without holes
+                assert module.padding_mode == "zeros" and set(module.dilation) == {1}
+            if isinstance(module, nn.LeakyReLU):
+                slopes.add(module.negative_slope)
+    assert norms == NORMS[name] and slopes == SLOPES.get(name, set())
+
+
+@pytest.mark.parametrize(("name", "variant", "rates", "where"), DROPOUT)
+def test_dropout(name: str, variant: str, rates: list[float], where: str) -> None:
+    found = [m.p for m in made(name, variant, "")[0].modules() if isinstance(m, nn.Dropout)]
+    assert found == pytest.approx(rates), where
+
+
+@pytest.mark.parametrize(("name", "variant", "arguments", "part", "kinds", "deviation", "shape", "where"), WEIGHTS)
+def test_initial_weights(
+    name: str, variant: str, arguments: dict[str, Any], part: str, kinds: tuple[type[nn.Module], ...],
+    deviation: Callable[[Tensor], float], shape: str, where: str,
+) -> None:  # fmt: skip
+    torch.manual_seed(0)
+    model, _ = made(name, variant, "", meta=False, **arguments)
+    layers = [m for m in model.get_submodule(part).modules() if isinstance(m, kinds)]
+    found = [m.parametrizations.weight.original if hasattr(m, "parametrizations") else m.weight for m in layers]  # spectral norm
+    weights = [(w / deviation(w)).detach().flatten() for w in found]
+    assert weights
+    kurtosis = {"normal": 3.0, "uniform": 1.8, "cut": 2.36}[shape]
+    for weight in weights:
+        n = weight.numel()
+        assert weight.square().mean().sqrt().item() == pytest.approx(1, abs=5 * math.sqrt((kurtosis - 1) / 4 / n) + 1e-3), where
+        assert abs(weight.mean().item()) < 5 / math.sqrt(n) + 1e-3
+    whole = torch.cat(weights)
+    assert whole.pow(4).mean().item() == pytest.approx(kurtosis, rel=0.1 + 30 / math.sqrt(len(whole))), where
+
+
+def test_bert_decays_matrices_only_and_its_new_head_has_a_rate_of_its_own() -> None:
+    # authors' code, optimization.py: exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"]
+    small = {"layers": 1, "width": 8, "heads": 2, "inner": 16, "positions": 8, "vocabulary": PIECES}
+    for model, heads, told in ((paperzoo.create("bert", **small), (), {}), (Classify(longest=8, **small), ("head.",), {"head_rate": 10.0})):
+        (optimizer,) = model.optimizers(lr=1e-3, **told).values()
+        assert type(optimizer) is AdamW
+        of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        assert len(of) == sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+        for name, parameter in model.named_parameters():
+            group, still = of[id(parameter)], "norm" in name or name.endswith("bias")
+            assert group["weight_decay"] == (0.0 if still else 0.01), name
+            assert group["lr"] == pytest.approx(1e-2 if heads and name.startswith(heads) else 1e-3), name
+            assert group["betas"] == (0.9, 0.999) and group["eps"] == 1e-6  # authors' code
+    assert made("bert", "base", "paper")[0].optimizers()["bert"].param_groups[0]["lr"] == 1e-4  # section A.2
+
+
+def test_mobilenets_decay_weights_but_not_norms_biases_or_v1s_depthwise_filters() -> None:
+    for version in ("v1", "v2"):
+        model, _ = made("mobilenet", version, "paper")
+        (optimizer,) = model.optimizers().values()
+        assert type(optimizer) is RMSprop
+        of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        assert len(of) == len(list(model.parameters()))
+        depthwise = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.groups > 1}
+        assert len(depthwise) == {"v1": 13, "v2": 17}[version]
+        for name, parameter in model.named_parameters():
+            still = parameter.ndim == 1 or (version == "v1" and name in depthwise)
+            expected = {"lr": 0.045, "momentum": 0.9, "alpha": 0.9, "eps": 1.0, "weight_decay": 0.0 if still else 4e-5}
+            assert {key: of[id(parameter)][key] for key in expected} == expected, name  # V2, section 6.1; 1512.00567, section 8
+
+
+def test_fine_tuning_moves_the_body_at_a_tenth_of_the_heads_rate() -> None:
+    model, arguments = made("transfer", "finetune", "paper", channels=3)
+    (optimizer,) = model.optimizers(**arguments).values()
+    head = {id(p) for p in model.parameters() if p.shape[0] == 1000}
+    rates = {group["lr"]: {id(p) for p in group["params"]} for group in optimizer.param_groups}
+    assert set(rates) == {1e-3, 1e-4} and rates[1e-3] == head and len(head) == 2

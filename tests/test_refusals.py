@@ -1,0 +1,192 @@
+"""What a user may type and cannot be had is refused before anything is made: one sentence, exit code 2, no directory."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from paperzoo import catalog, cli
+from paperzoo.cli import parse_settings
+from paperzoo.engine import rehearsal
+from paperzoo.engine.job import resolve
+from paperzoo.errors import PaperzooError
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["paperzoo", *words])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+#: paper, setting, what is said
+REFUSED = [
+    ("dcgan", f"steps={'9' * 5000}", "--set steps: a value of 5,000 characters cannot be read"),
+    ("dcgan", f"model.width={'9' * 5000}", "cannot be read"),
+    ("dcgan", f"clip={'[' * 5000}", "cannot be read"),
+    ("dcgan", f"clip={'[' * 50}{']' * 50}", "not nested 50 deep"),
+    ("dcgan", "clip=" + '{"a":' * 30 + "1" + "}" * 30, "not nested 30 deep"),
+    ("dcgan", 'clip={"generator": 1, "generator": 2}', "generator is given twice"),
+    ("dcgan", "batch_size=99999999999999999999", "batch_size must be a whole number from 1"),
+    ("dcgan", "batch_size=999999999999999", "set a smaller batch_size"),
+    ("dcgan", "batch_size=-1", "batch_size must be"),
+    ("dcgan", "batch_size=true", "batch_size must be"),
+    ("dcgan", "steps=99999999999999999999", "steps must be"),
+    ("dcgan", "steps=NaN", "steps must be"),
+    ("dcgan", "measure_every=-1", "measure_every must be"),
+    ("dcgan", "model.width=1000000000", "makes a model of .* GiB and more, where .* are free"),
+    ("dcgan", "model.width=100000000000000000", "too large|GiB and more"),
+    ("dcgan", "model.width=9999999999999999999", "model.width is too large a number"),
+    ("dcgan", "model.width=0", "model.width=0|width"),
+    ("dcgan", "model.width=-4", "model.width=-4|width"),
+    ("dcgan", "model.width=none", "model.width must be int, not None"),
+    ("dcgan", "model.width=[4]", "model.width must be int"),
+    ("lenet", "optimizer.lr=NaN", "optimizer.lr must be finite, not nan"),
+    ("lenet", "optimizer.lr=Infinity", "optimizer.lr must be finite, not inf"),
+    ("lenet", "optimizer.lr=1e999", "optimizer.lr must be finite"),
+    ("dcgan", "optimizer.lr=-1", "optimizer.lr=-1 makes no optimiser of dcgan"),
+    ("dcgan", "optimizer.lr=none", "optimizer.lr must be float, not None"),
+    ("dcgan", "train_on=nope", "unknown split 'nope' of digits"),
+    ("dcgan", "train_on=train+nope", "unknown split 'nope'"),
+    ("dcgan", "train_on=", "unknown split ''"),
+    ("dcgan", "compile=nope", "unknown network to compile 'nope' of dcgan"),
+    ("dcgan", "compile=5", "compile must be names"),
+    ("dcgan", 'clip={"zz":1}', "unknown optimizer 'zz'"),
+    ("dcgan", "clip=NaN", "clip must be a positive number"),
+    ("dcgan", "clip=Infinity", "clip must be a positive number"),
+    ("dcgan", "clip=true", "clip must be a positive number"),
+    ("dcgan", "accumulate=2", "accumulat"),
+    ("dcgan", "augment=nope", "unknown augmentation 'nope'"),
+    ("dcgan", "augment=7", "augment must be names"),
+    ("dcgan", "augment=crop224", "too small for a crop of 224x224"),
+    ("char_rnn", "augment=flip", "augment=flip is for images"),
+    ("dcgan", "data=5", "data must be a string"),
+    ("dcgan", 'data="folder:\\u0000"', "data must be a string"),
+    ("dcgan", f"data=folder:{'n' * 300}", "n{40}"),
+    ("dcgan", "data=folder:~nosuchuser/x", "nosuchuser"),
+    ("resnet", "model.shortcut=Z", "model.shortcut must be Literal"),
+    ("resnet", "model.shortcut=5", "model.shortcut must be Literal"),
+]
+
+
+@pytest.mark.parametrize(("paper", "setting", "says"), REFUSED, ids=[f"{p} {s[:30]}" for p, s, _ in REFUSED])
+def test_a_setting_that_cannot_be_had_leaves_nothing(paper: str, setting: str, says: str, typed: Typed, tmp_path: Path) -> None:
+    code, out, said = typed("train", paper, "--recipe", "smoke", "--set", setting)
+    assert code == 2 and not out and said.startswith("paperzoo: ") and len(said.strip().splitlines()) == 1, said
+    assert re.search(says, said) and len(said) < 700, said
+    assert not list(tmp_path.iterdir())
+
+
+def test_large_models_are_refused_within_little_memory(tmp_path: Path) -> None:
+    """A process that may take 3 GiB more than it has says so at once, and does not die."""
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom paperzoo import train, PaperzooError\nimport paperzoo.engine.train\n"
+        "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() if Path('/proc/self/statm').exists() else 0\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 3 * 2**30,) * 2)\n"
+        "for name, key in (('dcgan', 'width'), ('forecaster', 'hidden'), ('char_rnn', 'hidden'), ('vae', 'hidden')):\n"
+        "    for value in (10**9, 10**12):\n"
+        "        try:\n            train(name, 'smoke', out=sys.argv[1], overrides={f'model.{key}': value})\n            print('trained')\n"
+        "        except PaperzooError as error:\n            print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "runs")], capture_output=True, text=True)
+    lines = done.stdout.strip().splitlines()
+    assert done.returncode == 0 and len(lines) == 8 and "trained" not in lines, (done.stdout, done.stderr[-1500:])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_amount_of_memory_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = resolve("lenet", "smoke", overrides={"model.classes": 10})
+    data = job.dataset()
+    rehearsal.rehearse(job, data)
+    size = sum(t.nbytes for t in [*job.build(data).parameters(), *job.build(data).buffers()])
+    for room, legal in ((2 * size, True), (2 * size - 1, False)):
+        if legal:
+            rehearsal._weigh(job, data, room)
+        else:
+            with pytest.raises(PaperzooError, match=r"model.classes=10 makes a model of"):
+                rehearsal._weigh(job, data, room)
+    assert next(job.build(data).parameters()).device == torch.device("cpu")  # nothing of the count stays
+
+
+def test_none_is_a_word_where_a_word_is_wanted() -> None:
+    assert parse_settings(["model.transform=none"]) == {"model.transform": None}
+    job = resolve("forecaster", "smoke", overrides=parse_settings(["model.transform=none"]))
+    assert job.recipe.model["transform"] == "none" and job.overrides == {"model.transform": "none"}
+    job = resolve("resnet:resnet20", "smoke", overrides=parse_settings(["model.shortcut=none"]))
+    assert job.recipe.model["shortcut"] == "none"
+    assert resolve("dcgan", "smoke", overrides=parse_settings(["clip=none"])).recipe.clip is None
+
+
+def test_types_of_arguments() -> None:
+    def refused(key: str, value: object, annotation: str, default: object = None) -> None:
+        parameter = catalog.inspect.Parameter("x", catalog.inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        with pytest.raises(PaperzooError, match=f"{key} "):
+            catalog.check_type(key, value, parameter)
+
+    def taken(value: object, annotation: str, default: object = None) -> None:
+        parameter = catalog.inspect.Parameter("x", catalog.inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        catalog.check_type("k", value, parameter)
+
+    for value, annotation in ((True, "int"), ("1", "int | None"), ([1.5], "Sequence[int]"), (3, "Sequence[int]"), ("ab", "Sequence[float]"),
+                              ([float("nan")], "Sequence[float]"), ([2**63], "Sequence[int]"), (float("-inf"), "float"), ("d", "Literal['a', 'b']")):  # fmt: skip  # noqa: E501
+        refused("k", value, annotation)
+    for value, annotation in ((1, "float"), (None, "int | None"), ([1, 2], "Sequence[int]"), ((1, 2.5), "Sequence[float]"), (2**63 - 1, "int"),  # noqa: E501
+                              ("a", "Literal['a', 'b']"), (["x"], "Sequence[str]"), ({"a": [1]}, "Mapping[str, Any]")):  # fmt: skip
+        taken(value, annotation)
+    taken(float("inf"), "float", float("inf"))  # where it is the default it means something
+
+
+def test_a_file_of_ones_own_whose_parts_are_others(typed: Typed, tmp_path: Path) -> None:
+    good = {"PAPER": "Paper('x', 't', 'a', 2000, 'classification')", "Model": "lenet.Model", "VARIANTS": "{'x': {}}",
+            "RECIPES": "{'small': Recipe('digits', 1)}"}  # fmt: skip
+    for part, wrong in {"PAPER": ("1", "None", "{}", "Paper"), "Model": ("1", "len", "int"), "VARIANTS": ("{}", "1", "['x']", "{'x': 1}", "{1: {}}"),  # noqa: E501
+                        "RECIPES": ("{}", "1", "{'small': 1}", "[]")}.items():  # fmt: skip
+        for value in wrong:
+            lines = [f"{name} = {value if name == part else text}" for name, text in good.items()]
+            text = "\n".join(["from paperzoo.records import Paper, Recipe", "from paperzoo.papers.recognition import lenet", *lines])
+            (tmp_path / "mine.py").write_text(text + "\n")
+            code, _, said = typed("show", "./mine.py")
+            assert code == 2 and f"in mine.py, {part} is " in said and len(said.strip().splitlines()) == 1, (part, value, said)
+    (tmp_path / "mine.py").write_text("raise SystemExit(0)\n")
+    assert typed("show", "./mine.py")[0] == 2
+
+
+def test_data_given_twice(typed: Typed) -> None:
+    code, _, said = typed("train", "dcgan", "--recipe", "smoke", "--data", "digits", "--set", "data=mnist")
+    assert code == 2 and "data is given twice" in said
+
+
+def test_a_contact_sheet_that_cannot_be_written(typed: Typed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("PIL.Image.Image.save", fail)
+    code, _, said = typed("data", "show", "digits")
+    assert code == 2 and said == "paperzoo: cannot write digits.png: Read-only file system; name another place with --out\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_legal_is_still_trained(typed: Typed, tmp_path: Path) -> None:
+    """The rehearsal refuses nothing that works, and leaves no mark on the run."""
+    words = ("train", "lenet", "--recipe", "smoke", "--set", "steps=2", "--set", "accumulate=2", "--set", "augment=shift2", "--set", "clip=1.0")  # noqa: E501
+    code, out, said = typed(*words, "--out", "r")
+    assert code == 0, said
+    run = json.loads((tmp_path / out.strip().splitlines()[-1] / "run.json").read_text())
+    assert run["overrides"] == {"steps": 2, "accumulate": 2, "augment": "shift2", "clip": 1.0}
