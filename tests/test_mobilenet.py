@@ -254,10 +254,11 @@ def test_predict_looks_at_the_published_crop_and_says_the_best_five(package: Mod
 
 
 @pytest.mark.processor
-@pytest.mark.parametrize(("variant", "steps"), [("v1", 120), ("v2", 80)])
-def test_it_learns_the_digits(variant: str, steps: int, tmp_path: Path) -> None:
-    """The rate falls to a twentieth, so that batch statistics settle: at a constant one V1 errs by 12 to 36 %, as chance has it."""
-    longer = {"steps": steps, "model.width": 0.25, "optimizer.lr": 0.003, "optimizer.fall": 0.95, "optimizer.epochs": 60}
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_it_learns_the_digits(variant: str, tmp_path: Path) -> None:
+    """The rate falls to a twentieth, so that batch statistics settle. Then V1 errs by 5 to 14 % on ten seeds, V2 by 8 to 10 on the three
+    that were worst after 80 steps (13 to 26 %)."""
+    longer = {"steps": 120, "model.width": 0.25, "optimizer.lr": 0.003, "optimizer.fall": 0.95, "optimizer.epochs": 60}
     run = paperzoo.train(f"mobilenet:{variant}", "smoke", out=tmp_path, overrides=longer)
     assert run.metrics["error %"] < 30  # guessing: 90
 
