@@ -275,8 +275,8 @@ def test_all_phases_of_the_factored_ones_see_images_with_noise_and_rebuild_clean
     model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model.decoder.register_forward_hook(lambda m, i, output: rebuilt.append(output.detach()))
     opt = Players(model.optimizers(), {})
-    right = opt.minimize
-    opt.minimize = lambda **given: (losses.update(given), right(**given))  # type: ignore[method-assign]
+    right = opt._minimize
+    opt._minimize = lambda given: (losses.update({k: v[0] for k, v in given.items()}), right(given))  # type: ignore[method-assign]
     model.step(Batch(image=image, labelled=labelled, label=torch.arange(20) % 10), opt)
     clean = [image, image, labelled][: 3 if name == "aae:semi" else 2]
     assert len(seen) == len(clean) and torch.equal(seen[0], seen[1])

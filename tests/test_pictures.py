@@ -74,7 +74,7 @@ def caught(name: str, folder: Path, out: Path, **overrides: Any) -> tuple[Datase
         warnings.simplefilter("ignore")
         made.step()
     export(made.model, out / "small.safetensors", half=False, header={})
-    made.close()
+    made.book.close()
     return made.data, load_file(out / "small.safetensors")
 
 
@@ -354,7 +354,7 @@ def test_predict_sees_the_training_clips_of_a_video(tmp_path: Path) -> None:
         made = loop(resolve("t3d", "smoke", f"videos:{tmp_path / 'own'}", overrides={"steps": 1, "model.frames": 4}), tmp_path / "run")
     export(made.model, tmp_path / "small.safetensors", half=False, header={})
     model: Any = load_file(tmp_path / "small.safetensors")
-    made.close()
+    made.book.close()
     clips = [videos_of(made.data, s).clips(i, model.frames) for s in made.data.splits for i in range(len(made.data[s]))]
     for path in sorted((tmp_path / "own").glob("*/*")):
         received = seen_by(model, lambda: model.predict(path))  # noqa: B023 (asked at once)

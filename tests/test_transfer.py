@@ -136,8 +136,8 @@ def test_stages_pretrain_then_transfer_and_resume_bitwise_at_every_kind_of_cut(
     recipe = Recipe(data="digits@5:0", steps=6, stages=parts, model=smoke.model, optimizer=smoke.optimizer, precision="float32")
     monkeypatch.setitem(transfer.RECIPES, "smoke-stages", recipe)
     whole = paperzoo.train("transfer", "smoke-stages", out=tmp_path, overrides={"checkpoint_every": 1})
-    saved = {i: whole.directory / "checkpoints" / f"{i:08d}.safetensors" for i in range(1, 7)}
-    tensors = {i: checkpoint.read(path)[0] for i, path in saved.items()}
+    kept = {i: whole.directory / "checkpoints" / f"{i:08d}.safetensors" for i in range(1, 7)}
+    tensors = {i: checkpoint.read(path)[0] for i, path in kept.items()}
 
     def differ(i: int, j: int) -> set[str]:
         names = [k for k in tensors[i] if not k.startswith("optimizer/")]
@@ -149,7 +149,7 @@ def test_stages_pretrain_then_transfer_and_resume_bitwise_at_every_kind_of_cut(
     chosen = run.job_of(whole)
     for cut in (2, 3, 4):  # within the first stage, between the two, within the second
         again = run.create(chosen, tmp_path / "again")
-        shutil.copy(saved[cut], again.directory / "checkpoints")
+        shutil.copy(kept[cut], again.directory / "checkpoints")
         fit(fabric(), chosen, again)
         assert same(checkpoint.read(saved.newest(again.directory)[0])[0], tensors[6]), cut
 
