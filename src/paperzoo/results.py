@@ -29,8 +29,8 @@ HERE = Path(__file__).parent
 NOTES = ("What was found", "How it fails")
 #: seeds below which a result says how few it has, and no claim is met
 SEEDS = 3
-#: points kept of each curve
-CURVE = 60
+#: points kept of each curve, and first losses of each name
+CURVE, EARLY = 60, 20
 #: how far the first losses may be from those recorded, relative to their size, on other hardware or other versions: rounding differs
 #: there, in bfloat16 by up to 0.4 % an operation. On the same ones they must be equal
 TOLERANCE = 0.01
@@ -211,7 +211,7 @@ def weights_name(name: str, recipe_name: str) -> str:
 def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     done = read_json(run.directory / "result.json")
     lines = [line for line in run.lines if "loss" in line]
-    kept = lines[:: max(1, len(lines) // CURVE)]
+    kept = lines[:: max(1, math.ceil(len(lines) / CURVE))]
     names = list(dict.fromkeys(name for line in kept for name in line["loss"]))
     curve = {
         name: [[line["step"], float(f"{line['loss'][name]:.4g}")] for line in kept if name in line["loss"]] for name in names
@@ -222,6 +222,7 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
             along.setdefault(name, []).append([line["step"], float(f"{value:.4g}")])
     keys = ("seed", "commit", "versions", "hardware", "method_hash", "protocol_hash")
     first = recheck.by_name([row for line in run.lines for row in line.get("first", [])])
+    first = {loss: points[:EARLY] for loss, points in first.items()}  # a step may minimise a loss hundreds of times
     return {
         **{k: info[k] for k in keys if k in info},
         "command": _command(info),
