@@ -261,7 +261,7 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         "pool must be at least 1": {"pool": 0},
         "eta must be positive, not 0": {"eta": 0.0},
         "eta must be positive, not -0.5": {"eta": -0.5},
-        "eta must be positive, not nan": {"eta": math.nan},
+        "eta must be finite, not nan": {"eta": math.nan},
         "did you mean xicfg": {"method": "xcfg"},
         "unknown scale 'two'": {"scale": "two"},
         "did you mean dcganx": {"network": "dcgan"},

@@ -173,6 +173,9 @@ class Watch:
         gradients = torch.autograd.grad(loss, list(self.model.network.parameters()))
         self.losses.append((loss.item(), gradients))
 
+    def mean(self, value: Tensor) -> Tensor:
+        return value.detach().clone()
+
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_state_is_carried_where_a_stream_goes_on_and_no_gradient_with_it(cell: str) -> None:

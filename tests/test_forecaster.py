@@ -345,7 +345,7 @@ class Function(torch.nn.Module):
 
 def test_only_the_last_fifth_of_the_steps_calibrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, called = loop(job("forecaster", "smoke", steps=10), tmp_path), []
-    monkeypatch.setattr(forecaster.Model, "calibrate", lambda self, batch: called.append(made.opt.iteration))
+    monkeypatch.setattr(forecaster.Model, "calibrate", lambda self, batch, opt: called.append(made.opt.iteration))
     while made.opt.iteration < 10:
         made.step()
     assert called == [7, 8, 9]  # after the step number 7, from 0, eight of ten are done

@@ -16,7 +16,7 @@ from paperzoo import PaperzooError, catalog, results
 from paperzoo.engine import hashes, judge
 from paperzoo.engine.judge import Record
 from paperzoo.engine.run import Run, read_json, write_json
-from paperzoo.report.tables import readme_table, text_table
+from paperzoo.report.tables import text_table
 
 TASK = '''
 """A task."""
@@ -340,6 +340,9 @@ def test_the_hashes_of_the_catalogue_reach_what_they_should() -> None:
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     text = (Path(catalog.__file__).parent / "papers" / "gan" / "dcgan.py").read_text(encoding="utf-8")
     (tmp_path / "mine.v2.py").write_text(text, encoding="utf-8")
+    record = (Path(catalog.__file__).parent / "papers" / "gan" / "dcgan.toml").read_text(encoding="utf-8")
+    for name in ("mine.v2.toml", "other.toml"):
+        (tmp_path / name).write_text(record, encoding="utf-8")
     catalog.allow(str(tmp_path / "mine.v2.py"))
     own, listed = catalog.load(str(tmp_path / "mine.v2.py")), catalog.load("dcgan")
     assert hashes.method_hash(own) == hashes.method_hash(listed) and hashes.protocol_hash(own) == hashes.protocol_hash(listed)
@@ -455,7 +458,7 @@ def test_a_row_says_what_has_changed(kept: Path) -> None:
     entry, file = catalog.load("dcgan"), read_json(kept)
     rows = results._measured(entry, entry.paper.recipes["smoke"], file)
     assert {(row["status"], row["reason"]) for row in rows} == {("stale", "method, protocol")}
-    assert "stale (method, protocol)" in text_table(rows) and "stale (method, protocol)" in readme_table(rows)
+    assert "stale (method, protocol)" in text_table(rows)
 
 
 def test_one_seed_of_another_method_makes_the_row_stale_and_a_recipe_too(kept: Path) -> None:

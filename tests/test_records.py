@@ -143,7 +143,7 @@ def test_a_file_of_ones_own_has_its_record_inside_or_beside_it(tmp_path: Path) -
     assert catalog.load(str(file)).paper.title == "In the file"
     assert results.notes(catalog.load(str(file)).paper) == ("", "Often.")
     file.write_text(method + "PAPER = 1\n")
-    with pytest.raises(PaperzooError, match=r"PAPER in .*mine.py must be a paperzoo.records.Paper, not int"):
+    with pytest.raises(PaperzooError, match=r"in .*mine.py, PAPER is a paperzoo.Paper, not int"):
         catalog.load(str(file))
 
 

@@ -91,13 +91,21 @@ def in_two(one: Fabric, folder: str, asked: list[str]) -> None:
 
 def excused(one: Fabric, folder: Path, name: str, recipe: str) -> str:
     """Why this paper cannot be the same in one process and two."""
-    made = begun(one, folder, name, recipe)
+    torch.set_default_dtype(torch.float32)
+    try:
+        made = Loop(one, job(name, recipe), runs.create(job(name, recipe), folder))
+        made.begin(stages(made.recipe)[0], 0)
+    finally:
+        torch.set_default_dtype(torch.float64)
+    made.every = dict.fromkeys(made.every, 0)
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in made.model.modules()):
         return "batch normalisation"
     if made.recipe.batch_size == "all" or made.order.batch_size % 2:
         return "a batch that cannot be shared"
     for _ in range(3):
+        torch.set_default_dtype(torch.float32)
         made.step()
+        torch.set_default_dtype(torch.float64)
         drawn = torch.default_generator.get_state()
         seed_all(made.job.seed, made.opt.iteration - 1, 0)
         if not torch.equal(torch.default_generator.get_state(), drawn):

@@ -110,7 +110,7 @@ WRONG = [
           "test_gan_semi:test_discriminator_is_a_softmax_over_k_plus_one_classes_with_last_logit_zero"),
     Wrong("features matched one by one", {"papers.gan.sgan.feature_matching_loss": features_matched_one_by_one},
           "sgan:feature_matching", "test_gan_semi:test_feature_matching_compares_means_and_spares_the_real_side"),
-    Wrong("label of another image", {"data.semi.Partnered.take": label_of_another}, "sgan",
+    Wrong("label of another image", {"data.change.semi.Partnered.take": label_of_another}, "sgan",
           "test_gan_semi:test_every_image_has_a_partner_whose_label_is_its_own"),
     Wrong("no upright copy among the turned", {"papers.gan.ssgan.turned": turned_without_the_upright_copy}, "ssgan",
           "test_gan_semi:test_turned_has_a_quarter_of_the_batch_in_all_four_directions"),

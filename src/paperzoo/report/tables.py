@@ -79,7 +79,7 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
 
 def status(row: dict[str, Any]) -> str:
     """A row's status and what stands against it: ``scaled (1 seed)``, ``stale (method)``."""
-    against = ", ".join(filter(None, [row["reason"] if row["status"] == "stale" else "", row["sure"]]))
+    against = row["reason"] if row["status"] == "stale" else row["sure"]
     return f"{row['status']} ({against})" if against else str(row["status"])
 
 
