@@ -12,6 +12,7 @@ import pytest
 import torch
 
 os.environ["PIP_NO_INDEX"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
 torch.set_num_threads(1)
 
 

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from fixtures.files import type_in
 from PIL import Image
 
-from paperzoo import cli
 from paperzoo.cli import parse_settings
 from paperzoo.errors import PaperzooError
 
@@ -31,18 +31,6 @@ COMMANDS = [
     "report",
     "demo",
 ]
-
-
-def type_in(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
-    """Runs a command line in this process; exit code, output, errors."""
-    monkeypatch.setattr(sys, "argv", ["paperzoo", *words])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.fixture
