@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures import reach
+from fixtures.reach import pytest_collection_modifyitems, pytest_configure_node  # noqa: F401  (hooks)
 
 os.environ["PIP_NO_INDEX"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
@@ -19,9 +21,11 @@ torch.set_num_threads(1)
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "moves every seed of torch and of a training: what the tests marked processor assert holds for any (default: 0)"
     parser.addoption("--seed", type=int, default=0, help=text)
+    reach.pytest_addoption(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    reach.pytest_configure(config)
     if shift := config.getoption("--seed"):
         from paperzoo.engine import loop, rehearsal, start
 
