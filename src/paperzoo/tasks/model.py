@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -11,9 +11,10 @@ from torch.optim import Optimizer
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import Schedule
 
-#: ``schedule(iteration, total) -> factor`` on the base learning rate; both count steps of the present stage.
-Schedule = Callable[[int, int], float]
+#: What ``Model.optimizers`` returns, by player: an optimiser, whose rate is constant, or an optimiser and its schedule.
+Optimizers = Mapping[str, Optimizer | tuple[Optimizer, Schedule]]
 
 #: A mean over the batch; or, where how many items count is known only in the batch (words chosen, windows that are valid), the pair
 #: ``(mean, count)``: it is weighed so that the step is that of the mean over all processes' items, and over all parts' if gradients
@@ -71,12 +72,11 @@ class Model(nn.Module):
     #: how its data were prepared, as ``Schema.prepared`` says; set by training, kept with the weights, empty where it is not known
     prepared: Mapping[str, Any] = {}
 
-    def optimizers(self, *_: Any, **arguments: Any) -> Mapping[str, Optimizer]:
-        """The optimisers by player, from keyword arguments. ``{}`` for a model that updates itself in ``step``."""
-        return {}
+    def optimizers(self, *_: Any, **arguments: Any) -> Optimizers:
+        """The optimisers by player, from keyword arguments: ``{"network": Adam(...)}`` or ``{"network": (Adam(...), schedule)}``.
 
-    def schedules(self, *_: Any, **arguments: Any) -> Mapping[str, Schedule]:
-        """Learning-rate factors by player; a player that is not named keeps its rate. Gets the optimisers' arguments."""
+        ``{}`` for a model that updates itself in ``step``.
+        """
         return {}
 
     def stage(self, name: str) -> None:

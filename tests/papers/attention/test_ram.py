@@ -150,7 +150,7 @@ def coloured(number: int) -> tuple[Tensor, Tensor]:
 
 def fit(model: Any, steps: int, lr: float = 3e-3) -> float:
     """Trains on coloured squares; returns the share of right answers, looked at as in a measurement."""
-    opt = Players(model.optimizers(name="Adam", lr=lr), model.schedules())
+    opt = Players(model.optimizers(name="Adam", lr=lr))
     opt.total = opt.stage_steps = steps
     for opt.iteration in range(steps):
         image, label = coloured(64)

@@ -374,8 +374,8 @@ def test_wrong_arguments(wrong: dict[str, Any], message: str) -> None:
 
 def test_schedule_of_the_paper_and_half_a_cosine() -> None:
     model = Model(hidden=2, layers=1)
-    steps = model.schedules(epochs=4, hold=2, shrink=2)["network"]
+    steps = model.optimizers(epochs=4, hold=2, shrink=2)["network"][1]
     assert [steps(i, 8) for i in range(8)] == [1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert [model.schedules(epochs=0)["network"](i, 2) for i in (0, 1)] == pytest.approx([1, 0.5])
+    assert [model.optimizers(epochs=0)["network"][1](i, 2) for i in (0, 1)] == pytest.approx([1, 0.5])
     with pytest.raises(PaperzooError, match="did you mean sgd"):
         model.optimizers(method="sdg")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.training import constant
 from PIL import Image
 from torch import Tensor, nn
 
@@ -100,7 +101,7 @@ def test_every_optimiser_moves_every_weight_downhill(name: str) -> None:
     model = Model(widths=(4,), image_size=4)
     batch = Batch(image=torch.rand(16, 1, 4, 4), label=torch.arange(16) % 10)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
-    opt = Players(model.optimizers(name=name, lr=1e-3), {})
+    opt = Players(constant(model.optimizers(name=name, lr=1e-3)))
     for _ in range(3):
         model.step(batch, opt)
     assert all(not torch.equal(p, before[n]) for n, p in model.named_parameters())
@@ -145,12 +146,12 @@ def test_optimiser_arguments(arguments: dict[str, Any], says: str) -> None:
 
 
 def test_rate_rises_and_falls_once() -> None:
-    factor = Model(image_size=8).schedules()["network"]
+    factor = Model(image_size=8).optimizers()["network"][1]
     rates = [factor(i, 100) for i in range(100)]
     assert rates[:25] == pytest.approx([(i + 1) / 25 for i in range(25)]) and rates[24] == max(rates) == 1
     assert all(a > b for a, b in zip(rates[24:], rates[25:], strict=False)) and rates[-1] == pytest.approx(0, abs=1e-12)
     assert rates[61] == pytest.approx(0.5, abs=0.02)  # half-way down
-    assert Model(image_size=8).schedules(rise=0.0)["network"](0, 100) == pytest.approx(1, abs=1e-3)
+    assert Model(image_size=8).optimizers(rise=0.0)["network"][1](0, 100) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.processor
@@ -183,7 +184,7 @@ def parity(number: int) -> tuple[Tensor, Tensor]:
 def test_learns_what_no_linear_map_can(variant: str, learns: bool) -> None:
     torch.manual_seed(0)
     model = Model(**{**VARIANTS[variant], "widths": (8, 16, 16), "image_size": 8, "classes": 2, "mean": (0.5,)})
-    opt = Players(model.optimizers(lr=1e-2), model.schedules())
+    opt = Players(model.optimizers(lr=1e-2))
     opt.total = opt.stage_steps = 120
     for opt.iteration in range(120):
         image, label = parity(64)

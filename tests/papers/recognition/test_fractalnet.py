@@ -135,10 +135,10 @@ def test_what_no_join_asks_for_is_not_computed() -> None:
 
 
 def test_rate_falls_by_ten_whenever_the_rest_has_halved() -> None:
-    factor = Model(width=1).schedules()["network"]
+    factor = Model(width=1).optimizers()["network"][1]
     at = {0: 0, 199: 0, 200: 1, 299: 1, 300: 2, 349: 2, 350: 3, 374: 3, 375: 4, 387: 4, 388: 5, 399: 8}
     assert {i: factor(i, 400) for i in at} == pytest.approx({i: 10.0**-n for i, n in at.items()})
-    group = Model(width=1).optimizers()["network"].param_groups[0]
+    group = Model(width=1).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.02, 0.9, 0)
 
 
@@ -158,7 +158,7 @@ def trained(**arguments: Any) -> Model:
     image, label = digits()
     torch.manual_seed(0)
     model = Model(blocks=2, width=8, channels=1, dropout=0.0, **arguments)
-    opt = Players(model.optimizers(lr=0.05), model.schedules())
+    opt = Players(model.optimizers(lr=0.05))
     opt.total = opt.stage_steps = 150
     for opt.iteration in range(150):
         items = torch.randint(1400, (64,))

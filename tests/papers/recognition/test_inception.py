@@ -216,7 +216,7 @@ def test_v1_adds_three_tenths_of_each_half_way_loss() -> None:
     reached = torch.autograd.grad(0.3 * early, list(model.parameters()), allow_unused=True)
     names = {n.split(".")[1] for (n, _), g in zip(model.named_parameters(), reached, strict=True) if g is not None}
     assert names == {"conv1", "inception3a", "inception3b", "inception4a", "aux1"}
-    assert isinstance(model.optimizers()["network"], torch.optim.SGD)
+    assert isinstance(model.optimizers()["network"][0], torch.optim.SGD)
 
 
 def test_published_weights_serve_other_classes_and_networks_without_half_way_classifiers(tmp_path: Path) -> None:

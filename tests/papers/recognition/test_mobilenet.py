@@ -123,7 +123,7 @@ def test_halvings_are_left_out_from_the_first_on(version: str) -> None:
 def test_optimiser_and_rates() -> None:
     for version in ("v1", "v2"):
         model = Model(**LITTLE, version=version)
-        optimizer = model.optimizers()["network"]
+        optimizer = model.optimizers()["network"][0]
         decaying, free = optimizer.param_groups
         assert (decaying["lr"], decaying["alpha"], decaying["momentum"], decaying["eps"]) == (0.045, 0.9, 0.9, 1.0)
         assert (decaying["weight_decay"], free["weight_decay"]) == (4e-5, 0)
@@ -132,7 +132,7 @@ def test_optimiser_and_rates() -> None:
         assert all(any(w is p for p in (free if version == "v1" else decaying)["params"]) for w in depthwise)
         assert all(p.ndim > 1 for p in decaying["params"])
         assert len(decaying["params"]) + len(free["params"]) == len(list(model.parameters()))
-    factor = model.schedules()["network"]
+    factor = model.optimizers()["network"][1]
     assert [factor(i, 300) for i in (0, 1, 299)] == pytest.approx([1, 0.98, 0.98**299])
 
 

@@ -151,11 +151,11 @@ def test_one_more_activation_stands_before_the_mean() -> None:
 
 
 def test_rates() -> None:
-    factor = Model(depth=8, bottleneck=False).schedules()["network"]
+    factor = Model(depth=8, bottleneck=False).optimizers()["network"][1]
     at = {0: 0.1, 399: 0.1, 400: 1, 31_999: 1, 32_000: 0.1, 47_999: 0.1, 48_000: 0.01, 63_999: 0.01}
     assert {i: factor(i, 64_000) for i in at} == pytest.approx(at)
-    assert Model(depth=8, bottleneck=False).schedules(warm_up=0.0)["network"](0, 64_000) == 1
-    group = Model(depth=8, bottleneck=False).optimizers()["network"].param_groups[0]
+    assert Model(depth=8, bottleneck=False).optimizers(warm_up=0.0)["network"][1](0, 64_000) == 1
+    group = Model(depth=8, bottleneck=False).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.1, 0.9, 1e-4)
 
 
@@ -192,7 +192,7 @@ def test_shortcuts_must_not_be_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     def last_loss() -> float:
         torch.manual_seed(0)
         model = Model(depth=74, bottleneck=False, width=8, channels=1)
-        optimizer, losses = model.optimizers(lr=0.1)["network"], []
+        optimizer, losses = model.optimizers(lr=0.1)["network"][0], []
         for _ in range(50):
             items = torch.randint(len(image), (64,))
             loss = F.cross_entropy(model(image[items]), label[items])

@@ -67,13 +67,13 @@ def test_a_frozen_body_is_bit_equal_with_its_buffers(wrong: bool, tmp_path: Path
 def test_the_optimiser_holds_what_trains_at_its_rate() -> None:
     for mode, rates in (("features", [0.5]), ("finetune", [0.5, 0.05]), ("scratch", [0.5, 0.5])):
         model = Model(**LITTLE, mode=mode)
-        groups = model.optimizers(lr=0.5)["network"].param_groups
+        groups = model.optimizers(lr=0.5)["network"][0].param_groups
         assert [group["lr"] for group in groups] == pytest.approx(rates)
         assert [id(p) for p in groups[0]["params"]] == [id(p) for p in model._last().parameters()]
         held = [id(p) for group in groups for p in group["params"]]
         assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
         assert len(held) == (2 if mode == "features" else len(list(model.parameters())))
-    assert Model(**LITTLE, mode="finetune").optimizers(body_rate=0.01)["network"].param_groups[1]["lr"] == pytest.approx(1e-5)
+    assert Model(**LITTLE, mode="finetune").optimizers(body_rate=0.01)["network"][0].param_groups[1]["lr"] == pytest.approx(1e-5)
 
 
 def test_parts_wake_from_the_head_down(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ SETTINGS: dict[str, Any] = {
 def trained(kind: str, data: Dataset, steps: int = 150) -> Model:
     torch.manual_seed(0)
     model = Model(kind=kind, **SETTINGS)
-    opt = Players(model.optimizers(lr=1e-2), model.schedules())
+    opt = Players(model.optimizers(lr=1e-2))
     opt.total = opt.stage_steps = steps
     random = np.random.default_rng(0)
     for opt.iteration in range(1 if kind in FITTED else steps):
@@ -236,7 +236,7 @@ def test_arguments(arguments: dict[str, Any], says: str) -> None:
 def test_a_batch_without_a_failure_cannot_be_fitted() -> None:
     batch = Batch(readings=torch.randn(9, 384, 4), until=torch.full((9,), torch.inf))
     with pytest.raises(PaperzooError, match="0 of the 9 windows of this step come before a failure"):
-        Model().step(batch, Players({}, {}))
+        Model().step(batch, Players({}))
 
 
 @pytest.mark.processor

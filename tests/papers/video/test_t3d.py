@@ -120,9 +120,9 @@ def test_gradients_are_right_in_any_precision() -> None:
 
 
 def test_rates() -> None:
-    factor = Model(**TINY).schedules()["network"]
+    factor = Model(**TINY).optimizers()["network"][1]
     assert [factor(epoch, 150) for epoch in (0, 29, 30, 60, 149)] == pytest.approx([1, 1, 0.1, 0.01, 1e-4])
-    group = Model(**TINY).optimizers()["network"].param_groups[0]
+    group = Model(**TINY).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, True)
 
 
@@ -170,7 +170,7 @@ def test_a_moving_square(arguments: dict[str, object], frames: int, learns: bool
     """T3D tells left from right; frame by frame, or of a single frame, nobody can."""
     torch.manual_seed(0)
     model = Model(**TINY | arguments | {"frames": frames}, classes=2)
-    optimizer = model.optimizers(lr=0.05)["network"]
+    optimizer = model.optimizers(lr=0.05)["network"][0]
     for _ in range(60):
         video, label = squares(32)
         loss = F.cross_entropy(model(model.clip(video)), label)

@@ -210,7 +210,7 @@ def test_learns_from_300_digits_what_pixels_do_not_tell() -> None:
     found = {}
     for variant in ("svm", "svm-pixels", "scattering"):
         model = Model(**{"J": 2, **VARIANTS[variant]}).eval()
-        model.step(mnist(300).batch(range(300)), Players({}, {}))
+        model.step(mnist(300).batch(range(300)), Players({}))
         with torch.no_grad():
             found[variant] = model.measure(built, "test")
     errors = {variant: measured["error %"] for variant, measured in found.items()}

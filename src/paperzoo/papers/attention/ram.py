@@ -17,7 +17,7 @@ being drawn, does not pass on. Read ``GlimpseSensor``, ``RecurrentAttention.forw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.glimpses import Look, draw_animation, draw_paths
 from paperzoo.tasks.images import read_image
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class GlimpseSensor(nn.Module):
@@ -296,8 +296,10 @@ class Model(Classifier):
         self.weights: Sequence[float] = REWARDS.get(reward) or tuple(mix)
         self.network = RecurrentAttention(channels, classes, glimpses, size, scales, hidden, part, core, not random, joint > 0)
 
-    def optimizers(self, *, name: str = "SGD", lr: float = 0.01, lr_location: float = 0.0) -> dict[str, Optimizer]:
+    def optimizers(self, *, name: str = "SGD", lr: float = 0.01, lr_location: float = 0.0) -> Optimizers:
         """A player for each loss: ``action`` (with the core and the glimpse network), ``location`` and ``baseline``.
+
+        All rates fall linearly.
 
         Args:
             name: ``"SGD"`` with momentum 0.9, or ``"Adam"``.
@@ -306,18 +308,14 @@ class Model(Classifier):
         """
         net = self.network
         if not net.learnt:
-            return {"action": optimizer(name, net.parameters(), lr)}
+            return {"action": (optimizer(name, net.parameters(), lr), falling)}
         lr_location = lr_location or (lr if name == "Adam" else lr / 1000)
         seeing = [*net.glimpse.parameters(), *net.core.parameters(), *net.action.parameters()]
         return {
-            "action": optimizer(name, seeing, lr),
-            "location": optimizer(name, net.location.parameters(), lr_location),
-            "baseline": optimizer(name, net.baseline.parameters(), lr),
+            "action": (optimizer(name, seeing, lr), falling),
+            "location": (optimizer(name, net.location.parameters(), lr_location), falling),
+            "baseline": (optimizer(name, net.baseline.parameters(), lr), falling),
         }
-
-    def schedules(self, **others: Any) -> Mapping[str, Schedule]:
-        """All rates fall linearly to 0."""
-        return dict.fromkeys(("action", "location", "baseline") if self.network.learnt else ("action",), falling)
 
     def chance(self, images: int, random: torch.Generator | None = None, drawn: bool = True) -> Tensor:
         """What is random in T glimpses, (images, T, 2): a first place, and deviations from the means, or zeros if not ``drawn``."""

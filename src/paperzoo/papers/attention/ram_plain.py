@@ -5,18 +5,14 @@ Both are trained by cross-entropy alone, with ``ram.py``'s optimiser and falling
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch.nn.functional as F
 from torch import nn
-from torch.optim import Optimizer
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.attention.ram import falling, optimizer
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Plain(Classifier):
@@ -27,13 +23,9 @@ class Plain(Classifier):
         self.channels, self.image_size, self.network = channels, image_size, network
         self.names = tuple(str(i) for i in range(classes))
 
-    def optimizers(self, *, name: str = "SGD", lr: float = 0.01) -> dict[str, Optimizer]:
-        """SGD with momentum 0.9, or Adam."""
-        return {"action": optimizer(name, self.network.parameters(), lr)}
-
-    def schedules(self, **others: Any) -> Mapping[str, Schedule]:
-        """The rate falls linearly to 0."""
-        return {"action": falling}
+    def optimizers(self, *, name: str = "SGD", lr: float = 0.01) -> Optimizers:
+        """SGD with momentum 0.9, or Adam; the rate falls linearly to 0."""
+        return {"action": (optimizer(name, self.network.parameters(), lr), falling)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         opt.action.minimize(F.cross_entropy(self(batch.image), batch.label))

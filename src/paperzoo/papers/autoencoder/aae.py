@@ -27,9 +27,10 @@ from torch.optim import SGD, Adam, Optimizer
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.mmd import mmd_test
+from paperzoo.nn.schedules import Schedule, steps
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, noise
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
 
 
@@ -143,23 +144,19 @@ class Adversarial(Autoencoder, ImageGenerator):
         lr_classifier: float = 0.1,
         adam: bool = False,
         drops: Sequence[float] = (),
-    ) -> dict[str, Optimizer]:
+    ) -> Optimizers:
         """One for each phase, each with a rate of its own, ``lr`` that of the reconstruction.
 
         Gradient descent, with momentum 0.9 for reconstruction and classification (appendix), or Adam. ``drops`` are the shares of
-        the steps after which ``schedules`` divides the rates by 10.
+        the steps after which all rates are divided by 10.
         """
         rates = {"autoencoder": (lr, 0.9), "generator": (lr_generator, 0.0), "classifier": (lr_classifier, 0.9)}
-        made: dict[str, Optimizer] = {}
+        made: dict[str, tuple[Optimizer, Schedule]] = {}
         for name, networks in self.players().items():
             rate, momentum = rates.get(name, (lr_discriminator, 0.0))
             parameters = [p for network in networks for p in network.parameters()]
-            made[name] = Adam(parameters, rate, (0.5, 0.999)) if adam else SGD(parameters, rate, momentum)
+            made[name] = Adam(parameters, rate, (0.5, 0.999)) if adam else SGD(parameters, rate, momentum), steps(drops)
         return made
-
-    def schedules(self, *, drops: Sequence[float] = (), **others: Any) -> dict[str, Schedule]:
-        """All rates are divided by 10 at each of ``drops``."""
-        return dict.fromkeys(self.players(), lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops))
 
     def decode(self, code: Tensor) -> Tensor:
         image: Tensor = self.get_submodule("decoder")(code)

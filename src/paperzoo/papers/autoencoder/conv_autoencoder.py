@@ -23,8 +23,9 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import Autoencoder, check_range, squared_errors
 
 
@@ -114,13 +115,9 @@ class Model(Autoencoder):
         self.decoder = Decoder(image_size, channels, maps, code)
         self.learning: int | None = None  # the one layer that learns, from 0
 
-    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.5) -> dict[str, Adam]:
-        """Adam for both networks."""
-        return {"autoencoder": Adam(self.parameters(), lr)}
-
-    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.5) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of a stage's steps, then linearly to zero."""
-        return {"autoencoder": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.5) -> Optimizers:
+        """Adam for both networks, at a constant rate up to ``decay_from`` of a stage's steps, then linearly to zero."""
+        return {"autoencoder": (Adam(self.parameters(), lr), linear_decay(decay_from))}
 
     def stage(self, name: str) -> None:
         known = {f"layer {number + 1}": number for number in range(len(self.encoder.layers))}

@@ -30,8 +30,9 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.neighbour_error import neighbour_error
 from paperzoo.metrics.pca import Components, subspace_angle
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import MAPPED, Autoencoder, PointAutoencoder, check_range, labels, maps
 
 
@@ -74,11 +75,6 @@ def angle(decoder: nn.Sequential, pca: Components) -> dict[str, float]:
     return {"subspace angle (degrees)": subspace_angle(columns, pca.axes)} if len(pca.axes) == len(columns) else {}
 
 
-def linear_decay(start: float) -> Schedule:
-    """Factor 1 for the share ``start`` of all steps, then falling linearly to 0 at the end."""
-    return lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - start)))
-
-
 class Model(Autoencoder):
     """Fully connected encoder and decoder, mirror images of each other; the code is linear.
 
@@ -96,13 +92,10 @@ class Model(Autoencoder):
         sizes = [channels * image_size**2, *hidden, code]
         self.encoder, self.decoder = dense(sizes), dense(sizes[::-1])
 
-    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Adam]:
-        """Adam for both networks."""
-        return {"autoencoder": Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr)}
-
-    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"autoencoder": linear_decay(decay_from)}
+    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> Optimizers:
+        """Adam for both networks, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        adam = Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr)
+        return {"autoencoder": (adam, linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         opt.autoencoder.minimize(self.loss(batch.image))
@@ -143,14 +136,11 @@ class Map(Model):
         sizes = [channels * image_size**2, code]
         self.linear_encoder, self.linear_decoder = dense(sizes), dense(sizes[::-1])
 
-    def optimizers(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> dict[str, Adam]:
+    def optimizers(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> Optimizers:
         """Adam for the deep pair and for the linear pair."""
         linear = [*self.linear_encoder.parameters(), *self.linear_decoder.parameters()]
-        return {**super().optimizers(lr=lr), "linear": Adam(linear, lr_linear)}
-
-    def schedules(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero, for both."""
-        return dict.fromkeys(("autoencoder", "linear"), linear_decay(decay_from))
+        deep = super().optimizers(lr=lr, decay_from=decay_from)
+        return {**deep, "linear": (Adam(linear, lr_linear), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         super().step(batch, opt)
@@ -220,13 +210,9 @@ class Points(PointAutoencoder):
         self.dimensions, self.code = dimensions, code
         self.encoder, self.decoder = dense([dimensions, code]), dense([code, dimensions])
 
-    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Adam]:
-        """Adam for both networks."""
-        return {"autoencoder": Adam(self.parameters(), lr)}
-
-    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"autoencoder": linear_decay(decay_from)}
+    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> Optimizers:
+        """Adam for both networks, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        return {"autoencoder": (Adam(self.parameters(), lr), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         opt.autoencoder.minimize(squared_error(batch.point, self.decoder(self.encoder(batch.point))))

@@ -20,14 +20,15 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adagrad, Adam, Optimizer
+from torch.optim import Adagrad, Adam
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import Autoencoder, LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
 
@@ -147,8 +148,8 @@ class Variational(LikelihoodAutoencoder):
 
     def optimizers(
         self, *, lr: float = 0.02, method: str = "adagrad", weight_decay: float = 0.0, decay_from: float = 1.0
-    ) -> dict[str, Optimizer]:
-        """Adagrad (section 5) or Adam, for both networks.
+    ) -> Optimizers:
+        """Adagrad (section 5) or Adam, for both networks; the rate falls linearly to zero from ``decay_from`` of all steps on.
 
         Raises:
             PaperzooError: any other ``method``.
@@ -156,13 +157,7 @@ class Variational(LikelihoodAutoencoder):
         methods = {"adagrad": Adagrad, "adam": Adam}
         if method not in methods:
             raise unknown("optimizer.method", method, methods)
-        return {"vae": methods[method](self.parameters(), lr, weight_decay=weight_decay)}
-
-    def schedules(
-        self, *, lr: float = 0.02, method: str = "adagrad", weight_decay: float = 0.0, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"vae": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+        return {"vae": (methods[method](self.parameters(), lr, weight_decay=weight_decay), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         given, *told = self.given(batch)

@@ -29,9 +29,10 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.attributes import attribute_vectors, changed, exclusive, readable
 from paperzoo.metrics.sharpness import relative_sharpness
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, spread
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
 
@@ -172,17 +173,9 @@ class Model(Autoencoder, ImageGenerator):
         self.decoder = Decoder(image_size, channels, latent, width)
         self.discriminator = Discriminator(image_size, channels, width)
 
-    def optimizers(self, *, lr: float = 3e-4, decay_from: float = 1.0) -> dict[str, RMSprop]:
-        """RMSProp for each (section 4)."""
-        return {name: RMSprop(network.parameters(), lr) for name, network in self.named_children()}
-
-    def schedules(self, *, lr: float = 3e-4, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-
-        def fall(iteration: int, total: int) -> float:
-            return min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))
-
-        return dict.fromkeys(("encoder", "decoder", "discriminator"), fall)
+    def optimizers(self, *, lr: float = 3e-4, decay_from: float = 1.0) -> Optimizers:
+        """RMSProp for each (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        return {name: (RMSprop(network.parameters(), lr), linear_decay(decay_from)) for name, network in self.named_children()}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         if len(batch) < 2:

@@ -23,9 +23,10 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Judgement(NamedTuple):
@@ -152,17 +153,10 @@ class Model(ConditionalGenerator):
         self.discriminator = Discriminator(image_size, channels, classes, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both (appendix)."""
-        return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-
-        def fall(iteration: int, total: int) -> float:
-            return min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))
-
-        return {"discriminator": fall, "generator": fall}
+    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> Optimizers:
+        """Adam for both (appendix), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall, both = linear_decay(decay_from), ("discriminator", "generator")
+        return {n: (Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)), fall) for n in both}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         label = batch.label  # (N)

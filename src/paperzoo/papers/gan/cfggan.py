@@ -28,12 +28,13 @@ from torch.optim import RMSprop
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.papers.gan.dcgan import check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import check_size
 from paperzoo.papers.gan.gan import ToyNetwork, discriminator_loss, generator_loss
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 
 
@@ -201,15 +202,19 @@ class CompositeGradient(Sampler):
         self.register_buffer("start", weights if method == "cfg" else torch.zeros(0))
         self.register_buffer("evaluations", torch.zeros(2, dtype=torch.int64))  # see ``measure``
 
-    def optimizers(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> dict[str, RMSprop]:
-        """RMSprop for both (authors' code)."""
-        both = ("discriminator", "approximator")
-        return {name: RMSprop(self.get_submodule(name).parameters(), lr, 0.95, 1e-18) for name in both}
+    def optimizers(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> Optimizers:
+        """RMSprop for both (authors' code), at a constant rate up to ``decay_from`` of all steps, then linearly to zero.
 
-    def schedules(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero; the approximator's also falls within a fit."""
+        The approximator's rate also falls within a fit.
+        """
         fall = linear_decay(decay_from)
-        return {"discriminator": fall, "approximator": lambda iteration, total: self.rate * fall(iteration, total)}
+        return {
+            "discriminator": (RMSprop(self.discriminator.parameters(), lr, 0.95, 1e-18), fall),
+            "approximator": (
+                RMSprop(self.approximator.parameters(), lr, 0.95, 1e-18),
+                lambda iteration, total: self.rate * fall(iteration, total),
+            ),
+        }
 
     def real(self, batch: Batch) -> Tensor:
         """The batch in the networks' range."""

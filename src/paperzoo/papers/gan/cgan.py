@@ -12,8 +12,6 @@ ignore it: ``blind=True`` is that experiment. Read ``ConditionalGAN.step`` first
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,12 +21,12 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan import dcgan
-from paperzoo.papers.gan.dcgan import linear_decay
 from paperzoo.papers.gan.gan import Maxout, discriminator_loss, exponential_decay, generator_loss, set_momentum, uniform
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Generator(nn.Module):
@@ -167,15 +165,11 @@ class Model(ConditionalGAN):
         self.discriminator = Discriminator(image_size, channels, classes, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 0.1) -> Mapping[str, SGD]:
-        """Stochastic gradient descent with momentum for both (section 4.1)."""
+    def optimizers(self, *, lr: float = 0.1) -> Optimizers:
+        """SGD with momentum for both; the rate is divided by 1.00004 at each step, down to a millionth of 1 (section 4.1)."""
         self._players = {n: SGD(self.get_submodule(n).parameters(), lr, 0.5) for n in ("discriminator", "generator")}
-        return self._players
-
-    def schedules(self, *, lr: float = 0.1) -> dict[str, Schedule]:
-        """Divided by 1.00004 at each step, down to a millionth of 1 (section 4.1)."""
         fall = exponential_decay(1.00004, lr)
-        return {"discriminator": fall, "generator": fall}
+        return {n: (optimizer, fall) for n, optimizer in self._players.items()}
 
     def step(self, batch: Batch, opt: Players) -> None:
         set_momentum(self._players, opt.iteration)  # 0.5, rising to 0.7 (section 4.1)
@@ -208,14 +202,10 @@ class Convolutional(ConditionalGAN):
         self.discriminator = ConvolutionalDiscriminator(image_size, channels, classes, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both, as for DCGAN."""
-        return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        fall = linear_decay(decay_from)
-        return {"discriminator": fall, "generator": fall}
+    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> Optimizers:
+        """Adam for both, as for DCGAN, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall, both = linear_decay(decay_from), ("discriminator", "generator")
+        return {n: (Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)), fall) for n in both}
 
 
 def check_classes(classes: int) -> None:

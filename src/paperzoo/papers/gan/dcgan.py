@@ -20,9 +20,10 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Generator(nn.Module):
@@ -128,17 +129,13 @@ class Model(ImageGenerator):
         self.discriminator = Discriminator(image_size, channels, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both (section 4)."""
-        return {
-            "discriminator": Adam(self.discriminator.parameters(), lr, (beta1, 0.999)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, 0.999)),
-        }
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> Optimizers:
+        """Adam for both (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
         fall = linear_decay(decay_from)
-        return {"discriminator": fall, "generator": fall}
+        return {
+            "discriminator": (Adam(self.discriminator.parameters(), lr, (beta1, 0.999)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, 0.999)), fall),
+        }
 
     def step(self, batch: Batch, opt: Players) -> None:
         real = 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]
@@ -153,11 +150,6 @@ class Model(ImageGenerator):
         network = self.generator if self.average is None else self.average
         image: Tensor = network(z)
         return (image + 1) / 2
-
-
-def linear_decay(start: float) -> Schedule:
-    """Factor 1 for the share ``start`` of all steps, then falling linearly to 0 at the end."""
-    return lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - start)))
 
 
 VARIANTS: dict[str, dict[str, object]] = {"dcgan": {}}

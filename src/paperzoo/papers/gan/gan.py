@@ -24,9 +24,10 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import Schedule
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Maxout(nn.Linear):
@@ -193,15 +194,11 @@ class Model(Game, ImageGenerator):
         self.discriminator = Discriminator(image_size, channels, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 0.1) -> Mapping[str, Optimizer]:
-        """Stochastic gradient descent with momentum for both."""
+    def optimizers(self, *, lr: float = 0.1) -> Optimizers:
+        """SGD with momentum for both; the rate is divided by 1.000004 at each step, down to a millionth of 1."""
         self._players = {n: SGD(self.get_submodule(n).parameters(), lr, 0.5) for n in ("discriminator", "generator")}
-        return self._players
-
-    def schedules(self, *, lr: float = 0.1) -> dict[str, Schedule]:
-        """Divided by 1.000004 at each step, down to a millionth of 1."""
         fall = exponential_decay(1.000004, lr)
-        return {"discriminator": fall, "generator": fall}
+        return {n: (optimizer, fall) for n, optimizer in self._players.items()}
 
     def step(self, batch: Batch, opt: Players) -> None:
         set_momentum(self._players, opt.iteration)
@@ -223,7 +220,7 @@ class Toy(Game, PointGenerator):
         self.generator = ToyNetwork(latent, dimensions, width)
         self.discriminator = ToyNetwork(dimensions, 1, width)
 
-    def optimizers(self, *, lr: float = 1e-3, beta1: float = 0.5) -> Mapping[str, Optimizer]:
+    def optimizers(self, *, lr: float = 1e-3, beta1: float = 0.5) -> Optimizers:
         """Adam for both."""
         return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
 

@@ -27,10 +27,11 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.matching import matched_error, purity
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.dcgan import discriminator_loss, generator_loss, init, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import discriminator_loss, generator_loss, init
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, noise
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import grid, save
 
 
@@ -175,20 +176,17 @@ class Model(ImageGenerator):
 
     def optimizers(
         self, *, lr_d: float = 2e-4, lr_g: float = 1e-3, beta1: float = 0.5, decay_from: float = 1.0
-    ) -> dict[str, Adam]:
-        """Adam at 0.0002 for D with the layers it shares with Q, at 0.001 for G with those of Q alone (appendix C)."""
+    ) -> Optimizers:
+        """Adam at 0.0002 for D with the layers it shares with Q, at 0.001 for G with those of Q alone (appendix C).
+
+        The rates are constant up to ``decay_from`` of all steps, then fall linearly to zero.
+        """
+        fall = linear_decay(decay_from)
         shared = [*self.discriminator.trunk.parameters(), *self.discriminator.source.parameters()]
         return {
-            "discriminator": Adam(shared, lr_d, (beta1, 0.999)),
-            "generator": Adam([*self.generator.parameters(), *self.discriminator.q.parameters()], lr_g, (beta1, 0.999)),
+            "discriminator": (Adam(shared, lr_d, (beta1, 0.999)), fall),
+            "generator": (Adam([*self.generator.parameters(), *self.discriminator.q.parameters()], lr_g, (beta1, 0.999)), fall),
         }
-
-    def schedules(
-        self, *, lr_d: float = 2e-4, lr_g: float = 1e-3, beta1: float = 0.5, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        fall = linear_decay(decay_from)
-        return {"discriminator": fall, "generator": fall}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         z = self.draw(len(batch))

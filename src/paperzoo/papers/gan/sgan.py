@@ -25,11 +25,12 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan import dcgan
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Answer(NamedTuple):
@@ -163,16 +164,13 @@ class Model(Classifier, ImageGenerator):
         self.generator = (DenseGenerator if dense else dcgan.Generator)(image_size, channels, latent, width)
         self.discriminator = (DenseDiscriminator if dense else ConvDiscriminator)(image_size, channels, width, classes)
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both."""
+    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> Optimizers:
+        """Adam for both, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "discriminator": Adam(self.discriminator.parameters(), lr, (beta1, 0.999)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, 0.999)),
+            "discriminator": (Adam(self.discriminator.parameters(), lr, (beta1, 0.999)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, 0.999)), fall),
         }
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"discriminator": dcgan.linear_decay(decay_from), "generator": dcgan.linear_decay(decay_from)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         labelled, real = 2 * batch.labelled - 1, 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]

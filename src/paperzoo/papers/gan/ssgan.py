@@ -24,11 +24,12 @@ from torch.optim import Adam
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.dcgan import check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import check_size
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Answer(NamedTuple):
@@ -116,18 +117,13 @@ class Model(ImageGenerator):
 
     def optimizers(
         self, *, lr: float = 2e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Adam]:
-        """Adam for both (section 4)."""
+    ) -> Optimizers:
+        """Adam for both (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "discriminator": Adam(self.discriminator.parameters(), lr, (beta1, beta2)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, beta2)),
+            "discriminator": (Adam(self.discriminator.parameters(), lr, (beta1, beta2)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, beta2)), fall),
         }
-
-    def schedules(
-        self, *, lr: float = 2e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"discriminator": linear_decay(decay_from), "generator": linear_decay(decay_from)}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         real = 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]

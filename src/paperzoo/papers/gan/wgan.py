@@ -26,10 +26,11 @@ from torch.optim import RMSprop
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import spearman
-from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler, noise
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class ToyNetwork(nn.Module):
@@ -100,16 +101,13 @@ class WeightClippedGAN(Sampler):
             raise PaperzooError(f"period must be more than warm_up, which is {warm_up}, not {period}")
         self.bound, self.rounds = bound, (critic_steps, burst, warm_up, period)
 
-    def optimizers(self, *, lr: float = 5e-5, decay_from: float = 1.0) -> dict[str, RMSprop]:
-        """RMSProp for both, without momentum (algorithm 1)."""
+    def optimizers(self, *, lr: float = 5e-5, decay_from: float = 1.0) -> Optimizers:
+        """RMSProp for both, without momentum (algorithm 1), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "critic": RMSprop(self.critic.parameters(), lr),
-            "generator": RMSprop(self.generator.parameters(), lr),
+            "critic": (RMSprop(self.critic.parameters(), lr), fall),
+            "generator": (RMSprop(self.generator.parameters(), lr), fall),
         }
-
-    def schedules(self, *, lr: float = 5e-5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"critic": linear_decay(decay_from), "generator": linear_decay(decay_from)}
 
     def real(self, batch: Batch) -> Tensor:
         """The batch in the networks' range."""

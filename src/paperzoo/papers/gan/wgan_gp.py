@@ -21,10 +21,11 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class ToyNetwork(nn.Module):
@@ -145,18 +146,13 @@ class WassersteinGAN(Sampler):
 
     def optimizers(
         self, *, lr: float = 1e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Adam]:
-        """Adam for both (algorithm 1)."""
+    ) -> Optimizers:
+        """Adam for both (algorithm 1), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "critic": Adam(self.critic.parameters(), lr, (beta1, beta2)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, beta2)),
+            "critic": (Adam(self.critic.parameters(), lr, (beta1, beta2)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, beta2)), fall),
         }
-
-    def schedules(
-        self, *, lr: float = 1e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"critic": linear_decay(decay_from), "generator": linear_decay(decay_from)}
 
     def real(self, batch: Batch) -> Tensor:
         """The batch in the networks' range."""

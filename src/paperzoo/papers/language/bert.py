@@ -29,9 +29,10 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import warmup_linear
 from paperzoo.pretrained.encoders import SIZES, Start, start
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pretraining import Masked, Pretrainer
 
 
@@ -197,18 +198,6 @@ def adamw(model: nn.Module, lr: float, heads: Sequence[str] = (), head_rate: flo
     return AdamW(settings, lr, betas=(0.9, 0.999), eps=1e-6)
 
 
-def schedule(warmup: float, end: float) -> Schedule:
-    """Linearly up to 1 in the share ``warmup`` of the steps, then linearly down to ``end`` after the last."""
-
-    def factor(iteration: int, total: int) -> float:
-        rise = warmup * total
-        if iteration + 1 <= rise:
-            return (iteration + 1) / rise
-        return 1 - (1 - end) * (iteration - rise) / max(1.0, total - rise)
-
-    return factor
-
-
 class Model(Pretrainer):
     """The encoder with its two heads, to be pre-trained.
 
@@ -251,13 +240,9 @@ class Model(Pretrainer):
         begin(self, deviation)
         begun.load(self, weights)
 
-    def optimizers(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, AdamW]:
-        """Section A.2: a rate of 1e-4, reached in 10,000 of 1,000,000 steps, then falling linearly."""
-        return {"bert": adamw(self, lr)}
-
-    def schedules(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, Schedule]:
-        """``warmup`` and ``end``: see ``schedule``."""
-        return {"bert": schedule(warmup, end)}
+    def optimizers(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> Optimizers:
+        """Section A.2: a rate of 1e-4, reached in 10,000 of 1,000,000 steps, then falling linearly, to ``end`` times as much."""
+        return {"bert": (adamw(self, lr), warmup_linear(warmup, end))}
 
     def mask(self, batch: Batch) -> Masked:
         """See the function ``mask``."""

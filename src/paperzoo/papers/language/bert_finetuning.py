@@ -21,15 +21,15 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from paperzoo.data import Batch, Schema
 from paperzoo.data.text.wordpiece import Rows, WordPiece
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.dropout import Dropout
-from paperzoo.papers.language.bert import Model, WordHead, adamw, begin, build, mask, schedule
+from paperzoo.nn.schedules import warmup_linear
+from paperzoo.papers.language.bert import Model, WordHead, adamw, begin, build, mask
 from paperzoo.pretrained.encoders import SIZES, start
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pretraining import Masked, special
 from paperzoo.tasks.tagging import Tagger
 from paperzoo.tasks.text_classification import TextClassifier
@@ -96,13 +96,12 @@ class Classify(TextClassifier):
         if name == "pretrain" and not hasattr(self, "words"):
             raise PaperzooError("a stage pretrain needs model.pretrain=true")
 
-    def optimizers(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, AdamW]:
-        """Section A.3: rates of 5e-5, 3e-5 or 2e-5; the new layer's is ``head_rate`` times as high."""
-        return {"bert": adamw(self, lr, ("head.",), head_rate)}
+    def optimizers(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> Optimizers:
+        """Section A.3: rates of 5e-5, 3e-5 or 2e-5; the new layer's is ``head_rate`` times as high.
 
-    def schedules(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, Schedule]:
-        """``warmup`` and ``end``: see ``schedule``."""
-        return {"bert": schedule(warmup, end)}
+        They rise for the share ``warmup`` of the steps and then fall linearly, to ``end`` times as much.
+        """
+        return {"bert": (adamw(self, lr, ("head.",), head_rate), warmup_linear(warmup, end))}
 
     def logits(self, rows: Rows) -> Tensor:
         """(N, classes)."""
@@ -159,7 +158,6 @@ class Tag(Tagger):
         begun.load(self, weights)
 
     optimizers = Classify.optimizers
-    schedules = Classify.schedules
 
     def _padded(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         """Pieces, and the number of the word that begins there (from 1), as (N, 2, T); and how many words there are (N)."""

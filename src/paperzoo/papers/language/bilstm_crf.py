@@ -32,8 +32,9 @@ from paperzoo.data.text.pretrained import pretrained
 from paperzoo.data.text.tagging import Lexicon, finer, iobes
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.letters import inside, last, letter_network, mirror
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.tagging import Tagger
 
 
@@ -302,13 +303,9 @@ class Model(Tagger):
             self.pair = nn.Parameter(torch.zeros(count, count))
         self.crf = crf
 
-    def optimizers(self, *, lr: float = 0.1, momentum: float = 0.0, decay_from: float = 1.0) -> dict[str, SGD]:
-        """SGD (section 3) at a rate of 0.1 (section 4.3)."""
-        return {"tagger": SGD(self.parameters(), lr, momentum)}
-
-    def schedules(self, *, lr: float = 0.1, momentum: float = 0.0, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"tagger": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+    def optimizers(self, *, lr: float = 0.1, momentum: float = 0.0, decay_from: float = 1.0) -> Optimizers:
+        """SGD (section 3) at a rate of 0.1 (section 4.3), which falls linearly to zero from ``decay_from`` of all steps on."""
+        return {"tagger": (SGD(self.parameters(), lr, momentum), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Algorithm 1."""

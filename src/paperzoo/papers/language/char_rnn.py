@@ -16,20 +16,20 @@ where a token goes up through the layers (Eq. of section 3.2). Read ``lstm_cell`
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer, RMSprop
+from torch.optim import SGD, AdamW, RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import cosine
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.language_model import LanguageModel, State
-from paperzoo.tasks.model import Players, Schedule, noted
+from paperzoo.tasks.model import Optimizers, Players, noted
 
 # ---- One step of each cell, for reading: x (N, D), h and c (N, H). torch.nn holds the same weights in blocks, gate over gate:
 # ---- w_x (gates H, D), w_h (gates H, H), b_x and b_h (gates H). These functions give what its fast kernels give.
@@ -144,31 +144,24 @@ class Model(LanguageModel):
     def optimizers(
         self, *, method: str = "sgd", lr: float = 1.0, weight_decay: float = 0.0, epochs: int = 39, hold: float = 6,
         shrink: float = 1.2,
-    ) -> dict[str, Optimizer]:  # fmt: skip
-        """``sgd``, ``rmsprop`` (char-rnn's) or ``adamw``; for the others see ``schedules``."""
-        parameters = self.network.parameters()
-        if method == "sgd":
-            return {"network": SGD(parameters, lr)}
-        if method == "rmsprop":
-            return {"network": RMSprop(parameters, lr, alpha=0.95)}
-        if method == "adamw":
-            return {"network": AdamW(parameters, lr, weight_decay=weight_decay)}
-        raise unknown("value of optimizer.method", method, ("sgd", "rmsprop", "adamw"), "of char_rnn")
+    ) -> Optimizers:  # fmt: skip
+        """``sgd``, ``rmsprop`` (char-rnn's) or ``adamw``.
 
-    def schedules(
-        self, *, epochs: int = 39, hold: float = 6, shrink: float = 1.2, **others: object
-    ) -> dict[str, Schedule]:
-        """The rate is constant for ``hold`` of the ``epochs``, then divided by ``shrink`` at the start of each.
-
-        With ``epochs=0`` it falls along half a cosine.
+        The rate is constant for ``hold`` of the ``epochs``, then divided by ``shrink`` at the start of each. With ``epochs=0`` it
+        falls along half a cosine.
         """
 
-        def factor(iteration: int, total: int) -> float:
-            if not epochs:
-                return 0.5 * (1 + math.cos(math.pi * iteration / total))
+        def shrinking(iteration: int, total: int) -> float:
             return float(shrink ** -max(0.0, iteration * epochs // total + 1 - hold))
 
-        return {"network": factor}
+        parameters, schedule = self.network.parameters(), shrinking if epochs else cosine()
+        if method == "sgd":
+            return {"network": (SGD(parameters, lr), schedule)}
+        if method == "rmsprop":
+            return {"network": (RMSprop(parameters, lr, alpha=0.95), schedule)}
+        if method == "adamw":
+            return {"network": (AdamW(parameters, lr, weight_decay=weight_decay), schedule)}
+        raise unknown("value of optimizer.method", method, ("sgd", "rmsprop", "adamw"), "of char_rnn")
 
     def read(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         """See ``LanguageModel.read``."""

@@ -20,7 +20,6 @@ map, and it learns no more than one can. Read ``ConvNet``; then look at the pict
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,9 +30,10 @@ from torch.optim import Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import one_cycle
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 
 
@@ -175,14 +175,14 @@ class Model(Classifier):
 
     def optimizers(
         self, *, name: str = "AdamW", lr: float = 6e-3, arguments: Mapping[str, object] | None = None, rise: float = 0.25
-    ) -> dict[str, Optimizer]:
+    ) -> Optimizers:
         """One optimiser for all parameters.
 
         Args:
             name: as torch.optim calls it.
             lr: the highest rate.
             arguments: what else it takes, such as ``{"momentum": 0.9}``.
-            rise: see ``schedules``.
+            rise: the share of the steps in which the rate rises linearly; then it falls along a cosine to 0.
 
         Raises:
             PaperzooError: an unknown name, or arguments that this optimiser does not take.
@@ -192,19 +192,10 @@ class Model(Classifier):
         if not isinstance(arguments or {}, Mapping):
             raise PaperzooError(f'optimizer.arguments of cnn is written {{"momentum": 0.9}}, not {arguments!r}')
         try:
-            return {"network": getattr(torch.optim, name)(self.network.parameters(), lr=lr, **(arguments or {}))}
+            return {"network": (getattr(torch.optim, name)(self.network.parameters(), lr=lr, **(arguments or {})), one_cycle(rise))}
         except (TypeError, ValueError) as error:
             given = ", ".join(f"{key}={value}" for key, value in {"lr": lr, **(arguments or {})}.items())
             raise PaperzooError(f"torch.optim.{name} does not take {given}: {error}") from error
-
-    def schedules(self, *, rise: float = 0.25, **others: object) -> dict[str, Schedule]:
-        """One cycle: the rate rises linearly for the share ``rise`` of the steps, then falls along a cosine to 0."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = (iteration + 1) / total
-            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-        return {"network": factor}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on a batch."""

@@ -17,20 +17,20 @@ Read ``joins`` (who meets where), then ``FractalBlock.forward``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 #: of each block, of each row: the columns whose outputs the join takes in
 Paths = Sequence[Sequence[Sequence[int]]]
@@ -143,6 +143,11 @@ class FractalNet(nn.Module):
         return self.output(x.mean((2, 3)))  # type: ignore[no-any-return]  # (N, C, H, W) -> (N, C)
 
 
+def halvings(iteration: int, total: int) -> float:
+    """Divided by 10 whenever what remains of the training has halved: after 1/2, 3/4, 7/8, ... of the steps (section 4)."""
+    return float(0.1 ** ((total // (total - iteration)).bit_length() - 1))  # floor(log2(total / remaining))
+
+
 def common_chance(numbers: int, opt: Players, device: torch.device) -> list[float]:
     """Uniform numbers in [0, 1), the same on every process, so that a mini-batch has one draw however many share it.
 
@@ -213,18 +218,9 @@ class Model(Classifier):
         paths = None if column is None else one_column(column - 1, self.columns, self.blocks)
         return self.network(image - self.mean, paths)  # type: ignore[no-any-return]
 
-    def optimizers(self, *, lr: float = 0.02, momentum: float = 0.9) -> dict[str, Optimizer]:
+    def optimizers(self, *, lr: float = 0.02, momentum: float = 0.9) -> Optimizers:
         """SGD on all parameters (section 4)."""
-        return {"network": SGD(self.network.parameters(), lr, momentum)}
-
-    def schedules(self, **others: float) -> Mapping[str, Schedule]:
-        """Divided by 10 whenever what remains of the training has halved: after 1/2, 3/4, 7/8, ... of the steps (section 4)."""
-
-        def factor(iteration: int, total: int) -> float:
-            halvings = (total // (total - iteration)).bit_length() - 1  # floor(log2(total / remaining))
-            return float(0.1**halvings)
-
-        return {"network": factor}
+        return {"network": (SGD(self.network.parameters(), lr, momentum), halvings)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Draws the paths of the mini-batch, and takes one step on the cross-entropy."""

@@ -19,15 +19,16 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer, RMSprop
+from torch.optim import SGD, RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import exponential
 from paperzoo.papers.recognition.googlenet import GoogLeNet
 from paperzoo.pretrained.published import imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Conv(nn.Module):
@@ -307,15 +308,15 @@ class Model(Classifier):
         momentum: float = 0.9,
         fall: float = 0.94,
         falls: int = 50,
-    ) -> dict[str, Optimizer]:
-        """RMSProp (section 8); for GoogLeNet SGD with momentum (1409.4842, section 6)."""
-        if isinstance(self.network, GoogLeNet):
-            return {"network": SGD(self.network.parameters(), lr, momentum)}
-        return {"network": RMSprop(self.network.parameters(), lr, decay, eps)}
+    ) -> Optimizers:
+        """RMSProp (section 8); for GoogLeNet SGD with momentum (1409.4842, section 6).
 
-    def schedules(self, *, fall: float = 0.94, falls: int = 50, **others: float) -> dict[str, Schedule]:
-        """The rate is multiplied by ``fall`` that many times in a training: every second of 100 epochs (section 8)."""
-        return {"network": lambda iteration, total: fall ** (falls * iteration // max(total, 1))}
+        The rate is multiplied by ``fall`` as many times as ``falls`` says: every second of 100 epochs (section 8).
+        """
+        schedule = exponential(fall, falls)
+        if isinstance(self.network, GoogLeNet):
+            return {"network": (SGD(self.network.parameters(), lr, momentum), schedule)}
+        return {"network": (RMSprop(self.network.parameters(), lr, decay, eps), schedule)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of the last classifier and a share of the others'."""

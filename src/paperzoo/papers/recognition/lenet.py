@@ -13,7 +13,6 @@ The criterion of Eq. 9 pulls the right penalty down and, softly, all others up. 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -23,9 +22,10 @@ from torch.optim import AdamW
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import one_cycle
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class LeNet(nn.Module):
@@ -150,16 +150,6 @@ def eq9(penalties: Tensor, label: Tensor, j: float = 0.1) -> Tensor:
     return (right + torch.logsumexp(-torch.cat([penalties, rubbish], 1), 1)).mean()
 
 
-def one_cycle(warm: float = 0.25) -> Schedule:
-    """Rises linearly to 1 over the first quarter of the steps, then falls along a cosine to 0."""
-
-    def factor(iteration: int, total: int) -> float:
-        at = (iteration + 1) / total
-        return at / warm if at < warm else 0.5 * (1 + math.cos(math.pi * (at - warm) / (1 - warm)))
-
-    return factor
-
-
 class Model(Classifier):
     """One of the two networks, by ``original``.
 
@@ -179,13 +169,9 @@ class Model(Classifier):
         self.names = tuple(str(i) for i in range(classes))
         self.network = LeNet1998() if original else LeNet(channels, classes)
 
-    def optimizers(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> dict[str, AdamW]:
-        """AdamW."""
-        return {"network": AdamW(self.network.parameters(), lr, weight_decay=weight_decay)}
-
-    def schedules(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> dict[str, Schedule]:
-        """One rise and fall over the whole run."""
-        return {"network": one_cycle()}
+    def optimizers(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> Optimizers:
+        """AdamW; the rate rises over the first quarter of the steps, then falls along a cosine."""
+        return {"network": (AdamW(self.network.parameters(), lr, weight_decay=weight_decay), one_cycle(0.25))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         output = self.network(self.scale(batch.image))

@@ -13,21 +13,22 @@ ends. Read V1's ``Separable``, then ``InvertedResidual``; ``mobilenet:v2`` has p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Optimizer, RMSprop
+from torch.optim import RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.data.fetch.weights import MOBILENET_V2
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from paperzoo.nn.schedules import exponential
 from paperzoo.pretrained.published import Packed, imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def scaled(channels: int, width: float, multiple: int) -> int:
@@ -205,18 +206,17 @@ class Model(Classifier):
         weight_decay: float = 4e-5,
         fall: float = 0.98,
         epochs: int = 300,
-    ) -> dict[str, Optimizer]:
-        """RMSProp with momentum; the weights of convolutions and the linear layer decay, but V1's depthwise ones do not."""
+    ) -> Optimizers:
+        """RMSProp with momentum; the weights of convolutions and the linear layer decay, but V1's depthwise ones do not.
+
+        The rate is multiplied by ``fall`` after each of ``epochs`` equal parts of the training (V2, section 6.1).
+        """
         layers = [m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         shrinking = [m.weight for m in layers if not (self.version == "v1" and isinstance(m, nn.Conv2d) and m.groups > 1)]
         chosen = set(shrinking)
         others = [p for p in self.network.parameters() if p not in chosen]
         groups = [{"params": shrinking, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return {"network": RMSprop(groups, lr, decay, eps, momentum=momentum)}
-
-    def schedules(self, *, fall: float = 0.98, epochs: int = 300, **others: float) -> Mapping[str, Schedule]:
-        """The rate is multiplied by ``fall`` after each of ``epochs`` equal parts of the training (V2, section 6.1)."""
-        return {"network": lambda iteration, total: fall ** (epochs * iteration // max(total, 1))}
+        return {"network": (RMSprop(groups, lr, decay, eps, momentum=momentum), exponential(fall, epochs))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

@@ -16,19 +16,20 @@ Read ``Unit.forward`` beside ``BasicBlock.forward`` of ``resnet``: the same laye
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import steps
 from paperzoo.papers.recognition.resnet import PadShortcut
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 TABLE_3 = {"preact110": 6.37, "preact164": 5.46, "preact1001": 4.92}
 
@@ -156,20 +157,13 @@ class Model(Classifier):
         weight_decay: float = 1e-4,
         drops: Sequence[float] = (0.5, 0.75),
         warm_up: float = 400 / 64_000,
-    ) -> dict[str, Optimizer]:
-        """SGD on all parameters. ``drops`` and ``warm_up`` are shares of the steps; see ``schedules``."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+    ) -> Optimizers:
+        """SGD on all parameters.
 
-    def schedules(
-        self, *, drops: Sequence[float] = (0.5, 0.75), warm_up: float = 400 / 64_000, **others: float
-    ) -> Mapping[str, Schedule]:
-        """A tenth of the rate up to ``warm_up``, then all of it, divided by 10 at each of ``drops``."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = iteration / total
-            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
-
-        return {"network": factor}
+        A tenth of the rate for the share ``warm_up`` of the steps, then all of it, divided by 10 after each of the shares ``drops``.
+        """
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)
+        return {"network": (sgd, steps(drops, warm_up))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

@@ -15,20 +15,21 @@ Read ``BasicBlock`` first, then ``ResNet``. Section 4.2 (CIFAR) and Table 1 (Ima
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 Shortcut = Literal["A", "B", "C", "none"]
 
@@ -221,18 +222,13 @@ class Model(Classifier):
 
     def optimizers(
         self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.5, 0.75)
-    ) -> dict[str, Optimizer]:
-        """SGD on all parameters; ``drops`` are the shares of the steps after which ``schedules`` divides the rate by 10."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+    ) -> Optimizers:
+        """SGD on all parameters; the rate is divided by 10 after the shares ``drops`` of the steps.
 
-    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75), **others: float) -> Mapping[str, Schedule]:
-        """The rate falls at 32,000 and 48,000 of 64,000 steps (section 4.2); 110 layers and more start at a tenth of it."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = iteration / total
-            return 0.1 if done < self.warm_up else 0.1 ** sum(done >= drop for drop in drops)
-
-        return {"network": factor}
+        That is after 32,000 and 48,000 of 64,000 (section 4.2); 110 layers and more start at a tenth of it.
+        """
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)
+        return {"network": (sgd, steps(drops, self.warm_up))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

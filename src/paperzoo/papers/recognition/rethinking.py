@@ -16,19 +16,18 @@ the study ``random_labels``. Read ``SmallInception``, which is figure 3, then ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.augment import random_crop
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import exponential
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def whiten(image: Tensor) -> Tensor:
@@ -187,19 +186,15 @@ class Model(Classifier):
 
     def optimizers(
         self, *, lr: float = 0.0, momentum: float = 0.9, weight_decay: float = 0.0, decay: float = 0.95, epochs: int = 64
-    ) -> dict[str, Optimizer]:
+    ) -> Optimizers:
         """SGD on everything but the fixed scales.
 
         Args:
             lr: the first rate; 0 stands for the paper's, 0.1 for the small Inception and 0.01 for the others.
-            decay, epochs: ``schedules`` multiplies the rate by ``decay`` after each of the ``epochs`` parts of the run.
+            decay, epochs: the rate is multiplied by ``decay`` after each of the ``epochs`` equal parts of the run (appendix A).
         """
         trained = [p for p in self.network.parameters() if p.requires_grad]
-        return {"network": SGD(trained, lr or self.rate, momentum, weight_decay=weight_decay)}
-
-    def schedules(self, *, decay: float = 0.95, epochs: int = 64, **others: float) -> Mapping[str, Schedule]:
-        """The rate falls by 5 % an epoch (appendix A)."""
-        return {"network": lambda iteration, total: decay ** (epochs * iteration // total)}
+        return {"network": (SGD(trained, lr or self.rate, momentum, weight_decay=weight_decay), exponential(decay, epochs))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One step on the cross-entropy of a batch; says how many of it were wrong before the step."""

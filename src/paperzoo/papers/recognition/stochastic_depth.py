@@ -22,14 +22,15 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import steps
 from paperzoo.papers.recognition.resnet import BasicBlock, ResNet
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def survival_probabilities(blocks: int, last: float = 0.5, decay: str = "linear") -> list[float]:
@@ -149,18 +150,13 @@ class Model(Classifier):
         nesterov: bool = True,
         drops: Sequence[float] = (0.5, 0.75),
         warm_up: float = 0.0,
-    ) -> dict[str, Optimizer]:
-        """SGD with Nesterov's momentum on all parameters. ``drops`` and ``warm_up`` are shares of the steps; see ``schedules``."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=nesterov)}
+    ) -> Optimizers:
+        """SGD with Nesterov's momentum on all parameters.
 
-    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75), warm_up: float = 0.0, **others: float) -> Mapping[str, Schedule]:
-        """A tenth of the rate up to ``warm_up``, then all of it, divided by 10 after a half and three quarters of the steps."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = iteration / total
-            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
-
-        return {"network": factor}
+        A tenth of the rate for the share ``warm_up`` of the steps, then all of it, divided by 10 after each of the shares ``drops``.
+        """
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=nesterov)
+        return {"network": (sgd, steps(drops, warm_up))}
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, float]:
         """Throws the coins, one a block for the whole mini-batch, and takes one step on the cross-entropy."""

@@ -15,7 +15,6 @@ optimiser holds it, for weight decay would shrink it. A new head begins at zero,
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,15 +24,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 
 from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import one_cycle
 from paperzoo.pretrained.published import header, last_checkpoint, load_published
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 @contextmanager
@@ -177,14 +177,14 @@ class Model(Classifier):
 
     def optimizers(
         self, *, lr: float = 1e-3, body_rate: float = 0.1, weight_decay: float = 0.01, rise: float = 0.1
-    ) -> dict[str, Optimizer]:
+    ) -> Optimizers:
         """AdamW on what trains.
 
         Args:
             lr: the head's highest rate.
             body_rate: the body's rate in units of the head's, in ``finetune``; from scratch it is 1.
             weight_decay: of head and body.
-            rise: see ``schedules``.
+            rise: the share of a stage's steps in which both rates rise linearly; then they fall along a cosine to 0.
         """
         head = list(self._last().parameters())
         chosen = set(head)
@@ -192,16 +192,7 @@ class Model(Classifier):
         if self.phase != "features":
             rate = body_rate if self.phase == "finetune" else 1.0
             groups.append({"params": [p for p in self.trainable if p not in chosen], "lr": lr * rate})
-        return {"network": AdamW(groups, lr, weight_decay=weight_decay)}
-
-    def schedules(self, *, rise: float = 0.1, **others: float) -> dict[str, Schedule]:
-        """Both rates rise linearly for the share ``rise`` of a stage's steps, then fall along a cosine to 0."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = (iteration + 0.5) / total  # half-way through the step, so that no step has rate 0
-            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-        return {"network": factor}
+        return {"network": (AdamW(groups, lr, weight_decay=weight_decay), one_cycle(rise, moment=0.5))}
 
     def layers(self) -> list[list[nn.Module]]:
         """The body's layers in the order in which they are built, each with the normalisation that follows it."""

@@ -14,21 +14,22 @@ Read ``VGG`` beside table 1. The ``_bn`` variants, with batch normalisation behi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isqrt
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import imagenet_names, load_published
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 #: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
 TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -171,13 +172,9 @@ class Model(Classifier):
 
     def optimizers(
         self, *, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 5e-4, drops: Sequence[float] = (0.5, 0.75, 0.9)
-    ) -> dict[str, Optimizer]:
-        """SGD (section 3.1); ``drops`` are the shares of the steps after which ``schedules`` divides the rate by 10."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
-
-    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75, 0.9), **others: float) -> Mapping[str, Schedule]:
-        """The rate is divided by 10 three times (section 3.1)."""
-        return {"network": lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops)}
+    ) -> Optimizers:
+        """SGD; the rate is divided by 10 three times, after the shares ``drops`` of the steps (section 3.1)."""
+        return {"network": (SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay), steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

@@ -18,7 +18,6 @@ called that. Read ``Model.step``, then ``paperzoo/tasks/forecasting.py``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,9 +27,10 @@ from torch.optim import AdamW
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import one_cycle
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.forecasting import Forecaster
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 NETWORKS = ("mlp", *CELLS, "bidirectional", "encoder_decoder")
@@ -154,18 +154,9 @@ class Model(Forecaster):
         ahead = torch.arange(1, self.horizon + 1, device=self.change.device)[:, None]
         return ahead * self.change[self.at] if self.difference else torch.ones_like(ahead * self.change[self.at])
 
-    def optimizers(self, *, lr: float = 1e-2, weight_decay: float = 1e-2, rise: float = 0.3) -> dict[str, AdamW]:
-        """AdamW; ``lr`` is the highest rate, ``rise``: see ``schedules``."""
-        return {"network": AdamW(self.network.parameters(), lr, weight_decay=weight_decay)}
-
-    def schedules(self, *, rise: float = 0.3, **others: object) -> dict[str, Schedule]:
-        """One cycle: the rate rises linearly for the share ``rise`` of the steps, then falls along a cosine to 0."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = (iteration + 1) / total
-            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-        return {"network": factor}
+    def optimizers(self, *, lr: float = 1e-2, weight_decay: float = 1e-2, rise: float = 0.3) -> Optimizers:
+        """AdamW; the rate rises to ``lr`` for the share ``rise`` of the steps, then falls along a cosine to 0."""
+        return {"network": (AdamW(self.network.parameters(), lr, weight_decay=weight_decay), one_cycle(rise))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the windows that are there to be trained on; towards the end, calibration on those held out."""

@@ -17,23 +17,23 @@ No window can see what it is asked for: see ``paperzoo.data.series.machines`` fo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 
 from paperzoo.data import Batch
 from paperzoo.data.series.machines import HORIZON, OBSERVATIONS
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.fitted import descend, rounded_down
+from paperzoo.nn.schedules import cosine
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.maintenance import AlarmModel
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def statistics(readings: Tensor, observation: Sequence[int], per_day: int) -> Tensor:
@@ -267,13 +267,11 @@ class Model(AlarmModel):
         """Log-odds (N) of a failure within ``prediction`` days, for readings (N, T, sensors) in the log's units."""
         return self.network(self.inputs(readings)) - self.weight.log()  # type: ignore[no-any-return]
 
-    def optimizers(self, *, lr: float = 2e-3, weight_decay: float = 1e-2) -> Mapping[str, Optimizer]:
-        """AdamW for a network; none for what scikit-learn fits."""
-        return {} if self.kind in FITTED else {"network": AdamW(self.network.parameters(), lr=lr, weight_decay=weight_decay)}
-
-    def schedules(self, **_: object) -> Mapping[str, Schedule]:
-        """The rate falls along a cosine to 0."""
-        return {} if self.kind in FITTED else {"network": lambda at, total: 0.5 * (1 + math.cos(math.pi * at / total))}
+    def optimizers(self, *, lr: float = 2e-3, weight_decay: float = 1e-2) -> Optimizers:
+        """AdamW for a network, whose rate falls along a cosine to 0; none for what scikit-learn fits."""
+        if self.kind in FITTED:
+            return {}
+        return {"network": (AdamW(self.network.parameters(), lr=lr, weight_decay=weight_decay), cosine())}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on a batch; or the whole fit, on all windows that the batch holds.

@@ -13,19 +13,20 @@ from a frozen image network, stands in ``t3d_transfer.py``. Read ``TemporalTrans
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import steps
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.video import VideoClassifier
 
 
@@ -199,13 +200,10 @@ class Model(VideoClassifier):
 
     def optimizers(
         self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
-    ) -> dict[str, Optimizer]:
-        """SGD with Nesterov's momentum; ``drops`` are the shares of the steps after which the rate is divided by 10."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=True)}
-
-    def schedules(self, *, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8), **others: float) -> Mapping[str, Schedule]:
-        """A tenth of the rate each 30 of 150 epochs."""
-        return {"network": lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops)}
+    ) -> Optimizers:
+        """SGD with Nesterov's momentum; the rate is divided by 10 after the shares ``drops`` of the steps: each 30 of 150 epochs."""
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=True)
+        return {"network": (sgd, steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch of clips."""

@@ -18,15 +18,16 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo import catalog
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.video.videos import videos_of
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import steps
 from paperzoo.papers.video.t3d import BLOCKS, DEPTHS, Model
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def pairs(stills: Tensor, clips: Tensor, turn: int) -> tuple[Tensor, Tensor]:
@@ -116,10 +117,10 @@ class Transfer(Model):
 
     def optimizers(
         self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
-    ) -> dict[str, Optimizer]:
+    ) -> Optimizers:
         """As ``Model``'s; while matching, with what stands on the network and the teacher."""
         own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.tasks else ())]
-        return {"network": SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True)}
+        return {"network": (SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True), steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step of the present stage; which frames do not match is drawn anew in each."""
