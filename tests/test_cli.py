@@ -108,7 +108,7 @@ def test_a_class_can_be_asked_for(run) -> None:
     code, _, said = run("sample", folder, "--label", "10", "--out", "none.png")
     assert code == 2 and "classes are 0 to 9" in said and not Path("none.png").exists()
     code, _, said = run("sample", "dcgan", "--label", "1", "--out", "none.png")
-    assert code == 2 and "conditional" in said
+    assert code == 2 and "unknown option '--label' of dcgan: there is --code, --out, --seed." in said
 
 
 def test_looking_up(run) -> None:
