@@ -395,6 +395,16 @@ def test_the_tasks_are_read_off_the_source_as_python_gathers_them() -> None:
             assert found == [(type(task).__module__, type(task).__name__) for task in entry.model_class.tasks] and found, name
 
 
+def test_a_paper_may_have_a_task_for_itself(tmp_path: Path) -> None:
+    own = "class Doubting(Task):\n    def measure(self, model, dataset, split, judge=None):\n        return {'doubt': 2 * model.doubt(dataset)}\n\n\n"
+    paper = PAPER.replace("from paperzoo.tasks.guessing import Guesser", "from paperzoo.tasks.guessing import Guesser\nfrom paperzoo.tasks.task import Task")
+    paper = paper.replace("class Model(Guesser):", own + "class Model(Guesser):").replace("    def __init__(self, *", "    tasks = (Doubting(),)\n\n    def __init__(self, *")
+    before = both(tmp_path, papers__second=paper)
+    assert before[0] == both(tmp_path)[0] and before[1] != both(tmp_path)[1]
+    assert both(tmp_path, papers__second=paper.replace("2 * model", "3 * model"))[1] != before[1]
+    assert both(tmp_path, papers__second=paper, tasks__guessing=("        return x\n", "        return -x\n"))[1] != before[1]
+
+
 def test_a_task_that_refines_another_takes_its_place(tmp_path: Path) -> None:
     counting = {"papers__second": PAPER.replace("class Model(Guesser)", "class Model(Guesser, Counter)") + "\nfrom paperzoo.tasks.counting import *\n"}
     exact = {"papers__second": counting["papers__second"].replace("    def __init__(self, *", "    tasks = (Exact(),)\n\n    def __init__(self, *")}

@@ -7,8 +7,8 @@ and these are written down in an order and a form that depend on what they say a
   and ``metrics/`` (a noise, a range), and the variant's arguments;
 - *protocol*: all that ``measure`` and ``history`` of the model's tasks, and of the paper where it has its own, reach through
   ``tasks/``, ``metrics/`` and whatever of the paper training does not (the method has that), and the judge: name, SHA-256, whether
-  features are standardised. The tasks are read off the class bodies' ``tasks = (ThisTask(), ...)``; in a function of ``tasks/`` the
-  parameter ``model`` stands for the model.
+  features are standardised. The tasks are read off the class bodies' ``tasks = (ThisTask(), ...)``; in a function of ``tasks/``,
+  and in a task, the parameter ``model`` stands for the model.
 
 Left out, so that they change no hash: docstrings, comments, formatting, imports and their aliases, where a definition lies and what
 it is called, the order of methods, annotations, the names of local variables, messages of errors and assertions, ``PAPER`` and
@@ -201,6 +201,10 @@ class Sources:
     def is_model(self, place: Place) -> bool:
         """Whether it derives from ``tasks.model.Model`` or ``tasks.task.Task``."""
         return any(self.is_seam(p) for p in self.mro(place))
+
+    def is_task(self, place: Place) -> bool:
+        """Whether it derives from ``tasks.task.Task``."""
+        return any(p.name == "Task" and self.is_seam(p) for p in self.mro(place))
 
     def tasks(self, place: Place) -> list[Place]:
         """The classes of a model class's tasks in order, as ``tasks.task.gathered`` finds them: its own, then those of its bases."""
@@ -557,8 +561,11 @@ class Writer:
             self.walk.member(self.item.concrete, name)
 
     def _is_model(self, node: ast.expr) -> bool:
-        """Whether it is the parameter ``model`` of something in ``tasks/``."""
-        return isinstance(node, ast.Name) and self.sources.room(self.module) == "tasks" and self._lookup(node.id) == "p:model"
+        """Whether it is the parameter ``model`` of something in ``tasks/``, or of a task that a paper has for itself."""
+        if not isinstance(node, ast.Name) or self._lookup(node.id) != "p:model":
+            return False
+        concrete = self.item.concrete
+        return self.sources.room(self.module) == "tasks" or (concrete is not None and self.sources.is_task(concrete))
 
     def _Call(self, node: ast.Call) -> str:
         function = node.func

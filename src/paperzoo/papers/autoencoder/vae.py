@@ -318,6 +318,9 @@ class Conditional(VAE, ConditionalGenerator):
     def given(self, batch: Batch) -> tuple[Tensor, ...]:
         return batch.image, batch.label
 
+    def told_example(self, items: int) -> tuple[Tensor, ...]:
+        return (self.labels(items),)
+
     def predict(self, input: Any, label: int | str | None = None) -> Reconstruction:
         """The code and the reconstruction of an image of the class ``label``, given as path, PIL image or array.
 

@@ -58,6 +58,10 @@ class Autoencoder(Model):
         """What is encoded, and what encoder and decoder are told besides (a class, say): each (N, ...)."""
         return (batch.image,)
 
+    def told_example(self, items: int) -> tuple[Tensor, ...]:
+        """What encoder and decoder could be told besides ``items`` images: as ``given`` without its first."""
+        return ()
+
     def features(self, image: Tensor) -> Tensor:
         """The codes, (N, D), as features for something else."""
         return self.encode(image)

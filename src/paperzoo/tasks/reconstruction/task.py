@@ -33,7 +33,8 @@ class ImageReconstruction(Task):
         return torch.rand_like(batch.image)
 
     def answer(self, model: Autoencoder, given: Tensor) -> Tensor:
-        return model.decode(model.encode(given)).flatten(1)
+        told = [part.to(given.device) for part in model.told_example(len(given))]
+        return model.decode(model.encode(given, *told), *told).flatten(1)
 
 
 class PointReconstruction(ImageReconstruction):
