@@ -29,7 +29,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
-from paperzoo.ranges import NotNegative, Positive, Share, Size
+from paperzoo.ranges import NotNegative, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.glimpses import Look, draw_animation, draw_paths
@@ -273,7 +273,7 @@ class Model(Classifier):
         part: Size = 128,
         channels: Size = 1,
         classes: Size = 10,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
     ) -> None:
         super().__init__()
         if size > image_size:

@@ -13,7 +13,7 @@ from torch import nn
 
 from paperzoo.data import Batch
 from paperzoo.papers.attention.ram import falling, optimizer
-from paperzoo.ranges import NotNegative, Size
+from paperzoo.ranges import NotNegative, Pixels, Size
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
 
@@ -37,7 +37,7 @@ class Plain(Classifier):
 class FullyConnected(Plain):
     """Two layers of 256 rectified units."""
 
-    def __init__(self, *, hidden: Size = 256, channels: Size = 1, classes: Size = 10, image_size: Size = 28) -> None:
+    def __init__(self, *, hidden: Size = 256, channels: Size = 1, classes: Size = 10, image_size: Pixels = 28) -> None:
         pixels = channels * image_size**2
         layers = [nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
         super().__init__(nn.Sequential(*layers), channels, classes, image_size)
@@ -56,7 +56,7 @@ class Convolutional(Plain):
         hidden: Size = 256,
         channels: Size = 1,
         classes: Size = 10,
-        image_size: Annotated[Size, Ge(10)] = 28,
+        image_size: Annotated[Pixels, Ge(10)] = 28,
     ) -> None:
         maps = 8 * ((image_size - 10) // 5 + 1) ** 2
         layers = [nn.Conv2d(channels, 8, 10, stride=5), nn.ReLU(), nn.Flatten()]

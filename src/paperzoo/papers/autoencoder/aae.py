@@ -28,7 +28,7 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.mmd import mmd_test
 from paperzoo.nn.schedules import Schedule, steps
-from paperzoo.ranges import NotNegative, Positive, Share, Size
+from paperzoo.ranges import NotNegative, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, noise
 from paperzoo.tasks.model import Optimizers, Players
@@ -206,7 +206,7 @@ class Model(Adversarial):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
         latent: Size = 8,
         prior: Prior = "gaussian",

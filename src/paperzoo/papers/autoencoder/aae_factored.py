@@ -29,7 +29,7 @@ from paperzoo.papers.autoencoder.aae import (
     generator_loss,
     reconstruction_loss,
 )
-from paperzoo.ranges import Classes, NotNegative, Size
+from paperzoo.ranges import NotNegative, Pixels, Several, Size
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import noise, spread
 from paperzoo.tasks.model import Players
@@ -145,9 +145,9 @@ class Semi(Classifier, Factored):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
-        classes: Classes = 10,
+        classes: Several = 10,
         style: Size = 10,
         width: Size = 1000,
         noise: NotNegative = 0.3,
@@ -192,9 +192,9 @@ class Clusters(Factored):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
-        clusters: Classes = 16,
+        clusters: Several = 16,
         style: Size = 5,
         width: Size = 1000,
         noise: NotNegative = 0.0,

@@ -24,7 +24,7 @@ from torch.optim import Adam
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Part, Share, Size, Sizes
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Sizes
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import Autoencoder, check_range, squared_errors
@@ -96,7 +96,7 @@ class Model(Autoencoder):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
         maps: Sizes = (100, 150, 200),
         code: Size = 300,

@@ -31,7 +31,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.metrics.neighbour_error import neighbour_error
 from paperzoo.metrics.pca import Components, subspace_angle
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Share, Size, Sizes
+from paperzoo.ranges import NotNegative, Pixels, Share, Size, Sizes
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import MAPPED, Autoencoder, PointAutoencoder, check_range, labels, maps
@@ -84,7 +84,7 @@ class Model(Autoencoder):
             the decoder ends in a logistic, and is trained by cross-entropy.
     """
 
-    def __init__(self, *, image_size: Size = 28, channels: Size = 1, code: Size = 32, hidden: Sequence[Size] = ()) -> None:
+    def __init__(self, *, image_size: Pixels = 28, channels: Size = 1, code: Size = 32, hidden: Sequence[Size] = ()) -> None:
         super().__init__()
         self.image_size, self.channels, self.code, self.linear = image_size, channels, code, not hidden
         check_code(code, channels * image_size**2)
@@ -127,7 +127,7 @@ class Map(Model):
     """
 
     def __init__(
-        self, *, image_size: Size = 28, channels: Size = 1, code: Size = 2, hidden: Sizes = (1000, 500, 250)
+        self, *, image_size: Pixels = 28, channels: Size = 1, code: Size = 2, hidden: Sizes = (1000, 500, 250)
     ) -> None:
         super().__init__(image_size=image_size, channels=channels, code=code, hidden=hidden)
         sizes = [channels * image_size**2, code]

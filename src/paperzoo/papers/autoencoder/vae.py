@@ -25,7 +25,7 @@ from torch.optim import Adagrad, Adam
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import Classes, NotNegative, Share, Size
+from paperzoo.ranges import NotNegative, Pixels, Several, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
@@ -284,7 +284,7 @@ class Model(VAE):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
         latent: Size = 20,
         hidden: Size = 500,
@@ -304,8 +304,8 @@ class Conditional(VAE, ConditionalGenerator):
     def __init__(
         self,
         *,
-        classes: Classes = 10,
-        image_size: Size = 28,
+        classes: Several = 10,
+        image_size: Pixels = 28,
         channels: Size = 1,
         latent: Size = 20,
         hidden: Size = 500,

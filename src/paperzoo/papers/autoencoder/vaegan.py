@@ -1,7 +1,6 @@
 """VAE/GAN: an autoencoder that is told how like two images are by a discriminator, not by their pixels (Larsen et al. 2015).
 
-A variational autoencoder with a squared error on pixels blurs, since the mean of all that might be is nearest to each. Here its
-decoder is at once the generator of a GAN, and the error is measured where the discriminator looks: between the values of its l-th
+A squared error on pixels blurs. Here the decoder is at once the generator of a GAN, and the error is that of the discriminator's l-th
 layer, taken as Gaussian with unit variance. With x~ the decoded code of an image x, and x_p decoded from the prior (section 2.3),
 
     L_prior = KL(q(z|x) || N(0, I)),         L_llike = 1/2 ||Dis_l(x) - Dis_l(x~)||^2,                       (Eq. 3, 7)
@@ -17,12 +16,11 @@ Read ``Model.step`` first: it is algorithm 1. In the code, directions stand for 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.optim import RMSprop
 
@@ -31,7 +29,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.metrics.attributes import attribute_vectors, changed, exclusive, readable
 from paperzoo.metrics.sharpness import relative_sharpness
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Share, Size
+from paperzoo.ranges import Eighths, Even, NotNegative, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, spread
 from paperzoo.tasks.model import Optimizers, Players
@@ -154,10 +152,10 @@ class Model(Autoencoder, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: Annotated[Size, Ge(16), MultipleOf(8)] = 64,
+        image_size: Eighths = 64,
         channels: Size = 3,
         latent: Size = 128,
-        width: Annotated[Size, Ge(2), MultipleOf(2)] = 64,
+        width: Even = 64,
         gamma: NotNegative = 1e-5,
         margin: NotNegative = 0.0,
     ) -> None:

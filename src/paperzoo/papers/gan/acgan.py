@@ -12,11 +12,10 @@ the discriminator maximises L_S + L_C and the generator L_C - L_S: they fight ov
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -24,7 +23,7 @@ from paperzoo.data import Batch
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import Classes, NotNegative, Part, Share, Size
+from paperzoo.ranges import Eighths, NotNegative, Part, Several, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Optimizers, Players
@@ -135,9 +134,9 @@ class Model(ConditionalGenerator):
     def __init__(
         self,
         *,
-        image_size: Annotated[Size, Ge(16), MultipleOf(8)] = 32,
+        image_size: Eighths = 32,
         channels: Size = 3,
-        classes: Classes = 10,
+        classes: Several = 10,
         latent: Size = 100,
         width: Size = 16,
         average: Part = 0.0,

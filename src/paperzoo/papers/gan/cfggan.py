@@ -9,8 +9,7 @@ gradient says for every sample which way the data lie. A generator may follow it
 and the KL divergence to the data falls at each step, for any s > 0, if D_t is strong and eta small (section 2). The generator is a
 first map G~, then T steps. ``cfg`` solves for each D_t from the start (Algorithm 1); ``icfg`` goes on from D_{t-1} for U steps
 (Algorithm 2); ``xicfg`` fits a network, the approximator, to G_T by regression, which as G~ begins the next T steps (Algorithm 3).
-With T = 1 and s = 1 - sigma(D) one gradient step of that regression is the generator's step of a GAN with the log-D trick (Algorithm
-4; ``logd`` and ``minimax`` play that game). Read ``functional_step`` first, then ``CompositeGradient.learn``.
+With T = 1 and s = 1 - sigma(D) that is a GAN with the log-D trick (``logd``, ``minimax``). Read ``functional_step`` first.
 """
 
 from __future__ import annotations
@@ -29,10 +28,9 @@ from torch.optim import RMSprop
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.papers.gan.dcgan import Side
 from paperzoo.papers.gan.gan import ToyNetwork, discriminator_loss, generator_loss
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
-from paperzoo.ranges import Count, NotNegative, Positive, Share, Size
+from paperzoo.ranges import Count, NotNegative, Positive, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
 from paperzoo.tasks.model import Optimizers, Players

@@ -25,9 +25,8 @@ from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan import dcgan
-from paperzoo.papers.gan.dcgan import Side
 from paperzoo.papers.gan.gan import Maxout, discriminator_loss, exponential_decay, generator_loss, set_momentum, uniform
-from paperzoo.ranges import Classes, NotNegative, Part, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Optimizers, Players
@@ -150,9 +149,9 @@ class Model(ConditionalGAN):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
-        classes: Classes = 10,
+        classes: Several = 10,
         latent: Size = 100,
         width: Annotated[Size, Ge(120), MultipleOf(120)] = 1200,
         blind: bool = False,
@@ -187,7 +186,7 @@ class Convolutional(ConditionalGAN):
         *,
         image_size: Side = 64,
         channels: Size = 3,
-        classes: Classes = 10,
+        classes: Several = 10,
         latent: Size = 100,
         width: Size = 128,
         blind: bool = False,

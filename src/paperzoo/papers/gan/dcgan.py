@@ -13,8 +13,6 @@ Read ``Model.step`` first: the whole method is in its five lines.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -22,13 +20,10 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.nn.average import Average
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Part, Share, Size
+from paperzoo.ranges import NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Optimizers, Players
-
-#: each layer doubles or halves the side, from 4 or to 4 pixels
-Side = Literal[16, 32, 64, 128, 256]
 
 
 class Generator(nn.Module):

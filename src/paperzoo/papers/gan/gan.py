@@ -26,7 +26,7 @@ from paperzoo.data import Batch
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import Schedule
-from paperzoo.ranges import NotNegative, Part, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
 from paperzoo.tasks.model import Optimizers, Players
@@ -180,7 +180,7 @@ class Model(Game, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         channels: Size = 1,
         latent: Size = 100,
         width: Annotated[Size, Ge(5), MultipleOf(5)] = 1200,

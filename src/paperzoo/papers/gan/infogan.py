@@ -30,7 +30,7 @@ from paperzoo.metrics.matching import matched_error, purity
 from paperzoo.nn.average import Average
 from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan.dcgan import discriminator_loss, generator_loss, init
-from paperzoo.ranges import Classes, NotNegative, Part, Share, Size, Sizeable
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Share, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, noise
 from paperzoo.tasks.model import Optimizers, Players
@@ -151,10 +151,10 @@ class Model(ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: Annotated[Size, Ge(8), MultipleOf(4)] = 28,
+        image_size: Annotated[Pixels, Ge(8), MultipleOf(4)] = 28,
         channels: Size = 1,
         noise: Size = 62,
-        categories: Classes = 10,
+        categories: Several = 10,
         continuous: Sizeable = 2,
         discrete_weight: NotNegative = 1.0,
         continuous_weight: NotNegative = 0.1,

@@ -27,7 +27,7 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan import dcgan
-from paperzoo.ranges import Classes, NotNegative, Part, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import ImageGenerator
@@ -146,9 +146,9 @@ class Model(Classifier, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: Size = 32,
+        image_size: Pixels = 32,
         channels: Size = 1,
-        classes: Classes = 10,
+        classes: Several = 10,
         latent: Size = 100,
         width: Size = 64,
         dense: bool = False,
@@ -156,7 +156,7 @@ class Model(Classifier, ImageGenerator):
         supervised: bool = False,
     ) -> None:
         super().__init__()
-        if not dense and image_size not in (sides := get_args(dcgan.Side)):
+        if not dense and image_size not in (sides := get_args(Side)):
             raise PaperzooError(f"image_size of a convolutional sgan must be one of {', '.join(map(str, sides))}, not {image_size}")
         self.channels, self.image_size, self.latent = channels, image_size, latent
         self.feature_matching, self.supervised = feature_matching, supervised

@@ -24,9 +24,8 @@ from torch.optim import Adam
 from paperzoo.data import Batch, Dataset
 from paperzoo.nn.average import Average
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.papers.gan.dcgan import Side
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
-from paperzoo.ranges import NotNegative, Part, Share, Size
+from paperzoo.ranges import NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Optimizers, Players

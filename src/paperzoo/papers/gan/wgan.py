@@ -27,8 +27,8 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.papers.gan.dcgan import Discriminator, Generator, Side
-from paperzoo.ranges import Count, NotNegative, Positive, Share, Size, Whole
+from paperzoo.papers.gan.dcgan import Discriminator, Generator
+from paperzoo.ranges import Count, NotNegative, Positive, Share, Side, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler, noise
 from paperzoo.tasks.model import Optimizers, Players

@@ -21,8 +21,8 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.nn.average import Average
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.papers.gan.dcgan import Discriminator, Generator, Side
-from paperzoo.ranges import Count, NotNegative, Part, Share, Size
+from paperzoo.papers.gan.dcgan import Discriminator, Generator
+from paperzoo.ranges import Count, NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
 from paperzoo.tasks.model import Optimizers, Players

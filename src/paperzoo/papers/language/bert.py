@@ -18,11 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Gt, Le
 from torch import Tensor, nn
 from torch.optim import AdamW
 
@@ -32,7 +31,7 @@ from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import warmup_linear
 from paperzoo.pretrained.encoders import SIZES, Start, start
-from paperzoo.ranges import NotNegative, Part, Positive, Share, Size
+from paperzoo.ranges import NotNegative, Part, Positive, Share, Size, SomeShare
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pretraining import Masked, Pretrainer
@@ -222,7 +221,7 @@ class Model(Pretrainer):
         inner: Size = 3072,
         positions: Size = 512,
         dropout: Part = 0.1,
-        share: Annotated[float, Gt(0), Le(1)] = 0.15,
+        share: SomeShare = 0.15,
         deviation: Positive = 0.02,
         cased: bool = False,
     ) -> None:

@@ -17,11 +17,10 @@ Read ``bert.py`` for the encoder and its pre-training first, then ``Classify.log
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from paperzoo.data import Batch, Schema
@@ -60,7 +59,7 @@ class Classify(TextClassifier):
         weights: str = "",
         fresh: bool = False,
         pooling: Literal["first", "mean"] = "first",
-        longest: Annotated[Size, Ge(4)] = 128,
+        longest: Size = 128,
         pretrain: bool = False,
         deviation: Positive = 0.02,
         layers: Size = 12,

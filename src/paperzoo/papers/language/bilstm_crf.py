@@ -1,18 +1,16 @@
 """BI-LSTM-CRF: a recurrent net scores the tags of each word, a chain scores whole tag sequences (Huang, Xu and Yu 2015).
 
-A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word
-with its own best tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A
-of transition scores ties neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
+A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word with its
+own best tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A of transition
+scores ties neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
 
     s(x, i) = sum_t  A[i_{t-1}, i_t] + f(i_t, t),        p(i | x) = exp s(x, i) / Z(x),
 
-with Z(x) the sum of exp s over all K^T paths, and training minimises -log p of the true path. Dynamic programming finds
-the sum (forward algorithm) and the best path (Viterbi) in T K^2 steps. The gradient of log Z is how often a path drawn
-from p uses each emission and each transition, which the forward-backward algorithm counts.
+with Z(x) the sum of exp s over all K^T paths, found in T K^2 steps (forward algorithm; Viterbi finds the best path). Training
+minimises -log p of the true path; the gradient of log Z counts how often a path drawn from p uses each emission and transition.
 
-``spelling`` links features of a word's spelling straight to the tags (section 4.2), ``vectors`` adds pretrained vectors
-(``--set model.vectors=glove.6B.100d.txt``), ``characters`` a network over letters (Lample et al. 2016, Ma and Hovy 2016). Read
-``score``, ``log_partition_textbook`` and ``viterbi`` first; ``forward_backward`` is the same sum, only faster.
+``spelling`` links features of a word's spelling to the tags (section 4.2), ``vectors`` adds pretrained vectors, ``characters``
+a network over letters (Lample et al. 2016). Read ``score``, ``log_partition_textbook`` and ``viterbi`` first.
 """
 
 from __future__ import annotations

@@ -5,14 +5,12 @@ k x k pixels and C channels answers with a map,
 
     y[i, j] = sum_{c, a, b} w[c, a, b] x[c, i + a, j + b],
 
-and 32 filters make 32 maps. A non-linearity keeps what fits and forgets what does not. Pooling keeps the best answer of each
-2x2 places: a little shift changes nothing, and the next filters see twice as far. After some such stages the maps are small
-and many; they are laid out in one row (flatten), and a linear layer weighs them into one number a class.
+and 32 filters make 32 maps. A non-linearity keeps what fits. Pooling keeps the best answer of each 2x2 places, so that the next
+filters see twice as far. At last a linear layer weighs all maps, laid out in one row (flatten), into one number a class.
 
 Everything that one wants to try goes by its name in torch:
 
-    paperzoo train cnn --set model.activation=Tanh --set model.loss=MultiMarginLoss
-    paperzoo train cnn --set optimizer.name=SGD --set optimizer.lr=0.05 --set 'optimizer.arguments={"momentum": 0.9}'
+    paperzoo train cnn --set model.activation=Tanh --set optimizer.name=SGD --set 'optimizer.arguments={"momentum": 0.9}'
 
 ``cnn:plain`` has no batch normalisation. ``cnn:linear`` has no non-linearity at all: its three stages are together one linear
 map, and it learns no more than one can. Read ``ConvNet``; then look at the pictures of its filters and maps.
@@ -32,7 +30,7 @@ from torch.optim import Optimizer
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.schedules import one_cycle
-from paperzoo.ranges import NotNegative, Part, Size, Sizes
+from paperzoo.ranges import NotNegative, Part, Pixels, Size, Sizes
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -144,7 +142,7 @@ class Model(Classifier):
         loss: Loss = "CrossEntropyLoss",
         channels: Size = 1,
         classes: Size = 10,
-        image_size: Size = 28,
+        image_size: Pixels = 28,
         mean: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()

@@ -29,19 +29,20 @@ from torch.optim import SGD
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
-from paperzoo.ranges import NotNegative, Part, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
-
-#: of each block, of each row: the columns whose outputs the join takes in
-Paths = Sequence[Sequence[Sequence[int]]]
 
 
 def joins(columns: int) -> list[list[int]]:
     """Who ends in which row: of each of the 2^(C-1) rows, the columns c (from 0) whose convolutions, 2^(C-1-c) rows high, end there."""
     rows = 2 ** (columns - 1)
     return [[c for c in range(columns) if row % (rows >> c) == 0] for row in range(1, rows + 1)]
+
+
+#: of each block, of each row: the columns whose outputs the join takes in
+Paths = Sequence[Sequence[Sequence[int]]]
 
 
 def one_column(column: int, columns: int, blocks: int) -> list[list[list[int]]]:
@@ -186,7 +187,7 @@ class Model(Classifier):
         global_share: Share = 0.5,
         channels: Size = 3,
         classes: Size = 10,
-        image_size: Size = 32,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import exponential
 from paperzoo.papers.recognition.googlenet import GoogLeNet
 from paperzoo.pretrained.published import imagenet_names, load_published
-from paperzoo.ranges import NotNegative, Part, Positive, Share, Size, Whole
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -268,7 +268,7 @@ class Model(Classifier):
         width: Positive = 1.0,
         channels: Size = 3,
         classes: Size = 1000,
-        image_size: Size = 299,
+        image_size: Pixels = 299,
         dropout: Part = 0.5,
         smoothing: Part = 0.1,
         weights: str = "",

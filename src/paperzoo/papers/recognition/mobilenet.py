@@ -27,7 +27,7 @@ from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
 from paperzoo.nn.schedules import exponential
 from paperzoo.pretrained.published import Packed, imagenet_names, load_published
-from paperzoo.ranges import NotNegative, Part, Positive, Share, Size, Whole
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -163,7 +163,7 @@ class Model(Classifier):
         halvings: Annotated[int, Ge(0), Le(5)] = 5,
         channels: Size = 3,
         classes: Size = 1000,
-        image_size: Size = 224,
+        image_size: Pixels = 224,
         dropout: Part = 0.2,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[Positive] = IMAGENET_STD,

@@ -28,7 +28,7 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import steps
 from paperzoo.papers.recognition.resnet import PadShortcut
-from paperzoo.ranges import NotNegative, Part, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -125,7 +125,7 @@ class Model(Classifier):
         width: Size = 16,
         channels: Size = 3,
         classes: Size = 10,
-        image_size: Size = 32,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import load_published
-from paperzoo.ranges import NotNegative, Part, Positive, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -179,7 +179,7 @@ class Model(Classifier):
         width: Size = 16,
         channels: Size = 3,
         classes: Size | None = None,
-        image_size: Size = 32,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
         std: Sequence[Positive] = (1.0,),
         weights: str = "",

@@ -28,7 +28,7 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.data.augment import random_crop
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import exponential
-from paperzoo.ranges import NotNegative, Part, Share, Size, Whole
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -159,7 +159,7 @@ class Model(Classifier):
         width: Annotated[float, Ge(0.02)] = 1.0,
         channels: Size = 3,
         classes: Size = 10,
-        image_size: Size = 32,
+        image_size: Pixels = 32,
         crop: Size = 28,
         random_crop: bool = False,
         dropout: Part = 0.0,

@@ -18,11 +18,10 @@ The layers are those of ``resnet``; read ``StochasticBlock.forward``, then ``Mod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Gt, Le
 from torch import Tensor
 from torch.optim import SGD
 
@@ -30,7 +29,7 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import steps
 from paperzoo.papers.recognition.resnet import BasicBlock, ResNet
-from paperzoo.ranges import NotNegative, Part, Positive, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, SomeShare
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -108,12 +107,12 @@ class Model(Classifier):
         self,
         *,
         depth: Size = 110,
-        survival: Annotated[float, Gt(0), Le(1)] = 0.5,
+        survival: SomeShare = 0.5,
         decay: Literal["linear", "uniform"] = "linear",
         width: Size = 16,
         channels: Size = 3,
         classes: Size = 10,
-        image_size: Size = 32,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
         std: Sequence[Positive] = (1.0,),
     ) -> None:

@@ -9,8 +9,7 @@ network that has seen a million photographs is kept, and only a head W is new. T
     scratch    min over W, f  from random weights            to see what the transfer is worth
 
 Frozen means more than "no gradient": a frozen body is in eval mode (``Model.train``), for its running means would move, and no
-optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body. Try
-``--set model.unfreeze=3``; and a network of one's own: ``--set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0``.
+optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import one_cycle
 from paperzoo.pretrained.published import header, last_checkpoint, load_published
-from paperzoo.ranges import Classes, NotNegative, Part, Size, Whole
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Size, Whole
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -87,8 +86,8 @@ class Model(Classifier):
         settings: Mapping[str, object] | None = None,
         unfreeze: Whole = 0,
         channels: Size = 3,
-        classes: Classes = 1000,
-        image_size: Size = 224,
+        classes: Several = 1000,
+        image_size: Pixels = 224,
     ) -> None:
         super().__init__()
         if mode == "scratch" and weights:

@@ -29,13 +29,10 @@ from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
 from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import imagenet_names, load_published
-from paperzoo.ranges import NotNegative, Part, Positive, Share, Size
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
-
-#: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
-TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
 class VGG(nn.Module):
@@ -92,6 +89,10 @@ class VGG(nn.Module):
         return x
 
 
+#: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
+TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
 #: torchvision's weights (BSD-3-Clause), trained on ImageNet
 URL = "https://download.pytorch.org/models/{}.pth"
 FILES = {
@@ -126,7 +127,7 @@ class Model(Classifier):
         width: Positive = 1.0,
         channels: Size = 3,
         classes: Size = 1000,
-        image_size: Annotated[Size, Ge(32)] = 224,
+        image_size: Annotated[Pixels, Ge(32)] = 224,
         dropout: Part = 0.5,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[Positive] = IMAGENET_STD,

@@ -19,16 +19,15 @@ called that. Read ``Model.step``, then ``paperzoo/tasks/forecasting.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from paperzoo.data import Batch
 from paperzoo.nn.schedules import one_cycle
-from paperzoo.ranges import NotNegative, Part, Size, Sizeable
+from paperzoo.ranges import NotNegative, Part, Several, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.forecasting import Forecaster
 from paperzoo.tasks.model import Optimizers, Players
@@ -114,7 +113,7 @@ class Model(Forecaster):
         hidden: Size = 16,
         difference: bool = False,
         transform: Literal["none", "sqrt", "log"] = "none",
-        history: Annotated[Size, Ge(2)] = 32,
+        history: Several = 32,
         horizon: Size = 1,
         columns: Sequence[str] = ("value",),
         targets: Sequence[str] = ("value",),

@@ -18,21 +18,20 @@ No window can see what it is asked for: see ``paperzoo.data.series.machines`` fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from paperzoo.data import Batch
-from paperzoo.data.series.machines import HORIZON, OBSERVATIONS
+from paperzoo.data.series.machines import OBSERVATIONS
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.fitted import descend, rounded_down
 from paperzoo.nn.schedules import cosine
-from paperzoo.ranges import NotNegative, Part, Positive, Size
+from paperzoo.ranges import NotNegative, Part, Positive, Several, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.maintenance import AlarmModel
 from paperzoo.tasks.model import Optimizers, Players
@@ -205,9 +204,9 @@ class Model(AlarmModel):
         *,
         kind: Kind = "boosting",
         observation: Sequence[int] = (2,),
-        prediction: Annotated[int, Ge(1), Le(HORIZON)] = 1,
+        prediction: Literal[1, 2] = 1,
         trees: Size = 100,
-        leaves: Annotated[Size, Ge(2)] = 4,
+        leaves: Several = 4,
         hidden: Size = 64,
         dropout: Part = 0.2,
         pool: Size = 1,

@@ -26,7 +26,7 @@ from torch.optim import SGD
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import steps
-from paperzoo.ranges import NotNegative, Part, Share, Size, Sizes
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Sizes
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.video import VideoClassifier
@@ -174,7 +174,7 @@ class Model(VideoClassifier):
         flat: bool = False,
         channels: Size = 3,
         classes: Size = 101,
-        image_size: Size = 224,
+        image_size: Pixels = 224,
         frames: Size = 32,
     ) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ from paperzoo.data.video.videos import videos_of
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.schedules import steps
 from paperzoo.papers.video.t3d import BLOCKS, DEPTHS, Model
-from paperzoo.ranges import NotNegative, Part, Share, Size, Sizes
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Sizes
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
 
@@ -72,7 +72,7 @@ class Transfer(Model):
         ttl: Size = 128,
         channels: Size = 3,
         classes: Size = 101,
-        image_size: Size = 224,
+        image_size: Pixels = 224,
         frames: Size = 32,
     ) -> None:
         super().__init__(

@@ -29,7 +29,7 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.fitted import Fitted, Forest, Kernel, Linear
 from paperzoo.papers.wavelets.affine_spaces import AffineSpaces
-from paperzoo.ranges import Classes, NotNegative, Size
+from paperzoo.ranges import NotNegative, Pixels, Several, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players
@@ -201,8 +201,8 @@ class Model(Classifier):
         dimension: Size = 100,
         room: Size = 1000,
         channels: Size = 1,
-        classes: Classes = 10,
-        image_size: Annotated[Size, Le(2048)] = 28,
+        classes: Several = 10,
+        image_size: Annotated[Pixels, Le(2048)] = 28,
     ) -> None:
         super().__init__()
         self.channels, self.image_size, self.kind = channels, image_size, classifier
