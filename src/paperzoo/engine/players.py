@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from paperzoo import catalog
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.schedules import Schedule
 from paperzoo.records import Recipe, Stage
@@ -193,13 +194,16 @@ def optimizers(model: Model, arguments: Mapping[str, Any]) -> Optimizers:
     """What the model's ``optimizers`` returns.
 
     Raises:
-        PaperzooError: it has a method ``schedules``, which is not called.
+        PaperzooError: an argument of a wrong type or out of range, or the model has a method ``schedules``, which is not called.
     """
     if callable(getattr(type(model), "schedules", None)):
         raise PaperzooError(
             f"the method schedules of {model.name or type(model).__name__} is not called: let optimizers return "
             "{name: (optimizer, schedule)}"
         )
+    legal = catalog.keywords(type(model).optimizers)
+    for name in legal.keys() & arguments.keys():
+        catalog.check_type(f"optimizer.{name}", arguments[name], legal[name])
     return model.optimizers(**arguments)
 
 

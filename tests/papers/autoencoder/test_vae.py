@@ -16,7 +16,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 import paperzoo
 from paperzoo import PaperzooError
 from paperzoo.data import Batch, Dataset, Schema, Split, Values
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, optimizers
 from paperzoo.metrics.iwae import bounds
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
 from paperzoo.papers.autoencoder import vae, vae_linear
@@ -256,9 +256,9 @@ def test_bad_arguments_and_unlabelled_data_are_refused() -> None:
         ({"latent": 0}, "at least 1"),
     ):
         with pytest.raises(PaperzooError, match=message):
-            vae.Model(**wrong)  # type: ignore[arg-type]
+            paperzoo.create("vae", **wrong)
     with pytest.raises(PaperzooError, match="did you mean adam"):
-        vae.Model().optimizers(method="adan")
+        optimizers(vae.Model(), {"method": "adan"})
     with pytest.raises(PaperzooError, match="less than the data's dimensions"):
         vae_linear.Linear(dimensions=2)
     with pytest.raises(PaperzooError, match="needs data with image and label"):

@@ -219,7 +219,8 @@ def test_faces_come_back_and_without_the_likelihood_others_do() -> None:
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
     for arguments, words in (
-        ({"image_size": 20}, "multiple of 8"), ({"width": 3}, "even"), ({"latent": 0}, "at least 1"), ({"gamma": -1.0}, "negative")
+        ({"image_size": 20}, "multiple of 8"), ({"width": 3}, "multiple of 2"),
+        ({"latent": 0}, "at least 1"), ({"gamma": -1.0}, "at least 0")
     ):  # fmt: skip
         with pytest.raises(paperzoo.PaperzooError, match=words):
             paperzoo.create("vaegan", **{**SMALL, **arguments})

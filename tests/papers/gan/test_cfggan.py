@@ -263,9 +263,9 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         "eta must be positive, not -0.5": {"eta": -0.5},
         "eta must be finite, not nan": {"eta": math.nan},
         "did you mean xicfg": {"method": "xcfg"},
-        "unknown scale 'two'": {"scale": "two"},
+        "unknown model.scale 'two'": {"scale": "two"},
         "did you mean dcganx": {"network": "dcgan"},
-        "image_size 20": {"image_size": 20},
+        "image_size must be one of 16, 32, 64, 128, 256, not 20": {"image_size": 20},
     }
     for message, arguments in wrong.items():
         with pytest.raises(paperzoo.PaperzooError, match=message):

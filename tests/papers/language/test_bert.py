@@ -355,7 +355,7 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (lambda: bert_finetuning.Classify(names=("a", "b", "c")), "2 classes cannot have 3 names"),
         (lambda: bert.Model(vocabulary=WORDS, width=25, heads=3), "multiple of heads"),
         (lambda: bert.Model(vocabulary=("a", "b")), "lacks"),
-        (lambda: bert.Model(share=0.0), "share"),
+        (lambda: paperzoo.create("bert", share=0.0), "share must be positive"),
         (lambda: paperzoo.create("bert", weights="minilmm"), "did you mean minilm"),
         (lambda: paperzoo.create("bert", weights=str(tmp_path / "roberta")), "model_type=roberta"),
         (lambda: paperzoo.create("bert", weights=str(tmp_path / "sizes")), "does not fit: it lacks"),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo.data import Order
 from paperzoo.data.text.parallel import letters, padded
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.bleu import bleu
 from paperzoo.nn.beam import beam_search, length_penalty
@@ -410,14 +410,14 @@ def test_what_cannot_be_used_is_named(data: Any) -> None:
     for settings, message in (
         ({"norm": "past"}, "did you mean post"),
         ({"heads": 3}, "multiple of heads"),
-        ({"dropout": 1.0}, "below 1"),
-        ({"beam": 0}, "beam 1"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"beam": 0}, "beam must be at least 1"),
         ({"vocabulary": ("a",)}, "must begin with <pad>, <s>, </s>, not with a"),
     ):
         with pytest.raises(PaperzooError, match=message):
-            Model(**{**TINY, **settings})
+            paperzoo.create("transformer", **{**TINY, **settings})
     with pytest.raises(PaperzooError, match="did you mean cosine"):
-        model.optimizers(schedule="cosin")
+        optimizers(model, {"schedule": "cosin"})
     with pytest.raises(PaperzooError, match="translation needs data with source and target and texts, but digits"):
         Model.check(paperzoo.dataset("digits").schema)
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, Images, Schema, Split, Values
 from paperzoo.engine.players import Players
@@ -183,18 +184,18 @@ def test_global_drop_path_makes_every_column_work_alone() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"columns": 0}, "columns of fractalnet must be from 1 to 6"),
-        ({"blocks": 0}, "blocks of fractalnet must be at least 1"),
-        ({"width": 0}, "width of fractalnet must be at least 1"),
-        ({"local_drop": 1.0}, "local_drop of fractalnet"),
-        ({"dropout": -0.1}, "dropout of fractalnet"),
-        ({"global_share": 2.0}, "global_share of fractalnet"),
+        ({"columns": 0}, "model.columns must be at least 1, not 0"),
+        ({"blocks": 0}, "model.blocks must be at least 1"),
+        ({"width": 0}, "model.width must be at least 1"),
+        ({"local_drop": 1.0}, "model.local_drop must be less than 1"),
+        ({"dropout": -0.1}, "model.dropout must be at least 0"),
+        ({"global_share": 2.0}, "model.global_share must be at most 1"),
         ({"mean": (0.1, 0.2)}, "mean of fractalnet"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("fractalnet", **arguments)
 
 
 def test_images_of_any_size_and_columns_by_number() -> None:

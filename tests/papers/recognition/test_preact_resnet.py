@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition.preact_resnet import VARIANTS, Model, Unit
@@ -167,8 +168,8 @@ def test_rates() -> None:
         ({"depth": 164, "bottleneck": False}, None),  # 6 * 27 + 2
         ({"depth": 165, "bottleneck": False}, "6n + 2"),
         ({"depth": 2}, "9n + 2"),
-        ({"shortcut": "C"}, "unknown shortcut 'C'"),
-        ({"width": 0}, "width of preact_resnet must be at least 1"),
+        ({"shortcut": "C"}, "unknown model.shortcut 'C'"),
+        ({"width": 0}, "model.width must be at least 1"),
         ({"mean": (0.1, 0.2)}, "mean of preact_resnet"),
     ],
 )
@@ -178,7 +179,7 @@ def test_arguments(arguments: dict[str, object], says: str | None) -> None:
             Model(**arguments)
         else:
             with pytest.raises(PaperzooError, match=re.escape(says)):
-                Model(**arguments)
+                paperzoo.create("preact_resnet", **arguments)
 
 
 @pytest.mark.processor

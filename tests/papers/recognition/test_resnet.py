@@ -135,11 +135,11 @@ def test_rates() -> None:
         ({"depth": 50}, None),  # 6 * 8 + 2: a CIFAR design of its own
         ({"design": "imagenet", "depth": 20}, "18, 34, 50, 101, 152"),
         ({"design": "imagnet"}, "did you mean imagenet"),
-        ({"shortcut": "D"}, "unknown shortcut 'D'"),
-        ({"width": 0}, "width of resnet must be at least 1"),
-        ({"classes": 0}, "classes of resnet must be at least 1"),
+        ({"shortcut": "D"}, "unknown model.shortcut 'D'"),
+        ({"width": 0}, "model.width must be at least 1"),
+        ({"classes": 0}, "model.classes must be at least 1"),
         ({"mean": (0.1, 0.2)}, "mean of resnet"),
-        ({"std": (0.0,)}, "std of resnet must be positive"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"weights": "imagenet"}, "unknown weights 'imagenet'"),  # there are none of the CIFAR designs
     ],
 )
@@ -149,7 +149,7 @@ def test_arguments(arguments: dict[str, object], says: str | None) -> None:
             Model(**arguments)
         else:
             with pytest.raises(PaperzooError, match=re.escape(says)):
-                Model(**arguments)
+                paperzoo.create("resnet", **arguments)
 
 
 # Published weights ---------------------------------------------------------------------------------------------------

@@ -218,16 +218,16 @@ def test_random_labels_are_fitted_and_labels_that_change_are_not(wrong: bool, tm
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"design": "inceptoin"}, "unknown design 'inceptoin' of rethinking: did you mean inception"),
+        ({"design": "inceptoin"}, "unknown model.design 'inceptoin': did you mean inception"),
         ({"crop": 33}, "crop of rethinking is 33, but the images are 32x32: at most 32"),
-        ({"width": 0.0}, "width of rethinking must leave at least one of 32 channels"),
-        ({"dropout": 1.0}, "dropout of rethinking must be in"),
-        ({"layers": 0, "design": "mlp"}, "layers of rethinking must be at least 1, not 0"),
+        ({"width": 0.0}, "model.width must be at least 0.02, not 0.0"),
+        ({"dropout": 1.0}, "model.dropout must be less than 1"),
+        ({"layers": 0, "design": "mlp"}, "model.layers must be at least 1, not 0"),
     ],
 )
 def test_bad_input_is_named(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(PaperzooError, match=says):
-        Model(**arguments)  # type: ignore[arg-type]
+        paperzoo.create("rethinking", **arguments)
 
 
 def test_what_a_corrupted_name_is_made_from_and_who_may_judge_it() -> None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from fixtures.training import constant
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.engine.players import Players
@@ -153,17 +154,17 @@ def test_rates() -> None:
     ("arguments", "says"),
     [
         ({"depth": 111}, "6n + 2"),
-        ({"survival": 0.0}, "survival of stochastic_depth"),
-        ({"survival": 1.5}, "survival of stochastic_depth"),
+        ({"survival": 0.0}, "model.survival must be positive"),
+        ({"survival": 1.5}, "model.survival must be at most 1"),
         ({"decay": "linaer"}, "did you mean linear"),
-        ({"classes": 0}, "classes of stochastic_depth must be at least 1"),
-        ({"std": (0.0,)}, "std of stochastic_depth must be positive"),
+        ({"classes": 0}, "model.classes must be at least 1"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"mean": (0.1, 0.2)}, "mean of stochastic_depth"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("stochastic_depth", **arguments)
 
 
 @pytest.mark.processor

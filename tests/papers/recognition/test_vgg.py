@@ -116,18 +116,18 @@ def test_colours_are_normalised_by_channel() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"depth": 12}, "table 1 has 11, 13, 16, 19"),
+        ({"depth": 12}, "model.depth must be one of 11, 13, 16, 19, not 12"),
         ({"image_size": 31}, "at least 32"),
         ({"width": 0.001}, "width of vgg"),
-        ({"dropout": 1.0}, "dropout of vgg must be in [0, 1)"),
+        ({"dropout": 1.0}, "model.dropout must be less than 1, not 1.0"),
         ({"mean": (0.1, 0.2)}, "mean of vgg has one value or one for each of 3 channels, not 2"),
-        ({"std": (0.0,)}, "std of vgg must be positive"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"weights": "imagnet"}, "did you mean imagenet"),
     ],
 )
 def test_arguments_that_make_no_network_are_refused(arguments: dict[str, object], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("vgg", **arguments)
 
 
 def test_published_weights_load_and_files_that_are_not_them_are_refused(

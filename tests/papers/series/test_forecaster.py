@@ -280,10 +280,10 @@ def test_transforms_come_back_and_refuse_what_they_cannot() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"network": "transformer"}, "unknown network"),
-        ({"transform": "root"}, "unknown transform"),
+        ({"network": "transformer"}, "unknown model.network"),
+        ({"transform": "root"}, "unknown model.transform"),
         ({"hidden": 0}, "at least 1"),
-        ({"horizon": 0}, "horizon at least 1"),
+        ({"horizon": 0}, "horizon must be at least 1"),
         ({"history": 1}, "history must be at least 2"),
     ],
 )

@@ -22,11 +22,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.papers.gan.dcgan import check_size
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
+from paperzoo.ranges import NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Optimizers, Players
@@ -97,26 +96,23 @@ class Model(ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 32,
-        channels: int = 3,
-        latent: int = 128,
-        width: int = 128,
+        image_size: Side = 32,
+        channels: Size = 3,
+        latent: Size = 128,
+        width: Size = 128,
         rotation: bool = True,
-        alpha: float = 0.2,
-        beta: float = 1.0,
-        average: float = 0.0,
+        alpha: NotNegative = 0.2,
+        beta: NotNegative = 1.0,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        check_size(image_size, width)
-        if alpha < 0 or beta < 0:
-            raise PaperzooError(f"alpha and beta must not be negative, but are {alpha} and {beta}")
         self.latent, self.rotation, self.alpha, self.beta = latent, rotation, alpha, beta
         self.generator = ResidualGenerator(image_size, channels, latent, 2 * width)
         self.discriminator = Discriminator(image_size, channels, width)
         self.average = Average(self.generator, average) if average else None
 
     def optimizers(
-        self, *, lr: float = 2e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
+        self, *, lr: NotNegative = 2e-4, beta1: Part = 0.0, beta2: Part = 0.9, decay_from: Share = 1.0
     ) -> Optimizers:
         """Adam for both (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
         fall = linear_decay(decay_from)

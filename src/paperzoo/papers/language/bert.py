@@ -31,6 +31,7 @@ from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import warmup_linear
 from paperzoo.pretrained.encoders import SIZES, Start, start
+from paperzoo.ranges import NotNegative, Part, Positive, Share, Size, SomeShare
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pretraining import Masked, Pretrainer
@@ -131,8 +132,6 @@ class WordHead(nn.Module):
 
 def begin(model: nn.Module, deviation: float = 0.02) -> None:
     """Matrices begin normal with this deviation, cut off at two of them; biases at 0, as in the authors' program."""
-    if not deviation > 0:
-        raise PaperzooError(f"deviation of bert must be positive, not {deviation}")
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
@@ -181,8 +180,6 @@ def build(begun: Start, dropout: float) -> Bert:
     if min(sizes.values()) < 1 or sizes["width"] % sizes["heads"]:
         said = ", ".join(f"{key}={value}" for key, value in sizes.items())
         raise PaperzooError(f"sizes of bert must be at least 1 and width a multiple of heads, not {said}")
-    if not 0 <= dropout < 1:
-        raise PaperzooError(f"dropout must be at least 0 and below 1, not {dropout}")
     return Bert(len(begun.arguments["vocabulary"]) or 30_522, dropout=dropout, **sizes)
 
 
@@ -218,21 +215,19 @@ class Model(Pretrainer):
         *,
         vocabulary: Sequence[str] = (),
         weights: str = "",
-        layers: int = 12,
-        width: int = 768,
-        heads: int = 12,
-        inner: int = 3072,
-        positions: int = 512,
-        dropout: float = 0.1,
-        share: float = 0.15,
-        deviation: float = 0.02,
+        layers: Size = 12,
+        width: Size = 768,
+        heads: Size = 12,
+        inner: Size = 3072,
+        positions: Size = 512,
+        dropout: Part = 0.1,
+        share: SomeShare = 0.15,
+        deviation: Positive = 0.02,
         cased: bool = False,
     ) -> None:
         sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
         begun = start("bert", weights, False, vocabulary=vocabulary, cased=cased, **sizes)
         super().__init__(begun.arguments["vocabulary"], begun.arguments["cased"], begun.arguments["positions"])
-        if not 0 < share <= 1:
-            raise PaperzooError(f"share must be above 0 and at most 1, not {share}")
         self.share, self.brought = share, begun.brought
         self.bert = build(begun, dropout)
         pieces, width = self.bert.piece.weight.shape
@@ -240,7 +235,7 @@ class Model(Pretrainer):
         begin(self, deviation)
         begun.load(self, weights)
 
-    def optimizers(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> Optimizers:
+    def optimizers(self, *, lr: NotNegative = 1e-4, warmup: Share = 0.01, end: NotNegative = 0.0) -> Optimizers:
         """Section A.2: a rate of 1e-4, reached in 10,000 of 1,000,000 steps, then falling linearly, to ``end`` times as much."""
         return {"bert": (adamw(self, lr), warmup_linear(warmup, end))}
 

@@ -19,6 +19,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +27,10 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import Schedule
+from paperzoo.ranges import Count, NotNegative, Part, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.translation import PAD, Translator
@@ -302,40 +304,35 @@ class Model(Translator):
         vocabulary: Sequence[str] = (),
         merges: Sequence[str] = (),
         languages: Sequence[str] = ("", ""),
-        layers: int = 6,
-        width: int = 512,
-        inner: int = 2048,
-        heads: int = 8,
-        dropout: float = 0.1,
-        positions: int = 512,
-        norm: str = "post",
-        smoothing: float = 0.1,
-        average: int = 5,
-        average_every: int = 1400,
-        beam: int = 4,
-        alpha: float = 0.6,
+        layers: Size = 6,
+        width: Size = 512,
+        inner: Size = 2048,
+        heads: Size = 8,
+        dropout: Part = 0.1,
+        positions: Size = 512,
+        norm: Literal["post", "pre"] = "post",
+        smoothing: Part = 0.1,
+        average: Sizeable = 5,
+        average_every: Count = 1400,
+        beam: Size = 4,
+        alpha: NotNegative = 0.6,
     ) -> None:
         super().__init__(vocabulary, merges, languages, positions, beam, alpha)
-        if norm not in ("post", "pre"):
-            raise unknown("norm", norm, ("post", "pre"), "of transformer")
-        if min(layers, width, inner, heads, average_every) < 1 or average < 0 or width % (2 * heads):
-            raise PaperzooError(
-                f"layers, width, inner, heads and average_every must be at least 1, average at least 0, and width an even multiple of "
-                f"heads, not {layers}, {width}, {inner}, {heads}, {average_every} and {average}"
-            )
-        if not (0 <= dropout < 1 and 0 <= smoothing < 1):
-            raise PaperzooError(f"dropout and smoothing must be at least 0 and below 1, not {dropout} and {smoothing}")
+        if width % (2 * heads):
+            raise PaperzooError(f"width of transformer must be an even multiple of heads, not {width} for {heads} heads")
         self.smoothing, self.moments, self.every = smoothing, average, average_every
         self.network = Transformer(len(vocabulary) or 37_000, layers, width, inner, heads, dropout, positions, norm == "pre")
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if average else None
         self.register_buffer("averaged", torch.zeros((), dtype=torch.int64))
 
-    def optimizers(self, *, lr: float = 1.0, warmup: int = 4000, schedule: str = "paper") -> Optimizers:
+    def optimizers(
+        self,
+        *,
+        lr: NotNegative = 1.0,
+        warmup: Count = 4000,
+        schedule: Literal["paper", "cosine"] = "paper",
+    ) -> Optimizers:
         """Adam (section 5.3). With ``schedule=paper`` the rate is ``lr`` times Eq. 3; with ``cosine`` it reaches ``lr``."""
-        if schedule not in ("paper", "cosine"):
-            raise unknown("schedule", schedule, ("paper", "cosine"), "of transformer")
-        if warmup < 1:
-            raise PaperzooError(f"warmup must be at least 1 step, not {warmup}")
         adam = Adam(self.network.parameters(), lr, betas=(0.9, 0.98), eps=1e-9)
         width = self.network.embedding.embedding_dim
         return {"translator": (adam, eq3(width, warmup) if schedule == "paper" else warmup_cosine(warmup))}

@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -172,37 +173,28 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        depth: int = 20,
-        design: str = "cifar",
+        depth: Size = 20,
+        design: Literal["cifar", "imagenet"] = "cifar",
         shortcut: Shortcut = "A",
-        width: int = 16,
-        channels: int = 3,
-        classes: int | None = None,
-        image_size: int = 32,
+        width: Size = 16,
+        channels: Size = 3,
+        classes: Size | None = None,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
-        std: Sequence[float] = (1.0,),
+        std: Sequence[Positive] = (1.0,),
         weights: str = "",
     ) -> None:
         super().__init__()
-        if design not in (designs := ("cifar", "imagenet")):
-            raise unknown("design", design, designs, "of resnet")
-        if shortcut not in (shortcuts := ("A", "B", "C", "none")):
-            raise unknown("shortcut", shortcut, shortcuts, "of resnet")
         if design == "cifar" and (depth < 8 or depth % 6 != 2):
             raise PaperzooError(f"depth {depth} of resnet: CIFAR designs have 6n + 2 layers, such as 8, 20, 32, 44, 56, 110")
         if design == "imagenet" and depth not in TABLE_1:
             raise PaperzooError(f"depth {depth} of resnet: ImageNet designs have {', '.join(map(str, TABLE_1))} layers")
         classes = classes if classes is not None else 1000 if design == "imagenet" else 10
-        for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of resnet must be at least 1, not {value}")
         for name, values in {"mean": mean, "std": std}.items():
             if len(values) not in (1, channels):
                 raise PaperzooError(
                     f"{name} of resnet has one value or one for each of {channels} channels, not {len(values)}"
                 )
-        if min(std) <= 0:
-            raise PaperzooError(f"std of resnet must be positive, not {min(std)}")
         self.channels, self.image_size = channels, image_size
         self.warm_up = 400 / 64_000 if design == "cifar" and depth >= 110 else 0.0  # section 4.2
         self.mean: Tensor
@@ -221,7 +213,12 @@ class Model(Classifier):
         return self.network((image - self.mean) / self.std)  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.5, 0.75)
+        self,
+        *,
+        lr: NotNegative = 0.1,
+        momentum: Part = 0.9,
+        weight_decay: NotNegative = 1e-4,
+        drops: Sequence[Share] = (0.5, 0.75),
     ) -> Optimizers:
         """SGD on all parameters; the rate is divided by 10 after the shares ``drops`` of the steps.
 

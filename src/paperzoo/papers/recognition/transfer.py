@@ -9,8 +9,7 @@ network that has seen a million photographs is kept, and only a head W is new. T
     scratch    min over W, f  from random weights            to see what the transfer is worth
 
 Frozen means more than "no gradient": a frozen body is in eval mode (``Model.train``), for its running means would move, and no
-optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body. Try
-``--set model.unfreeze=3``; and a network of one's own: ``--set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0``.
+optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -28,9 +27,10 @@ from torch.optim import AdamW
 
 from paperzoo import catalog
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import one_cycle
 from paperzoo.pretrained.published import header, last_checkpoint, load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Size, Whole
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
@@ -54,7 +54,7 @@ def asleep(layers: Sequence[nn.Module]) -> Iterator[None]:
             layer.training = mode
 
 
-MODES = ("features", "finetune", "scratch")
+Mode = Literal["features", "finetune", "scratch"]
 
 
 class Model(Classifier):
@@ -82,20 +82,16 @@ class Model(Classifier):
         *,
         backbone: str = "mobilenet:v2",
         weights: str = "",
-        mode: str = "features",
+        mode: Mode = "features",
         settings: Mapping[str, object] | None = None,
-        unfreeze: int = 0,
-        channels: int = 3,
-        classes: int = 1000,
-        image_size: int = 224,
+        unfreeze: Whole = 0,
+        channels: Size = 3,
+        classes: Several = 1000,
+        image_size: Pixels = 224,
     ) -> None:
         super().__init__()
-        if mode not in MODES:
-            raise unknown("mode", mode, MODES, "of transfer")
         if mode == "scratch" and weights:
             raise PaperzooError(f"transfer:scratch begins with fresh weights: leave out model.weights={weights}")
-        if classes < 2:
-            raise PaperzooError(f"transfer needs images of at least 2 classes to tell apart, not {classes}")
         if not isinstance(settings or {}, Mapping):
             raise PaperzooError(f'model.settings of transfer is written {{"width": 0.35}}, not {settings!r}')
         own = last_checkpoint(weights) if weights else None
@@ -176,7 +172,7 @@ class Model(Classifier):
         return self.network(image)  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 1e-3, body_rate: float = 0.1, weight_decay: float = 0.01, rise: float = 0.1
+        self, *, lr: NotNegative = 1e-3, body_rate: NotNegative = 0.1, weight_decay: NotNegative = 0.01, rise: Part = 0.1
     ) -> Optimizers:
         """AdamW on what trains.
 
@@ -247,7 +243,7 @@ def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Class
     return model
 
 
-VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in MODES}
+VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in get_args(Mode)}
 
 _DIGITS = {"backbone": "cnn", "channels": 1, "image_size": 28}
 _LITTLE = {"backbone": "cnn", "settings": {"widths": (8, 16, 32)}, "channels": 1, "image_size": 8}
