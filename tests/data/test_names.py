@@ -34,6 +34,9 @@ NAMES = {
     "folder:/a/b#c": ("folder", "/a/b#c", "", None, None, None),  # no change has no =
     "folder:/a/me@home": ("folder", "/a/me@home", "", None, None, None),  # the path's @, not ours
     "series:/a/b.csv#target=x&history=3": ("series", "/a/b.csv", "target=x&history=3", None, None, None),
+    "emoji-pairs:noto>twemoji": ("", "emoji-pairs:noto>twemoji", "", None, None, None),
+    "emoji-pairs:noto>twemoji@20": ("", "emoji-pairs:noto>twemoji", "", (20, 0), None, None),
+    "unpaired:/a/cats,/a/dogs": ("unpaired", "/a/cats,/a/dogs", "", None, None, None),
     "series:C:/b.csv": ("series", "C:/b.csv", "", None, None, None),
     "machines:/a/b#labels=1": ("machines", "/a/b#labels=1", "", None, None, None),  # neither options nor changes
 }
