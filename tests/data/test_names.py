@@ -48,7 +48,7 @@ def test_a_name_is_taken_apart(name: str, parts: tuple[object, ...]) -> None:
     assert (found.kind, found.base, found.options, found.few, found.change, found.unread) == parts
     assert found.text == name and name.startswith(found.whole) and found.whole.startswith(found.stem)
     assert own_path(name) == (Path(found.base) if found.kind else None)
-    assert listed(name) == (DATASETS["mnist"] if found.base == "mnist" else None)
+    assert listed(name) == (DATASETS[found.base] if found.base in ("mnist", "emoji-pairs:noto>twemoji") else None)
 
 
 def test_a_path_that_is_there_may_look_like_a_part_or_a_change(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_table_of_ones_own(mark: str, tmp_path: Path) -> None:
     built = dataset(f"attributes:{tmp_path}", image_size=8)
     assert check(built) == list(range(20)) and [len(built[s]) for s in ("train", "validation", "test")] == [13, 3, 4]
     assert built.schema.arguments["attributes"] == tuple(NAMES)  # the split is none
-    with pytest.raises(PaperzooError, match="unknown attribute 'smiling' of .*faces.csv: did you mean Smiling"):
+    with pytest.raises(PaperzooError, match=r"unknown attribute 'smiling' of .*faces.csv: did you mean Smiling"):
         dataset(f"attributes:{tmp_path}#attributes=smiling")
 
 
@@ -141,7 +141,7 @@ def test_no_table_or_two(tmp_path: Path) -> None:
         attribute_folder(tmp_path)
     for name in ("a.csv", "b.csv"):
         table(tmp_path, ["file,hat", "000.png,1"], name)
-    with pytest.raises(PaperzooError, match="it has a.csv, b.csv"):
+    with pytest.raises(PaperzooError, match=r"it has a.csv, b.csv"):
         attribute_folder(tmp_path)
 
 

@@ -81,7 +81,7 @@ def test_side_by_side(tmp_path: Path) -> None:
     assert built["train"][0].image_a.shape == (3, 8, 8) and built.schema.picture is not None
     turned = image_pairs(tmp_path, "direction=BtoA", image_size=8)
     assert check(turned, turned=True) == list(range(20)) and turned.schema.arguments["domains"] == ("B", "A")
-    with pytest.raises(PaperzooError, match="unknown direction 'btoa' .*: did you mean AtoB or BtoA|BtoA"):
+    with pytest.raises(PaperzooError, match=r"unknown direction 'btoa' of .*: did you mean BtoA"):
         image_pairs(tmp_path, "direction=btoa")
 
 
@@ -113,7 +113,8 @@ def test_partners_that_are_missing_are_named(tmp_path: Path) -> None:
     picture(tmp_path / "B" / "other.png")
     built, warned = said(lambda: image_pairs(tmp_path, image_size=8))
     (text,) = warned
-    assert "7 pictures without a partner of the same name in B: A/only0.png, A/only1.png, A/only2.png, A/only3.png, A/only4.png, ..." in text
+    five = ", ".join(f"A/only{i}.png" for i in range(5))
+    assert f"7 pictures without a partner of the same name in B: {five}, ..." in text
     assert "1 pictures without a partner of the same name in A: B/other.png" in text and check(built) == list(range(12))
     with pytest.raises(PaperzooError, match="without a partner"):
         image_pairs(tmp_path, strict=True)
@@ -288,13 +289,13 @@ def test_domains_that_are_empty_or_have_one_picture(tmp_path: Path) -> None:
     kinds(tmp_path, "cats", 5, 0)
     (tmp_path / "dogs").mkdir()
     both = Path(f"{tmp_path}/cats,{tmp_path}/dogs")
-    with pytest.raises(PaperzooError, match="domain dogs is empty: .*dogs has no pictures"):
+    with pytest.raises(PaperzooError, match=r"domain dogs is empty: .*dogs has no pictures"):
         unpaired_images(both)
     kinds(tmp_path, "dogs", 1, 1)
     with pytest.raises(PaperzooError, match="domain dogs has one picture only"):
         unpaired_images(both)
     kinds(tmp_path / "h", "trainA", 5, 0)
-    with pytest.raises(PaperzooError, match="has no trainB: it takes trainA and trainB .*; it has: trainA"):
+    with pytest.raises(PaperzooError, match=r"has no trainB: it takes trainA and trainB .*; it has: trainA"):
         unpaired_images(tmp_path / "h")
     with pytest.raises(PaperzooError, match="does not hold two domains"):
         unpaired_images(tmp_path / "cats")

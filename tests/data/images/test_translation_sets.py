@@ -122,7 +122,8 @@ def test_unpaired_training_never_shows_a_twin(tmp_path: Path) -> None:
 
 
 def test_drawings_that_several_subjects_share_are_left_out(tmp_path: Path) -> None:
-    flags = {f"{0x1F600 + i:x}": (f"flag{i}", "Flags", box(0, 0, 16, 16, "rgb(250,0,0)" if i < 9 else f"rgb(200,{i},9)")) for i in range(12)}
+    colours = ["rgb(250,0,0)"] * 9 + [f"rgb(200,{i},9)" for i in range(3)]
+    flags = {f"{0x1F600 + i:x}": (f"flag{i}", "Flags", box(0, 0, 16, 16, colour)) for i, colour in enumerate(colours)}
     paths = [package(tmp_path, v, {**subjects(n), **flags}) for n, v in enumerate(("noto", "twemoji"))]
     for built in (emoji_pairs(*paths, vendors=("noto", "twemoji")), emoji_unpaired(*paths, vendors=("noto", "twemoji"))):
         found = [i for split in built.splits for side in both(built, split) for i in side]
