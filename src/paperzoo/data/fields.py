@@ -34,6 +34,10 @@ VOCABULARY = (
     # images and videos
     Field("image", "float32", ("N", "C", "H", "W"), "pixels in [0, 1]"),
     Field("labelled", "float32", ("N", "C", "H", "W"), "pixels in [0, 1] of another image, one whose class is known"),
+    Field("low", "float32", ("N", "C", "h", "w"), "pixels in [0, 1] of a photograph at low resolution"),
+    Field("high", "float32", ("N", "C", "H", "W"), "pixels in [0, 1] of the same at high resolution; black beyond its size"),
+    Field("scale", "int64", ("N",), "how many pixels of high are one of low, along each side"),
+    Field("size", "int64", ("N", "2"), "height and width of the photograph in high, from its upper left corner"),
     Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
     Field("label", "int64", ("N",), "class, from 0; where there is a field labelled, of that image"),
     Field("label", "float32", ("N",), "score, where the schema names no classes", beside="texts"),
