@@ -147,4 +147,4 @@ def enlarge(image: Tensor, scale: int) -> Tensor:
 
 def eight_bits(image: Tensor) -> Tensor:
     """Values in [0, 1] as a file of 8 bits has them: the nearest multiples of 1/255."""
-    return image.clamp(0, 1).mul(255).round().div(255)
+    return image.clamp(0, 1).mul_(255).round_().div_(255)

@@ -38,22 +38,27 @@ def luma(image: Tensor) -> Tensor:
     Raises:
         ValueError: neither one channel nor three.
     """
-    return image if image.shape[-3] == 1 else ycbcr(image)[..., :1, :, :]
+    if image.shape[-3] == 1:
+        return image
+    return _mixed(image, image.new_tensor(_MATRIX[:1]) / 255).add_(_OFFSET[0] / 255)
 
 
 def ycbcr(image: Tensor) -> Tensor:
     """RGB in [0, 1] as Y in [16, 235], Cb and Cr in [16, 240], each over 255; float32 (N, 3, H, W)."""
-    if image.shape[-3] != 3:
-        raise ValueError(f"images of one channel or three wanted, not {tuple(image.shape)}")
-    matrix, offset = image.new_tensor(_MATRIX), image.new_tensor(_OFFSET)
-    return torch.einsum("kc,...chw->...khw", matrix / 255, image) + (offset / 255).view(3, 1, 1)
+    return _mixed(image, image.new_tensor(_MATRIX) / 255) + image.new_tensor(_OFFSET).div(255).view(3, 1, 1)
 
 
 def rgb(image: Tensor) -> Tensor:
     """The inverse of ``ycbcr``, float32 (N, 3, H, W); not cut to [0, 1]."""
-    matrix, offset = torch.tensor(_MATRIX, dtype=torch.float64), image.new_tensor(_OFFSET)
-    inverse = torch.linalg.inv(matrix / 255).to(image)
-    return torch.einsum("kc,...chw->...khw", inverse, image - (offset / 255).view(3, 1, 1))
+    inverse = torch.linalg.inv(torch.tensor(_MATRIX, dtype=torch.float64) / 255).to(image)
+    return _mixed(image - image.new_tensor(_OFFSET).div(255).view(3, 1, 1), inverse)
+
+
+def _mixed(image: Tensor, matrix: Tensor) -> Tensor:
+    """Channels (..., C, H, W) as sums of channels, by a matrix (K, C)."""
+    if image.shape[-3] != matrix.shape[1]:
+        raise ValueError(f"images of one channel or three wanted, not {tuple(image.shape)}")
+    return (matrix @ image.flatten(-2)).unflatten(-1, image.shape[-2:])  # (..., K, H, W)
 
 
 def without_border(image: Tensor, border: int) -> Tensor:
@@ -70,7 +75,8 @@ def without_border(image: Tensor, border: int) -> Tensor:
 
 def measured(image: Tensor, border: int) -> Tensor:
     """What is compared of images (N, C, H, W) in [0, 1]: Y in 8 bits without the border, (N, 1, H', W')."""
-    return without_border(eight_bits(luma(eight_bits(image))), border)
+    parts = without_border(image, border).split(64, -2)  # a few rows at a time stay in the processor's cache
+    return torch.cat([eight_bits(luma(eight_bits(part))) for part in parts], -2)
 
 
 def psnr_y(restored: Tensor, original: Tensor, border: int) -> Tensor:

@@ -39,7 +39,8 @@ def scaled(dataset: Dataset, text: str) -> Dataset:
 
     def changed(column: Column) -> Column:
         if not isinstance(column, Squares):
-            raise PaperzooError(f"{dataset.name}#{text}: only whole photographs are shrunk, such as photographs#{text} and photos:FOLDER#{text}")
+            such = f"photographs#{text} and photos:FOLDER#{text}"
+            raise PaperzooError(f"{dataset.name}#{text}: only photographs that are there whole are shrunk, such as {such}")
         return Pairs(column.all, found, column.side if column.random else None)
 
     splits = {name: Split(*map(changed, split.columns)) for name, split in dataset.splits.items()}

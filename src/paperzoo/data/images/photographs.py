@@ -78,7 +78,8 @@ class Photographs:
         if top >= 0 and left >= 0 and top + height <= tall and left + width <= wide:
             return image[top : top + height, left : left + width]
         rows, columns = mirrored(np.arange(top, top + height), tall), mirrored(np.arange(left, left + width), wide)
-        return image[rows[:, None], columns]
+        mirror: np.ndarray = image[rows[:, None], columns]
+        return mirror
 
     def some(self, numbers: np.ndarray) -> Photographs:
         """Those with these numbers."""
@@ -155,7 +156,8 @@ class Pairs:
 
     def __init__(self, photographs: Photographs, scales: Sequence[int], patch: int | None = None) -> None:
         if patch and (odd := [s for s in scales if patch % s]):
-            raise PaperzooError(f"squares of {patch}x{patch} cannot be shrunk by {odd[0]}: {patch - patch % odd[0] or odd[0]} can")
+            side = patch - patch % odd[0] or odd[0]
+            raise PaperzooError(f"squares of {patch}x{patch} cannot be shrunk by {odd[0]}: {side}x{side} can")
         self.all, self.scales, self.patch = photographs, tuple(scales), patch
         self.photographs = photographs.at_least(patch or max(scales))
 

@@ -367,7 +367,10 @@ DATASETS = {
         {
             "kind": "photographs-skimage",
             "folder": "usr/lib/python3/dist-packages/skimage/data",
-            "files": tuple(f"{name}.png" for name in ("astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel")) + ("rocket.jpg",),
+            "files": (
+                *(f"{name}.png" for name in ("astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel")),
+                "rocket.jpg",
+            ),
         },
         True,
     ),
