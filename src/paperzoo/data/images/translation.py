@@ -119,7 +119,7 @@ def edges_photos(package: Path, image_size: int | None = None) -> Dataset:
     splits = {}
     for name, split in whole.splits.items():
         pixels = split.columns[0].pixels.numpy()  # type: ignore[attr-defined]
-        splits[name] = np.stack([edges(x, pixels.shape[-1] / 96) for x in pixels]), pixels
+        splits[name] = np.stack([edges(x, pixels.shape[-1] / 96, 32) for x in pixels]), pixels
     said = f"{whole.source}; edges by Pillow's FIND_EDGES"
     return two_domains("edges>photos", splits, ("edges", "photos"), SPLITS, whole.licence, said, whole.pictures)
 
@@ -170,25 +170,29 @@ def _stacked(codes: Sequence[str], a: Mapping[str, np.ndarray], b: Mapping[str, 
 # Faces ---------------------------------------------------------------------------------------------------------------
 
 
-def avatars_unpaired(wheel: Path, attribute: str, other: str = "", image_size: int | None = None, faces_each: int = 3000) -> Dataset:
+def avatars_unpaired(
+    wheel: Path, attribute: str, other: str = "", image_size: int | None = None, train: int = 3000, held: int = 500
+) -> Dataset:
     """Drawn faces without an attribute and other faces with it; or of one hair colour and of another.
 
     All other parts are drawn as in ``avatars``. No face of ``train`` is, but for the attribute, the same as one of the other domain
-    or of a held-out split. In ``validation`` and ``test``, 500 each, ``image_b`` is the very face of ``image_a`` drawn with the
+    or of a held-out split. In ``validation`` and ``test`` ``image_b`` is the very face of ``image_a`` drawn with the
     attribute changed, and with nothing else changed.
 
     Args:
         attribute: of domain B: ``glasses``, ``beard``, or a hair colour such as ``blonde``.
         other: of domain A, a hair colour; empty for an attribute that A is without.
+        train: faces of each domain to train on.
+        held: pairs in each held-out split.
 
     Raises:
         PaperzooError: as ``avatars``.
     """
-    size, held = max(64, image_size or 64), 500
+    size = max(64, image_size or 64)
     column, values = faces.changes(attribute, other)  # which part decides, and its values without and with
-    key = f"avatars-unpaired-1-{other or 'no'}-{attribute}-{size}-{faces_each}"
-    arrays = prepared(key, partial(_draw_faces, wheel, size, column, values, faces_each, held))
-    bounds = {"train": (0, faces_each), "validation": (faces_each, faces_each + held), "test": (faces_each + held, None)}
+    key = f"avatars-unpaired-1-{other or 'no'}-{attribute}-{size}-{train}-{held}"
+    arrays = prepared(key, partial(_draw_faces, wheel, size, column, values, train, held))
+    bounds = {"train": (0, train), "validation": (train, train + held), "test": (train + held, None)}
     splits = {s: (np.array(arrays["a"][slice(*cut)]), np.array(arrays["b"][slice(*cut)])) for s, cut in bounds.items()}
     domains = (f"{other} hair", f"{attribute} hair") if other else (f"no {attribute}", attribute)
     source = "drawn from the parts of the package python-avatars 1.4.1, with seed 0"
@@ -272,13 +276,13 @@ def _painted(random: np.random.Generator, kind: np.ndarray, colour: np.ndarray, 
     y, x = np.mgrid[0:32, 0:32] + 0.5
     out = np.empty((len(kind), 3, 32, 32), np.uint8)
     for into, k, paint, hole in zip(out, kind, colour, hollow, strict=True):
-        radius = random.uniform(6, 11)
+        radius = random.uniform(7, 11)
         cx, cy = random.uniform(radius + 1, 31 - radius, 2)
         u, v = x - cx, y - cy
         triangle = np.maximum(v - radius / 2, np.sqrt(3) / 2 * np.abs(u) - v / 2 - radius / 2)
         away = (np.hypot(u, v) - radius, np.maximum(np.abs(u), np.abs(v)) - 0.85 * radius, triangle)[k]  # pixels from the border
         if hole:
-            away = np.maximum(away, -away - 3)  # a band of 3 pixels
+            away = np.maximum(away, -away - 2)  # a band of 2 pixels
         inside = np.clip(0.5 - away, 0, 1)
         into[:] = np.round(255 + inside * (paint[:, None, None] - 255))
     return out
