@@ -32,7 +32,7 @@ def test_blocks_cover_their_share_and_no_two_masks_are_alike(share: float) -> No
     again = [random_blocks(3, 32, 32, share, torch.Generator().manual_seed(5)) for _ in range(2)]
     assert torch.equal(*again)
     for bad in (0, 0.8):
-        with pytest.raises(PaperzooError, match="above 0 and at most 0.75"):
+        with pytest.raises(PaperzooError, match=r"above 0 and at most 0.75"):
             random_blocks(1, 64, 64, bad)
     with pytest.raises(PaperzooError, match="at least 8x8 pixels, not 7x9"):
         random_blocks(1, 7, 9)
@@ -72,5 +72,5 @@ def test_masks_of_users(tmp_path: Path) -> None:
         with pytest.raises(PaperzooError, match=f"the mask is {said}"):
             read_mask(Image.new("L", (30, 20), colour), 20, 30)
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(PaperzooError, match="text.png cannot be read as a mask"):
+    with pytest.raises(PaperzooError, match=r"text.png cannot be read as a mask"):
         read_mask(tmp_path / "text.png", 20, 30)

@@ -38,7 +38,7 @@ def test_figures_are_of_the_luminance() -> None:
     """Y knows grey twice as well as it knows colour: by hand, at a mean squared error of one level."""
     original = colour(0.4, 0.4, 0.4)
     lighter = original + 10 / 255
-    steps = round((16 + 219 * 112 / 255)) - round((16 + 219 * 102 / 255))  # in 8 bits
+    steps = round(16 + 219 * 112 / 255) - round(16 + 219 * 102 / 255)  # in 8 bits
     assert psnr_y(lighter, original, 2).item() == pytest.approx(20 * math.log10(255 / steps), abs=1e-3)
     assert psnr_y(original + torch.tensor([0, 0, 20 / 255]).view(1, 3, 1, 1), original, 2).item() == pytest.approx(
         20 * math.log10(255 / 2), abs=1e-3
@@ -65,7 +65,7 @@ def test_the_border_and_what_8_bits_cannot_tell_count_nothing() -> None:
 
 
 def test_ssim_is_that_of_scikit_image_under_the_papers_settings() -> None:
-    """``structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)``, as it is defined and, if it is there, itself."""
+    """By the definition of ``structural_similarity`` with Gaussian weights, and itself if it is there."""
     original = mod_crop(smooth(1, 61, 50), 2)
     restored = enlarge(shrink(original, 2), 2)
     x, y = (measured(image, 2)[0, 0].double().numpy() for image in (restored, original))

@@ -58,7 +58,8 @@ def _mixed(image: Tensor, matrix: Tensor) -> Tensor:
     """Channels (..., C, H, W) as sums of channels, by a matrix (K, C)."""
     if image.shape[-3] != matrix.shape[1]:
         raise ValueError(f"images of one channel or three wanted, not {tuple(image.shape)}")
-    return (matrix @ image.flatten(-2)).unflatten(-1, image.shape[-2:])  # (..., K, H, W)
+    mixed: Tensor = matrix @ image.flatten(-2)
+    return mixed.view(*mixed.shape[:-1], *image.shape[-2:])  # (..., K, H, W)
 
 
 def without_border(image: Tensor, border: int) -> Tensor:
@@ -75,7 +76,7 @@ def without_border(image: Tensor, border: int) -> Tensor:
 
 def measured(image: Tensor, border: int) -> Tensor:
     """What is compared of images (N, C, H, W) in [0, 1]: Y in 8 bits without the border, (N, 1, H', W')."""
-    parts = without_border(image, border).split(64, -2)  # a few rows at a time stay in the processor's cache
+    parts = torch.split(without_border(image, border), 64, -2)  # a few rows at a time stay in the processor's cache
     return torch.cat([eight_bits(luma(eight_bits(part))) for part in parts], -2)
 
 

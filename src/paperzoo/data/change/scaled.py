@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from paperzoo.data.bicubic import check_scale
+from paperzoo.data.crops import Pairs, Squares
 from paperzoo.data.dataset import Column, Dataset, Split
-from paperzoo.data.images.photographs import Pairs, Squares
 from paperzoo.data.options import options
 from paperzoo.errors import PaperzooError
 
