@@ -121,6 +121,17 @@ def test_unpaired_training_never_shows_a_twin(tmp_path: Path) -> None:
     assert both(turned, "train") == (b, a)
 
 
+def test_a_subject_is_in_one_split_whichever_variant_a_vendor_drew(tmp_path: Path) -> None:
+    light = {code: drawn for code, drawn in subjects(1).items() if code.endswith("-1f3fb")}
+    paths = package(tmp_path, "noto", subjects(0)), package(tmp_path, "twemoji", light)
+    edged, unpaired = dataset_of_edges(tmp_path), emoji_unpaired(*paths, vendors=("noto", "twemoji"))
+    seen = [set(both(edged, split)[1]) for split in ("train", "validation", "test")]
+    assert sum(map(len, seen)) == 120 and all(seen)
+    a, b = both(unpaired, "train")
+    assert set(a) | set(b) == seen[0] and not set(a) & set(b)  # the base by one, the light variant by the other
+    assert [set(both(unpaired, split)[1]) for split in ("validation", "test")] == seen[1:]
+
+
 def test_drawings_that_several_subjects_share_are_left_out(tmp_path: Path) -> None:
     colours = ["rgb(250,0,0)"] * 9 + [f"rgb(200,{i},9)" for i in range(3)]
     flags = {f"{0x1F600 + i:x}": (f"flag{i}", "Flags", box(0, 0, 16, 16, colour)) for i, colour in enumerate(colours)}
