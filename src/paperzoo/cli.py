@@ -454,13 +454,20 @@ def data_show(
         shown = torch.cat([first.image_a, first.image_b], 3 if pairs else 0)  # side by side, or a row of each
         print(plain(save(grid(shown, columns), out or Path(f"{stem}.png"))))
     elif "image" in built.schema.fields:
-        items = built["train"]
+        items = built["train" if "train" in built.splits else "test"]
         chosen = [i * len(items) // 100 for i in range(100)] if len(items) > 100 else range(len(items))
         shown = items.batch(chosen).image
         if "labelled" in built.schema.fields:  # the few that have a label, class by class
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
         print(plain(save(grid(shown, 10), out or Path(f"{stem}.png"))))
+    elif "high" in built.schema.fields:
+        items = built["train" if "train" in built.splits else "test"]
+        some = [items.batch([i]) for i in range(min(len(items), 25))]
+        large = [torch.nn.functional.interpolate(one.low, one.high.shape[2:], mode="nearest") for one in some]
+        side = min(min(one.high.shape[2:]) for one in some)
+        parts = [torch.cat([part[..., :side, :side] for part in (low, one.high)], 3) for low, one in zip(large, some, strict=True)]
+        print(plain(save(grid(torch.cat(parts), 5), out or Path(f"{stem}.png"))))
     else:
         print(f"first item: {plain(built['train'][0], keep=chr(10))}")
 

@@ -63,6 +63,10 @@ def make(kind: str, place: Path) -> str:
         for name in ("x", "y"):
             pictures(place / name)
         return str(place)
+    if kind == "photos":
+        for number in range(12):
+            Image.fromarray(np.full((96 + number, 100), 15 * number, np.uint8)).save(place / f"{number:02d}.png")
+        return str(place)
     if kind in ("image-pairs", "unpaired"):
         for name in ("A", "B"):
             pictures(place / name)
@@ -102,6 +106,15 @@ def make(kind: str, place: Path) -> str:
 def test_fields_of_the_users_own(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAPERZOO_DATA", str(tmp_path / "cache"))
     check(dataset(f"{kind}:{make(kind, tmp_path / 'own')}"))
+
+
+def test_fields_of_low_and_high_resolution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERZOO_DATA", str(tmp_path / "cache"))
+    own = f"photos:{make('photos', tmp_path / 'own')}#scale="
+    for scales in ("3", "2,3,4"):
+        built = dataset(own + scales)
+        check(built)
+        assert built.schema.fields == tuple(built["train"].batch([0]).__dict__) == ("low", "high", "scale", "size")
 
 
 def test_scores_are_labels_of_another_type(tmp_path: Path) -> None:

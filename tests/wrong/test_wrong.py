@@ -12,7 +12,7 @@ import pytest
 
 import paperzoo
 
-from wrong import conditional, errors, recognition, semi
+from wrong import conditional, errors, recognition, restoration, semi
 
 
 def put(wrong: errors.Wrong, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def _is_module(name: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("wrong", errors.WRONG + conditional.WRONG + semi.WRONG + recognition.WRONG, ids=lambda w: w.name)
+@pytest.mark.parametrize("wrong", errors.WRONG + conditional.WRONG + semi.WRONG + recognition.WRONG + restoration.WRONG, ids=lambda w: w.name)
 def test_known_error_is_rejected(wrong: errors.Wrong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module_name, _, test_name = wrong.rejected_by.partition(":")
     module = importlib.import_module(module_name)

@@ -69,6 +69,8 @@ IMAGES = ("image", "image_a", "image_b")
 def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
     """The batch with its images augmented: the same crop and flip for ``image_a`` and ``image_b`` of an item, if they are ``paired``.
 
+    ``low`` and ``high`` are cut to squares already; they are mirrored as one.
+
     Args:
         name: a key of ``AUGMENTATIONS``.
         paired: whether the domains belong together; if not, each has a chance of its own.
@@ -76,6 +78,11 @@ def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
     Raises:
         PaperzooError: there are no images, or the augmentation does not fit them.
     """
+    if "high" in vars(batch) and name == "flip":
+        before = torch.get_rng_state()
+        low = flip(batch.low)
+        torch.set_rng_state(before)
+        return Batch(**{**vars(batch), "low": low, "high": flip(batch.high)})
     change, fields = AUGMENTATIONS[name], [field for field in IMAGES if field in vars(batch)]
     if not fields:
         raise PaperzooError(f"augment={name} is for images, but the batch has {', '.join(vars(batch))}")

@@ -54,7 +54,8 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
     20, and so on; the draw of ``NAME@20`` is 0. The 5 images of ``NAME@5:1`` are among the 20 of ``NAME@20:1``.
 
     ``NAME#labels=0.5`` has half of its training labels drawn anew, ``NAME#pixels=random`` pixels out of order; see
-    ``paperzoo.data.change.corrupted``. Images are resized before their pixels are changed.
+    ``paperzoo.data.change.corrupted``. Images are resized before their pixels are changed. ``photographs#scale=3`` has
+    photographs at low and high resolution, see ``paperzoo.data.change.scaled``.
 
     Args:
         image_size: height and width wanted. Images of fixed size are padded with black if they are smaller by at most
@@ -83,7 +84,11 @@ def check_name(name: str) -> None:
                 raise PaperzooError(f"--data {shown(asked.stem)}: there is no {shown(place)}") from error
     elif asked.base not in DATASETS:
         raise unknown("data set", asked.base, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
-    if asked.change is not None:
+    if asked.change is not None and asked.change.startswith("scale="):
+        from paperzoo.data.change.scaled import scales
+
+        scales(asked.change, asked.whole)
+    elif asked.change is not None:
         from paperzoo.data.change.corrupted import corruption
 
         corruption(asked.change, asked.whole)
@@ -107,7 +112,7 @@ def listed(name: str) -> Entry | None:
 
 def _dataset(name: DataName, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
     if name.change is not None:
-        return _corrupted(name, image_size, channels, strict)
+        return _changed(name, image_size, channels, strict)
     built = _build(name, image_size, channels, strict)
     size = built.schema.arguments.get("image_size")
     if image_size in (None, size) or size is None:
@@ -118,10 +123,13 @@ def _dataset(name: DataName, image_size: int | None, channels: int | None, stric
 
 
 @lru_cache(maxsize=4)
-def _corrupted(name: DataName, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
+def _changed(name: DataName, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
     from paperzoo.data.change.corrupted import corrupted
+    from paperzoo.data.change.scaled import scaled
 
-    return corrupted(_dataset(name.unchanged(), image_size, channels, strict), name.change or "")
+    change = name.change or ""
+    apply = scaled if change.startswith("scale=") else corrupted
+    return apply(_dataset(name.unchanged(), image_size, channels, strict), change)
 
 
 @lru_cache(maxsize=4)

