@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.papers.attention.ram import GlimpseSensor
+from paperzoo.papers.attention.ram_sensor import GlimpseSensor
 from paperzoo.papers.wavelets.scattering import Scattering2D
 
 SCATTERING = ((2, 28, 128), (3, 28, 128), (2, 32, 128), (3, 64, 32))  # J, side, batch

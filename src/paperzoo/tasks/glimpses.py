@@ -1,16 +1,22 @@
-"""What a classifier that looks at an image in glimpses answers, and pictures of where it looked."""
+"""Classifying images in glimpses: the class and the places that were looked at, and pictures of both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
+import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from paperzoo.tasks.classification import Classification
+from paperzoo.data import Dataset
+from paperzoo.tasks.classification import Classification, Classifier, ImageClassification
+from paperzoo.tasks.images import read_image
 from paperzoo.tasks.pictures import grid, save
+from paperzoo.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,66 @@ class Look(Classification):
     """The answer, and where it was found: ``path``, a place (x, y) for each glimpse, each in [-1, 1]."""
 
     path: tuple[tuple[float, float], ...] = ()
+
+
+class GlimpseClassification(ImageClassification):
+    """Images (N, C, S, S) in [0, 1] to classes, in glimpses. Measured as any classifier."""
+
+    def show(self, model: GlimpseClassifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:  # type: ignore[override]
+        """A classifier's pictures; the glimpses at twelve images, and those at six of them one by one, with what the retina sees."""
+        items, device = dataset[split], next(model.parameters()).device
+        image = items.batch(items.batches(12, limit=12)[0]).image.to(device)
+        trace = model.look(image, model.chance(len(image), torch.Generator().manual_seed(0), drawn=False))
+        place, sensor = trace.place.clamp(-1, 1), model.retina()  # (12, T, 2)
+        titles = [model.names[guess] for guess in trace.logits[:, -1].argmax(1).tolist()]
+        still = draw_paths(image.cpu(), place.cpu(), titles, sensor.size, folder / f"{stem}-path.png")
+        patches = partial(sensor, sensor.integral(image[:6]))
+        moving = draw_animation(image[:6], place[:6], sensor.size, sensor.scales, patches, folder / f"{stem}-path.gif")
+        return [*super().show(model, dataset, split, folder, stem), still, moving]
+
+
+class GlimpseClassifier(Classifier):
+    """A classifier that sees a square image through a few glimpses. Subclasses define ``look``, ``chance`` and ``retina``."""
+
+    tasks: ClassVar[tuple[Task, ...]] = (GlimpseClassification(),)
+
+    def look(self, image: Tensor, chance: Tensor | None = None) -> Any:
+        """T glimpses at images (N, C, S, S) in [0, 1]: at least ``logits`` (N, T, K) after each, and ``place`` (N, T, 2), the middle
+        (x, y) of each, within [-1, 1] but for noise.
+
+        Args:
+            chance: see ``chance``; without it nothing is drawn, and the first glimpse is at the middle.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it looks")
+
+    def chance(self, images: int, random: torch.Generator | None = None, drawn: bool = True) -> Tensor:
+        """What is random in T glimpses, (images, T, 2); only the first place if not ``drawn``."""
+        raise TypeError(f"{type(self).__name__} does not say what is random in its glimpses")
+
+    def retina(self) -> Any:
+        """Makes patches (N, C, scales, size, size) of integral images, which its ``integral`` makes of images, and places (N, 2).
+
+        Patch i is ``2^i * size`` pixels wide.
+        """
+        raise TypeError(f"{type(self).__name__} does not say what its glimpses are taken with")
+
+    def predict(self, input: Any) -> Any:
+        """The class of an image given as path, PIL image or array, and the path of the glimpses; of a list, a list.
+
+        Images of other sizes are resized.
+
+        Raises:
+            PaperzooError: the input is no image.
+        """
+        if isinstance(input, list | tuple):
+            return [self.predict(one) for one in input]
+        with torch.no_grad():
+            trace = self.look(read_image(input, self.channels, self.image_size, self.prepared))
+        p = trace.logits[0, -1].softmax(0)
+        order = p.argsort(descending=True).tolist()
+        best = tuple((self.names[i], float(p[i])) for i in order[:5])
+        path = tuple((x, y) for x, y in trace.place[0].clamp(-1, 1).tolist())
+        return Look(order[0], *best[0], tuple(p.tolist()), best, path)
 
 
 def draw_paths(image: Tensor, place: Tensor, titles: Sequence[str], size: int, path: Path) -> Path:

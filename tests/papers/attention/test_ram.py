@@ -19,7 +19,7 @@ import paperzoo
 from paperzoo.data import Batch
 from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.attention import ram
+from paperzoo.papers.attention import ram, ram_rewards, ram_sensor
 
 SMALL: dict[str, Any] = {"size": 4, "scales": 2, "glimpses": 3, "hidden": 16, "part": 8, "image_size": 16}
 COLOURED: dict[str, Any] = {**SMALL, "scales": 1, "image_size": 20, "channels": 4, "classes": 4}
@@ -41,7 +41,7 @@ def test_glimpse_is_crop_and_average_pool(pixels: int, channels: int, size: int,
     torch.manual_seed(0)
     image = torch.arange(40 * channels * pixels**2, dtype=torch.float64).view(40, channels, pixels, pixels)
     place = torch.cat([2 * torch.rand(34, 2) - 1, torch.tensor([[-1, -1], [1, 1], [-1, 1], [0, 0], [0.5, -0.25], [1, 0]])]).double()
-    sensor, expected = ram.GlimpseSensor(size, scales), [retina(a, b, size, scales) for a, b in zip(image, place, strict=True)]
+    sensor, expected = ram_sensor.GlimpseSensor(size, scales), [retina(a, b, size, scales) for a, b in zip(image, place, strict=True)]
     assert torch.allclose(sensor(sensor.integral(image), place), torch.stack(expected), rtol=1e-12)
     photograph = torch.rand(34, channels, pixels, pixels)
     expected = [retina(a, b, size, scales) for a, b in zip(photograph, place, strict=False)]
@@ -52,7 +52,7 @@ def test_upper_left_is_upper_left() -> None:
     image = torch.zeros(1, 1, 8, 8)
     image[0, 0, 1, 6] = 1  # in the upper right quarter
     for place, seen in (((0.5, -0.5), True), ((-0.5, 0.5), False), ((0.5, 0.5), False), ((-0.5, -0.5), False)):
-        sensor = ram.GlimpseSensor(4, 1)
+        sensor = ram_sensor.GlimpseSensor(4, 1)
         assert bool(sensor(sensor.integral(image), torch.tensor([place])).any()) is seen, place
 
 
@@ -61,26 +61,26 @@ def test_gradient_of_reinforce_is_exact() -> None:
     place, mean = torch.randn(2, 5, 3, 2, dtype=torch.float64)
     returns, baseline = torch.rand(2, 5, 3, dtype=torch.float64)
     mean.requires_grad_(), baseline.requires_grad_()
-    ram.reinforce(place, mean, returns, baseline, 0.3).backward()
+    ram_rewards.reinforce(place, mean, returns, baseline, 0.3).backward()
     expected = -(returns - baseline).detach()[..., None] * (place - mean.detach()) / 0.3**2 / 5
     assert torch.allclose(mean.grad, expected, rtol=1e-12) and baseline.grad is None
     density = torch.distributions.Normal(mean, 0.3).log_prob(place).sum(-1)
-    assert torch.allclose(ram.log_density(place, mean, 0.3), density)
+    assert torch.allclose(ram_rewards.log_density(place, mean, 0.3), density)
 
 
 def test_returns_and_losses_against_their_definitions() -> None:
     torch.manual_seed(0)
     right, logits, label = (torch.rand(6, 5) > 0.5).float(), torch.randn(6, 5, 4), torch.arange(6) % 4
     by_hand = [[sum(0.8 ** (s - t) * float(r[s]) for s in range(t, 5)) for t in range(1, 5)] for r in right]
-    assert torch.allclose(ram.discounted_reward(right, 0.8), torch.tensor(by_hand))
-    assert torch.equal(ram.discounted_reward(right, 0.0), right[:, 1:])
-    assert torch.equal(ram.last_reward(right), right[:, [4, 4, 4, 4]])
+    assert torch.allclose(ram_rewards.discounted_reward(right, 0.8), torch.tensor(by_hand))
+    assert torch.equal(ram_rewards.discounted_reward(right, 0.0), right[:, 1:])
+    assert torch.equal(ram_rewards.last_reward(right), right[:, [4, 4, 4, 4]])
     minus_log = -logits.log_softmax(2)[torch.arange(6), :, label]  # (6, 5)
-    assert torch.allclose(ram.last_cross_entropy(logits, label), minus_log[:, -1].mean())
-    assert torch.allclose(ram.each_cross_entropy(logits, label), minus_log.mean())
+    assert torch.allclose(ram_rewards.last_cross_entropy(logits, label), minus_log[:, -1].mean())
+    assert torch.allclose(ram_rewards.each_cross_entropy(logits, label), minus_log.mean())
     trace = ram.Trace(logits, logits[:, 0], torch.randn(6, 5, 2), torch.randn(6, 4, 2), torch.rand(6, 4))
-    parts = [ram.hybrid(trace, label, 0.2, weights, 0.8) for weights in ram.REWARDS.values()]
-    mixed = ram.hybrid(trace, label, 0.2, (0.2, 0.3, 0.5), 0.8)
+    parts = [ram_rewards.hybrid(trace, label, 0.2, weights, 0.8) for weights in ram_rewards.REWARDS.values()]
+    mixed = ram_rewards.hybrid(trace, label, 0.2, (0.2, 0.3, 0.5), 0.8)
     assert torch.allclose(mixed.action, 0.2 * parts[0].action + 0.3 * parts[1].action + 0.5 * parts[2].action)
     assert torch.allclose(mixed.location, 0.2 * parts[0].location + 0.3 * parts[1].location + 0.5 * parts[2].location)
     assert parts[0].location != parts[1].location and parts[0].action != parts[2].action
@@ -124,20 +124,16 @@ def test_each_loss_reaches_its_own_part_and_no_other() -> None:
     ],
 )
 def test_known_errors_are_rejected(right: str, wrong: str) -> None:
-    source = inspect.getsource(ram)
-    assert source.count(right) == 1
-    module = ModuleType("paperzoo_wrong_ram")
-    import sys
-
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    try:
-        exec(compile(source.replace(right, wrong), "wrong", "exec"), module.__dict__)
-        if not wrong.endswith(".float()[:, None].detach()"):  # it trains, and nobody would notice
-            fit(module.Model(**COLOURED), 2)
-        with pytest.raises(AssertionError):
-            check_gradients(module)
-    finally:
-        del sys.modules[module.__name__]
+    whole = {part.__name__.rpartition(".")[2]: inspect.getsource(part) for part in (ram, ram_rewards)}
+    assert sum(source.count(right) for source in whole.values()) == 1
+    rewards, module = ModuleType("paperzoo_wrong_rewards"), ModuleType("paperzoo_wrong_ram")
+    exec(compile(whole["ram_rewards"].replace(right, wrong), "wrong", "exec"), rewards.__dict__)
+    exec(compile(whole["ram"].replace(right, wrong), "wrong", "exec"), module.__dict__)
+    vars(module).update(hybrid=rewards.hybrid, answer_loss=rewards.answer_loss)
+    if not wrong.endswith(".float()[:, None].detach()"):  # it trains, and nobody would notice
+        fit(module.Model(**COLOURED), 2)
+    with pytest.raises(AssertionError):
+        check_gradients(module)
 
 
 def coloured(number: int) -> tuple[Tensor, Tensor]:

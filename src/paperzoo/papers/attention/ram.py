@@ -9,69 +9,29 @@ more likely if it led to more reward than the baseline b expected,
     sum over t of grad log N(l_t; mu_t, sigma^2) (R_t - b_t).                                                (section 3)
 
 R is 1 if the last answer is right. The answer itself is learnt by cross-entropy, back through core and glimpses, which l_t,
-being drawn, does not pass on. Read ``GlimpseSensor``, ``RecurrentAttention.forward`` and ``reinforce``.
+being drawn, does not pass on. Read ``RecurrentAttention.forward``, then ``GlimpseSensor`` in ``ram_sensor.py`` and ``reinforce``
+in ``ram_rewards.py``.
 
 ``ram:random`` is the same network looking at random places; the networks the paper compares with stand in ``ram_plain.py``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
+from paperzoo.papers.attention.ram_rewards import REWARDS, answer_loss, hybrid
+from paperzoo.papers.attention.ram_sensor import GlimpseSensor
 from paperzoo.ranges import NotNegative, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.glimpses import Look, draw_animation, draw_paths
-from paperzoo.tasks.images import read_image
+from paperzoo.tasks.glimpses import GlimpseClassifier
 from paperzoo.tasks.model import Optimizers, Players
-
-
-class GlimpseSensor(nn.Module):
-    """Images and places (N, 2) to retinas (N, C, k, g, g): k square patches round the place (section 3, figure 1 A).
-
-    A place is (x, y), from (-1, -1), the upper left corner of the image, to (1, 1), the lower right one. Patch i is 2^i g
-    pixels wide, each of its g x g cells the mean of 2^i x 2^i pixels; what lies outside of the image is black.
-
-    A cell is the sum of a square of pixels, and such a sum takes four look-ups in an integral image, whatever its size.
-
-    Args:
-        size: g.
-        scales: k.
-    """
-
-    def __init__(self, size: int, scales: int) -> None:
-        super().__init__()
-        self.size, self.scales = size, scales
-
-    def integral(self, image: Tensor) -> Tensor:
-        """Images (N, C, S, S) to (N, C, S + 1, S + 1): at [y, x] the sum of all pixels above y and left of x. One for all glimpses."""
-        wide = torch.float32 if image.device.type == "mps" else torch.float64  # differences of large sums are small
-        return F.pad(image, (1, 0, 1, 0)).to(wide).cumsum_(2).cumsum_(3)
-
-    def forward(self, integral: Tensor, place: Tensor) -> Tensor:
-        """Retinas (N, C, k, g, g) from integral images and places (N, 2)."""
-        side = integral.shape[-1]  # S + 1
-        width = 2 ** torch.arange(self.scales, device=place.device)  # (k), of a cell
-        middle = (place.float().nan_to_num() + 1) * (side - 1) / 2  # (N, 2), in pixels
-        first = torch.floor(middle[..., None] - width * self.size / 2 + 0.5)  # (N, 2, k), of the patch's pixels
-        edge = first[..., None] + width[:, None] * torch.arange(self.size + 1, device=place.device)  # (N, 2, k, g + 1), of cells
-        x, y = edge.clamp(0, side - 1).long().unbind(1)  # (N, k, g + 1); beyond the image nothing is added
-        corner = (y[..., None] * side + x[:, :, None]).flatten(1)[:, None]  # (N, 1, k * (g + 1)^2)
-        found = integral.flatten(2).gather(2, corner.expand(-1, integral.shape[1], -1))  # (N, C, k * (g + 1)^2)
-        total = found.view(*found.shape[:2], self.scales, self.size + 1, -1).diff(dim=3).diff(dim=4)  # (N, C, k, g, g)
-        mean: Tensor = total / width[:, None, None] ** 2
-        return mean
 
 
 class GlimpseNetwork(nn.Module):
@@ -153,78 +113,6 @@ class RecurrentAttention(nn.Module):
         return Trace(self.action(h), h[:, -1], torch.stack(place, 1), torch.cat(mean, 1), baseline)
 
 
-def log_density(place: Tensor, mean: Tensor, std: float) -> Tensor:
-    """log N(l; mu, std^2 I) in two dimensions: (N, T) of (N, T, 2) and (N, T, 2)."""
-    return -((place - mean) / std).square().sum(-1) / 2 - math.log(2 * math.pi * std**2)
-
-
-def reinforce(place: Tensor, mean: Tensor, returns: Tensor, baseline: Tensor, std: float) -> Tensor:
-    """Minus the estimate whose gradient is that of the expected reward: sum over places, mean over images.
-
-    Its gradient with respect to ``mean`` is ``-(returns - baseline) (place - mean) / std^2 / N``.
-
-    Args:
-        place, mean: (N, T, 2).
-        returns, baseline: (N, T); only ``mean`` gets a gradient.
-    """
-    advantage = (returns - baseline).detach()
-    return -(advantage * log_density(place.detach(), mean, std)).sum(1).mean()
-
-
-def last_reward(right: Tensor) -> Tensor:
-    """R of the paper: 1 if the last answer is right, for every place but the first; (N, T - 1) of ``right`` (N, T)."""
-    return right[:, -1:].expand(-1, right.shape[1] - 1)
-
-
-def discounted_reward(right: Tensor, discount: float) -> Tensor:
-    """A reward for each right answer from the glimpse at l_t on: sum over s >= t of discount^(s - t) right_s; (N, T - 1)."""
-    steps = torch.arange(right.shape[1] - 1, device=right.device)
-    power = discount ** (steps - steps[:, None]).clamp(min=0).float()  # (t, s)
-    return right[:, 1:] @ power.triu().T
-
-
-def last_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
-    """Of the last answer; logits (N, T, K), label (N)."""
-    return F.cross_entropy(logits[:, -1], label)
-
-
-def each_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
-    """The mean over all answers; logits (N, T, K), label (N)."""
-    return F.cross_entropy(logits.flatten(0, 1), label.repeat_interleave(logits.shape[1]))
-
-
-def answer_loss(logits: Tensor, label: Tensor, weights: Sequence[float]) -> Tensor:
-    """What the answers cost; the weights are those of ``hybrid``."""
-    last, discounted, each = weights
-    return (last + discounted) * last_cross_entropy(logits, label) + each * each_cross_entropy(logits, label)
-
-
-#: weights of the losses of "last", "discounted" and "cross_entropy_each"; "mix" has weights of its own
-REWARDS = {"last": (1.0, 0.0, 0.0), "discounted": (0.0, 1.0, 0.0), "cross_entropy_each": (0.0, 0.0, 1.0)}
-
-
-class Hybrid(NamedTuple):
-    """The losses of the three players; each reaches the parameters of its own."""
-
-    action: Tensor
-    location: Tensor
-    baseline: Tensor
-
-
-def hybrid(trace: Trace, label: Tensor, std: float, weights: Sequence[float], discount: float = 0.9) -> Hybrid:
-    """Cross-entropy for the answer, REINFORCE for the places, squared error for the baseline (section 3).
-
-    Args:
-        weights: three, see ``REWARDS``: of (the last answer's cross-entropy, the last reward), of (the same, discounted rewards),
-            and of (every answer's cross-entropy, the last reward).
-    """
-    last, discounted, each = weights
-    right = (trace.logits.argmax(2) == label[:, None]).float()  # (N, T)
-    returns = (last + each) * last_reward(right) + discounted * discounted_reward(right, discount)
-    location = reinforce(trace.place[:, 1:], trace.mean, returns, trace.baseline, std)
-    return Hybrid(answer_loss(trace.logits, label, weights), location, (returns - trace.baseline).square().sum(1).mean())
-
-
 def falling(iteration: int, total: int) -> float:
     """Linearly from 1 to 0 (section 4.1)."""
     return 1 - iteration / total
@@ -235,7 +123,7 @@ def optimizer(name: str, parameters: Any, lr: float) -> Optimizer:
     return SGD(parameters, lr, momentum=0.9) if name == "SGD" else Adam(parameters, lr)
 
 
-class Model(Classifier):
+class Model(GlimpseClassifier):
     """The network, how it looks, and what it is rewarded for. Defaults are those of the paper's 28x28 digits.
 
     Args:
@@ -369,36 +257,9 @@ class Model(Classifier):
             batch = items.batch(indices).to(self.network.action.weight.device)
             yield self.look(batch.image, self.chance(len(batch), random, drawn=False)).logits[:, -1], batch.label
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The task's pictures; the paths of twelve glances, and six of them moving, over what the retina sees."""
-        items = dataset[split]
-        image = items.batch(items.batches(12, limit=12)[0]).image.to(self.network.action.weight.device)
-        chance = self.chance(len(image), torch.Generator().manual_seed(0), drawn=False)
-        trace, sensor = self.look(image, chance), self.network.glimpse.sensor
-        place = trace.place.clamp(-1, 1)  # (12, T, 2)
-        titles = [f"{self.names[guess]}" for guess in trace.logits[:, -1].argmax(1).tolist()]
-        still = draw_paths(image.cpu(), place.cpu(), titles, sensor.size, folder / f"{stem}-path.png")
-        retina = partial(sensor, sensor.integral(image[:6]))
-        moving = draw_animation(image[:6], place[:6], sensor.size, sensor.scales, retina, folder / f"{stem}-path.gif")
-        return [*super().show(dataset, split, folder, stem), still, moving]
-
-    def predict(self, input: Any) -> Any:
-        """The class of an image given as path, PIL image or array, and the path of the glimpses; of a list, a list.
-
-        Images of other sizes are resized.
-
-        Raises:
-            PaperzooError: the input is no image.
-        """
-        if isinstance(input, list | tuple):
-            return [self.predict(one) for one in input]
-        with torch.no_grad():
-            trace = self.look(read_image(input, self.channels, self.image_size, self.prepared))
-        p = trace.logits[0, -1].softmax(0)
-        order = p.argsort(descending=True).tolist()
-        best = tuple((self.names[i], float(p[i])) for i in order[:5])
-        path = tuple((x, y) for x, y in trace.place[0].clamp(-1, 1).tolist())
-        return Look(order[0], *best[0], tuple(p.tolist()), best, path)
+    def retina(self) -> GlimpseSensor:
+        """What a glimpse is taken with."""
+        return self.network.glimpse.sensor
 
 
 _ON_60: dict[str, Any] = {"glimpses": 8, "size": 12, "scales": 3, "image_size": 60}
@@ -420,7 +281,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cluttered100-random": {**_ON_100, "random": True},
 }
 
-_SMALL: dict[str, Any] = {"batch_size": 128, "optimizer": {"name": "Adam", "lr": 1e-3}, "precision": "float32"}
 _PLAIN = ("fc", "conv")
 
 
@@ -429,87 +289,52 @@ def _targets(**figures: tuple[str, float]) -> tuple[Target, ...]:
     return tuple(Target("error %", at_most=value, claim=name, variants=(variant,)) for variant, (name, value) in figures.items())
 
 
+_PAPER = Recipe("mnist", 500_000, 20, precision="float32")
+_SMALL = Recipe("mnist", 4000, 128, optimizer={"name": "Adam", "lr": 1e-3}, precision="float32")
+_TRANSLATED = (*(name for name in VARIANTS if name.startswith("translated")), *_PLAIN)
 RECIPES = {
-    "paper": Recipe(
-        data="mnist",
-        steps=500_000,
-        batch_size=20,
-        precision="float32",
+    "paper": _PAPER.but(
         variants=("ram", "random", "lstm", *_PLAIN),
         targets=_targets(ram=("ram-7-glimpses", 1.07), fc=("mnist-fc", 1.69), conv=("mnist-conv", 1.21)),
         note="200 passes over 50,000 digits in batches of 20; the paper's number of passes is not known",
     ),
-    "paper-translated": Recipe(
-        data="translated-mnist",
-        steps=500_000,
-        batch_size=20,
-        precision="float32",
-        variants=(*(name for name in VARIANTS if name.startswith("translated")), *_PLAIN),
-        targets=_targets(
-            translated=("translated-8-glimpses", 1.20), fc=("translated-fc", 2.63), conv=("translated-conv", 1.62)
-        ),
-        note="ten million scenes: each digit 200 times",
+    "paper-translated": _PAPER.but(
+        data="translated-mnist", variants=_TRANSLATED, note="ten million scenes: each digit 200 times",
+        targets=_targets(translated=("translated-8-glimpses", 1.20), fc=("translated-fc", 2.63), conv=("translated-conv", 1.62)),
     ),
-    "paper-cluttered": Recipe(
-        data="cluttered-mnist",
-        steps=500_000,
-        batch_size=20,
-        precision="float32",
-        variants=("cluttered", "cluttered-random", *_PLAIN),
+    "paper-cluttered": _PAPER.but(
+        data="cluttered-mnist", variants=("cluttered", "cluttered-random", *_PLAIN),
         targets=_targets(cluttered=("cluttered-8-glimpses", 4.04), fc=("cluttered-fc", 11.96), conv=("cluttered-conv", 8.09)),
     ),
-    "paper-cluttered100": Recipe(
-        data="cluttered-mnist-100",
-        steps=500_000,
-        batch_size=20,
-        precision="float32",
-        variants=("cluttered100", "cluttered100-random", *_PLAIN),
+    "paper-cluttered100": _PAPER.but(
+        data="cluttered-mnist-100", variants=("cluttered100", "cluttered100-random", *_PLAIN),
         targets=_targets(cluttered100=("cluttered100-8-glimpses", 8.11), conv=("cluttered100-conv", 14.35)),
     ),
-    "small": Recipe(
-        data="mnist",
-        steps=4000,
-        model={"image_size": 28},
-        variants=("ram", "random", "lstm", *_PLAIN),
-        note="10 passes; the same batches for all networks",
-        **_SMALL,
+    "small": _SMALL.but(
+        model={"image_size": 28}, variants=("ram", "random", "lstm", *_PLAIN), note="10 passes; the same batches for all networks"
     ),
-    "small-translated": Recipe(
-        data="translated-mnist",
-        steps=3500,
-        variants=(*(name for name in VARIANTS if name.startswith("translated")), *_PLAIN),
+    "small-translated": _SMALL.but(
+        data="translated-mnist", steps=3500, variants=_TRANSLATED,
         targets=(
             Target("error %", at_most=-4, than="translated-random:small-translated", variants=("translated",)),
             Target("error %", at_most=0, than="conv:small-translated", variants=("translated",)),
         ),
         note="448,000 scenes, none of them twice; 8 glimpses; learnt ones are to be four points better than random ones. That the "
         "network errs less than a convolutional one, as the paper's does, was asked for after the first run",
-        **_SMALL,
     ),
-    "small-cluttered": Recipe(
-        data="cluttered-mnist",
-        steps=3500,
-        variants=("cluttered", "cluttered-random", *_PLAIN),
+    "small-cluttered": _SMALL.but(
+        data="cluttered-mnist", steps=3500, variants=("cluttered", "cluttered-random", *_PLAIN),
         note="448,000 scenes, none of them twice; 8 glimpses",
-        **_SMALL,
     ),
-    "small-cluttered100": Recipe(
-        data="cluttered-mnist-100",
-        steps=2500,
-        variants=("cluttered100", "cluttered100-random", *_PLAIN),
+    "small-cluttered100": _SMALL.but(
+        data="cluttered-mnist-100", steps=2500, variants=("cluttered100", "cluttered100-random", *_PLAIN),
         note="320,000 scenes, none of them twice; 8 glimpses",
-        **_SMALL,
     ),
-    "smoke": Recipe(
-        data="digits",
-        steps=60,
-        batch_size=64,
-        model={"glimpses": 3, "size": 4, "scales": 2, "hidden": 64, "part": 32},
-        optimizer={"name": "Adam", "lr": 5e-3},
-        precision="float32",
-        variants=("ram", "random", "lstm"),
+    "smoke": _SMALL.but(
+        data="digits", steps=60, batch_size=64, model={"glimpses": 3, "size": 4, "scales": 2, "hidden": 64, "part": 32},
+        optimizer={"lr": 5e-3}, variants=("ram", "random", "lstm"),
     ),
-    "smoke-plain": Recipe(
-        data="digits", steps=60, model={"hidden": 32}, optimizer={"name": "Adam", "lr": 5e-3}, precision="float32", variants=("fc",)
+    "smoke-plain": _SMALL.but(
+        data="digits", steps=60, batch_size=64, model={"hidden": 32}, optimizer={"lr": 5e-3}, variants=("fc",)
     ),
-}
+}  # fmt: skip
