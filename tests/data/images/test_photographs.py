@@ -373,6 +373,9 @@ def test_published_sets_by_their_own_addresses(tmp_path: Path, monkeypatch: pyte
         Image.fromarray(picture).save(folder / f"img_{number}.bmp")
     again = published(folder, kind="set5", parts={"test": ("Set5",)}, image_size=33)["test"].columns[0].all  # type: ignore[attr-defined]
     assert all(np.array_equal(again[i], p) for i, p in enumerate(set5))
+    low = {path: content for path, content in several_scales("Set14", set5).items() if "HR" not in path}
+    with pytest.raises(PaperzooError, match=r"there is no folder Set14 with pictures"):  # of high resolution
+        published(zipped(tmp_path / "low.zip", low), kind="set14", parts={"test": ("Set14",)}, image_size=8)
     with pytest.raises(PaperzooError, match=r"there is no folder Set14 with pictures in .*Set5"):
         published(folder, kind="set14", parts={"test": ("Set14",)})
 
