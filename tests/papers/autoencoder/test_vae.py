@@ -19,7 +19,7 @@ from paperzoo.data import Batch, Dataset, Schema, Split, Values
 from paperzoo.engine.players import Players, optimizers
 from paperzoo.metrics.iwae import bounds
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
-from paperzoo.papers.autoencoder import vae, vae_linear
+from paperzoo.papers.autoencoder import vae, vae_conditional, vae_linear
 from paperzoo.tasks.reconstruction import ImageReconstruction, Likelihood
 
 
@@ -184,7 +184,7 @@ def test_the_conditional_one_draws_the_class_that_is_asked_for() -> None:
     from papers.gan.test_gan_family import agreement
 
     torch.manual_seed(0)
-    model, train = vae.Conditional(image_size=8, latent=6, hidden=64), digits()["train"]
+    model, train = vae_conditional.Conditional(image_size=8, latent=6, hidden=64), digits()["train"]
     batch = train.batch(np.arange(len(train)))
     options: dict[str, Any] = {"lr": 3e-3, "method": "adam", "decay_from": 0.5}
     opt = Players(model.optimizers(**options))
@@ -262,9 +262,9 @@ def test_bad_arguments_and_unlabelled_data_are_refused() -> None:
     with pytest.raises(PaperzooError, match="less than the data's dimensions"):
         vae_linear.Linear(dimensions=2)
     with pytest.raises(PaperzooError, match="needs data with image and label"):
-        vae.Conditional.check(Schema("plain", ("image",), {}))
+        vae_conditional.Conditional.check(Schema("plain", ("image",), {}))
     with pytest.raises(PaperzooError, match="at least 2 classes"):
-        vae.Conditional.check(Schema("one", ("image", "label"), {"classes": 1}))
+        vae_conditional.Conditional.check(Schema("one", ("image", "label"), {"classes": 1}))
     vae.Model.check(Schema("plain", ("image",), {}))
     with pytest.raises(PaperzooError, match=r"must lie in \[0, 1\]"):
         vae.Model().encode(torch.full((1, 1, 28, 28), 2.0))

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo.data import Batch
 from paperzoo.engine.players import Players
-from paperzoo.papers.gan import cfggan
+from paperzoo.papers.gan import cfggan, cfggan_networks, cfggan_toy
+from paperzoo.papers.gan.gan import ToyNetwork, generator_loss
 
 
 def log_ratio(mean: float, deviation: float) -> Any:
@@ -85,11 +86,11 @@ def flat(loss: Tensor, network: nn.Module) -> Tensor:
 @pytest.mark.parametrize("eta", [1e-3, 0.7])
 def test_regression_on_one_functional_step_has_the_gradient_of_the_game(game: str, eta: float) -> None:
     torch.manual_seed(1)
-    network, discriminator = cfggan.ToyNetwork(3, 5, 16).double(), cfggan.ToyNetwork(5, 1, 16).double()
+    network, discriminator = ToyNetwork(3, 5, 16).double(), ToyNetwork(5, 1, 16).double()
     for p in (*network.parameters(), *discriminator.parameters()):
         nn.init.normal_(p, 0, 0.5)  # logits that differ, so that s does
     made = network(torch.randn(40, 3, dtype=torch.float64))
-    played = flat(cfggan.generator_loss(discriminator(made), game), network)
+    played = flat(generator_loss(discriminator(made), game), network)
     fitted = {
         scale: flat(cfggan.regression_loss(made, cfggan.functional_step(made.detach(), discriminator, eta, scale)), network)
         for scale in ("one", game)
@@ -100,7 +101,7 @@ def test_regression_on_one_functional_step_has_the_gradient_of_the_game(game: st
     z = torch.randn(1, 3, dtype=torch.float64)  # s0 > 0 is one number here, and any s gives the same direction
     one = network(z)
     fitted_one = flat(cfggan.regression_loss(one, cfggan.functional_step(one.detach(), discriminator, eta)), network)
-    played_one = flat(cfggan.generator_loss(discriminator(one), game), network)
+    played_one = flat(generator_loss(discriminator(one), game), network)
     assert F.cosine_similarity(fitted_one, played_one, dim=0) > 1 - 1e-5
 
 
@@ -108,7 +109,7 @@ def test_rounds_of_one_functional_step_are_the_game_with_the_log_d_trick() -> No
     torch.manual_seed(0)
     eta, rate, size = 1e-2, 0.3, 32
     common = {"width": 16, "scale": "log-d", "functional_steps": 1, "discriminator_steps": 1, "pool": size, "eta": eta, "epochs": 1}
-    round_, game = cfggan.Toy(**common).double(), cfggan.Toy(**{**common, "method": "log-d"}).double()
+    round_, game = cfggan_toy.Toy(**common).double(), cfggan_toy.Toy(**{**common, "method": "log-d"}).double()
     weights = {n: v for n, v in round_.state_dict().items() if n.startswith(("approximator", "discriminator"))}
     game.load_state_dict(weights, strict=False)
     players = []
@@ -184,7 +185,7 @@ def test_first_approximator_is_a_random_linear_map() -> None:
 
 
 def test_rate_falls_when_the_loss_of_a_fit_rises_and_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, rates = cfggan.Toy(width=8, pool=64, epochs=7), []
+    model, rates = cfggan_toy.Toy(width=8, pool=64, epochs=7), []
     model.pool.normal_()
     opt = Players(model.optimizers())
     opt.total, schedule = 10, model.optimizers()["approximator"][1]
@@ -204,8 +205,8 @@ def test_cfg_solves_for_each_discriminator_from_the_start_and_icfg_goes_on(tmp_p
     for method in ("cfg", "icfg"):
         made = loop(job("cfggan:toy_cfg", "smoke-cfg", **{"model.method": method}), tmp_path)
         model: Any = made.model
-        first, seen = cfggan.weights_of(model.discriminator), begins.setdefault(method, [])
-        model.discriminator.register_forward_pre_hook(lambda net, _, seen=seen: seen.append(cfggan.weights_of(net)))
+        first, seen = cfggan_networks.weights_of(model.discriminator), begins.setdefault(method, [])
+        model.discriminator.register_forward_pre_hook(lambda net, _, seen=seen: seen.append(cfggan_networks.weights_of(net)))
         for step in range(6):
             del seen[:]
             made.step()

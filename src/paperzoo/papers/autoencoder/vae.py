@@ -8,7 +8,8 @@ lower bound on log p(x) (Eqs. 3 and 10), a sum over the dimensions of code and i
     -KL = 1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2)      (appendix B).
 
 The expectation is one sample, z = mu + sigma * epsilon with epsilon ~ N(0, I), through which gradients flow: the
-reparameterisation trick (section 2.4). Read ``kl_divergence``, ``draw`` and ``Variational.step`` first, then ``vae_linear.py``.
+reparameterisation trick (section 2.4). Read ``kl_divergence``, ``draw`` and ``Variational.step`` first; then
+``vae_linear.py``, where all is known, and ``vae_conditional.py``.
 """
 
 from __future__ import annotations
@@ -25,13 +26,12 @@ from torch.optim import Adagrad, Adam
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Pixels, Several, Share, Size
+from paperzoo.ranges import NotNegative, Pixels, Share, Size
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
-from paperzoo.tasks.images import read_image
+from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
-from paperzoo.tasks.reconstruction import LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
+from paperzoo.tasks.reconstruction import LikelihoodAutoencoder, check_range, normal_grid
 
 
 class Gaussian(NamedTuple):
@@ -291,137 +291,46 @@ class Model(VAE):
         super().__init__(0, image_size, channels, latent, hidden, width, conv, likelihood, binarise)
 
 
-class Conditional(VAE, ConditionalGenerator):
-    """Both networks are told the class; arguments as in ``Model``, and ``classes``."""
-
-    needs = ("image", "label")
-
-    def __init__(
-        self,
-        *,
-        classes: Several = 10,
-        image_size: Pixels = 28,
-        channels: Size = 1,
-        latent: Size = 20,
-        hidden: Size = 500,
-        width: Size = 32,
-        conv: bool = False,
-        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
-        binarise: Literal["none", "threshold", "sample"] = "none",
-    ) -> None:
-        super().__init__(classes, image_size, channels, latent, hidden, width, conv, likelihood, binarise)
-
-    def given(self, batch: Batch) -> tuple[Tensor, ...]:
-        return batch.image, batch.label
-
-    def told_example(self, items: int) -> tuple[Tensor, ...]:
-        return (self.labels(items),)
-
-    def predict(self, input: Any, label: int | str | None = None) -> Reconstruction:
-        """The code and the reconstruction of an image of the class ``label``, given as path, PIL image or array.
-
-        Args:
-            label: the class, by number or name.
-
-        Raises:
-            PaperzooError: no such class, or none given; or the input is no image.
-        """
-        if label is None:
-            raise PaperzooError("this model must be told what it sees: predict(image, label=3)")
-        return self.reconstruction(read_image(input, self.channels, self.image_size, self.prepared), self.labels(1, label))
-
-
 VARIANTS: dict[str, dict[str, Any]] = {
     "vae": {},
     "conv": {"conv": True, "image_size": 32},
-    "conditional": {"class": "Conditional"},
+    "conditional": {"class": "vae_conditional.Conditional"},
     "gaussian": {"likelihood": "gaussian", "hidden": 200},
     "linear": {"class": "vae_linear.Linear"},
 }
 
+_ADAM = {"lr": 4e-3, "method": "adam", "decay_from": 0.5}
+_SMALL = Recipe("mnist", 8000, 128, optimizer=_ADAM, precision="float32", judge="zoo-digits")
+_SMOKE = Recipe("digits", 60, 32, model={"latent": 2, "hidden": 32}, optimizer={"lr": 0.05}, precision="float32")
 RECIPES = {
     "paper": Recipe(
-        data="mnist",
-        steps=1_000_000,
-        batch_size=100,
-        train_on="train+validation",
-        optimizer={"weight_decay": 1 / 60_000},
-        precision="float32",
-        variants=("vae",),
-        note="figure 2: until 100 million images were seen",
+        "mnist", 1_000_000, 100, "train+validation", optimizer={"weight_decay": 1 / 60_000}, precision="float32",
+        variants=("vae",), note="figure 2: until 100 million images were seen",
     ),
-    "small": Recipe(
-        data="mnist",
-        steps=8000,
-        batch_size=128,
-        optimizer={"lr": 4e-3, "method": "adam", "decay_from": 0.5},
-        precision="float32",
-        judge="zoo-digits",
-        targets=(Target("elbo (nats, real-valued)", at_least=-104),),
-        variants=("vae",),
-    ),
+    "small": _SMALL.but(variants=("vae",), targets=(Target("elbo (nats, real-valued)", at_least=-104),)),
     "small-avatars": Recipe(
-        data="avatars",
-        steps=4000,
-        batch_size=64,
-        model={"image_size": 32, "width": 16, "latent": 64},
-        optimizer={"lr": 1e-3, "method": "adam", "decay_from": 0.5},
-        judge="zoo-avatars",
-        variants=("conv",),
+        "avatars", 4000, 64, model={"image_size": 32, "width": 16, "latent": 64}, optimizer={**_ADAM, "lr": 1e-3},
+        judge="zoo-avatars", variants=("conv",),
     ),
     "small-linear": Recipe(
-        data="factors8",
-        steps=6000,
-        batch_size=256,
-        optimizer={"lr": 1e-2, "method": "adam", "decay_from": 0.3},
-        precision="float32",
-        targets=(Target("elbo below ppca (nats)", at_least=-0.01, at_most=0.01),),
-        variants=("linear",),
+        "factors8", 6000, 256, optimizer={"lr": 1e-2, "method": "adam", "decay_from": 0.3}, precision="float32",
+        variants=("linear",), targets=(Target("elbo below ppca (nats)", at_least=-0.01, at_most=0.01),),
     ),
-    "smoke": Recipe(
-        data="digits",
-        steps=60,
-        batch_size=32,
-        model={"latent": 2, "hidden": 32},
-        optimizer={"lr": 0.05},
-        precision="float32",
-        variants=("vae",),
-    ),
+    "smoke": _SMOKE.but(variants=("vae",)),
     "smoke-conv": Recipe(
-        data="digits",
-        steps=60,
-        batch_size=32,
-        model={"image_size": 16, "latent": 8, "width": 8, "binarise": "sample"},
-        optimizer={"lr": 2e-3, "method": "adam", "decay_from": 0.5},
-        precision="float32",
-        variants=("conv",),
+        "digits", 60, 32, model={"image_size": 16, "latent": 8, "width": 8, "binarise": "sample"},
+        optimizer={**_ADAM, "lr": 2e-3}, precision="float32", variants=("conv",),
     ),
     "smoke-linear": Recipe(
-        data="ring8",
-        steps=60,
-        batch_size=64,
-        model={"latent": 1},
-        optimizer={"lr": 1e-2, "method": "adam"},
-        precision="float32",
-        variants=("linear",),
+        "ring8", 60, model={"latent": 1}, optimizer={"lr": 1e-2, "method": "adam"}, precision="float32", variants=("linear",)
     ),
-}
-RECIPES = {
-    **RECIPES,
-    "small-binarised": RECIPES["small"].but(model={"binarise": "sample"}, targets=()),
-    "small-manifold": RECIPES["small"].but(model={"latent": 2}, targets=()),
-    "small-gaussian": RECIPES["small"].but(targets=(), variants=("gaussian",)),
-    "small-conditional": RECIPES["small"].but(
-        targets=(Target("label agreement %[zoo-digits]", at_least=90),), variants=("conditional",)
+    "small-binarised": _SMALL.but(model={"binarise": "sample"}, variants=("vae",)),
+    "small-manifold": _SMALL.but(model={"latent": 2}, variants=("vae",)),
+    "small-gaussian": _SMALL.but(variants=("gaussian",)),
+    "small-conditional": _SMALL.but(
+        variants=("conditional",), targets=(Target("label agreement %[zoo-digits]", at_least=90),)
     ),
-    "small-conv": RECIPES["small"].but(
-        steps=4000,
-        model={"width": 16},
-        optimizer={"lr": 2e-3, "method": "adam", "decay_from": 0.5},
-        precision="auto",
-        targets=(),
-        variants=("conv",),
-    ),
-    "smoke-conditional": RECIPES["smoke"].but(model={"latent": 8, "hidden": 32}, variants=("conditional",)),
-    "smoke-gaussian": RECIPES["smoke"].but(variants=("gaussian",)),
-}
+    "small-conv": _SMALL.but(steps=4000, model={"width": 16}, optimizer={"lr": 2e-3}, precision="auto", variants=("conv",)),
+    "smoke-conditional": _SMOKE.but(model={"latent": 8, "hidden": 32}, variants=("conditional",)),
+    "smoke-gaussian": _SMOKE.but(variants=("gaussian",)),
+}  # fmt: skip

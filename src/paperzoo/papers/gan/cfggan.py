@@ -9,7 +9,7 @@ gradient says for every sample which way the data lie. A generator may follow it
 and the KL divergence to the data falls at each step, for any s > 0, if D_t is strong and eta small (section 2). The generator is a
 first map G~, then T steps. ``cfg`` solves for each D_t from the start (Algorithm 1); ``icfg`` goes on from D_{t-1} for U steps
 (Algorithm 2); ``xicfg`` fits a network, the approximator, to G_T by regression, which as G~ begins the next T steps (Algorithm 3).
-With T = 1 and s = 1 - sigma(D) that is a GAN with the log-D trick (``logd``, ``minimax``). Read ``functional_step`` first.
+T = 1 and s = 1 - sigma(D) is a GAN with the log-D trick. Read ``functional_step``, then ``cfggan_networks.py``, ``cfggan_toy.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,85 +27,14 @@ from torch.optim import RMSprop
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.papers.gan.gan import ToyNetwork, discriminator_loss, generator_loss
+from paperzoo.papers.gan.cfggan_networks import Discriminator, FullyConnected, Generator, named, weights_of
+from paperzoo.papers.gan.gan import discriminator_loss, generator_loss
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
 from paperzoo.ranges import Count, NotNegative, Positive, Share, Side, Size
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
+from paperzoo.tasks.composition import ComposedGenerator
+from paperzoo.tasks.generation import Sampler
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.pictures import compact, grid, save
-
-
-class Generator(nn.Module):
-    """Noise (N, latent) to images (N, channels, S, S) in [-1, 1]: DCGAN with a 1x1 convolution after each 5x5 one ("DCGANx").
-
-    ``width * S / 8`` maps of 4x4, then transposed convolutions that double the side and halve the maps down to ``width``.
-    """
-
-    def __init__(self, image_size: int, channels: int, latent: int, width: int, normalise: bool) -> None:
-        super().__init__()
-        self.first = now = width * image_size // 8
-        self.project = nn.Linear(latent, self.first * 16)
-        layers: list[nn.Module] = [nn.ReLU()]
-        while now > width:
-            now //= 2
-            layers += [nn.ConvTranspose2d(2 * now, now, 5, 2, 2, 1, bias=not normalise), *normed(now, normalise), nn.ReLU()]
-            layers += [nn.Conv2d(now, now, 1, bias=not normalise), *normed(now, normalise), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.ConvTranspose2d(now, channels, 5, 2, 2, 1), nn.Tanh())
-        self.apply(init)
-
-    def forward(self, z: Tensor) -> Tensor:
-        image: Tensor = self.body(self.project(z).view(-1, self.first, 4, 4))  # (N, channels, S, S)
-        return image
-
-
-class Discriminator(nn.Module):
-    """Images (N, channels, S, S) in [-1, 1] to logits (N): strided 5x5 convolutions down to 4x4, each but the first with a 1x1 one."""
-
-    def __init__(self, image_size: int, channels: int, width: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 5, 2, 2), nn.LeakyReLU(0.2)]
-        now, side = width, image_size // 2
-        while side > 4:
-            now, side = 2 * now, side // 2
-            layers += [nn.Conv2d(now // 2, now, 5, 2, 2), nn.LeakyReLU(0.2), nn.Conv2d(now, now, 1), nn.LeakyReLU(0.2)]
-        self.body = nn.Sequential(*layers)
-        self.score = nn.Linear(now * 16, 1)
-        self.apply(init)
-
-    def forward(self, image: Tensor) -> Tensor:
-        logit: Tensor = self.score(self.body(image).flatten(1))[:, 0]  # (N)
-        return logit
-
-
-class FullyConnected(nn.Module):
-    """Noise (N, latent) to images (N, *shape) in [-1, 1]: two hidden ReLU layers of ``width`` units."""
-
-    def __init__(self, shape: tuple[int, ...], latent: int, width: int) -> None:
-        super().__init__()
-        self.shape = shape
-        self.body = nn.Sequential(ToyNetwork(latent, math.prod(shape), width), nn.Tanh())
-
-    def forward(self, z: Tensor) -> Tensor:
-        image: Tensor = self.body(z).view(-1, *self.shape)  # (N, C, S, S)
-        return image
-
-
-def normed(maps: int, normalise: bool) -> list[nn.Module]:
-    """Batch normalisation, or nothing."""
-    return [nn.BatchNorm2d(maps)] if normalise else []
-
-
-def init(module: nn.Module) -> None:
-    """Convolutions from N(0, 0.01^2), linear layers by He's rule, biases zero (authors' code)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.01)
-    elif isinstance(module, nn.Linear):
-        nn.init.kaiming_normal_(module.weight)
-    else:
-        return
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
 
 
 def scaling(logit: Tensor, scale: str) -> Tensor:
@@ -140,18 +68,6 @@ def random_map(z: Tensor, shape: torch.Size) -> Tensor:
     """A random linear map of noise (N, latent), scaled to [-1, 1]; ``shape`` is (N, ...). What G~ is fitted to at first."""
     x = z @ torch.randn(z.shape[1], math.prod(shape[1:]), device=z.device)
     return (x / x.abs().max()).view(shape)
-
-
-def weights_of(network: nn.Module) -> Tensor:
-    """All floating-point parameters and statistics, one vector (P)."""
-    return torch.cat([v.flatten() for v in network.state_dict().values() if v.is_floating_point()])
-
-
-def named(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
-    """What ``weights_of`` made a vector (P), by name and in the network's shapes again."""
-    state = {name: v for name, v in network.state_dict().items() if v.is_floating_point()}
-    parts = torch.split(weights, [v.numel() for v in state.values()])
-    return {name: part.view(v.shape) for (name, v), part in zip(state.items(), parts, strict=True)}
 
 
 #: Algorithms 1 to 3; and the losses of the game, Algorithm 4
@@ -308,7 +224,7 @@ class CompositeGradient(Sampler):
         return {**super().measure(dataset, split, judge), **spent}
 
 
-class Model(CompositeGradient, ImageGenerator):
+class Model(CompositeGradient, ComposedGenerator):
     """The method on images.
 
     Args:
@@ -363,45 +279,8 @@ class Model(CompositeGradient, ImageGenerator):
         """[-1, 1] to [0, 1]; what functional steps have moved beyond is cut off."""
         return ((x + 1) / 2).clamp(0, 1)
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As for any generator, and eight samples, a column each, on their way from the approximator's answer in the first row."""
-        way = [self.output(x).float().cpu() for x in self.composition(self.latents(8, 0).to(self.evaluations.device))]
-        steps = save(compact(grid(torch.cat(way), 8)), folder / f"{stem}-steps.png")
-        return [*super().show(dataset, split, folder, stem), steps]
 
-
-class Toy(CompositeGradient, PointGenerator):
-    """The method on points, with two small ReLU networks; arguments as in ``Model``."""
-
-    def __init__(
-        self,
-        *,
-        dimensions: Size = 2,
-        latent: Size = 2,
-        width: Size = 128,
-        method: Method = "xicfg",
-        scale: Scale = "one",
-        functional_steps: Count = 100,
-        discriminator_steps: Count = 2,
-        pool: Size = 1024,
-        eta: Positive = 0.02,
-        epochs: Count = 20,
-    ) -> None:
-        super().__init__()
-        self.latent, self.approximator = latent, ToyNetwork(latent, dimensions, width)
-        self.discriminator = ToyNetwork(dimensions, 1, width)
-        self.compose((dimensions,), method, scale, functional_steps, discriminator_steps, pool, eta, epochs)
-
-    def real(self, batch: Batch) -> Tensor:
-        """Points (N, D)."""
-        points: Tensor = batch.point
-        return points
-
-    def output(self, x: Tensor) -> Tensor:
-        """Points (N, D)."""
-        return x
-
-
+TOY: dict[str, object] = {"class": "cfggan_toy.Toy"}
 VARIANTS: dict[str, dict[str, object]] = {
     "xicfg": {},
     "nobn": {"normalise": False},
@@ -409,16 +288,16 @@ VARIANTS: dict[str, dict[str, object]] = {
     "resnet": {"network": "resnet", "image_size": 64, "channels": 3, "width": 64},
     "logd": {"method": "log-d"},
     "minimax": {"method": "minimax"},
-    "toy": {"class": "Toy"},
-    "toy_icfg": {"class": "Toy", "method": "icfg", "functional_steps": 300, "discriminator_steps": 5, "eta": 0.05, "pool": 4096},
-    "toy_cfg": {"class": "Toy", "method": "cfg", "functional_steps": 100, "discriminator_steps": 100, "eta": 0.1, "pool": 4096},
-    "toy_logd": {"class": "Toy", "method": "log-d"},
+    "toy": TOY,
+    "toy_icfg": {**TOY, "method": "icfg", "functional_steps": 300, "discriminator_steps": 5, "eta": 0.05, "pool": 4096},
+    "toy_cfg": {**TOY, "method": "cfg", "functional_steps": 100, "discriminator_steps": 100, "eta": 0.1, "pool": 4096},
+    "toy_logd": {**TOY, "method": "log-d"},
 }
 
 #: a round of a small recipe on images: 4 steps of the discriminator, 4 x 128 examples moved, 4 steps of the approximator
 SMALL: dict[str, object] = {"image_size": 32, "latent": 32, "width": 16, "functional_steps": 4, "pool": 128, "epochs": 2}
 FALL = {"lr": 1e-3, "decay_from": 0.5}
-TOY = (Target("modes", at_least=8), Target("within 0.2 %", at_least=99))
+FOUND = (Target("modes", at_least=8), Target("within 0.2 %", at_least=99))
 
 RECIPES = {
     "paper": Recipe(
@@ -441,8 +320,8 @@ RECIPES = {
         "emoji", 4000, model={**SMALL, "latent": 64, "width": 24}, optimizer=FALL, judge="zoo-emoji",
         variants=("xicfg", "logd", "minimax"),
     ),
-    "small-toy": Recipe("ring8", 4000, 256, optimizer=FALL, precision="float32", targets=TOY, variants=("toy",)),
-    "small-icfg": Recipe("ring8", 1500, 256, optimizer={"lr": 1e-3}, precision="float32", targets=TOY, variants=("toy_icfg",)),
+    "small-toy": Recipe("ring8", 4000, 256, optimizer=FALL, precision="float32", targets=FOUND, variants=("toy",)),
+    "small-icfg": Recipe("ring8", 1500, 256, optimizer={"lr": 1e-3}, precision="float32", targets=FOUND, variants=("toy_icfg",)),
     "smoke": Recipe(
         "digits", 60, 32, model={**SMALL, "image_size": 16, "latent": 8, "width": 8, "pool": 64}, optimizer={"lr": 1e-3},
         precision="float32", variants=("xicfg", "logd"),
