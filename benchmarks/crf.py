@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torchcrf import CRF
 
-from paperzoo.papers.language import bilstm_crf as crf
+from paperzoo.nn.letters import inside
+from paperzoo.papers.language import bilstm_crf_chain as crf
 
 #: batch, longest sentence, tags
 SHAPES = ((7, 35, 9), (32, 20, 21), (32, 40, 21), (100, 40, 9), (128, 60, 45), (1, 25, 21))
@@ -31,7 +32,7 @@ def case(batch: int, steps: int, tags: int, device: str) -> dict[str, Callable[[
     gold = torch.randint(tags, (batch, steps), device=device)
     length = torch.randint(max(1, steps // 4), steps + 1, (batch,), device=device)
     length[0] = steps
-    mask = crf.inside(length, steps)
+    mask = inside(length, steps)
     chain = crf.Chain(theirs.start_transitions, theirs.end_transitions, theirs.transitions)
     scores = [emissions, *chain]
 

@@ -32,7 +32,7 @@ from paperzoo.data import Dataset
 from paperzoo.data.text.corpus import text_file
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.metrics.word_similarity import unit
-from paperzoo.papers.language import word2vec
+from paperzoo.papers.language import word2vec, word2vec_loops
 from paperzoo.tasks.embedding import Embedding
 
 VARIANTS = ("sg-ns", "cbow-ns", "cbow-hs", "sg-hs")
@@ -94,7 +94,7 @@ class Gensim:
         self.model.build_vocab_from_freq({word: count for word, count in known if count >= MIN_COUNT})
         self.words = tuple(self.model.wv.index_to_key)
         if tree:
-            start, nodes, left = word2vec.huffman(
+            start, nodes, left = word2vec_loops.huffman(
                 np.array([self.model.wv.get_vecattr(word, "count") for word in self.words])
             )
             for row, (a, b) in enumerate(pairwise(start)):

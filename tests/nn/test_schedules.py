@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from paperzoo.nn.schedules import Schedule, cosine, exponential, linear_decay, one_cycle, steps, warmup_linear
+from paperzoo.nn.schedules import Schedule, cosine, exponential, linear_decay, one_cycle, steps, warmup_cosine, warmup_linear
 
 
 def along(schedule: Schedule, total: int) -> Sequence[float]:
@@ -51,3 +51,11 @@ def test_warmup_linear_rises_by_steps_and_ends_where_it_should() -> None:
     assert along(warmup_linear(0.2), 10) == pytest.approx([0.5, 1, 1, *((8 - i) / 8 for i in range(1, 8))])
     assert warmup_linear(0.2, 0.5)(10, 10) == pytest.approx(0.5) and warmup_linear(0.2, 0.5)(6, 10) == pytest.approx(0.75)
     assert along(warmup_linear(0.0), 4) == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+def test_warmup_cosine_rises_by_steps_and_falls_along_half_a_cosine() -> None:
+    for total in (10, 20):  # the rise is a number of steps, whatever their total
+        fall = [(1 + math.cos(math.pi * i / (total - 4))) / 2 for i in range(1, total - 4)]
+        assert along(warmup_cosine(4), total) == pytest.approx([0.25, 0.5, 0.75, 1, 1, *fall])
+    assert warmup_cosine(4)(10, 10) == pytest.approx(0)
+    assert along(warmup_cosine(4), 3) == pytest.approx([0.25, 0.5, 0.75])  # shorter than its rise

@@ -182,10 +182,10 @@ WRONG = [
           "metrics.test_metrics:test_modes_need_quality_and_coverage"),
     Wrong("ReLU before the addition", {"papers.recognition.resnet.BasicBlock.forward": relu_before_the_addition}, "resnet",
           "papers.recognition.test_resnet:test_outputs_are_torchvisions", {"depth": 18}),
-    Wrong("gold score without start and end", {"papers.language.bilstm_crf.score": score_without_the_ends}, "bilstm_crf",
+    Wrong("gold score without start and end", {"papers.language.bilstm_crf_chain.score": score_without_the_ends}, "bilstm_crf",
           "papers.language.test_bilstm_crf:test_probabilities_of_all_paths_sum_to_one", {"seed": 0}),
-    Wrong("negatives by the root of the counts", {"papers.language.word2vec.negative_distribution": root_of_the_counts}, "word2vec",
+    Wrong("negatives by the root of the counts", {"papers.language.word2vec_loops.negative_distribution": root_of_the_counts}, "word2vec",
           "papers.language.test_word2vec:test_negatives_come_from_the_counts_to_the_three_quarters"),
-    Wrong("subsampling by count", {"papers.language.word2vec.keep_probability": count_instead_of_frequency}, "word2vec",
+    Wrong("subsampling by count", {"papers.language.word2vec_loops.keep_probability": count_instead_of_frequency}, "word2vec",
           "papers.language.test_word2vec:test_subsampling_goes_by_frequency_and_spares_rare_words"),
 ]  # fmt: skip

@@ -1,4 +1,7 @@
-"""Beam search with a length penalty (Wu et al. 2016, section 7; Sutskever et al. 2014, section 3.2), many sentences at once."""
+"""Beam search with a length penalty (Wu et al. 2016, section 7; Sutskever et al. 2014, section 3.2), many sentences at once.
+
+``Memory`` is for networks of attention: keys and values of what a step of the search has seen are there in the next.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,33 @@ class Found(NamedTuple):
 
     tokens: list[list[int]]
     score: list[float]
+
+
+class Memory:
+    """What a network of attention keeps from one step of a search to the next, so that nothing is computed twice.
+
+    Attributes:
+        source: by decoder layer, keys and values (N, heads, S, d_k) of the encoder's output.
+        visible: bool (N, 1, 1, S): which source positions are real.
+        past: by decoder layer, keys and values (n * beam, heads, t, d_k) of the target so far. ``cached=False`` keeps none: then
+            every call must be given the whole target.
+        weights: with ``record=True``, by decoder layer, the weights (N, heads, T, S) of the attention to the source.
+    """
+
+    def __init__(self, cached: bool = True, record: bool = False) -> None:
+        self.cached, self.record = cached, record
+        self.source: list[tuple[Tensor, Tensor]] = []
+        self.past: list[tuple[Tensor, Tensor]] = []
+        self.weights: list[Tensor] = []
+        self.visible = torch.empty(0)
+        self.seen = 0  # target positions that ``past`` holds
+
+    def select(self, sentences: Tensor, rows: Tensor) -> None:
+        """Goes on with these sentences, and with these rows of the target."""
+        if self.source and len(sentences) < len(self.visible):
+            self.source = [(keys[sentences], values[sentences]) for keys, values in self.source]
+            self.visible = self.visible[sentences]
+        self.past = [(keys[rows], values[rows]) for keys, values in self.past]
 
 
 def length_penalty(length: int | Tensor, alpha: float) -> float | Tensor:

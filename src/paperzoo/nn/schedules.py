@@ -58,3 +58,13 @@ def warmup_linear(warmup: float, end: float = 0.0) -> Schedule:
         return 1 - (1 - end) * (iteration - rise) / max(1.0, total - rise)
 
     return factor
+
+
+def warmup_cosine(warmup: int) -> Schedule:
+    """Linearly to 1 in the first ``warmup`` steps, a number and no share, then along half a cosine to 0 after the last."""
+
+    def factor(iteration: int, total: int) -> float:
+        rest = max(0.0, (iteration - warmup) / max(1, total - warmup))
+        return min((iteration + 1) / warmup, 0.5 * (1 + math.cos(math.pi * rest)))
+
+    return factor

@@ -31,7 +31,9 @@ from paperzoo.data.text.tagging import (
 )
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.entity_f1 import entity_f1, illegal, scheme_of, spans
-from paperzoo.papers.language import bilstm_crf as crf
+from paperzoo.nn.letters import inside
+from paperzoo.papers.language import bilstm_crf
+from paperzoo.papers.language import bilstm_crf_chain as crf
 from paperzoo.tasks.tagging import Span, Tagger, words_of
 
 INF = float("inf")
@@ -42,7 +44,7 @@ def problem(seed: int, tags: int = 3, lengths: tuple[int, ...] = (5, 3, 1, 4), d
     random = torch.Generator().manual_seed(seed)
     length, steps = torch.tensor(lengths), max(lengths)
     emissions = 2 * torch.randn(len(lengths), steps, tags, generator=random, dtype=dtype)
-    emissions[~crf.inside(length, steps)] = 37.0
+    emissions[~inside(length, steps)] = 37.0
     gold = torch.randint(tags, (len(lengths), steps), generator=random)
     scores = [torch.randn(shape, generator=random, dtype=dtype) for shape in ((tags,), (tags,), (tags, tags))]
     return emissions.requires_grad_(), gold, length, crf.Chain(*(s.requires_grad_() for s in scores))
@@ -107,7 +109,7 @@ def test_marginals_are_those_of_all_paths() -> None:
     emissions, _, length, chain = problem(0)
     found = crf.forward_backward(emissions, length, chain)
     assert found is not None
-    assert torch.allclose(found.tag.sum(2), crf.inside(length, 5).double())
+    assert torch.allclose(found.tag.sum(2), inside(length, 5).double())
     assert torch.allclose(found.pair.sum((1, 2)), (length - 1).double())
     for row, steps in enumerate(length.tolist()):
         every, scores = paths(emissions, length, chain, row)
@@ -136,7 +138,7 @@ def test_equals_pytorch_crf(seed: int, tags: int) -> None:
     emissions, gold, length, chain = problem(seed, tags, lengths, torch.float32)
     theirs = torchcrf.CRF(tags, batch_first=True)
     theirs.start_transitions.data, theirs.end_transitions.data, theirs.transitions.data = (s.detach().clone() for s in chain)
-    mask = crf.inside(length, max(lengths))
+    mask = inside(length, max(lengths))
     clean = torch.where(mask[..., None], emissions, 0).detach().requires_grad_()
     a, b = crf.nll(emissions, gold, length, chain), -theirs(clean, gold, mask, reduction="none")
     assert torch.allclose(a, b, rtol=1e-5, atol=1e-4)
@@ -184,17 +186,17 @@ def test_softmax_loss_is_the_sum_over_real_words() -> None:
     emissions, gold, length, _ = problem(4)
     p = emissions.log_softmax(2)
     wanted = [-sum(p[n, t, gold[n, t]] for t in range(steps)) for n, steps in enumerate(length.tolist())]
-    assert torch.allclose(crf.softmax_nll(emissions, gold, length), torch.stack([torch.as_tensor(w) for w in wanted]))
+    assert torch.allclose(bilstm_crf.softmax_nll(emissions, gold, length), torch.stack([torch.as_tensor(w) for w in wanted]))
 
 
 # --- network and model -------------------------------------------------------------------------------------------------
 
 
-def small(**arguments: Any) -> crf.Model:
+def small(**arguments: Any) -> bilstm_crf.Model:
     torch.manual_seed(0)
     words = ("<pad>", "<unk>", *(f"w{i}" for i in range(20)))
     tags = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
-    return crf.Model(vocabulary=words, tags=tags, embedding=6, hidden=7, **arguments)
+    return bilstm_crf.Model(vocabulary=words, tags=tags, embedding=6, hidden=7, **arguments)
 
 
 @pytest.mark.parametrize("chain", [True, False])
@@ -247,7 +249,7 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> Non
 
 @pytest.mark.processor
 def test_the_chain_keeps_rules_that_the_softmax_breaks(tmp_path: Path) -> None:
-    runs = {v: paperzoo.train(f"bilstm_crf:{v}", recipe="smoke", out=tmp_path) for v in crf.VARIANTS}
+    runs = {v: paperzoo.train(f"bilstm_crf:{v}", recipe="smoke", out=tmp_path) for v in bilstm_crf.VARIANTS}
     chain, softmax = runs["bilstm_crf"].metrics, runs["bilstm"].metrics
     assert chain["illegal transitions %"] == 0
     assert softmax["illegal transitions %"] > 5
@@ -400,7 +402,7 @@ def test_a_string_is_cut_as_corpora_are() -> None:
 def test_show_writes_pictures_and_a_page(tmp_path: Path) -> None:
     data = bio_grammar()
     torch.manual_seed(0)
-    model = crf.Model(**data.schema.arguments, embedding=4, hidden=4)
+    model = bilstm_crf.Model(**data.schema.arguments, embedding=4, hidden=4)
     with torch.no_grad():
         written = model.eval().show(data, "test", tmp_path / "new", "x")
     assert [p.name for p in written] == ["x-sentences.png", "x-types.png", "x-sentences.html"]
@@ -414,7 +416,7 @@ def test_data_of_another_vocabulary_is_numbered_anew() -> None:
     words = here.schema.arguments["vocabulary"]
     shuffled = ("<pad>", "<unk>", *reversed(words[2:]))
     index = {word: i for i, word in enumerate(shuffled)}
-    model = crf.Model(vocabulary=shuffled, tags=here.schema.arguments["tags"], embedding=4, hidden=4).eval()
+    model = bilstm_crf.Model(vocabulary=shuffled, tags=here.schema.arguments["tags"], embedding=4, hidden=4).eval()
     with torch.no_grad():
         gold, found = model.outputs(there, "test")
         for (sentence, _), tags in list(zip(gold, found, strict=True))[:10]:
@@ -535,7 +537,7 @@ def test_the_grammar_keeps_its_rules() -> None:
 
 def test_data_without_tags_is_refused() -> None:
     with pytest.raises(PaperzooError, match="tagging needs data with tokens and tags, but digits"):
-        crf.Model.check(paperzoo.dataset("digits").schema)
+        bilstm_crf.Model.check(paperzoo.dataset("digits").schema)
 
 
 @pytest.mark.parametrize("chain", [True, False])
@@ -546,8 +548,8 @@ def test_the_loss_is_a_mean_over_sentences_not_over_words(chain: bool) -> None:
         for scores in (model.start, model.end, model.pair):
             nn.init.normal_(scores)
     length = torch.tensor([7, 1, 3])
-    tokens = torch.randint(1, 5, (3, 7)) * crf.inside(length, 7)
-    tags = torch.randint(0, len(model.tags), (3, 7)) * crf.inside(length, 7)
+    tokens = torch.randint(1, 5, (3, 7)) * inside(length, 7)
+    tags = torch.randint(0, len(model.tags), (3, 7)) * inside(length, 7)
     losses: list[Tensor] = []
     model.step(Batch(tokens=tokens, length=length, tags=tags), SimpleNamespace(tagger=SimpleNamespace(minimize=losses.append)))
     alone = []

@@ -37,7 +37,7 @@ from paperzoo.engine import checkpoint
 from paperzoo.engine.weights import load_file
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.letters import LetterCNN, LetterLSTM
-from paperzoo.papers.language import bilstm_crf as crf
+from paperzoo.papers.language import bilstm_crf
 
 # --- spelling, letters and vectors as numbers ----------------------------------------------------------------------------
 
@@ -130,7 +130,8 @@ def test_the_contract_holds_with_every_input(characters: str, tmp_path: Path) ->
     made.save()
     *_, newest = sorted((made.run.directory / "checkpoints").iterdir())
     model = load_file(newest)
-    assert isinstance(model, crf.Model) and model.arguments["vectors"] == "" and model.arguments["vector_words"][:2] == ("paris", "in")
+    assert isinstance(model, bilstm_crf.Model)
+    assert model.arguments["vectors"] == "" and model.arguments["vector_words"][:2] == ("paris", "in")
     assert model.network.vectors.shape == (5, 6) and model.network.vectors[1:].any(1).all()
     sentences = ["mr quite soon Paris .", "Elsewhere-1 towards 2ndKent", "x"]
     assert [t.tags for t in model.predict(sentences)] == [t.tags for t in made.model.predict(sentences)]
@@ -156,7 +157,8 @@ def chosen_without(chosen: Any) -> Any:
 def test_spelling_goes_straight_to_the_tags() -> None:
     torch.manual_seed(0)
     names = ("lower case", "-ing", "-ng")
-    model = crf.Model(vocabulary=("<pad>", "<unk>"), tags=("O", "B-X"), embedding=3, hidden=2, spelling=True, spellings=names).eval()
+    known = {"vocabulary": ("<pad>", "<unk>"), "tags": ("O", "B-X"), "spellings": names}
+    model = bilstm_crf.Model(**known, embedding=3, hidden=2, spelling=True).eval()
     tokens, length = model._padded([["Going", "up"]])
     before = model.network(tokens, length)  # the weights begin at zero
     with torch.no_grad():
@@ -217,7 +219,7 @@ def test_new_words_are_known_by_more_than_their_number(given: dict[str, Any], le
     if "vectors" in given:
         given = {**given, "vectors": file}
     torch.manual_seed(0)
-    model = crf.Model(**data.schema.arguments, embedding=8, hidden=10, **given)
+    model = bilstm_crf.Model(**data.schema.arguments, embedding=8, hidden=10, **given)
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
 
     class Opt:
@@ -244,7 +246,7 @@ def test_iobes_by_hand_and_back() -> None:
     assert iobes(before) == after
     tags = ("O", "B-A", "I-A", "B-B", "I-B")
     assert finer(tags) == ("O", "B-A", "S-A", "I-A", "E-A", "B-B", "S-B", "I-B", "E-B")
-    model = crf.Model(vocabulary=("<pad>", "<unk>"), tags=tags, embedding=3, hidden=2, scheme="IOBES")
+    model = bilstm_crf.Model(vocabulary=("<pad>", "<unk>"), tags=tags, embedding=3, hidden=2, scheme="IOBES")
     rows, length = torch.tensor([[tags.index(tag) for tag in before], [2, 1, 2, 2, 1, 2, 2, 2]]), torch.tensor([8, 3])
     inner = model.refined(rows, length)
     assert [model.finer[i] for i in inner[0]] == after
@@ -252,7 +254,7 @@ def test_iobes_by_hand_and_back() -> None:
     assert not inner[1, 3:].any() and torch.equal(model.coarse[inner[0]], rows[0])
     # the chain scores nine tags, and what it finds is told in the five of the data
     assert model.pair.shape == (9, 9) and int(model.tag(torch.ones(2, 8, dtype=torch.long), length).max()) < 5
-    already = crf.Model(vocabulary=("<pad>", "<unk>"), tags=finer(tags), embedding=3, hidden=2, scheme="IOBES")
+    already = bilstm_crf.Model(vocabulary=("<pad>", "<unk>"), tags=finer(tags), embedding=3, hidden=2, scheme="IOBES")
     assert already.finer == () and already.pair.shape == (9, 9)
 
 
@@ -330,12 +332,12 @@ def test_vectors_are_read_in_three_formats(tmp_path: Path) -> None:
         assert kept == ("the", "of") and some.dtype == np.float16 and some.tolist() == rows[:2].tolist()
     (tmp_path / "bad.txt").write_text("the 1 2\nof 1 2 3\n")
     with pytest.raises(PaperzooError, match=r"bad.txt, line 2: 3 values, but the first vector says 2"):
-        crf.Model(vectors=str(tmp_path / "bad.txt"))
+        bilstm_crf.Model(vectors=str(tmp_path / "bad.txt"))
     (tmp_path / "bad.txt").write_text("9 2\nthe 1 2\n")  # a file that has changed is read again
     with pytest.raises(PaperzooError, match=r"says that it has 9 words, but has 1"):
-        crf.Model(vectors=str(tmp_path / "bad.txt"))
+        bilstm_crf.Model(vectors=str(tmp_path / "bad.txt"))
     with pytest.raises(PaperzooError, match=r"unknown vectors 'glove-10d'.*glove-100d"):
-        crf.Model(vectors="glove-10d")
+        bilstm_crf.Model(vectors="glove-10d")
 
 
 def package(path: Path, text: bytes) -> Path:

@@ -20,9 +20,9 @@ from paperzoo.data.text.parallel import letters, padded
 from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.bleu import bleu
-from paperzoo.nn.beam import beam_search, length_penalty
+from paperzoo.nn.beam import Memory, beam_search, length_penalty
 from paperzoo.papers.language import transformer
-from paperzoo.papers.language.transformer import Memory, Model, Transformer, attention, sinusoids, smoothed_nll
+from paperzoo.papers.language.transformer import Model, Transformer, attention, sinusoids, smoothed_nll
 from paperzoo.tasks.translation import END, PAD, START, retrieved
 
 TINY: dict[str, Any] = {"layers": 2, "width": 32, "inner": 48, "heads": 4, "dropout": 0.0, "positions": 64, "average": 0}

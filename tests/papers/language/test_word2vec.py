@@ -20,9 +20,9 @@ from paperzoo.data.text.corpus import corpus, grammar, lm1b, shakespeare, text_f
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import ranks, spearman
 from paperzoo.metrics.word_similarity import analogies, pair_cosines, unit
-from paperzoo.papers.language import word2vec
-from paperzoo.papers.language.word2vec import (
-    Model,
+from paperzoo.papers.language import word2vec, word2vec_loops
+from paperzoo.papers.language.word2vec import Model
+from paperzoo.papers.language.word2vec_loops import (
     alias_table,
     huffman,
     keep_probability,
@@ -368,7 +368,7 @@ def test_rate_falls_linearly_to_a_ten_thousandth(monkeypatch: pytest.MonkeyPatch
         seen.append(given[11])
         return 0.0, 0
 
-    monkeypatch.setattr(word2vec, "kernels", lambda: SimpleNamespace(train=train))
+    monkeypatch.setattr(word2vec_loops, "kernels", lambda: SimpleNamespace(train=train))
     model, batch = Model(dim=DIM, threads=1, lr=0.1, vocabulary=["a", "b"], counts=[9, 9]), grammar(20)["train"].batch([0])
     for iteration in range(10):
         model.step(batch, SimpleNamespace(iteration=iteration, total=10, mean=Tensor.detach))  # type: ignore[arg-type]
@@ -561,7 +561,7 @@ def test_windows_are_drawn_from_1_to_c_so_that_near_words_count_for_more(cbow: b
     words, window, passes = 120, 5, 6
     table = torch.zeros(words, 4)
     table[:, 0] = torch.arange(words)  # a vector says whose it is
-    tables = word2vec.Tables(
+    tables = word2vec_loops.Tables(
         np.arange(words, dtype=np.int32), np.ones(words), np.ones(words, np.float32), np.arange(words, dtype=np.int32),
         np.zeros(words + 1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.float32), np.zeros(1025, np.float32),
     )  # fmt: skip
@@ -572,11 +572,11 @@ def test_windows_are_drawn_from_1_to_c_so_that_near_words_count_for_more(cbow: b
         error[:] = 0
         return 0.0
 
-    monkeypatch.setattr(word2vec, "update", update)
+    monkeypatch.setattr(word2vec_loops, "update", update)
     tokens = np.tile(np.arange(words, dtype=np.int32), (passes, 1))
     with np.errstate(over="ignore"):
-        word2vec.train(
-            tokens, np.full(passes, words), 0, passes, *(word2vec.records(t).view(np.recarray) for t in (table, table.clone())), tables,
+        word2vec_loops.train(
+            tokens, np.full(passes, words), 0, passes, *(records(t).view(np.recarray) for t in (table, table.clone())), tables,
             window, 1, cbow, False, (0.0, 0.0), np.uint64(7),
         )  # fmt: skip
     if cbow:  # one prediction a word, of it, from the mean of those in its window: in the middle, the word's own number

@@ -18,7 +18,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -28,8 +27,9 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.beam import Memory
 from paperzoo.nn.dropout import Dropout
-from paperzoo.nn.schedules import Schedule
+from paperzoo.nn.schedules import Schedule, warmup_cosine
 from paperzoo.ranges import Count, NotNegative, Part, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.model import Optimizers, Players
@@ -58,33 +58,6 @@ def sinusoids(length: int, width: int) -> Tensor:
     rate = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)  # (width / 2)
     angle = torch.arange(length, dtype=torch.float64)[:, None] * rate  # (length, width / 2)
     return torch.stack([angle.sin(), angle.cos()], 2).flatten(1).float()
-
-
-class Memory:
-    """What a search keeps from one step to the next, so that nothing is computed twice.
-
-    Attributes:
-        source: by decoder layer, keys and values (N, heads, S, d_k) of the encoder's output.
-        visible: bool (N, 1, 1, S): which source positions are real.
-        past: by decoder layer, keys and values (n * beam, heads, t, d_k) of the target so far. ``cached=False`` keeps none: then
-            every call must be given the whole target.
-        weights: with ``record=True``, by decoder layer, the weights (N, heads, T, S) of the attention to the source.
-    """
-
-    def __init__(self, cached: bool = True, record: bool = False) -> None:
-        self.cached, self.record = cached, record
-        self.source: list[tuple[Tensor, Tensor]] = []
-        self.past: list[tuple[Tensor, Tensor]] = []
-        self.weights: list[Tensor] = []
-        self.visible = torch.empty(0)
-        self.seen = 0  # target positions that ``past`` holds
-
-    def select(self, sentences: Tensor, rows: Tensor) -> None:
-        """Goes on with these sentences, and with these rows of the target."""
-        if self.source and len(sentences) < len(self.visible):
-            self.source = [(keys[sentences], values[sentences]) for keys, values in self.source]
-            self.visible = self.visible[sentences]
-        self.past = [(keys[rows], values[rows]) for keys, values in self.past]
 
 
 class MultiHeadAttention(nn.Module):
@@ -270,28 +243,14 @@ def eq3(width: int, warmup: int) -> Schedule:
     return factor
 
 
-def warmup_cosine(warmup: int) -> Schedule:
-    """Up to 1 in ``warmup`` steps, then down to 0 along half a cosine."""
-
-    def factor(iteration: int, total: int) -> float:
-        rest = max(0.0, (iteration - warmup) / max(1, total - warmup))
-        return min((iteration + 1) / warmup, 0.5 * (1 + math.cos(math.pi * rest)))
-
-    return factor
-
-
 class Model(Translator):
     """The network, and the average of its weights over the last moments of training, which translates once there is one.
 
     Args:
-        vocabulary, merges: of the encoding, see ``paperzoo.data.text.bpe.Bpe``; filled in from the data. Without them there are as many
-            nameless pieces as the paper had for English and German, 37,000.
-        languages: codes of source and target, filled in from the data.
-        layers: N; width: d_model; inner: d_ff; heads: h (table 3).
-        dropout: on every sublayer's output and on the embeddings' sum.
-        positions: pieces in the longest sentence.
-        norm: ``post`` as in the paper, or ``pre``.
-        smoothing: of the labels.
+        vocabulary, merges, languages: of the encoding (``data.text.bpe.Bpe``), and codes of source and target; from the data.
+            Without them there are as many nameless pieces as the paper had for English and German, 37,000.
+        layers: N; width: d_model; inner: d_ff; heads: h (table 3); positions: pieces in the longest sentence.
+        dropout: on every sublayer's output and the embeddings' sum; smoothing: of the labels; norm: ``post`` (paper) or ``pre``.
         average: moments whose weights are averaged; 0: none. ``average_every``: steps from one of them to the next.
         beam, alpha: width and length penalty of the search.
     """
@@ -299,24 +258,11 @@ class Model(Translator):
     averaged: Tensor
 
     def __init__(
-        self,
-        *,
-        vocabulary: Sequence[str] = (),
-        merges: Sequence[str] = (),
-        languages: Sequence[str] = ("", ""),
-        layers: Size = 6,
-        width: Size = 512,
-        inner: Size = 2048,
-        heads: Size = 8,
-        dropout: Part = 0.1,
-        positions: Size = 512,
-        norm: Literal["post", "pre"] = "post",
-        smoothing: Part = 0.1,
-        average: Sizeable = 5,
-        average_every: Count = 1400,
-        beam: Size = 4,
-        alpha: NotNegative = 0.6,
-    ) -> None:
+        self, *, vocabulary: Sequence[str] = (), merges: Sequence[str] = (), languages: Sequence[str] = ("", ""),
+        layers: Size = 6, width: Size = 512, inner: Size = 2048, heads: Size = 8, dropout: Part = 0.1, positions: Size = 512,
+        norm: Literal["post", "pre"] = "post", smoothing: Part = 0.1, average: Sizeable = 5, average_every: Count = 1400,
+        beam: Size = 4, alpha: NotNegative = 0.6,
+    ) -> None:  # fmt: skip
         super().__init__(vocabulary, merges, languages, positions, beam, alpha)
         if width % (2 * heads):
             raise PaperzooError(f"width of transformer must be an even multiple of heads, not {width} for {heads} heads")
@@ -326,11 +272,7 @@ class Model(Translator):
         self.register_buffer("averaged", torch.zeros((), dtype=torch.int64))
 
     def optimizers(
-        self,
-        *,
-        lr: NotNegative = 1.0,
-        warmup: Count = 4000,
-        schedule: Literal["paper", "cosine"] = "paper",
+        self, *, lr: NotNegative = 1.0, warmup: Count = 4000, schedule: Literal["paper", "cosine"] = "paper"
     ) -> Optimizers:
         """Adam (section 5.3). With ``schedule=paper`` the rate is ``lr`` times Eq. 3; with ``cosine`` it reaches ``lr``."""
         adam = Adam(self.network.parameters(), lr, betas=(0.9, 0.98), eps=1e-9)
@@ -374,60 +316,35 @@ TOY = {"layers": 2, "width": 64, "inner": 256, "heads": 4, "dropout": 0.0, "norm
 
 RECIPES = {
     "paper": Recipe(
-        data="wmt14-en-de",
-        steps=100_000,
-        batch_size=1,
-        train_on="train@25000",
-        variants=("base",),
+        data="wmt14-en-de", steps=100_000, batch_size=1, train_on="train@25000", variants=("base",),
         targets=(Target("BLEU", at_least=27.3, claim="base-en-de"),),
         note="a batch of 25,000 tokens a step, on 8 GPUs in the paper",
     ),
     "small": Recipe(
-        data="libreoffice-pt-en",
-        steps=1300,
-        batch_size=1,
-        train_on="train@1250",
-        model={**SMALL, "dropout": 0.0},
-        optimizer={"lr": 1.5e-3, "warmup": 150, "schedule": "cosine"},
-        clip=1.0,
-        variants=("base",),
+        data="libreoffice-pt-en", steps=1300, batch_size=1, train_on="train@1250", model={**SMALL, "dropout": 0.0},
+        optimizer={"lr": 1.5e-3, "warmup": 150, "schedule": "cosine"}, clip=1.0, variants=("base",),
         targets=(Target("BLEU", at_least=25),),
         note="two epochs of 27,000 pairs, too few for dropout; help pages are formulaic, so compare with the two baselines",
     ),
     "smoke": Recipe(
-        data="letters-smoke",
-        steps=40,
-        batch_size=1,
-        train_on="train@200",
+        data="letters-smoke", steps=40, batch_size=1, train_on="train@200",
         model={**TOY, "layers": 1, "width": 32, "inner": 64, "average": 2, "average_every": 5, "dropout": 0.1},
-        optimizer={"lr": 3e-3, "warmup": 10, "schedule": "cosine"},
-        precision="float32",
-        variants=("base",),
+        optimizer={"lr": 3e-3, "warmup": 10, "schedule": "cosine"}, precision="float32", variants=("base",),
     ),
-}
+}  # fmt: skip
 RECIPES |= {
     "paper-big": RECIPES["paper"].but(
         steps=300_000, variants=("big",), targets=(Target("BLEU", at_least=28.4, claim="big-en-de"),)
     ),
-    "small-long": replace(  # the model, too: with dropout
-        RECIPES["small"],
-        steps=5200,
-        train_on="train@1250",
-        model={**SMALL, "average_every": 40},
-        optimizer={"lr": 1.2e-3, "warmup": 200, "schedule": "cosine"},
-        targets=(Target("BLEU", at_least=40),),
-        note="about 9 epochs",
+    "small-long": Recipe(
+        data="libreoffice-pt-en", steps=5200, batch_size=1, train_on="train@1250", model={**SMALL, "average_every": 40},
+        optimizer={"lr": 1.2e-3, "warmup": 200, "schedule": "cosine"}, clip=1.0, variants=("base",),
+        targets=(Target("BLEU", at_least=40),), note="about 9 epochs",
     ),
-    "small-copy": replace(
-        RECIPES["small"],
-        data="letters-copy",
-        steps=3000,
-        train_on="train@1000",
-        model=TOY,
-        optimizer={"lr": 2e-3, "warmup": 100, "schedule": "cosine"},
-        precision="float32",
-        targets=(Target("exact %", at_least=100),),
-        note="sentences of letters said again",
+    "small-copy": Recipe(
+        data="letters-copy", steps=3000, batch_size=1, train_on="train@1000", model=TOY,
+        optimizer={"lr": 2e-3, "warmup": 100, "schedule": "cosine"}, clip=1.0, precision="float32", variants=("base",),
+        targets=(Target("exact %", at_least=100),), note="sentences of letters said again",
     ),
-}
+}  # fmt: skip
 RECIPES["small-reverse"] = RECIPES["small-copy"].but(data="letters-reverse", note="sentences of letters said backwards")
