@@ -221,7 +221,7 @@ def test_every_variant_has_its_count_and_every_contest_its_recipes() -> None:
         ({"kind": "boost"}, "unknown model.kind 'boost': did you mean boosting"),
         ({"observation": (3,)}, "lists days among [1, 2, 4, 8, 16], not [3]"),
         ({"observation": ()}, "lists days among"),
-        ({"prediction": 3}, "model.prediction must be at most 2, not 3"),
+        ({"prediction": 3}, "model.prediction must be one of 1, 2, not 3"),
         ({"kind": "mlp", "pool": 5}, "pool of maintenance must divide the 48 steps"),
         ({"alarm_cost": 30.0}, "an alarm must cost less than a missed failure, not 30 against 20"),
         ({"sensors": ("a",)}, "1 sensors, 4 means and 4 deviations"),
