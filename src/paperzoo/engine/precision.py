@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_map
 
 from paperzoo.errors import PaperzooError, unknown
@@ -105,3 +106,44 @@ def _cast(network: nn.Module, device: torch.device) -> None:
 
     network.register_forward_pre_hook(enter)
     network.register_forward_hook(leave, always_call=True)
+    for module in network.modules() if device.type == "cpu" else ():
+        if isinstance(module, _ConvNd) and max(module.stride) > 1 and max(module.kernel_size) > 1:
+            _spare(module)
+
+
+def _spare(convolution: _ConvNd) -> None:
+    """Leaves a convolution in float32 where the image is smaller than its stride.
+
+    oneDNN's bfloat16 kernel does not write the gradients of weights that no pixel has met there: what lay in memory before is taken
+    for them (found with torch 2.13 on processors with AMX and AVX-512). The gradients in float32 are right.
+    """
+    stack: list[torch.autocast | None] = []
+
+    def enter(module: _ConvNd, inputs: tuple[Any, ...]) -> Any:
+        small = inputs[0].dtype in (torch.float32, torch.bfloat16) and smaller_than_stride(module, inputs[0])
+        stack.append(torch.autocast("cpu", enabled=False) if small else None)
+        if (context := stack[-1]) is None:
+            return None
+        context.__enter__()  # type: ignore[no-untyped-call]
+        return inputs[0].float(), *inputs[1:]
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        if (context := stack.pop()) is not None:
+            context.__exit__(None, None, None)
+
+    convolution.register_forward_pre_hook(enter)
+    convolution.register_forward_hook(leave, always_call=True)
+
+
+def smaller_than_stride(convolution: _ConvNd, image: Tensor) -> bool:
+    """Whether the larger image of the two that a convolution joins, its output if it is transposed, has a side below the stride.
+
+    Args:
+        image: what it is given, (N, C, ...).
+    """
+    sides, kernels = list(image.shape[-len(convolution.stride) :]), convolution.kernel_size
+    if convolution.transposed and not isinstance(convolution.padding, str):
+        reach = [d * (k - 1) + 1 for d, k in zip(convolution.dilation, kernels, strict=True)]
+        ends = [a - 2 * p for a, p in zip(convolution.output_padding, convolution.padding, strict=True)]
+        sides = [(side - 1) * s + r + e for side, s, r, e in zip(sides, convolution.stride, reach, ends, strict=True)]
+    return any(side < stride and kernel > 1 for side, stride, kernel in zip(sides, convolution.stride, kernels, strict=True))
