@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures.reader import agreement
 from fixtures.training import constant, digits, fit, pictures, train_images
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
@@ -181,8 +182,6 @@ def test_it_learns_digits_and_with_a_mean_over_pixels_the_code_dies(monkeypatch:
 
 
 def test_the_conditional_one_draws_the_class_that_is_asked_for() -> None:
-    from papers.gan.test_gan_family import agreement
-
     torch.manual_seed(0)
     model, train = vae_conditional.Conditional(image_size=8, latent=6, hidden=64), digits()["train"]
     batch = train.batch(np.arange(len(train)))
