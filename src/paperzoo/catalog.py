@@ -79,6 +79,10 @@ class Catalogue(Mapping[str, Row]):
 
 CATALOG = Catalogue()
 
+#: former names of variants, and of a paper's recipes, and those of today: saved runs have the former ones, and they go on working
+FORMER = {"inception:v1": "googlenet:v1", "inception:v1_bn": "googlenet:v1_bn"}
+FORMER_RECIPES = {"googlenet": {"paper-v1": "paper", "small-v1": "small", "smoke-v1": "smoke"}}
+
 
 def list_papers(task: str | None = None, family: str | None = None) -> list[str]:
     """Sorted names, optionally of one task or family. Imports no torch.
@@ -148,13 +152,17 @@ class Entry:
         """``paper`` or ``paper:variant``, as it is typed."""
         return self.paper.name if self.variant == next(iter(self.paper.variants)) else f"{self.paper.name}:{self.variant}"
 
+    def renamed(self, recipe: str) -> str:
+        """What a recipe of this name is called today."""
+        return FORMER_RECIPES.get(self.paper.name, {}).get(recipe, recipe)
+
     def recipe(self, name: str) -> tuple[str, Recipe]:
         """The recipe's full name and the recipe. ``paper`` finds ``paper-imagenet`` for a variant that only that one serves.
 
         Raises:
             PaperzooError: there is none of this name for this variant.
         """
-        recipes = self.paper.recipes
+        name, recipes = self.renamed(name), self.paper.recipes
         fitting = {n: r for n, r in recipes.items() if not r.variants or self.variant in r.variants}
         for candidate in (name, *(n for n in fitting if n.startswith(f"{name}-"))):
             if candidate in fitting:
@@ -213,7 +221,7 @@ def load(name: str) -> Entry:
             f"this was made by the file {path}, whose code runs only if you name it in the same command: add --code {path.name} "
             "(in Python: code=...) with the place where you keep it"
         )
-    base, _, variant = name.partition(":")
+    base, _, variant = FORMER.get(name, name).partition(":")
     if base not in CATALOG:
         raise unknown("paper", base, CATALOG)
     module = importlib.import_module(f"paperzoo.papers.{CATALOG[base].module}")

@@ -54,7 +54,9 @@ def add(directory: Path) -> Path:
         raise PaperzooError(f"{directory} has not finished: paperzoo resume {directory}")
     if info["paper"] not in catalog.CATALOG:
         raise PaperzooError(f"{info['paper']} is not in the catalogue; its results stay in {directory}")
-    own = catalog.load(info["name"]).paper.recipes.get(info["recipe_name"])
+    entry = catalog.load(info["name"])
+    info = {**info, "paper": entry.paper.name, "recipe_name": entry.renamed(info["recipe_name"])}  # names of today
+    own = entry.paper.recipes.get(info["recipe_name"])
     if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # one that says what the recipe says changes nothing
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
     from paperzoo.data.datasets import parse

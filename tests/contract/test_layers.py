@@ -294,10 +294,10 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
      "conv 96 1x1, bn, relu, conv 112 1x1, bn, relu, conv 96 3x3, bn, relu, conv 96 1x3, bn, relu, conv 96 3x1, bn, "
      "relu, conv 96 1x3, bn, relu, conv 96 3x1, bn, relu, conv 80 1x1, bn, relu, avg 3 /1 p1, conv 48 1x1, bn, relu, "
      "cat"),
-    ("inception:v1", {"width": 0.25}, "network.inception3a", (image(48, 9),),
+    ("googlenet", {"width": 0.25}, "network.inception3a", (image(48, 9),),
      "conv 16 1x1, relu, conv 24 1x1, relu, conv 32 3x3, relu, conv 4 1x1, relu, conv 8 5x5, relu, max 3 /1 p1, conv 8 "
      "1x1, relu, cat"),
-    ("inception:v1", {"width": 0.25}, "network.aux1", (image(128, 14),),
+    ("googlenet", {"width": 0.25}, "network.aux1", (image(128, 14),),
      "avg 5 /3, conv 32 1x1, relu, linear 256, relu, drop 0.7, linear 1000"),
     ("rethinking:inception", {"width": 0.25}, "network.1", (image(24, 9),),
      "conv 8 1x1, bn, relu, conv 8 3x3, bn, relu, cat"),

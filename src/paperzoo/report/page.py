@@ -68,6 +68,7 @@ def write_page(run: Run) -> Path:
 
 def measured_rows(entry: catalog.Entry, recipe_name: str, data: str, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
     """Each metric beside the recipe's targets and the claim that they name; beside neither on other data than the recipe's."""
+    recipe_name = entry.renamed(recipe_name)
     recipe = entry.paper.recipes.get(recipe_name)
     own = recipe is not None and data == recipe.data
     rows = []

@@ -1,4 +1,4 @@
-"""Inception v3 and v1: torchvision's keys and outputs, the network of published scores, its two regularisers, and the judge."""
+"""Inception v3: torchvision's keys and outputs, the network of published scores, its two regularisers, and the judge."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fixtures.networks import fill
-from fixtures.training import count
-from torch import Tensor, nn
+from fixtures.networks import fill, six, waves
+from fixtures.training import Taken, count
+from torch import nn
 
 import paperzoo
 from paperzoo.engine import judge as judges
-from paperzoo.papers.recognition import googlenet, inception
+from paperzoo.papers.recognition import inception
 from paperzoo.papers.recognition.inception import VARIANTS, Model
 
 #: first 16 hex digits of the SHA-256 of the sorted lines "key shape" of the state dict, and the logits [0, 0], [0, 1], [0, 2],
@@ -24,23 +24,11 @@ from paperzoo.papers.recognition.inception import VARIANTS, Model
 THEIRS = {
     "v3": ("4c9e13f64584de74", [0.055678, 0.008968, 0.194358, -0.138204, -0.001339, 0.246148]),
     "fid": ("760681d791cb624e", [0.064963, 0.005863, 0.197447, -0.138527, 0.001983, 0.235253]),
-    # of torchvision's googlenet, written down from its repository and run once, for ``waves`` of side 96
-    "v1_bn": ("de3745733576b3b1", [0.050575, 0.148324, -0.151856, 0.042427, 0.244093, 0.042406]),
 }
 #: the same of torchvision's half-way classifier, for ``waves`` of shape (2, 768, 17, 17)
 HALF_WAY = [-0.231563, 0.04312, -0.110098, 0.290251, -0.021925, 0.158941]
-#: and of googlenet's first one, for ``waves`` of shape (2, 512, 14, 14)
-HALF_WAY_V1 = [-0.24565, -0.007092, -0.1011, -0.161844, 0.024129, 0.151353]
 
 LITTLE = {"stem": "small", "width": 0.0625, "channels": 1, "classes": 10, "dropout": 0.0}
-
-
-def waves(*shape: int) -> Tensor:
-    return torch.arange(int(np.prod(shape)), dtype=torch.float64).mul(0.37).sin().reshape(shape)
-
-
-def six(logits: Tensor) -> list[float]:
-    return [*logits[0, :3].tolist(), *logits[1, [5, 500, 999]].tolist()]
 
 
 @pytest.mark.parametrize("variant", THEIRS)
@@ -50,12 +38,9 @@ def test_keys_shapes_and_outputs_are_those_of_the_published_weights(variant: str
     assert hashlib.sha256(listing.encode()).hexdigest()[:16] == THEIRS[variant][0]
     with torch.no_grad():
         fill(network)
-        side = 96 if variant == "v1_bn" else 139
-        assert six(network(waves(2, 3, side, side))[1]) == pytest.approx(THEIRS[variant][1], abs=1e-5)
+        assert six(network(waves(2, 3, 139, 139))[1]) == pytest.approx(THEIRS[variant][1], abs=1e-5)
         if variant == "v3":
             assert six(network.AuxLogits(waves(2, 768, 17, 17))) == pytest.approx(HALF_WAY, abs=1e-5)
-        if variant == "v1_bn":
-            assert six(network.aux1(waves(2, 512, 14, 14))) == pytest.approx(HALF_WAY_V1, abs=1e-5)
 
 
 def test_counts_are_those_of_the_papers_network_with_and_without_the_second_classifier() -> None:
@@ -84,16 +69,6 @@ def test_averages_of_the_2015_network_leave_out_what_is_beyond_the_border() -> N
     spot[0, 0, 1, 1] = 9
     assert (inception.Sizes(1, True).pool(spot, last=True) == 9).all()
     assert (inception.Sizes(1, False).pool(spot, last=True) == 1).all()
-
-
-class Taken:
-    """Stands for the optimiser: keeps the loss."""
-
-    def __init__(self) -> None:
-        self.network, self.loss = self, torch.zeros(())
-
-    def minimize(self, loss: Tensor) -> None:
-        self.loss = loss
 
 
 def test_the_loss_smooths_labels_and_adds_the_second_classifier() -> None:
@@ -130,10 +105,6 @@ def test_features_and_head_make_the_logits_but_for_the_bias_of_published_scores(
         ({"image_size": 6, "aux": False, "stem": "small"}, "at least 7"),
         ({"width": 0.0}, "must be positive"),
         ({"smoothing": 1.0}, "smoothing must be less than 1"),
-        ({"design": "v1", "image_size": 299}, "needs images of 224 pixels, not 299"),
-        ({"design": "v1", "image_size": 32, "stem": "small"}, "needs images of 28 pixels, not 32"),
-        ({"design": "v1", "image_size": 30, "aux": False}, "at least 31"),
-        ({"design": "v1", "image_size": 224, "weights": "imagenet"}, "unknown weights 'imagenet'"),  # torchvision's are of v1_bn
     ],
 )
 def test_arguments_that_make_no_network_are_refused(arguments: dict[str, object], message: str) -> None:
@@ -156,98 +127,15 @@ def test_it_learns_the_digits(tmp_path: Path) -> None:
     assert run.metrics["error %"] < 15  # guessing: 90
 
 
-# ---------------------------------------------------------------- v1: GoogLeNet
-
-
-def v1(**arguments: object) -> Model:
-    return Model(**{**VARIANTS["v1"], **arguments})
-
-
-def test_v1_has_the_parameters_of_its_table_1() -> None:
-    def block(inputs: int, one: int, r3: int, three: int, r5: int, five: int, pool: int) -> int:
-        weights = inputs * (one + r3 + r5 + pool) + 9 * r3 * three + 25 * r5 * five
-        return weights + one + r3 + three + r5 + five + pool
-
-    inputs, blocks = 192, 0
-    for row in googlenet.V1.values():
-        blocks += block(inputs, *row)
-        inputs = row[0] + row[2] + row[4] + row[5]
-    stem = (49 * 3 + 1) * 64 + (64 + 1) * 64 + (9 * 64 + 1) * 192
-    half_way = sum((c + 1) * 128 + (16 * 128 + 1) * 1024 + (1024 + 1) * 1000 for c in (512, 528))
-    with torch.device("meta"):
-        assert count(v1(aux=False)) == stem + blocks + (1024 + 1) * 1000 == 6_998_552
-        assert count(v1()) == 6_998_552 + half_way == 13_378_280
-    assert block(192, *googlenet.V1["3a"]) // 1024 == 159  # "159K", table 1
-
-
-def test_v1_grids_windows_and_normalisation_are_the_papers() -> None:
-    with torch.device("meta"):
-        network, seen = v1().network.train(), {}
-        for name, module in network.named_children():
-            module.register_forward_hook(lambda m, i, o, name=name: seen.update({name: tuple(o.shape[1:])}))
-        features, _, half_way = network(torch.empty(2, 3, 224, 224))
-    assert seen["conv1"] == (64, 112, 112) and seen["conv3"] == (192, 56, 56) and seen["inception3a"] == (256, 28, 28)
-    assert seen["inception3b"] == (480, 28, 28) and seen["inception4e"] == (832, 14, 14) and seen["inception5b"] == (1024, 7, 7)
-    assert features.shape == (2, 1024) and [h.shape for h in half_way] == [(2, 1000)] * 2
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
-    block = googlenet.InceptionV1(2, (1, 1, 1, 1, 1, 1), norm=False)
-    for p in block.parameters():
-        nn.init.constant_(p, float(p.ndim > 1))  # weights 1, biases 0
-    spot = torch.zeros(1, 2, 9, 9)
-    spot[0, 0, 4, 4] = 1  # what each of the four sees of one bright pixel: 1x1, 3x3, 5x5, 3x3
-    assert [(path > 0).sum().item() for path in block(spot)[0]] == [1, 9, 25, 9]
-    x = 9 * torch.rand(1, 7, 2, 2)
-    squares = x.square()[0, :, 0, 0]
-    by_hand = [x[0, c, 0, 0] / (1 + 1e-4 / 5 * squares[max(0, c - 2) : c + 3].sum()) ** 0.75 for c in range(7)]
-    assert torch.allclose(network.response_norm(x)[0, :, 0, 0], torch.stack(by_hand), rtol=1e-6)
-
-
-def test_v1_adds_three_tenths_of_each_half_way_loss() -> None:
-    torch.manual_seed(0)
-    model, opt = v1(**LITTLE, image_size=28).train(), Taken()
-    batch = paperzoo.dataset("digits")["train"].batch(np.arange(8))
-    batch.image = F.interpolate(batch.image, 28)
-    torch.manual_seed(1)
-    model.step(batch, opt)
-    torch.manual_seed(1)  # the half-way classifiers drop 70 %
-    _, logits, (first, second) = model.network(2 * batch.image - 1)
-    last, early, later = (F.cross_entropy(out, batch.label) for out in (logits, first, second))
-    assert opt.loss.item() == pytest.approx((last + 0.3 * (early + later)).item(), rel=1e-5)
-    reached = torch.autograd.grad(0.3 * early, list(model.parameters()), allow_unused=True)
-    names = {n.split(".")[1] for (n, _), g in zip(model.named_parameters(), reached, strict=True) if g is not None}
-    assert names == {"conv1", "inception3a", "inception3b", "inception4a", "aux1"}
-    assert isinstance(model.optimizers()["network"][0], torch.optim.SGD)
-
-
-def test_published_weights_serve_other_classes_and_networks_without_half_way_classifiers(tmp_path: Path) -> None:
-    for variant, early in (("v3", "AuxLogits.fc"), ("v1_bn", "aux1.fc2")):
-        arguments = {**VARIANTS[variant], "width": 0.02}
-        source = Model(**arguments).network
-        torch.save(source.state_dict(), tmp_path / "all.pth")
-        without = Model(**{**arguments, "aux": False}, weights=str(tmp_path / "all.pth")).network.state_dict()
-        assert all(torch.equal(tensor, source.state_dict()[name]) for name, tensor in without.items())
-        with pytest.warns(UserWarning, match=rf"{early}.weight.* keep fresh"):
-            tuned = Model(**arguments, classes=3, weights=str(tmp_path / "all.pth"))
-        first = next(iter(source.state_dict()))
-        assert torch.equal(tuned.network.state_dict()[first], source.state_dict()[first])
-    with pytest.raises(paperzoo.PaperzooError, match=r"another network: it lacks conv1.conv.bias.*also conv1.bn.weight"):
-        v1(width=0.02, weights=str(tmp_path / "all.pth"))  # v1_bn's
-
-
-@pytest.mark.parametrize("arguments", [{"image_size": 31}, {"image_size": 4, "stem": "small"}])
-def test_the_smallest_images_go_through_v1(arguments: dict[str, object]) -> None:
-    model = v1(**{**LITTLE, "stem": "imagenet", "aux": False, **arguments}).eval()
-    side = model.image_size
-    assert model(torch.rand(2, 1, side, side)).shape == (2, 10)
-    with pytest.raises(RuntimeError):
-        model(torch.rand(2, 1, side - 1, side - 1))
-
-
-@pytest.mark.processor
-def test_v1_learns_the_digits(tmp_path: Path) -> None:
-    coarse = {"model.image_size": 8, "model.aux": False, "model.width": 0.25, "batch_size": 32, "steps": 100}
-    run = paperzoo.train("inception:v1", "smoke", out=tmp_path, overrides=coarse)
-    assert run.metrics["error %"] < 40  # guessing: 90
+def test_published_weights_serve_other_classes_and_a_network_without_the_half_way_classifier(tmp_path: Path) -> None:
+    source = Model(width=0.02).network
+    torch.save(source.state_dict(), tmp_path / "all.pth")
+    without = Model(width=0.02, aux=False, weights=str(tmp_path / "all.pth")).network.state_dict()
+    assert all(torch.equal(tensor, source.state_dict()[name]) for name, tensor in without.items())
+    with pytest.warns(UserWarning, match=r"AuxLogits.fc.weight.* keep fresh"):
+        tuned = Model(width=0.02, classes=3, weights=str(tmp_path / "all.pth"))
+    first = next(iter(source.state_dict()))
+    assert torch.equal(tuned.network.state_dict()[first], source.state_dict()[first])
 
 
 # ---------------------------------------------------------------- as a judge

@@ -165,7 +165,7 @@ def test_stages_pretrain_then_transfer_and_resume_bitwise_at_every_kind_of_cut(
         ("fractalnet", {"blocks": 2, "width": 4}),
         ("mobilenet:v1", {"width": 0.1, "halvings": 2}),
         ("transfer", {"backbone": "mobilenet:v2", "settings": {"width": 0.1, "halvings": 2}}),
-        ("inception:v1", {"stem": "small", "aux": False, "width": 0.1}),
+        ("googlenet", {"stem": "small", "aux": False, "width": 0.1}),
         ("cnn", None), ("lenet", None), ("vgg:vgg11", {"width": 0.05}), ("lenet:1998", None),
     ],
 )  # fmt: skip

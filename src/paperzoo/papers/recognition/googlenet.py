@@ -8,18 +8,29 @@ a 3x3 maximum pooling, and puts what they find side by side (figure 2):
 where the 1x1 convolutions r and p narrow what the large windows see and what the pooling leaves: without them nine blocks in a row
 would be unaffordable. Two classifiers half-way up send gradients down in training; 0.3 of their losses is added (section 5).
 
-It is trained as ``inception:v1`` (``inception:v1_bn`` is the version with batch normalisation that published weights are of): model,
-variants and recipes stand in ``inception.py``. Read ``InceptionV1``, then ``GoogLeNet`` beside table 1.
+Read ``InceptionV1``, then ``GoogLeNet`` beside table 1. ``googlenet:v1_bn`` is the network with batch normalisation of which weights are
+published; ``inception.py`` is the paper that followed.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import SGD
+
+from paperzoo.data import Batch
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import exponential
+from paperzoo.pretrained.published import imagenet_names, load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, Whole
+from paperzoo.records import Recipe, Target
+from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, norm: bool = False) -> nn.Sequential:
@@ -119,3 +130,102 @@ class GoogLeNet(nn.Module):
                 half_way.append(self.get_submodule("aux1" if name == "4a" else "aux2")(x))
         features = x.mean((2, 3))  # (N, 1024, 7, 7) -> (N, 1024)
         return features, self.fc(F.dropout(features, self.dropout, self.training)), tuple(half_way)
+
+
+#: published weights: TensorFlow's as torchvision ported them (BSD-3-Clause); of the network with batch normalisation
+URLS = {"v1": {}, "v1_bn": {"imagenet": "https://download.pytorch.org/models/googlenet-1378be20.pth"}}
+
+
+class Model(Classifier):
+    """GoogLeNet and stochastic gradient descent.
+
+    Args:
+        design: ``"v1"``, or ``"v1_bn"`` (torchvision's version of it).
+        stem: ``"imagenet"``, or ``"small"``: one 3x3 convolution, for images of 4 pixels or more.
+        aux: whether the half-way classifiers are there. They need 14x14 positions half-way: 224 pixels, or 28 with a small stem.
+        width: factor on every layer's channels.
+        image_size: height and width; without half-way classifiers the network takes any from 31 (small stem: 4).
+        dropout: share of the last features dropped in training.
+        smoothing: share of each label that is spread evenly over all classes; the paper has none.
+        weights: ``"imagenet"`` for ``v1_bn``, or a local file; with other classes than the file's the last layers stay fresh.
+
+    Raises:
+        PaperzooError: an argument is out of range, or the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        design: Literal["v1", "v1_bn"] = "v1",
+        stem: Literal["imagenet", "small"] = "imagenet",
+        aux: bool = True,
+        width: Positive = 1.0,
+        channels: Size = 3,
+        classes: Size = 1000,
+        image_size: Pixels = 224,
+        dropout: Part = 0.4,
+        smoothing: Part = 0.0,
+        weights: str = "",
+    ) -> None:
+        super().__init__()
+        whole, least = (28, 4) if stem == "small" else (224, 31)
+        if aux and image_size != whole:
+            raise PaperzooError(
+                f"googlenet's half-way classifiers need images of {whole} pixels, not {image_size}: set model.aux=false"
+            )
+        if image_size < least:
+            raise PaperzooError(f"image_size of googlenet must be at least {least} with the stem {stem!r}, not {image_size}")
+        self.channels, self.image_size, self.smoothing = channels, image_size, smoothing
+
+        def w(table: int) -> int:
+            return max(1, round(table * width))
+
+        self.network = GoogLeNet(stem, aux, channels, classes, dropout, w, design == "v1_bn")
+        if weights:
+            load_published(self.network, weights, URLS[design], ("fc.", "aux1.fc2.", "aux2.fc2."), spare=("aux1.", "aux2."))
+        if weights == "imagenet" and classes == 1000:
+            self.names, self.short_side = imagenet_names(), round(image_size * 8 / 7)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W) in [0, 1]."""
+        return self.network(2 * image - 1)[1]  # type: ignore[no-any-return]
+
+    def features(self, image: Tensor) -> Tensor:
+        """The mean of the last block over positions, (N, 1024), for images (N, C, H, W) in [0, 1]."""
+        return self.network(2 * image - 1)[0]  # type: ignore[no-any-return]
+
+    def optimizers(
+        self, *, lr: NotNegative = 0.01, momentum: Part = 0.9, fall: Share = 0.96, falls: Whole = 20
+    ) -> Optimizers:
+        """SGD with momentum; the rate is multiplied by ``fall`` as many times as ``falls`` says (section 6)."""
+        return {"network": (SGD(self.network.parameters(), lr, momentum), exponential(fall, falls))}
+
+    def step(self, batch: Batch, opt: Players) -> None:
+        """One step on the cross-entropy of the last classifier and three tenths of each half-way one's (section 5)."""
+        _, logits, half_way = self.network(2 * batch.image - 1)
+        loss = F.cross_entropy(logits, batch.label, label_smoothing=self.smoothing)
+        for early in half_way:
+            loss = loss + 0.3 * F.cross_entropy(early, batch.label, label_smoothing=self.smoothing)
+        opt.network.minimize(loss)
+
+
+VARIANTS: dict[str, dict[str, object]] = {"v1": {}, "v1_bn": {"design": "v1_bn", "dropout": 0.2}}
+
+_LITTLE = {"stem": "small", "channels": 1, "classes": 10, "aux": True, "image_size": 28}
+RECIPES = {
+    "paper": Recipe(
+        "imagenet", 800_000, 256, augment=("crop224", "flip"), model={"image_size": 224},
+        optimizer={"lr": 0.01, "fall": 0.96, "falls": 20},
+        note="160 epochs, the rate 4 % less every eighth (section 6); not run here: ImageNet cannot be fetched without registration",
+    ),
+    "small": Recipe(
+        "mnist-5k", 600, augment=("shift2",), model={**_LITTLE, "width": 0.25},
+        optimizer={"lr": 0.02, "fall": 0.96, "falls": 50}, clip=2.0,
+        targets=(Target("error %", at_most=2.5, variants=("v1",)),),
+        note="5,000 digits at 28x28, with both half-way classifiers",
+    ),
+    "smoke": Recipe(
+        "digits", 24, 8, model={**_LITTLE, "width": 0.125, "dropout": 0.0},
+        optimizer={"lr": 0.03, "fall": 0.96, "falls": 50}, clip=2.0, precision="float32", variants=("v1",),
+    ),
+}  # fmt: skip

@@ -1,10 +1,10 @@
 """Rethinking the Inception Architecture for Computer Vision (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2015).
 
-An Inception block looks at its input through several windows at once and puts what they find side by side (``googlenet.py``,
-``inception:v1`` here). The paper of 2015 makes the blocks cheap: a 5x5 convolution becomes two of 3x3 (section 3.1, figure 5), an
-n x n one 1 x n and n x 1 (section 3.2, figure 6), and resolution is halved by convolution and pooling side by side, so that nothing
-is squeezed through a bottleneck (section 5, figure 10). Two regularisers come with it: one classifier half-way up whose loss is
-added (section 4), and labels smoothed by an even distribution over the K classes (section 7),
+An Inception block looks at its input through several windows at once and puts what they find side by side (``googlenet.py``). This
+paper makes the blocks cheap: a 5x5 convolution becomes two of 3x3 (section 3.1, figure 5), an n x n one 1 x n and n x 1 (section
+3.2, figure 6), and resolution is halved by convolution and pooling side by side, so that nothing is squeezed through a bottleneck
+(section 5, figure 10). Two regularisers come with it: one classifier half-way up whose loss is added (section 4), and labels
+smoothed by an even distribution over the K classes (section 7),
 
     q'(k) = (1 - epsilon) [k = y] + epsilon / K,        L = -sum_k q'(k) log p(k),        epsilon = 0.1.
 
@@ -20,12 +20,11 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, RMSprop
+from torch.optim import RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import exponential
-from paperzoo.papers.recognition.googlenet import GoogLeNet
 from paperzoo.pretrained.published import imagenet_names, load_published
 from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, Whole
 from paperzoo.records import Recipe, Target
@@ -231,29 +230,23 @@ class Inception(nn.Module):
 #: published weights: TensorFlow's as torchvision ported them (BSD-3-Clause), and those of the scores (Apache-2.0)
 URLS = {
     "v3": {"imagenet": "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth"},
-    "fid": {
-        "fid": "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
-    },
-    "v1": {},
-    "v1_bn": {"imagenet": "https://download.pytorch.org/models/googlenet-1378be20.pth"},
+    "fid": {"fid": "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"},
 }
 
 
 class Model(Classifier):
-    """Inception v3 and RMSProp, or GoogLeNet and stochastic gradient descent.
+    """Inception v3, trained by RMSProp.
 
     Args:
-        design: ``"v3"`` (state-dict keys as in torchvision), ``"fid"`` (other pooling; see ``Sizes``), ``"v1"`` (GoogLeNet), or
-            ``"v1_bn"`` (torchvision's version of it).
-        stem: ``"imagenet"``, or ``"small"``: one 3x3 convolution, for images of 7 pixels or more (v1: 4).
-        aux: whether the half-way classifiers are there. They need 17x17 positions half-way: 299 pixels, or 35 with a small
-            stem. Those of v1 need 14x14: 224 pixels, or 28.
+        design: ``"v3"`` (state-dict keys as in torchvision), or ``"fid"`` (other pooling; see ``Sizes``).
+        stem: ``"imagenet"``, or ``"small"``: one 3x3 convolution, for images of 7 pixels or more.
+        aux: whether the half-way classifier is there. It needs 17x17 positions half-way: 299 pixels, or 35 with a small stem.
         width: factor on every layer's channels.
-        image_size: height and width; the network takes any from 75 (small stem: 7; v1: 31 and 4) without half-way classifiers.
+        image_size: height and width; without the half-way classifier the network takes any from 75 (small stem: 7).
         dropout: share of the last features dropped in training.
         smoothing: epsilon of section 7.
-        weights: ``"imagenet"`` for ``v3`` and ``v1_bn``, ``"fid"`` for ``fid``, or a local file; with other classes than the
-            file's the last layers stay fresh.
+        weights: ``"imagenet"`` for ``v3``, ``"fid"`` for ``fid``, or a local file; with other classes than the file's the last
+            layers stay fresh.
 
     Raises:
         PaperzooError: an argument is out of range, or the weights cannot be had or do not fit.
@@ -262,7 +255,7 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        design: Literal["v3", "fid", "v1", "v1_bn"] = "v3",
+        design: Literal["v3", "fid"] = "v3",
         stem: Literal["imagenet", "small"] = "imagenet",
         aux: bool = True,
         width: Positive = 1.0,
@@ -274,18 +267,17 @@ class Model(Classifier):
         weights: str = "",
     ) -> None:
         super().__init__()
-        check(design, stem, aux, image_size)
+        whole, least = (35, 7) if stem == "small" else (299, 75)
+        if aux and image_size != whole:
+            raise PaperzooError(
+                f"inception's half-way classifier needs images of {whole} pixels, not {image_size}: set model.aux=false"
+            )
+        if image_size < least:
+            raise PaperzooError(f"image_size of inception must be at least {least} with the stem {stem!r}, not {image_size}")
         self.channels, self.image_size, self.smoothing, self.design = channels, image_size, smoothing, design
-        self.network: Inception | GoogLeNet
-        if design in ("v1", "v1_bn"):
-            self.share = 0.3  # 1409.4842, section 5
-            self.network = GoogLeNet(stem, aux, channels, classes, dropout, Sizes(width, False), design == "v1_bn")
-        else:
-            self.share = 0.4
-            self.network = Inception(stem, aux, channels, classes, dropout, Sizes(width, design == "fid"))
+        self.network = Inception(stem, aux, channels, classes, dropout, Sizes(width, design == "fid"))
         if weights:
-            heads = ("fc.", "AuxLogits.fc.", "aux1.fc2.", "aux2.fc2.")
-            load_published(self.network, weights, URLS[design], heads, spare=("AuxLogits.", "aux1.", "aux2."))
+            load_published(self.network, weights, URLS[design], ("fc.", "AuxLogits.fc."), spare=("AuxLogits.",))
         if weights == "imagenet" and classes == 1000:
             self.names, self.short_side = imagenet_names(), round(image_size * 8 / 7)
 
@@ -307,114 +299,39 @@ class Model(Classifier):
         lr: NotNegative = 0.045,
         decay: Share = 0.9,
         eps: NotNegative = 1.0,
-        momentum: Part = 0.9,
         fall: Share = 0.94,
         falls: Whole = 50,
     ) -> Optimizers:
-        """RMSProp (section 8); for GoogLeNet SGD with momentum (1409.4842, section 6).
+        """RMSProp (section 8).
 
         The rate is multiplied by ``fall`` as many times as ``falls`` says: every second of 100 epochs (section 8).
         """
-        schedule = exponential(fall, falls)
-        if isinstance(self.network, GoogLeNet):
-            return {"network": (SGD(self.network.parameters(), lr, momentum), schedule)}
-        return {"network": (RMSprop(self.network.parameters(), lr, decay, eps), schedule)}
+        return {"network": (RMSprop(self.network.parameters(), lr, decay, eps), exponential(fall, falls))}
 
     def step(self, batch: Batch, opt: Players) -> None:
-        """One step on the cross-entropy of the last classifier and a share of the others'."""
+        """One step on the cross-entropy of the last classifier and a share of the half-way one's."""
         _, logits, half_way = self.network(2 * batch.image - 1)
         loss = F.cross_entropy(logits, batch.label, label_smoothing=self.smoothing)
         for early in half_way:
-            loss = loss + self.share * F.cross_entropy(early, batch.label, label_smoothing=self.smoothing)
+            loss = loss + 0.4 * F.cross_entropy(early, batch.label, label_smoothing=self.smoothing)
         opt.network.minimize(loss)
 
 
-def check(design: str, stem: str, aux: bool, image_size: int) -> None:
-    """Raises ``PaperzooError`` for arguments of ``Model`` that make no network."""
-    if design in ("v1", "v1_bn"):
-        whole, least = (28, 4) if stem == "small" else (224, 31)
-    else:
-        whole, least = (35, 7) if stem == "small" else (299, 75)
-    if aux and image_size != whole:
-        raise PaperzooError(
-            f"inception's half-way classifier needs images of {whole} pixels, not {image_size}: set model.aux=false"
-        )
-    if image_size < least:
-        raise PaperzooError(f"image_size of inception must be at least {least} with the stem {stem!r}, not {image_size}")
-
-
-_V1 = {"image_size": 224, "dropout": 0.4, "smoothing": 0.0}
-VARIANTS: dict[str, dict[str, object]] = {
-    "v3": {},
-    "v1": {"design": "v1", **_V1},
-    "v1_bn": {"design": "v1_bn", **_V1, "dropout": 0.2},
-    "fid": {"design": "fid", "aux": False, "classes": 1008},
-}
+VARIANTS: dict[str, dict[str, object]] = {"v3": {}, "fid": {"design": "fid", "aux": False, "classes": 1008}}
 
 _LITTLE = {"stem": "small", "aux": False, "channels": 1, "classes": 10}
-
 RECIPES = {
     "paper": Recipe(
-        data="imagenet",
-        steps=80_000,
-        batch_size=1600,
-        augment=("crop299", "flip"),
-        model={"image_size": 299},
-        clip=2.0,
-        variants=("v3",),
+        "imagenet", 80_000, 1600, augment=("crop299", "flip"), model={"image_size": 299}, clip=2.0, variants=("v3",),
         note="100 epochs (section 8); not run here: ImageNet cannot be fetched without registration",
     ),
-    "paper-v1": Recipe(
-        data="imagenet",
-        steps=800_000,
-        batch_size=256,
-        augment=("crop224", "flip"),
-        model={"image_size": 224},
-        optimizer={"lr": 0.01, "fall": 0.96, "falls": 20},
-        variants=("v1", "v1_bn"),
-        note="160 epochs, the rate 4 % less every eighth (1409.4842, section 6); not run here, as above",
-    ),
     "small": Recipe(
-        data="mnist-5k",
-        steps=500,
-        batch_size=64,
-        augment=("shift2",),
-        model={**_LITTLE, "width": 0.125, "image_size": 28, "dropout": 0.2},
-        optimizer={"lr": 0.01, "eps": 1e-3},
-        clip=2.0,
-        targets=(Target("error %", at_most=2.5),),
-        variants=("v3",),
+        "mnist-5k", 500, augment=("shift2",), model={**_LITTLE, "width": 0.125, "image_size": 28, "dropout": 0.2},
+        optimizer={"lr": 0.01, "eps": 1e-3}, clip=2.0, variants=("v3",), targets=(Target("error %", at_most=2.5),),
         note="5,000 digits at 28x28",
     ),
-    "small-v1": Recipe(
-        data="mnist-5k",
-        steps=600,
-        batch_size=64,
-        augment=("shift2",),
-        model={**_LITTLE, "aux": True, "width": 0.25, "image_size": 28},
-        optimizer={"lr": 0.02, "fall": 0.96, "falls": 50},
-        clip=2.0,
-        targets=(Target("error %", at_most=2.5, variants=("v1",)),),
-        variants=("v1", "v1_bn"),
-        note="5,000 digits at 28x28, with both half-way classifiers",
-    ),
     "smoke": Recipe(
-        data="digits",
-        steps=32,
-        batch_size=32,
-        model={**_LITTLE, "width": 0.0625, "image_size": 8, "dropout": 0.0},
-        optimizer={"lr": 0.01, "eps": 1e-3},
-        precision="float32",
-        variants=("v3",),
+        "digits", 32, 32, model={**_LITTLE, "width": 0.0625, "image_size": 8, "dropout": 0.0},
+        optimizer={"lr": 0.01, "eps": 1e-3}, precision="float32", variants=("v3",),
     ),
-    "smoke-v1": Recipe(
-        data="digits",
-        steps=24,
-        batch_size=8,
-        model={**_LITTLE, "aux": True, "width": 0.125, "image_size": 28, "dropout": 0.0},
-        optimizer={"lr": 0.03, "fall": 0.96, "falls": 50},
-        precision="float32",
-        clip=2.0,
-        variants=("v1",),
-    ),
-}
+}  # fmt: skip

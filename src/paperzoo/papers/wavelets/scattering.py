@@ -16,8 +16,7 @@ coefficients these are.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -29,11 +28,12 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.fitted import Fitted, Forest, Kernel, Linear
 from paperzoo.papers.wavelets.affine_spaces import AffineSpaces
+from paperzoo.papers.wavelets.scattering_task import ScatteringClassification
 from paperzoo.ranges import NotNegative, Pixels, Several, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players
-from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.task import Task
 
 
 class Scattering2D(nn.Module):
@@ -189,6 +189,8 @@ class Model(Classifier):
         PaperzooError: an unknown name, or a value out of range.
     """
 
+    tasks: ClassVar[tuple[Task, ...]] = (ScatteringClassification(),)
+
     def __init__(
         self,
         *,
@@ -222,6 +224,11 @@ class Model(Classifier):
             self.classifier = Forest(classes, room)
         else:
             self.classifier = Linear(classifier, count, classes, cost)
+
+    @property
+    def wavelets(self) -> Scattering2D | None:
+        """The transform; ``None`` where the classifier sees pixels."""
+        return self.transform if isinstance(self.transform, Scattering2D) else None
 
     def features(self, image: Tensor) -> Tensor:
         """Coefficients, or pixels, (N, D), of images (N, C, S, S) in [0, 1]."""
@@ -268,15 +275,6 @@ class Model(Classifier):
                 found[f"{name} distance % of pixels'"] = 100 * ours / max(pixels, 1e-12)
         return found
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The task's pictures, the filters, and the coefficients of one image."""
-        paths = super().show(dataset, split, folder, stem)
-        if isinstance(self.transform, Scattering2D):
-            image = dataset[split].batch([0]).image.to(next(self.parameters()).device)
-            paths.append(draw_filters(self.transform, folder / f"{stem}-filters.png"))
-            paths.append(draw_coefficients(self.transform, image[:, :1], folder / f"{stem}-coefficients.png"))
-        return paths
-
 
 def shifted(image: Tensor, pixels: int) -> Tensor:
     """Images (N, C, H, W) moved to the right; black comes in."""
@@ -289,38 +287,6 @@ def deformed(image: Tensor, strength: float = 0.2) -> Tensor:
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     places = torch.stack([x - strength / np.pi * torch.sin(np.pi * y), y - strength / np.pi * torch.sin(np.pi * x)], 2)
     return F.grid_sample(image, places.expand(len(image), -1, -1, -1), align_corners=False)
-
-
-def draw_filters(transform: Scattering2D, path: Path) -> Path:
-    """psi by scale (rows) and angle: the real part above the imaginary one, grey being 0, each to its largest value."""
-    rows = []
-    for j in range(transform.J):
-        psi = torch.fft.fftshift(torch.fft.ifft2(transform.get_buffer(f"psi_{j}_0").cpu()), dim=(1, 2))  # (L, H, W)
-        rows += [psi.real, psi.imag]
-    filters = torch.cat(rows)[:, None]
-    filters = 0.5 + 0.5 * filters / filters.abs().amax((2, 3), keepdim=True).clamp(min=1e-12)
-    return save(compact(grid(filters, transform.L, scale=2)), path)
-
-
-def draw_coefficients(transform: Scattering2D, image: Tensor, path: Path) -> Path:
-    """An image (1, 1, H, W), its first-order coefficients by scale and angle, and the second-order ones by both of both."""
-    from matplotlib.figure import Figure
-
-    found, J, L = transform(image)[0, 0].cpu(), transform.J, transform.L  # (P, h, w)
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
-    axes = figure.subplots(1, 3, width_ratios=(1, 2, 3))
-    panels: list[tuple[Tensor, int, str]] = [(image[0].cpu(), 1, "the image")]
-    if transform.order:
-        panels.append((found[1 : 1 + J * L], L, "order 1: a row a scale, a column an angle"))
-    if len(found) > 1 + J * L:  # of the first scale only, which has most paths: first angle down, second scale and angle across
-        panels.append((found[1 + J * L :][: L * (J - 1) * L], (J - 1) * L, "order 2: first angle down, second scale and angle across"))
-    for place, (maps, columns, title) in zip(axes, panels, strict=False):
-        shown = maps / maps.max().clamp(min=1e-12)
-        place.imshow(np.asarray(grid(1 - shown[:, None], columns, gap=1)), cmap="gray", vmin=0, vmax=255)
-        place.set_title(title, fontsize=8)
-    for place in axes:
-        place.axis("off")
-    return save(figure, path)
 
 
 _KINDS = {"scattering": "affine", **{name: name for name in get_args(Kind)[1:]}}
