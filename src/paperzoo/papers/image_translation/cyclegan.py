@@ -145,8 +145,8 @@ class Model(ImageTranslator):
         patch: side of the patches that a discriminator judges.
     """
 
-    directions = ("a>b", "b>a")
-    multiple = 4
+    domains = ("b", "a")
+    multiple, least = 4, 8
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class Model(ImageTranslator):
         if image_size < 32 or image_size % 4:
             raise PaperzooError(f"image_size {image_size} is not a multiple of 4 from 32 (two layers halve the side)")
         check_patch(patch, image_size)
-        self.channels, self.cycle, self.identity = channels, cycle, identity
+        self.channels, self.image_size, self.cycle, self.identity = channels, image_size, cycle, identity
         self.g, self.f = Generator(channels, width, blocks), Generator(channels, width, blocks)
         self.d_y, self.d_x = (Discriminator(channels, critic_width, patch, norm, bias=True) for _ in range(2))
         self.pool_y, self.pool_x = (Pool(pool, channels, image_size) if pool else nn.Identity() for _ in range(2))
@@ -192,8 +192,8 @@ class Model(ImageTranslator):
         opt.discriminators.minimize(judged_y + judged_x)
         return {name: value.detach() for name, value in noted.items()}
 
-    def translate(self, image: Tensor, direction: str = "a>b") -> Tensor:
-        answer: Tensor = (self.g if direction == "a>b" else self.f)(2 * image - 1)
+    def translate(self, image: Tensor, to: str = "b") -> Tensor:
+        answer: Tensor = (self.g if to == "b" else self.f)(2 * image - 1)
         return (answer + 1) / 2
 
     def lean(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:

@@ -191,7 +191,7 @@ class Model(ImageTranslator):
         check_patch(patch, image_size)
         if not adversarial and not weight:
             raise PaperzooError("without a discriminator (adversarial) and without L1 (weight) there is no loss")
-        self.channels, self.multiple = channels, image_size
+        self.channels, self.image_size, self.multiple = channels, image_size, image_size
         self.weight, self.conditional = weight, conditional
         self.generator = Generator(image_size, channels, width, skips)
         seen = 2 * channels if conditional else channels
@@ -218,7 +218,7 @@ class Model(ImageTranslator):
         """What the discriminator sees of an input and an answer: (N, 2 C, S, S), or the answer alone."""
         return torch.cat([x, y], 1) if self.conditional else y
 
-    def translate(self, image: Tensor, direction: str = "a>b") -> Tensor:
+    def translate(self, image: Tensor, to: str = "b") -> Tensor:
         fake: Tensor = self.generator(2 * image - 1)
         return (fake + 1) / 2
 
