@@ -38,8 +38,9 @@ def test_parameters_of_the_papers_networks() -> None:
     assert count(model.generator) == encoder + decoder + norms == 54_414_531
 
 
-@pytest.mark.parametrize(("side", "encoder"), [(256, [64, 128, 256, *[512] * 5]), (128, [64, 128, 256, *[512] * 4]), (64, [64, 128, 256, *[512] * 3])])
-def test_the_generator_halves_the_side_to_one_and_doubles_it_again(side: int, encoder: list[int]) -> None:
+@pytest.mark.parametrize(("side", "deepest"), [(256, 5), (128, 4), (64, 3)])
+def test_the_generator_halves_the_side_to_one_and_doubles_it_again(side: int, deepest: int) -> None:
+    encoder = [64, 128, 256, *[512] * deepest]
     with torch.device("meta"):
         network, seen = Generator(side, 3, 64), list[tuple[int, ...]]()
         for layer in (*network.encoder, *network.decoder):
@@ -47,7 +48,7 @@ def test_the_generator_halves_the_side_to_one_and_doubles_it_again(side: int, en
         assert network(torch.empty(2, 3, side, side)).shape == (2, 3, side, side)
     levels = len(encoder)
     down = [(width, side >> level + 1, side >> level + 1) for level, width in enumerate(encoder)]
-    assert seen == down + [*down[-2::-1], (3, side, side)] and down[-1][1] == 1
+    assert seen == [*down, *down[-2::-1], (3, side, side)] and down[-1][1] == 1
     assert [isinstance(layer[-1], nn.BatchNorm2d) for layer in network.encoder] == [False, *[True] * (levels - 2), False]
     assert [any(isinstance(m, nn.BatchNorm2d) for m in layer) for layer in network.decoder] == [True] * (levels - 1) + [False]
     noisy = [any(isinstance(m, Noise) for m in layer) for layer in network.decoder]

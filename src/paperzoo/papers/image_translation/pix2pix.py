@@ -234,4 +234,21 @@ VARIANTS: dict[str, dict[str, object]] = {
     "patch286": {"patch": 286},
 }
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES = {
+    "paper": Recipe(
+        data="facades",
+        steps=80_000,
+        batch_size=1,
+        augment=("jitter", "flip"),
+        note="200 epochs of the 400 facades (appendix 6.2)",
+    ),
+    "smoke": Recipe(
+        data="edges>shapes",
+        steps=40,
+        batch_size=4,
+        model={"image_size": 32, "width": 4, "patch": 16},
+        optimizer={"lr": 1e-3, "decay_from": 0.5},
+        augment=("flip",),
+        precision="float32",
+    ),
+}

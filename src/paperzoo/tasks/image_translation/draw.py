@@ -39,4 +39,4 @@ def translations(model: ImageTranslator, dataset: Dataset, split: str, folder: P
 
 def table(rows: list[Tensor]) -> Image.Image:
     """Rows of images (N, C, H, W), one below the other."""
-    return grid(torch.cat(rows), len(rows[0]), scale=max(1, 48 // rows[0].shape[-1]))
+    return grid(torch.cat(rows), len(rows[0]), scale=max(1, 64 // rows[0].shape[-1]))
