@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -397,24 +398,36 @@ def data_show(
     out: Annotated[Path | None, typer.Option(help="Where to write a contact sheet; default: NAME.png.")] = None,
 ) -> None:
     """A data set's splits, schema and licence, and a contact sheet if it holds images."""
+    import numpy as np
+    import torch
+
     from paperzoo.data.datasets import dataset
     from paperzoo.tasks.pictures import grid, save
 
     built = dataset(name)
     print(f"{plain(built.name)}: {plain(built.source)}\nlicence: {built.licence}")
     for split, items in built.splits.items():
-        print(f"  {split}: {len(items):,} items")
+        print(f"  {split}: {' and '.join(f'{n:,}' for n in items.lengths)} items")
     print("fields: " + ", ".join(built.schema.fields))
     for key, value in built.schema.arguments.items():
         print(plain(f"{key}: {value if not isinstance(value, tuple) else f'{len(value):,} entries, first {list(value[:8])}'}"))
-    if "image" in built.schema.fields:
+    stem = re.sub(r"[:>,]", "-", name).replace("/", "_")[-200:]
+    if "image_a" in built.schema.fields:
+        items = built["train"]
+        pairs = "train" in built.schema.arguments["paired"]
+        columns = min(5 if pairs else 10, *items.lengths)
+        rows = min(50 if pairs else 10, *items.lengths)
+        numbers = np.array([[i * n // rows for n in items.lengths] for i in range(rows)])
+        first = items.batch(numbers.squeeze(1) if len(items.lengths) == 1 else numbers)
+        shown = torch.cat([first.image_a, first.image_b], 3 if pairs else 0)  # side by side, or a row of each
+        print(plain(save(grid(shown, columns), out or Path(f"{stem}.png"))))
+    elif "image" in built.schema.fields:
         items = built["train"]
         chosen = [i * len(items) // 100 for i in range(100)] if len(items) > 100 else range(len(items))
         shown = items.batch(chosen).image
         if "labelled" in built.schema.fields:  # the few that have a label, class by class
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
-        stem = name.replace(":", "-").replace("/", "_")[-200:]
         print(plain(save(grid(shown, 10), out or Path(f"{stem}.png"))))
     else:
         print(f"first item: {plain(built['train'][0], keep=chr(10))}")

@@ -172,7 +172,13 @@ def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
             assert len(source.sha256) == 64 or source.transport in ("folder", "https", "installed"), name
 
 
-@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "gaussian1d", "factors8", "plane3d", "bio-grammar", "grammar"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits", "ring8", "grid25", "gaussian1d", "factors8", "plane3d",
+        "modes5>10", "edges>shapes", "shapes", "bio-grammar", "grammar",
+    ],
+)
 def test_sets_that_need_no_file(name: str) -> None:
     built = dataset(name)
     assert built.name == name and built.licence and not DATASETS[name].licence

@@ -63,6 +63,14 @@ def make(kind: str, place: Path) -> str:
         for name in ("x", "y"):
             pictures(place / name)
         return str(place)
+    if kind in ("image-pairs", "unpaired"):
+        for name in ("A", "B"):
+            pictures(place / name)
+        return f"{place}/A,{place}/B" if kind == "unpaired" else str(place)
+    if kind == "attributes":
+        pictures(place)
+        (place / "own.csv").write_text("file,odd\n" + "".join(f"{i:02d}.png,{i % 2}\n" for i in range(12)), encoding="utf-8")
+        return str(place)
     if kind == "videos":
         for number, part in enumerate(("train", "val", "test")):
             for name in ("x", "y"):

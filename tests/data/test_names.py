@@ -34,6 +34,9 @@ NAMES = {
     "folder:/a/b#c": ("folder", "/a/b#c", "", None, None, None),  # no change has no =
     "folder:/a/me@home": ("folder", "/a/me@home", "", None, None, None),  # the path's @, not ours
     "series:/a/b.csv#target=x&history=3": ("series", "/a/b.csv", "target=x&history=3", None, None, None),
+    "emoji-pairs:noto>twemoji": ("", "emoji-pairs:noto>twemoji", "", None, None, None),
+    "emoji-pairs:noto>twemoji@20": ("", "emoji-pairs:noto>twemoji", "", (20, 0), None, None),
+    "unpaired:/a/cats,/a/dogs": ("unpaired", "/a/cats,/a/dogs", "", None, None, None),
     "series:C:/b.csv": ("series", "C:/b.csv", "", None, None, None),
     "machines:/a/b#labels=1": ("machines", "/a/b#labels=1", "", None, None, None),  # neither options nor changes
 }
@@ -45,7 +48,7 @@ def test_a_name_is_taken_apart(name: str, parts: tuple[object, ...]) -> None:
     assert (found.kind, found.base, found.options, found.few, found.change, found.unread) == parts
     assert found.text == name and name.startswith(found.whole) and found.whole.startswith(found.stem)
     assert own_path(name) == (Path(found.base) if found.kind else None)
-    assert listed(name) == (DATASETS["mnist"] if found.base == "mnist" else None)
+    assert listed(name) == (DATASETS[found.base] if found.base in ("mnist", "emoji-pairs:noto>twemoji") else None)
 
 
 def test_a_path_that_is_there_may_look_like_a_part_or_a_change(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Named augmentations of image batches, float (N, C, H, W) in [0, 1], on whatever device they lie.
 
-Chance is drawn from torch's default generator on the CPU, so that every device sees the same crops.
+Chance is drawn from torch's default generator on the CPU, so that every device sees the same crops. ``augmented`` is for whole
+batches: a pair is cut and mirrored as one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from paperzoo.data.batch import Batch
 from paperzoo.errors import PaperzooError
 
 
@@ -44,10 +46,47 @@ def flip(image: Tensor) -> Tensor:
     return torch.where(mirrored, image.flip(3), image)
 
 
+def jitter(image: Tensor) -> Tensor:
+    """Enlarged to 286/256 of its sides, bilinear, and a random window of its own size (pix2pix, section 6.2: 256 to 286 pixels)."""
+    height, width = image.shape[2:]
+    larger = (round(height * 286 / 256), round(width * 286 / 256))
+    return random_crop(F.interpolate(image, larger, mode="bilinear", antialias=True), height, width)
+
+
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "crop4": partial(pad_and_crop, pad=4),
     "shift2": partial(pad_and_crop, pad=2),
     "flip": flip,
     "crop224": partial(random_crop, height=224, width=224),
     "crop299": partial(random_crop, height=299, width=299),
+    "jitter": jitter,
 }
+
+#: fields that are augmented
+IMAGES = ("image", "image_a", "image_b")
+
+
+def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
+    """The batch with its images augmented: the same crop and flip for ``image_a`` and ``image_b`` of an item, if they are ``paired``.
+
+    Args:
+        name: a key of ``AUGMENTATIONS``.
+        paired: whether the domains belong together; if not, each has a chance of its own.
+
+    Raises:
+        PaperzooError: there are no images, or the augmentation does not fit them.
+    """
+    change, fields = AUGMENTATIONS[name], [field for field in IMAGES if field in vars(batch)]
+    if not fields:
+        raise PaperzooError(f"augment={name} is for images, but the batch has {', '.join(vars(batch))}")
+    values = [getattr(batch, field) for field in fields]
+    if paired and len({value.shape[2:] for value in values}) == 1:
+        channels = [value.shape[1] for value in values]
+        whole = change(torch.cat(values, 1) if len(values) > 1 else values[0])  # (N, C_A + C_B, H, W): one chance for all channels
+        changed = list(torch.split(whole, channels, 1))
+    elif paired:
+        sizes = " and ".join("x".join(map(str, value.shape[2:])) for value in values)
+        raise PaperzooError(f"augment={name}: the images of a pair are of different size, {sizes}, and cannot be cut as one")
+    else:
+        changed = [change(value) for value in values]
+    return Batch(**{**vars(batch), **dict(zip(fields, changed, strict=True))})

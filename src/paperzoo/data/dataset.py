@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -63,28 +63,32 @@ class Parted(Column, Protocol):
 
 
 class Images:
-    """Images as uint8 (N, C, H, W), given out as float32 in [0, 1]."""
+    """Images as uint8 (N, C, H, W), given out as float32 in [0, 1].
 
-    def __init__(self, pixels: Tensor) -> None:
+    Args:
+        name: of the field: ``image``, or of two domains ``image_a`` and ``image_b``.
+    """
+
+    def __init__(self, pixels: Tensor, name: str = "image") -> None:
         assert pixels.dtype == torch.uint8 and pixels.ndim == 4
-        self.pixels = pixels
+        self.pixels, self.name = pixels, name
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
         index = torch.from_numpy(indices).to(self.pixels.device)
-        return {"image": self.pixels[index].to(torch.float32).div_(255)}  # (N, C, H, W)
+        return {self.name: self.pixels[index].to(torch.float32).div_(255)}  # (N, C, H, W)
 
     def to(self, device: torch.device) -> Images:
-        return Images(self.pixels.to(device)) if self.pixels.nbytes < 2**30 else self
+        return Images(self.pixels.to(device), self.name) if self.pixels.nbytes < 2**30 else self
 
     def join(self, other: Column) -> Images:
-        assert isinstance(other, Images)
-        return Images(torch.cat([self.pixels, other.pixels]))
+        assert isinstance(other, Images) and other.name == self.name
+        return Images(torch.cat([self.pixels, other.pixels]), self.name)
 
     def some(self, indices: np.ndarray) -> Images:
-        return Images(self.pixels[torch.from_numpy(indices)])
+        return Images(self.pixels[torch.from_numpy(indices)], self.name)
 
 
 class Values:
@@ -148,6 +152,41 @@ class Sequences:
         return Sequences(np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]), values, words)
 
 
+class Unpaired:
+    """Images or points of several domains that are not paired: fields of their own, and each domain as long as it is.
+
+    An epoch lasts as long as the longest domain. Item i is the i-th of every domain, from the beginning again where one is
+    shorter; domains of equal length may so be paired, for measuring. Numbers (N, D), as ``Order`` draws them of ``lengths``,
+    name an item of each domain.
+    """
+
+    def __init__(self, *domains: Column) -> None:
+        self.domains = domains
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Items of each domain."""
+        return tuple(map(len, self.domains))
+
+    def __len__(self) -> int:
+        return max(self.lengths)
+
+    def take(self, indices: np.ndarray) -> dict[str, Any]:
+        each = indices.T if indices.ndim == 2 else [indices % length for length in self.lengths]
+        return {k: v for domain, own in zip(self.domains, each, strict=True) for k, v in domain.take(np.ascontiguousarray(own)).items()}
+
+    def to(self, device: torch.device) -> Unpaired:
+        return Unpaired(*(domain.to(device) for domain in self.domains))
+
+    def map(self, change: Callable[[Images], Images]) -> Unpaired:
+        """The column with other images, such as the same at another size."""
+        return Unpaired(*(change(domain) if isinstance(domain, Images) else domain for domain in self.domains))
+
+    def join(self, other: Column) -> Unpaired:
+        assert isinstance(other, Unpaired)
+        return Unpaired(*(a.join(b) for a, b in zip(self.domains, other.domains, strict=True)))
+
+
 class Split:
     """Items addressed by number; ``split[i]`` is one item, ``split.batch(indices)`` several."""
 
@@ -159,8 +198,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.columns[0])
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """What an ``Order`` is made of: the number of items, of domains that are not paired of each."""
+        first = self.columns[0]
+        return first.lengths if isinstance(first, Unpaired) else (len(self),)
+
     def batch(self, indices: np.ndarray | Sequence[int]) -> Batch:
-        """The items with these numbers, in this order."""
+        """The items with these numbers, in this order; of D domains that are not paired, numbers (N, D) name one of each."""
         chosen = np.asarray(indices, np.int64)
         return Batch(**{k: v for column in self.columns for k, v in column.take(chosen).items()})
 

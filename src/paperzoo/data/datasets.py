@@ -32,6 +32,10 @@ DATASETS: dict[str, Entry] = images.DATASETS | points.DATASETS | video.DATASETS 
 OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN
 
 
+#: a folder that has one of these below it is one of pictures
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
 def parse(name: str) -> DataName:
     """A data name taken apart; see ``paperzoo.data.names``."""
     return names.parse(name, OWN)
@@ -72,10 +76,11 @@ def check_name(name: str) -> None:
         of = f"{asked.base}@20, {asked.base}@20:1"
         raise PaperzooError(f"--data {asked.whole}: after @ comes the number of images a class, and maybe which draw: {of}")
     if asked.kind:
-        try:
-            ordinary(asked.base, folders=True)
-        except Missing as error:
-            raise PaperzooError(f"--data {shown(asked.stem)}: there is no {shown(asked.base)}") from error
+        for place in asked.places:
+            try:
+                ordinary(place, folders=True)
+            except Missing as error:
+                raise PaperzooError(f"--data {shown(asked.stem)}: there is no {shown(place)}") from error
     elif asked.base not in DATASETS:
         raise unknown("data set", asked.base, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
     if asked.change is not None:
@@ -129,7 +134,7 @@ def _build(name: DataName, image_size: int | None, channels: int | None, strict:
     from paperzoo.data.change.picture import with_picture
 
     if path := name.path:
-        own = OWN["text" if name.kind == "folder" and path.is_dir() and _only_text(path) else name.kind]
+        own = OWN[_read_as(name, path)]
         sizes = {"image_size": image_size, "channels": channels} if own.sized else {}
         refuse = {"strict": strict} if own.strict else {}
         built = _function(own.build)(path, *([name.options] if own.options else []), **own.arguments, **sizes, **refuse)
@@ -146,6 +151,15 @@ def _function(build: str) -> Callable[..., Dataset]:
     module, _, function = build.rpartition(".")
     found: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
     return found
+
+
+def _read_as(name: DataName, path: Path) -> str:
+    """The kind by what lies there: a folder of text only is ``text``, and pairs that are pictures are ``image-pairs``."""
+    if path.is_dir() and name.kind == "folder" and _only_text(path):
+        return "text"
+    if path.is_dir() and name.kind == "pairs" and any(below(path, *PICTURES)):
+        return "image-pairs"
+    return name.kind
 
 
 def _only_text(folder: Path) -> bool:

@@ -46,6 +46,7 @@ class Own:
         changes: or by what is done to labels or pixels, as of a listed set: ``folder:PATH#labels=0.5``.
         sized: the function takes ``image_size`` and ``channels``.
         strict: the function takes ``strict``: refuse what cannot be read rather than skip it.
+        several: two paths may stand there, with a comma between them, which the function takes as one, see ``paths.apart``.
     """
 
     about: str
@@ -54,4 +55,5 @@ class Own:
     changes: bool = False
     sized: bool = False
     strict: bool = False
+    several: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)

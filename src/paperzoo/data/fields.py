@@ -33,6 +33,8 @@ class Field:
 VOCABULARY = (
     # images and videos
     Field("image", "float32", ("N", "C", "H", "W"), "pixels in [0, 1]"),
+    Field("image_a", "float32", ("N", "C", "H", "W"), "pixels in [0, 1] of domain A, which is translated from"),
+    Field("image_b", "float32", ("N", "C", "H", "W"), "pixels in [0, 1] of domain B; where the split is paired, A's counterpart"),
     Field("labelled", "float32", ("N", "C", "H", "W"), "pixels in [0, 1] of another image, one whose class is known"),
     Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
     Field("label", "int64", ("N",), "class, from 0; where there is a field labelled, of that image"),
@@ -41,6 +43,8 @@ VOCABULARY = (
     Field("vendor", "int64", ("N",), "who drew the image: number in images.emoji.VENDORS"),
     # points
     Field("point", "float32", ("N", "D"), "coordinates"),
+    Field("point_a", "float32", ("N", "D"), "coordinates of a point of domain A"),
+    Field("point_b", "float32", ("N", "D"), "coordinates of a point of domain B"),
     # text
     Field("tokens", "int64", ("N", "T"), "number of each word, character or piece in the vocabulary; 0 where padded"),
     Field("length", "int64", ("N",), "items of the sequence that are no padding"),

@@ -151,13 +151,13 @@ def _identity(info: os.stat_result) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def complain(root: Path, skipped: Skipped, strict: bool, stacklevel: int = 3) -> None:
-    """Says what was left out, how much of it and the first few names.
+def complain(root: Path, skipped: Skipped, strict: bool, stacklevel: int = 3, most: int = 3) -> None:
+    """Says what was left out, how much of it and the first ``most`` names.
 
     Raises:
         PaperzooError: something was, and ``strict``.
     """
-    parts = [f"{len(files)} {why}: {some([below(f, root) for f in files])}" for why, files in skipped.items() if files]
+    parts = [f"{len(files)} {why}: {some([below(f, root) for f in files], most)}" for why, files in skipped.items() if files]
     if not parts:
         return
     said = f"in {plain(root)} there are {'; '.join(parts)}"

@@ -3,6 +3,7 @@
 ==============================  =====================================================================================
 ``NAME``                        a listed data set
 ``KIND:PATH``                   the user's own data, of a kind in ``paperzoo.data.datasets.OWN``
+``KIND:PATH,PATH``              two paths, of the kinds that take them: ``unpaired:cats,dogs``
 ``KIND:PATH#option=value&...``  with options, of the kinds that have some: ``series:sales.csv#target=sales``
 ``...@20``, ``...@20:1``        20 training images of each class; draw 1 of them
 ``...#labels=0.5``              changed, see ``paperzoo.data.change.corrupted``; listed sets, and kinds that allow it
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from paperzoo.data.entry import Own
 from paperzoo.data.options import with_options
+from paperzoo.data.paths import apart
 from paperzoo.files import exists, path_of
 
 
@@ -33,7 +35,8 @@ class DataName:
     Attributes:
         text: the whole, as it was given.
         kind: of the user's own data; ``""`` for a listed set.
-        base: the listed set's name, or the path as it was given.
+        base: the listed set's name, or the path as it was given, or two with a comma between them.
+        places: the path, or both; empty for a listed set.
         options: of the user's own data: what stands behind the ``#``; ``""`` if there is none.
         few: training images of each class, and which draw of them.
         change: what is done to labels or pixels, ``labels=0.5``.
@@ -45,6 +48,7 @@ class DataName:
     text: str
     kind: str
     base: str
+    places: tuple[str, ...]
     options: str
     few: tuple[int, int] | None
     change: str | None
@@ -54,7 +58,7 @@ class DataName:
 
     @property
     def path(self) -> Path | None:
-        """Where the user's own data lie; ``None`` for a listed set."""
+        """Where the user's own data lie; ``None`` for a listed set. Of two places one path, see ``paths.apart``."""
         return path_of(self.base) if self.kind else None
 
     @property
@@ -63,17 +67,19 @@ class DataName:
         if not self.kind:
             return self.text
         before = f"{self.kind}:{self.base}"
-        return f"{self.kind}:{os.path.join(os.getcwd(), os.path.expanduser(self.base))}{self.text[len(before) :]}"
+        whole = ",".join(os.path.join(os.getcwd(), os.path.expanduser(place)) for place in self.places)
+        return f"{self.kind}:{whole}{self.text[len(before) :]}"
 
     @property
     def short(self) -> str:
         """For the name of a run: of the user's own data, the file's name and the part say enough."""
-        return f"{self.kind}:{Path(self.base).name}{self.whole[len(self.stem) :]}" if self.kind else self.text
+        names = ",".join(Path(place).name for place in self.places)
+        return f"{self.kind}:{names}{self.whole[len(self.stem) :]}" if self.kind else self.text
 
     @property
     def slug(self) -> str:
         """The whole as a file's name, and in a link: ``sprites-20@1-labels-1`` needs no quotes."""
-        return re.sub(r"[:#=&]+", "-", self.text)
+        return re.sub(r"[:#=&>,]+", "-", self.text)
 
     def unchanged(self) -> DataName:
         """The same without the change."""
@@ -92,19 +98,20 @@ def parse(text: str, kinds: Mapping[str, Own]) -> DataName:
     """
     kind, _, rest = text.partition(":")
     own = kinds.get(kind) if ":" in text else None
+    places = apart if own and own.several else lambda text: [text]
     whole, change, few, unread = text, None, None, None
     before, sign, behind = text.rpartition("#")
     if sign and (own is None or (own.changes and "=" in behind and not exists(rest))):
         whole, change = before, behind
     stem = whole
     before, sign, behind = whole.rpartition("@")
-    if sign and not (own and exists(rest[: len(whole) - len(kind) - 1])):
+    if sign and not (own and all(map(exists, places(rest[: len(whole) - len(kind) - 1])))):
         if found := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", behind, re.ASCII):
             stem, few = before, (int(found[1]), int(found[2] or 0))
         elif own is None:
             stem, unread = before, behind
     if own is None:
-        return DataName(text, "", stem, "", few, change, unread, stem, whole)
+        return DataName(text, "", stem, (), "", few, change, unread, stem, whole)
     place = stem[len(kind) + 1 :]
     base, options = with_options(place) if own.options else (place, "")
-    return DataName(text, kind, base, options, few, change, unread, stem, whole)
+    return DataName(text, kind, base, tuple(places(base)), options, few, change, unread, stem, whole)

@@ -12,6 +12,14 @@ from paperzoo.errors import PaperzooError
 from paperzoo.files import exists, kind_of, path_of
 
 
+def apart(text: str) -> list[str]:
+    """The two paths of ``A,B``, or the one. A path that is there may have a comma of its own."""
+    if "," not in text or exists(text):
+        return [text]
+    cuts = [[text[:place], text[place + 1 :]] for place, character in enumerate(text) if character == ","]
+    return next((cut for cut in cuts if all(map(exists, cut))), cuts[0])
+
+
 class Missing(PaperzooError):
     """Nothing is there."""
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures.avatars import PLACES, SIZE, wheel
 from fixtures.files import box, package
 
 from paperzoo.data import datasets
@@ -242,56 +242,6 @@ def test_packages_that_are_none(tmp_path: Path) -> None:
 
 
 # Avatars -------------------------------------------------------------------------------------------------------------
-
-# Every part is one rectangle that only its own mask lets through; all masks have the same id, as in the package.
-# where each kind of part draws, in units of the whole face, and the element that is coloured
-PLACES = {
-    "top/hair": (100, 20, "Hair-Color"),
-    "styles": (20, 100, "Skin-Color"),
-    "facial_hair": (100, 180, "Facial-Hair-Color"),
-    "clothes": (20, 180, "Fabric-Color"),
-    "mouth": (100, 130, ""),
-    "accessories": (100, 80, ""),
-    "eyes": (150, 80, ""),
-    "eyebrows": (150, 60, ""),
-    "nose": (150, 110, ""),
-}
-SIZE = 30
-
-
-def one_part(kind: str, colour: str, slots: str = "") -> str:
-    x, y, coloured = PLACES[kind]
-    fill = f'id="{coloured}" fill=""' if coloured else f'fill="{colour}"'
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"><defs>'
-        f'<path id="path-1" d="M{x},{y} h{SIZE} v{SIZE} h-{SIZE} z"/></defs><g>'
-        '<mask id="mask-2" fill="white"><use xlink:href="#path-1"/></mask>'
-        f'<g {fill} mask="url(#mask-2)"><rect x="0" y="0" width="264" height="280"/></g>{slots}</g></svg>'
-    )
-
-
-def wheel(folder: Path, leave_out: str = "") -> Path:
-    """A package with the parts that avatars are made of; what decides no attribute is black."""
-    names = {
-        "styles": ["transparent"], "nose": ["default"], "top/hair": av._SHORT + av._LONG, "mouth": av._MOUTHS,
-        "accessories": av._GLASSES[2:], "facial_hair": av._BEARDS[2:], "eyes": av._EYES, "eyebrows": av._BROWS,
-        "clothes": av._CLOTHES,
-    }  # fmt: skip
-    slots = {
-        "styles": ("Clothing", "Mouth", "Nose", "Eyes", "Eyebrow", "Top"),
-        "top/hair": ("Facial-Hair", "Accessory"),
-    }
-    path = folder / "python_avatars.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for kind, parts in names.items():
-            holes = "".join(f'<g id="{slot}"> <!-- here --> </g>' for slot in slots.get(kind, ()))
-            for part in parts:
-                colour = {"accessories": "blue"}.get(kind, "lime" if part in ("smile", "big_smile", "twinkle") else "black")
-                long = box(60, 20, SIZE, SIZE, "magenta") if part in av._LONG else ""
-                if part != leave_out:
-                    archive.writestr(f"python_avatars/avatar_parts/{kind}/{part}.svg", one_part(kind, colour, holes + long))
-    return path
-
 
 def colour_at(image: torch.Tensor, x: float, y: float) -> list[list[int]]:
     """The colours (N, 3) at a place given in units of the whole face."""

@@ -135,7 +135,7 @@ def _labels(dataset: Dataset) -> Values:
 
 def _images(dataset: Dataset, split: str) -> Images:
     """The column of images in memory."""
-    found = [c for c in dataset[split].columns if isinstance(c, Images)]
+    found = [c for c in dataset[split].columns if isinstance(c, Images) and c.name == "image"]
     if not found:
         has = ", ".join(type(c).__name__ for c in dataset[split].columns)
         raise PaperzooError(f"pixels can be changed of images in memory only; {split} of {dataset.name} has {has}")

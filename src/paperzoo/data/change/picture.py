@@ -14,7 +14,7 @@ def resized(built: Dataset, size: int) -> Dataset:
     """Every image at another size: a black border where that is enough (28 to 32), else bilinear with antialiasing."""
 
     def images(column: Images) -> Images:
-        return Images(fit(column.pixels, size))
+        return Images(fit(column.pixels, size), column.name)
 
     def changed(column: Column) -> Column:
         return images(column) if isinstance(column, Images) else column.map(images) if hasattr(column, "map") else column
@@ -29,11 +29,13 @@ def with_picture(built: Dataset) -> Dataset:
     """With how its pictures were prepared in its schema, and the ground of its training images."""
     schema, train = built.schema, built.splits.get("train")
     size, channels = schema.arguments.get("image_size"), schema.arguments.get("channels")
-    if "image" not in schema.fields or not train or not size or channels not in (1, 3) or (schema.picture and schema.picture.ground):
+    field = "image_a" if "image_a" in schema.fields else "image"
+    if field not in schema.fields or not train or not size or channels not in (1, 3) or (schema.picture and schema.picture.ground):
         return built
     picture = schema.picture or Preparation(size, size, channels)
-    most = 1000 if any(isinstance(column, Images) for column in train.columns) else 100  # others are decoded for it
+    columns = [c for column in train.columns for c in getattr(column, "domains", [column])]
+    most = 1000 if any(isinstance(column, Images) for column in columns) else 100  # others are decoded for it
     some = [i * len(train) // most for i in range(most)] if len(train) > most else range(len(train))
     with suppress(PaperzooError):  # one that is decoded only now and cannot be: whoever asks for it is told
-        picture = dataclasses.replace(picture, ground=ground_of(train.batch(some).image))
+        picture = dataclasses.replace(picture, ground=ground_of(getattr(train.batch(some), field)))
     return dataclasses.replace(built, schema=dataclasses.replace(schema, picture=picture))

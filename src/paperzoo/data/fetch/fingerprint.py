@@ -7,7 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from paperzoo.data.paths import apart
 from paperzoo.errors import listed
+from paperzoo.files import path_of
 
 #: beyond so many bytes in all, files are told by size and both their ends, not by all of their content
 LARGE = 2**30
@@ -21,8 +23,11 @@ Files = dict[str, str]
 def fingerprint(path: Path) -> Files:
     """Every ordinary file below a folder (or the file itself), with its size and a hash of its content.
 
-    Hidden files are left out, and so are runs that lie below the folder: they are no data.
+    Hidden files are left out, and so are runs that lie below the folder: they are no data. Of two folders, ``A,B``, the names of
+    files begin with ``A/`` and ``B/``.
     """
+    if len(places := apart(str(path))) > 1:
+        return {f"{domain}/{k}": v for domain, place in zip("AB", places, strict=True) for k, v in fingerprint(path_of(place)).items()}
     files = [path] if path.is_file() else _below(path)
     sizes = {file: file.stat().st_size for file in files}
     whole = sum(sizes.values()) <= LARGE

@@ -63,7 +63,7 @@ def avatars(wheel: Path, image_size: int | None = None, train: int = 12_000, tes
         PaperzooError: no renderer is installed, or the wheel lacks a part.
     """
     size = max(64, image_size or 64)
-    arrays = prepared(f"avatars-1-{size}-{train}-{test}", lambda: _draw(wheel, choose(train + test), size))
+    arrays = prepared(f"avatars-1-{size}-{train}-{test}", lambda: draw(wheel, choose(train + test), size))
     attributes, label = describe(arrays["parts"])
     splits = {}
     for name, items in {"train": slice(0, train), "test": slice(train, None)}.items():
@@ -97,7 +97,23 @@ def describe(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return attributes.astype(np.float32), 4 * colour + 2 * glasses + beard
 
 
-def _draw(wheel: Path, parts: np.ndarray, size: int) -> dict[str, np.ndarray]:
+def changes(attribute: str, other: str = "") -> tuple[int, tuple[list[int], list[int]]]:
+    """Which column of ``choose`` decides an attribute, and its values without and with it; for a hair colour, of ``other`` and of it."""
+    if other:
+        colours = list(HAIR_COLOURS)
+        return 0, ([colours.index(other)], [colours.index(attribute)])
+    column, options = {"glasses": (4, _GLASSES), "beard": (5, _BEARDS), "smile": (3, _MOUTHS)}[attribute]
+    half = len(options) // 2
+    same = [options.index(option) for option in options]  # "" stands twice in a list
+    return column, (same[:half], same[half:])
+
+
+def draw(wheel: Path, parts: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """``image`` uint8 (N, 3, size, size) of the parts that ``choose`` gives, and ``parts`` themselves.
+
+    Raises:
+        PaperzooError: no renderer is installed, or the wheel lacks a part.
+    """
     require_renderer()
     try:
         with ZipFile(wheel) as archive:

@@ -102,7 +102,7 @@ def emoji_category(*archives: Path, vendors: Sequence[str] = VENDORS, image_size
     assert isinstance(images, Images) and isinstance(labels, Values) and isinstance(vendor, Values)
     first: dict[tuple[int, str], int] = {}  # (vendor, subject) -> item
     for item in sorted(range(len(codes)), key=lambda i: (codes[i].count("-"), codes[i])):
-        first.setdefault((int(vendor.values[item]), _subject(codes[item])), item)
+        first.setdefault((int(vendor.values[item]), subject_of(codes[item])), item)
     chosen: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     seen: set[bytes] = set()
     for (_, subject), item in sorted(first.items()):
@@ -163,11 +163,17 @@ def _letters(name: str) -> str:
 
 
 def _held_out(code: str) -> bool:
-    return _share(_subject(code)) < _TENTH
+    return _share(subject_of(code)) < _TENTH
 
 
-def _subject(code: str) -> str:
+def subject_of(code: str) -> str:
+    """The code points without skin tone and gender: equal for all variants of one subject."""
     return "-".join(_PERSON.get(part, part) for part in code.split("-") if part not in _VARIANTS)
+
+
+def share_of(text: str) -> float:
+    """A number in [0, 1) that a text decides."""
+    return _share(text) / 2**64
 
 
 def _share(subject: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -42,11 +42,42 @@ __all__ = ["ImageFiles", "cifar", "image_folder", "imagenet_folder", "read_rgb",
 LARGE = 4 * 2**30
 
 
-def _try_square(path: Path, size: int) -> np.ndarray | str:
+#: what an image is made of: a file, or the left (0) or right (1) half of one
+Source = Path | tuple[Path, int]
+SourceKind = TypeVar("SourceKind", Path, Source)
+
+
+def read_image(source: Source, size: int, crop: int | None = None, filter: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
+    """``read_square`` of a file, or of a half of it; uint8 (3, S, S).
+
+    Raises:
+        OSError, ValueError: it cannot be read, has no pixels, or an odd width and so no halves.
+    """
+    return read_square(source if isinstance(source, Path) else half_of(read_rgb(source[0]), source[1]), size, crop, filter)
+
+
+def half_of(image: Image.Image, right: int) -> Image.Image:
+    """The left or right half of a picture.
+
+    Raises:
+        ValueError: its width is odd.
+    """
+    middle, odd = divmod(image.width, 2)
+    if odd or not middle:
+        raise ValueError(f"its width of {image.width} pixels has no two equal halves")
+    return image.crop((right * middle, 0, (right + 1) * middle, image.height))
+
+
+def _tried(source: Source, size: int) -> np.ndarray | str:
     try:
-        return read_square(path, size)
+        return read_image(source, size)
     except Exception as error:  # Pillow's plug-ins raise a dozen kinds, SyntaxError among them
-        return str(error).splitlines()[0].replace(f" {str(path)!r}", "") if str(error) else type(error).__name__
+        return reason(error, source if isinstance(source, Path) else source[0])
+
+
+def reason(error: Exception, path: Path) -> str:
+    """Why a file could not be read, in a line and without its path."""
+    return str(error).splitlines()[0].replace(f" {str(path)!r}", "") if str(error) else type(error).__name__
 
 
 # Many images ---------------------------------------------------------------------------------------------------------
@@ -56,13 +87,21 @@ class ImageFiles:
     """A column of image files, decoded as they are asked for; (N, C, S, S) in [0, 1] like ``Images``.
 
     Args:
+        paths: the files, or halves of files.
         size, crop, filter: see ``read_square``.
+        name: of the field, as of ``Images``.
     """
 
     def __init__(
-        self, paths: Sequence[Path], size: int, crop: int, channels: int, filter: Image.Resampling = Image.Resampling.BICUBIC
+        self,
+        paths: Sequence[Source],
+        size: int,
+        crop: int,
+        channels: int,
+        filter: Image.Resampling = Image.Resampling.BICUBIC,
+        name: str = "image",
     ) -> None:
-        self.paths, self.filter, self.shape = list(paths), filter, (size, crop, channels)
+        self.paths, self.filter, self.shape, self.name = list(paths), filter, (size, crop, channels), name
         self.size, self.crop, self.channels = self.shape
 
     def __len__(self) -> int:
@@ -78,12 +117,13 @@ class ImageFiles:
         with ThreadPoolExecutor(_threads()) as pool:
             for row, image in enumerate(pool.map(self._read, (self.paths[i] for i in indices))):
                 pixels[row] = image
-        return {"image": pixels.div_(255)}
+        return {self.name: pixels.div_(255)}
 
-    def _read(self, path: Path) -> Tensor:
+    def _read(self, source: Source) -> Tensor:
         try:
-            return torch.from_numpy(as_channels(read_square(path, self.size, self.crop, self.filter), self.channels))
+            return torch.from_numpy(as_channels(read_image(source, self.size, self.crop, self.filter), self.channels))
         except Exception as error:
+            path = source if isinstance(source, Path) else source[0]
             raise PaperzooError(f"{path} cannot be read as an image: {error}") from error
 
     def to(self, device: torch.device) -> ImageFiles:
@@ -92,12 +132,12 @@ class ImageFiles:
 
     def join(self, other: Column) -> ImageFiles:
         """The files of this column, then those of the other."""
-        assert isinstance(other, ImageFiles) and other.shape == self.shape
-        return ImageFiles(self.paths + other.paths, *self.shape, self.filter)
+        assert isinstance(other, ImageFiles) and (other.shape, other.name) == (self.shape, self.name)
+        return ImageFiles(self.paths + other.paths, *self.shape, self.filter, self.name)
 
     def some(self, indices: np.ndarray) -> ImageFiles:
         """The files with these numbers."""
-        return ImageFiles([self.paths[i] for i in indices], *self.shape, self.filter)
+        return ImageFiles([self.paths[i] for i in indices], *self.shape, self.filter, self.name)
 
 
 def image_folder(path: Path, image_size: int | None = None, channels: int | None = None, strict: bool = False) -> Dataset:
@@ -120,23 +160,29 @@ def image_folder(path: Path, image_size: int | None = None, channels: int | None
         PaperzooError: no such folder, no image in it that can be read, an unreadable one and ``strict``, or so few of
             several classes that none can be kept for a split.
     """
-    size = 64 if image_size is None else image_size
-    if size < 1 or channels not in (None, 1, 3):
-        raise PaperzooError(f"images of size {size} with {channels} channels: the size is at least 1, channels are 1 or 3")
+    size = size_of(image_size, channels)
     files, names = _files(path, strict)
     total = sum(map(len, files.values()))
     if total * 3 * size**2 > LARGE:
         splits, wanted = _cut(files, path, names), channels or 3
         lazy = {split: ImageFiles([p for p, _ in items], size, size, wanted) for split, items in splits.items()}
         return _dataset(path, size, wanted, names, lazy, splits)
-    read, bad = _read_all([p for items in files.values() for p, _ in items], size)
+    read, bad = read_all([p for items in files.values() for p, _ in items], size)
     if bad:
-        _complain(path, bad, total, strict)
+        complain_unread(path, bad, total, strict)
     splits = _cut({split: [item for item in items if item[0] in read] for split, items in files.items()}, path, names)
-    wanted = channels or (1 if all(_grey(image) for image in read.values()) else 3)
+    wanted = channels or (1 if all(is_grey(image) for image in read.values()) else 3)
     pixels = {split: np.stack([as_channels(read[p], wanted) for p, _ in items]) for split, items in splits.items()}
     columns = {split: Images(torch.from_numpy(array)) for split, array in pixels.items()}
     return _dataset(path, size, wanted, names, columns, splits)
+
+
+def size_of(image_size: int | None, channels: int | None) -> int:
+    """The side of images, 64 where none is asked for; raises ``PaperzooError`` if that, or the number of channels, cannot be."""
+    size = 64 if image_size is None else image_size
+    if size < 1 or channels not in (None, 1, 3):
+        raise PaperzooError(f"images of size {size} with {channels} channels: the size is at least 1, channels are 1 or 3")
+    return size
 
 
 def _cut(files: dict[str, list[Item]], root: Path, names: Sequence[str] = ()) -> dict[str, list[Item]]:
@@ -166,12 +212,12 @@ def _dataset(
     return Dataset(schema, splits, "the user's own", f"images in {path}", pictures=False)
 
 
-def _read_all(paths: list[Path], size: int) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+def read_all(paths: Sequence[SourceKind], size: int) -> tuple[dict[SourceKind, np.ndarray], dict[SourceKind, str]]:
     """The images that can be read, and why the others cannot."""
     read, bad = {}, {}
     with warnings.catch_warnings(), ThreadPoolExecutor(_threads()) as pool:
         warnings.simplefilter("ignore")  # of Pillow's, on odd metadata
-        for path, result in zip(paths, pool.map(partial(_try_square, size=size), paths), strict=True):
+        for path, result in zip(paths, pool.map(partial(_tried, size=size), paths), strict=True):
             if isinstance(result, str):
                 bad[path] = result
             else:
@@ -179,7 +225,12 @@ def _read_all(paths: list[Path], size: int) -> tuple[dict[Path, np.ndarray], dic
     return read, bad
 
 
-def _complain(folder: Path, bad: Mapping[Path, str], total: int, strict: bool) -> None:
+def complain_unread(folder: Path, bad: Mapping[Path, str], total: int, strict: bool) -> None:
+    """Says which images are left out, and why.
+
+    Raises:
+        PaperzooError: all are, or ``strict``.
+    """
     few = [f"{plain(below(p, folder))} ({plain(why)})" for p, why in list(bad.items())[:3]] + ["..."] * (len(bad) > 3)
     said = f"{len(bad)} of {total} images in {plain(folder)} cannot be read: {'; '.join(few)}"
     if strict or len(bad) == total:
@@ -187,7 +238,8 @@ def _complain(folder: Path, bad: Mapping[Path, str], total: int, strict: bool) -
     warnings.warn(f"{said}. They are left out", stacklevel=3)
 
 
-def _grey(image: np.ndarray) -> bool:
+def is_grey(image: np.ndarray) -> bool:
+    """Whether the three channels of (3, H, W) are equal."""
     return bool((image[0] == image[1]).all() and (image[0] == image[2]).all())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
 
@@ -212,6 +214,52 @@ DATASETS = {
         tuple(EMOJI.values()),
         sized=True,
     ),
+    **{
+        f"emoji-{kind}:{a}>{b}": Entry(
+            f"{about}, {a} and {b}",
+            f"images.translation.emoji_{kind}",
+            (EMOJI[a], EMOJI[b]),
+            {"vendors": (a, b)},
+            True,
+        )
+        for kind, about in {
+            "pairs": "the same emoji by two vendors",
+            "unpaired": "emoji by two vendors who drew other subjects; the held-out ones are paired",
+        }.items()
+        for a, b in permutations(EMOJI, 2)
+    },
+    "edges>emoji": Entry(
+        "emoji by four vendors, and their edges", "images.translation.edges_emoji", tuple(EMOJI.values()), sized=True
+    ),
+    **{
+        f"edges>emoji-{vendor}": Entry(
+            f"the same by {vendor} alone", "images.translation.edges_emoji", (EMOJI[vendor],), {"vendors": (vendor,)}, True
+        )
+        for vendor in EMOJI
+    },
+    "edges>photos": Entry(
+        "281 cut-out photographs, and their edges", "images.translation.edges_photos", (TUXPAINT,), sized=True
+    ),
+    "avatars-unpaired:black>blonde": Entry(
+        "cartoon faces with black hair and others with blonde; the held-out ones are paired",
+        "images.translation.avatars_unpaired",
+        (AVATARS,),
+        {"attribute": "blonde", "other": "black"},
+        True,
+    ),
+    **{
+        f"avatars-unpaired:{attribute}": Entry(
+            f"cartoon faces without {attribute} and others with; the held-out ones are paired",
+            "images.translation.avatars_unpaired",
+            (AVATARS,),
+            {"attribute": attribute},
+            True,
+        )
+        for attribute in ("glasses", "beard")
+    },
+    "edges>shapes": Entry("coloured shapes, 32x32, and their edges", "images.translation.edges_shapes"),
+    "shapes-unpaired": Entry("the same, edges and colours of other shapes", "images.translation.shapes_unpaired"),
+    "shapes": Entry("coloured shapes, 32x32, with attributes", "images.translation.shapes"),
     "sprites": Entry("5,452 sprites of 17 fantasy races, 72x72", "images.sprites.sprites", (WESNOTH,), sized=True),
     "stamps": Entry("281 cut-out photographs of 12 classes", "images.stamps.stamps", (TUXPAINT,), sized=True),
     "avatars": Entry("14,000 cartoon faces with exact attributes", "images.avatars.avatars", (AVATARS,), sized=True),
@@ -228,5 +276,26 @@ OWN = {
         sized=True,
         strict=True,
         changes=True,
+    ),
+    "image-pairs": Own(
+        "pictures to translate: A|B side by side in one, or folders A and B with equal names; pairs:FOLDER reads them too",
+        "images.domains.image_pairs",
+        options=True,
+        sized=True,
+        strict=True,
+    ),
+    "unpaired": Own(
+        "pictures of two kinds: unpaired:FOLDER,FOLDER, or one folder with trainA, trainB, testA and testB, or A and B",
+        "images.domains.unpaired_images",
+        sized=True,
+        strict=True,
+        several=True,
+    ),
+    "attributes": Own(
+        "pictures with a table of attributes: list_attr_celeba.txt, or a .csv whose first column is the file's name",
+        "images.attributes.attribute_folder",
+        options=True,
+        sized=True,
+        strict=True,
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from paperzoo.data.dataset import Dataset, Schema, Split, Values
+from paperzoo.data.dataset import Dataset, Schema, Split, Unpaired, Values
 
 
 def ring8(items: int = 50_000, spread: float = 0.02, seed: int = 0) -> Dataset:
@@ -38,6 +38,29 @@ def grid25(items: int = 50_000, spread: float = 0.05, seed: int = 0) -> Dataset:
         return (centre + spread * random.standard_normal((count, 2))) / np.sqrt(8), mode
 
     return _points("grid25", draw, items, seed, classes=25)
+
+
+#: centres of the modes of ``modes5>10``, (5, 2) and (10, 2)
+MODES_A = np.stack([np.cos(2 * np.pi * np.arange(5) / 5), np.sin(2 * np.pi * np.arange(5) / 5)], 1)
+MODES_B = 2 * np.stack([np.cos(2 * np.pi * (np.arange(10) + 0.5) / 10), np.sin(2 * np.pi * (np.arange(10) + 0.5) / 10)], 1)
+
+
+def modes(items: int = 50_000, spread: float = 0.1, seed: int = 0) -> Dataset:
+    """Two unpaired sets of Gaussian modes in the plane: ``point_a`` of 5 (``MODES_A``), ``point_b`` of 10 (``MODES_B``).
+
+    The toy set of the DiscoGAN paper, which gives no coordinates: here five lie on a circle of radius 1 and ten on one of radius
+    2, all with deviation ``spread``.
+    """
+    splits = {}
+    for index, (split, count) in enumerate({"train": items, "test": items // 5}.items()):
+        random = np.random.default_rng([seed, index])
+        columns = []
+        for name, centres in (("point_a", MODES_A), ("point_b", MODES_B)):
+            point = centres[random.integers(0, len(centres), count)] + spread * random.standard_normal((count, 2))  # (N, 2)
+            columns.append(Values(name, torch.from_numpy(point.astype(np.float32))))
+        splits[split] = Split(Unpaired(*columns))
+    schema = Schema("modes5>10", ("point_a", "point_b"), {"dimensions": 2, "domains": ("5 modes", "10 modes"), "paired": ()})
+    return Dataset(schema, splits, licence="none needed", source="formula")
 
 
 def gaussian1d(items: int = 50_000, mean: float = 0.0, spread: float = 1.0, seed: int = 0) -> Dataset:
