@@ -60,7 +60,7 @@ def translation(given: argparse.Namespace) -> list[dict[str, Any]]:
     if given.translator:
         model: Any = paperzoo.load(given.translator)
         texts = paperzoo.dataset("libreoffice-pt-en")["validation"].batch(range(8)).texts
-        rows = model._numbers([source for source, _ in texts])
+        rows = model.numbers([source for source, _ in texts])
     else:
         model = transformer.Model(vocabulary=("<pad>", "<s>", "</s>", *map(str, range(3997))), **transformer.SMALL).eval()
         rows = [torch.randint(3, 4000, (length,)).numpy() for length in torch.randint(5, 40, (8,))]

@@ -107,8 +107,32 @@ def test_a_class_can_be_asked_for(run) -> None:
     assert code == 0 and run("sample", folder, "-n", "4", "--label", "7", "--out", "sevens.png")[0] == 0
     code, _, said = run("sample", folder, "--label", "10", "--out", "none.png")
     assert code == 2 and "classes are 0 to 9" in said and not Path("none.png").exists()
+    for words in (("sample", folder, "--help"), ("sample", "--help", "cgan"), ("sample", "--seed", "1", "cgan", "-h")):
+        code, out, _ = run(*words)
+        assert code == 0 and "also takes:" in out and "--label  the class of all samples, by number or name" in out
+    assert "takes no other options" in run("sample", "dcgan", "--help")[1]
+    code, out, _ = run("sample", "--label=7", folder, "-n", "4", "--out", "same.png")  # before what it is an option of
+    assert code == 0 and Path("same.png").read_bytes() == Path("sevens.png").read_bytes()
+    for words, wrong in (
+        (("--lable", "7"), "unknown option '--lable' of r/"), (("--label",), "--label is a text, not left empty"),
+        (("--label", "7", "--label", "8"), "--label is given twice"), (("--prompt", "x"), "there is --code, --label, --out, --seed."),
+    ):  # fmt: skip
+        code, _, said = run("sample", folder, "--out", "none.png", *words)
+        assert code == 2 and wrong in said and not Path("none.png").exists()
     code, _, said = run("sample", "dcgan", "--label", "1", "--out", "none.png")
-    assert code == 2 and "conditional" in said
+    assert code == 2 and "unknown option '--label' of dcgan: there is --code, --out, --seed." in said
+
+
+def test_a_model_may_be_told_what_it_is_asked_about(run) -> None:
+    code, out, _ = run("train", "vae:conditional", "--recipe", "smoke-conditional", "--set", "steps=2", "--out", "r")
+    folder = out.strip().splitlines()[-1]
+    Image.new("L", (9, 9), 200).save("one.png")
+    code, out, _ = run("predict", folder, "one.png", "--label", "3")
+    assert code == 0 and out.startswith("squared error")
+    assert run("predict", "--label", "4", folder, "one.png")[1] != out
+    assert "must be told what it sees" in run("predict", folder, "one.png")[2]
+    assert "its classes are 0 to 9" in run("predict", folder, "one.png", "--label", "11")[2]
+    assert "unknown option '--label' of lenet: there is --code." in run("predict", "lenet", "one.png", "--label", "3")[2]
 
 
 def test_looking_up(run) -> None:

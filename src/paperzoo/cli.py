@@ -7,14 +7,15 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+from typer.core import TyperCommand
 
 from paperzoo import catalog
 from paperzoo.errors import Interrupted, PaperzooError
-from paperzoo.files import write
 from paperzoo.terminal import any_encoding, plain, rich_text
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ app = typer.Typer(
 data_app = typer.Typer(help="List, fetch, verify and look at data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data", rich_help_panel="Look up")
 
-#: samples at a time, and characters or words of each
-MOST_SAMPLES, MOST_DRAWN = 10_000, 1_000_000
+#: samples at a time
+MOST_SAMPLES = 10_000
 
 LOOK, TRAIN, USE, MAKE = "Look up", "Train", "Use", "Measure and publish"
 Name = Annotated[str, typer.Argument(help="A paper, paper:variant, or the path of a file of your own.", metavar="NAME")]
 RunDirectory = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
+Source = Annotated[str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")]
 Out = Annotated[Path, typer.Option(help="Folder below which the run's directory is made.")]
 Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
 Settings = Annotated[
@@ -194,84 +196,114 @@ def evaluate(
             print(f"{plain(key)}: {value:.6g}")
 
 
-@app.command(rich_help_panel=USE)
+class OfModel(TyperCommand):
+    """A command that takes, besides its own options, those of the model that it is given: they are kept as words in ``ctx.obj``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Sets aside the options that are not the command's own."""
+        own = {name: not getattr(p, "is_flag", False) for p in self.get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
+        kept: list[str] = []
+        asked: dict[str, str | None] = {}
+        waiting, places = list(args), []
+        while waiting:
+            word = waiting.pop(0)
+            name, sign, value = word.partition("=")
+            if word == "--":
+                kept += [word, *waiting]
+                break
+            if name in own or not name.startswith("--"):
+                kept.append(word)
+                places += [word] if not word.startswith("-") else []
+                if own.get(name) and not sign and waiting:
+                    kept.append(waiting.pop(0))
+                continue
+            if name in asked:
+                raise PaperzooError(f"{name} is given twice")
+            asked[name] = value if sign else waiting.pop(0) if waiting else None
+        ctx.obj, ctx.meta["source"] = asked, places[0] if places else ""
+        return super().parse_args(ctx, kept)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Also says what the model that is named takes."""
+        super().format_help(ctx, formatter)
+        source = ctx.meta.get("source")
+        formatter.write(_more(source, str(self.name)) if source else f"What else a model takes: paperzoo {self.name} NAME --help\n")
+
+
+def _own(ctx: typer.Context) -> list[str]:
+    """The command's own options."""
+    return [name for parameter in ctx.command.params for name in parameter.opts if name.startswith("--")]
+
+
+def _more(source: str, verb: str) -> str:
+    """What ``sample`` or ``predict`` of a run's or a listed paper's model takes, a line an option."""
+    from paperzoo.engine.run import read_json
+    from paperzoo.tasks.options import options
+
+    record = Path(source) / "run.json"
+    catalog.allow(source)
+    function = getattr(catalog.load(read_json(record)["name"] if record.is_file() else source).model_class, verb, None)
+    if function is None:
+        return f"{source} has nothing to {verb}.\n"
+    said = [f"  --{name.replace('_', '-')}  {option.about or option.wanted()}" for name, option in options(function).items()]
+    return "\n".join([f"{source} also takes:", *said, ""]) if said else f"{source} takes no other options.\n"
+
+
+@app.command(rich_help_panel=USE, cls=OfModel)
 def sample(
-    source: Annotated[
-        str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
-    ],
-    items: Annotated[Optional[int], typer.Option("-n", help="How many samples; default: 64, of text 1.")] = None,  # noqa: UP045
+    ctx: typer.Context,
+    source: Source,
+    items: Annotated[Optional[int], typer.Option("-n", help="How many samples; default: as the task has it.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    label: Annotated[
-        str | None, typer.Option(help="The class, by name or number, for a conditional model; default: all in turn.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("samples.png"),
-    prompt: Annotated[Optional[str], typer.Option(help="Of a language model: what the text begins with.")] = None,  # noqa: UP045
-    length: Annotated[Optional[int], typer.Option(help="Characters or words to draw; default: 500.")] = None,  # noqa: UP045
-    temperature: Annotated[Optional[float], typer.Option(help="Below 1 for likelier text; default: 0.8.")] = None,  # noqa: UP045
-    top_k: Annotated[Optional[int], typer.Option(help="Draw among so many of the likeliest; default: all.")] = None,  # noqa: UP045
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("samples.png"),
     code: Code = None,
 ) -> None:
-    """Draw samples from a trained generator and write them as a picture, or print them if they are text."""
+    """Draw samples from a trained generator and write them as a picture or table, or print them if they are text.
+
+    What else can be asked for is said by the model: the class of a conditional one by --label, the beginning of a text by --prompt.
+    """
     from paperzoo.engine.weights import load
-    from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
-    from paperzoo.tasks.language_model import LanguageModel
-    from paperzoo.tasks.pictures import grid, save
+    from paperzoo.tasks.options import values
 
     if items is not None and not 1 <= items <= MOST_SAMPLES:
         raise PaperzooError(f"-n is a whole number from 1 to {MOST_SAMPLES}, not {items}")
-    if length is not None and not 1 <= length <= MOST_DRAWN:
-        raise PaperzooError(f"--length is a whole number from 1 to {MOST_DRAWN}, not {length}")
     if not 0 <= seed < 2**63:
         raise PaperzooError(f"--seed is a whole number from 0 to {2**63 - 1}, not {seed}")
     model = load(source, code or ())
-    asked = {"prompt": prompt, "length": length, "temperature": temperature, "top_k": top_k}
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if isinstance(model, LanguageModel):
-        if label is not None:
-            raise PaperzooError(f"{source} is a language model: it is told what to write by --prompt, not by --label")
-        print("\n\n----\n\n".join(model.sample(1 if items is None else items, seed, **{"temperature": 0.8, **given})))
-        return
-    if given:
-        raise PaperzooError(f"{source} writes no text: --{next(iter(given)).replace('_', '-')} is for language models")
-    items = 64 if items is None else items
-    if not isinstance(model, Sampler):
+    task = model.able("samples")
+    if task is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
-    if isinstance(model, ConditionalGenerator):
-        samples = model.sample(items, seed, model.named(label))
-    elif label is not None:
-        raise PaperzooError(f"{source} is not told what to draw: --label is for conditional models, such as cgan")
-    else:
-        samples = model.sample(items, seed)
-    if isinstance(model, ImageGenerator):
-        save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out)
-    else:
-        out = out.with_suffix(".csv") if out.name else out
-        write(out, "\n".join(",".join(f"{v:.6g}" for v in row) for row in samples.flatten(1).tolist()) + "\n")
-    print(plain(out))
+    draw: Callable[..., Any] = getattr(model, "sample")  # noqa: B009  (a task that samples has it)
+    given = {**task.usual, **values(draw, ctx.obj, source, _own(ctx)), "seed": seed, **({} if items is None else {"items": items})}
+    print(task.write(draw(**given), out))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=USE, cls=OfModel)
 def predict(
-    source: Annotated[
-        str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")
-    ],
+    ctx: typer.Context,
+    source: Source,
     inputs: Annotated[list[str], typer.Argument(help="Images by path, or sentences, or words, as the task wants.")],
     code: Code = None,
 ) -> None:
-    """Ask a trained model. Of several inputs each answer names its own; one that cannot be read does not lose the others."""
+    """Ask a trained model. Of several inputs each answer names its own; one that cannot be read does not lose the others.
+
+    What else can be said is said by the model: the class of an image by --label, for one that must be told it.
+    """
     from rich.console import Console
     from rich.text import Text
 
     from paperzoo.engine.weights import load
+    from paperzoo.tasks.options import values
 
     model = load(source, code or ())
     ask = getattr(model, "predict", None)
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
+    given = values(ask, ctx.obj, source, _own(ctx))
     console, failed = Console(soft_wrap=True), False
     for one in inputs:
         try:
-            answer = rich_text(ask(one))
+            answer = rich_text(ask(one, **given))
         except PaperzooError as error:
             if len(inputs) == 1:
                 raise

@@ -37,7 +37,7 @@ def unknown(what: str, name: object, legal: Iterable[str], where: str = "") -> P
         where: optional place, for example ``"of dcgan"``.
     """
     names = sorted(legal)
-    by_lower = {one.lower(): one for one in names}
-    close = [by_lower[one] for one in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
+    by_lower = {one.lower().lstrip("-"): one for one in names}  # that all options begin with -- makes none of them near
+    close = [by_lower[one] for one in difflib.get_close_matches(str(name).lower().lstrip("-"), by_lower, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names) or 'none'}."
     return PaperzooError(f"unknown {what} {str(name)!r}{' ' + where if where else ''}: {hint}")

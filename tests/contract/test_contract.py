@@ -18,30 +18,17 @@ import pytest
 import torch
 from fixtures.training import count, job, loop, same, state
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.data.text.wordpiece import Rows
 from paperzoo.engine import checkpoint, precision
 from paperzoo.engine.chance import guarded
 from paperzoo.engine.job import resolve
 from paperzoo.engine.loop import Loop
 from paperzoo.engine.weights import load_file
-from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.embedding import Embedding
-from paperzoo.tasks.forecasting import Forecaster
-from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator, Sampler
-from paperzoo.tasks.language_model import LanguageModel
-from paperzoo.tasks.maintenance import AlarmModel
 from paperzoo.tasks.model import Model
-from paperzoo.tasks.pretraining import Pretrainer, special
-from paperzoo.tasks.reconstruction import Autoencoder
-from paperzoo.tasks.tagging import Tagger
-from paperzoo.tasks.text_classification import TextClassifier
-from paperzoo.tasks.translation import Translator
-from paperzoo.tasks.video import VideoClassifier
+from paperzoo.tasks.task import Task
 
 pytestmark = pytest.mark.processor
 
@@ -180,7 +167,6 @@ def test_resuming_at_every_step_is_bitwise_the_same(
     # One step from the checkpoint of step k must give the state of step k + 1, for every k: by induction every cut is exact.
     monkeypatch.setattr("paperzoo.engine.run.KEPT", 10**6)
     monkeypatch.setattr(Model, "preview", lambda self, folder, stem: [])
-    monkeypatch.setattr("paperzoo.tasks.generation.ImageGenerator.preview", lambda self, folder, stem: [])
     steps = min(12, job(name, recipe).recipe.steps)  # several rounds of what is periodic: critic steps, functional steps
     straight = loop(job(name, recipe, checkpoint_every=1), tmp_path / "straight")
     states = []
@@ -225,8 +211,8 @@ def test_saved_and_loaded_gives_the_same_outputs(name: str, recipe: str, tmp_pat
     loaded = load_file(path)
     precision.prepare(loaded, made.precision, made.device)  # as the engine does before it evaluates
     with guarded(made.model):
-        for given in inputs(made):
-            assert torch.equal(answer(made.model, given), answer(loaded, given))
+        for task, given in examples(made):
+            assert torch.equal(task.answer(made.model, given), task.answer(loaded, given))
 
 
 @smoke
@@ -235,82 +221,44 @@ def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: 
     for _ in range(5):
         made.step()
     made.model.eval()
-    for given in inputs(made):
-        whole = answer(made.model, given.clone().requires_grad_(given.is_floating_point()))
+    for task, given in examples(made):
+        whole = task.answer(made.model, given.clone().requires_grad_(given.is_floating_point()))
         if not whole.requires_grad or not given.is_floating_point():  # tokens, and trees, have no gradient
             for row in range(len(given)):
-                alone = answer(made.model, given[row : row + 1])
-                assert torch.allclose(whole[row].flatten()[: alone.numel()], alone.flatten(), atol=1e-5), f"{name}: item {row}"
+                alone = task.answer(made.model, given[row : row + 1])
+                close = torch.allclose(whole[row].flatten()[: alone.numel()], alone.flatten(), atol=1e-5)
+                assert close, f"{name}, {task.name}: item {row}"
             if not given.is_floating_point():
-                assert not torch.equal(answer(made.model, given.roll(1, 0)), whole), f"{name}: what is given does not matter"
+                assert not torch.equal(task.answer(made.model, given.roll(1, 0)), whole), f"{name}: what is given does not matter"
             continue
         given = given.clone().requires_grad_()
-        out = answer(made.model, given)
+        out = task.answer(made.model, given)
         (gradient,) = torch.autograd.grad(out[1].square().sum(), given)
         others = [i for i in range(len(given)) if i != 1]
-        assert not gradient[others].any(), f"{name}: sample 1 depends on another"
-        (gradient,) = torch.autograd.grad(answer(made.model, given).square().sum(), given)
+        assert not gradient[others].any(), f"{name}, {task.name}: sample 1 depends on another"
+        (gradient,) = torch.autograd.grad(task.answer(made.model, given).square().sum(), given)
         dead = (gradient == 0).all(0)
         if not exempt(made.model, "input sensitivity", "input"):
-            assert not dead.any(), f"{name}: {int(dead.sum())} inputs have no effect"
+            assert not dead.any(), f"{name}, {task.name}: {int(dead.sum())} inputs have no effect"
 
 
-def inputs(made: Loop) -> list[Tensor]:
-    """Something to ask the model: noise, images, points, videos, series, words, or sequences of different lengths."""
-    if isinstance(made.model, Sampler):
-        return [torch.randn(4, made.model.latent)]
+def examples(made: Loop) -> list[tuple[Task, Tensor]]:
+    """Something to ask the model, for each of its tasks: noise, images, points, videos, series, words, sequences of different lengths."""
     batch = made.split.batch(np.arange(4))
-    if isinstance(made.model, Classifier | Autoencoder):
-        return [torch.rand_like(batch.image) if hasattr(batch, "image") else batch.point]
-    if isinstance(made.model, Embedding):
-        return [torch.arange(4)]
-    if isinstance(made.model, TextClassifier):
-        rows = made.model.rows(batch.texts)
-        return [torch.stack([rows.tokens, rows.segment], 1)]  # (N, 2, T)
-    if isinstance(made.model, Pretrainer):
-        return [torch.stack([batch.tokens, batch.segment], 1)]  # (N, 2, T)
-    if isinstance(made.model, Translator):
-        both = [*batch.source[:4], *batch.target[:4]]
-        return [pad_sequence(both, batch_first=True).unflatten(0, (2, -1)).transpose(0, 1)]  # (N, 2, T)
-    fields = {Tagger: "tokens", LanguageModel: "tokens", VideoClassifier: "video", Forecaster: "history", AlarmModel: "readings"}
-    return [next(getattr(batch, field) for kind, field in fields.items() if isinstance(made.model, kind))]
+    found = [(task, task.inputs(made.model, batch)) for task in made.model.active()]
+    assert found and found[0][1] is not None
+    return [(task, given) for task, given in found if given is not None]
 
 
-def answer(model: Model, given: Tensor) -> Tensor:
-    """The model's output, a row an input."""
-    if isinstance(model, ConditionalGenerator):
-        return model.generate(given, torch.arange(len(given)) % model.classes)
-    if isinstance(model, Sampler):
-        return model.generate(given)
-    if isinstance(model, Autoencoder):
-        return model.decode(model.encode(given)).flatten(1)
-    if isinstance(model, Tagger):
-        used = given[:, : int((given > 0).sum(1).max())]
-        out: Tensor = model.network(used, (used > 0).sum(1))
-        return out * (used > 0)[..., None]
-    if isinstance(model, Embedding):
-        return torch.from_numpy(model.vectors())[given]
-    if isinstance(model, LanguageModel):
-        return model.read(given, None)[0]
-    if isinstance(model, Translator):
-        source, target = given.unbind(1)
-        return model.logits(source, target).masked_fill((target == 0)[..., None], 0.0)
-    if isinstance(model, TextClassifier | Pretrainer):
-        tokens, segment = given.unbind(1)
-        length = (tokens != special(model.vocabulary)[0]).sum(1)
-        if isinstance(model, TextClassifier):
-            return model.logits(Rows(tokens, segment, length, []))
-        first = torch.zeros_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor([1]), True)
-        return torch.cat(model.scores(tokens, segment, length, first), 1)  # (N, V + 2)
-    return model(given)
-
-
-@pytest.mark.parametrize("name", [n for n in catalog.list_papers() if issubclass(catalog.load(n).model_class, ImageGenerator)])
+@pytest.mark.parametrize("name", [n for n in catalog.list_papers() if any(t.samples for t in catalog.load(n).model_class.tasks)])
 def test_first_samples_do_not_depend_on_how_many_are_drawn(name: str, tmp_path: Path) -> None:
-    run = paperzoo.train(name, "smoke", out=tmp_path, overrides={"steps": 5})
-    model = run.model
-    many, few = model.sample(16, seed=3), model.sample(4, seed=3)
+    model = paperzoo.train(name, "smoke", out=tmp_path, overrides={"steps": 5}).model
+    task, many, few, other = model.able("samples"), model.sample(16, seed=3), model.sample(4, seed=3), model.sample(4, seed=4)
+    assert task is not None and task.write(few, tmp_path / "samples")
+    if not isinstance(many, Tensor):
+        assert many[:4] == few != other
+        return
     assert many.dtype == torch.float32 and many.device.type == "cpu"
-    assert torch.allclose(many[:4], few, atol=1e-6)
-    assert many.min() >= 0 and many.max() <= 1
-    assert not torch.equal(few, model.sample(4, seed=4))
+    assert torch.allclose(many[:4], few, atol=1e-6) and not torch.equal(few, other)
+    low, high = task.span or (-torch.inf, torch.inf)
+    assert many.min() >= low and many.max() <= high

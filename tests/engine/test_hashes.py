@@ -24,6 +24,7 @@ from torch import nn
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.error import error_of
 from paperzoo.tasks.model import Model
+from paperzoo.tasks.task import Task
 
 MOST = 100
 
@@ -32,23 +33,57 @@ def noise(items, scale=1.0):
     return items * scale
 
 
+class Guessing(Task):
+    """To guess."""
+
+    needs = ("image",)
+
+    def measure(self, model, dataset, split, judge=None):
+        """How wrong it is."""
+        return {"error": error_of(model.guess(dataset[split]), self.most())}
+
+    def most(self):
+        return MOST
+
+    def show(self, model, dataset, split, folder, stem):
+        return [folder / stem]
+
+
 class Guesser(Model):
     """Guesses."""
 
-    needs = ("image",)
+    tasks = (Guessing(),)
 
     def draw(self, items):
         return noise(items)
 
-    def measure(self, dataset, split, judge=None):
-        """How wrong it is."""
-        return {"error": error_of(self.guess(dataset[split]), MOST)}
-
     def guess(self, x):
         return self(x)
 
-    def show(self, dataset, split, folder, stem):
-        return [folder / stem]
+    def doubt(self, x):
+        return x
+'''
+COUNTING = '''
+from paperzoo.metrics.number import number
+from paperzoo.tasks.model import Model
+from paperzoo.tasks.task import Task
+
+
+class Counting(Task):
+    def measure(self, model, dataset, split, judge=None):
+        return {"count": number(dataset[split])}
+
+
+class Exact(Counting):
+    def measure(self, model, dataset, split, judge=None):
+        return {"exact": -number(dataset[split])}
+
+
+COUNT = Counting()
+
+
+class Counter(Model):
+    tasks: tuple = (COUNT,)
 '''
 METRIC = '''
 def error_of(guess, most):
@@ -163,7 +198,8 @@ RECIPES = {"small": 1}
 '''
 FILES = {
     "tasks/model.py": "from torch import nn\n\n\nclass Model(nn.Module):\n    def measure(self, dataset, split, judge=None):\n        return {}\n",
-    "tasks/guessing.py": TASK, "metrics/error.py": METRIC, "nn/blocks.py": BLOCKS, "papers/first.py": NET, "papers/second.py": PAPER,
+    "tasks/task.py": "class Task:\n    def measure(self, model, dataset, split, judge=None):\n        return {}\n",
+    "tasks/guessing.py": TASK, "tasks/counting.py": COUNTING, "metrics/error.py": METRIC, "metrics/number.py": "def number(x):\n    return x\n", "nn/blocks.py": BLOCKS, "papers/first.py": NET, "papers/second.py": PAPER,
 }  # fmt: skip
 
 
@@ -205,6 +241,10 @@ SAME: dict[str, dict[str, str | tuple[str, str]]] = {
     "an error's message": {"papers__second": ("is too large", "exceeds its bound")},
     "what is not used": {"nn__blocks": ("return x + 1", "return x + 2")},
     "what shows": {"tasks__guessing": ("[folder / stem]", "[folder / f'{stem}.png']")},
+    "what the task does not ask of the model": {"tasks__guessing": ("        return x\n", "        return -x\n")},
+    "another task": {"tasks__counting": ('{"count": number', '{"count": 2 * number')},
+    "another task's metric": {"metrics__number": "def number(x):\n    return x + 1\n"},
+    "the data that a task needs": {"tasks__guessing": ('("image",)', '("image", "label")')},
     "what predicts": {"papers__second": ("self(x) > 0", "self(x) > 0.5")},
     "another import": {"papers__second": ("import torch\n", "import torch\nimport math\n")},
     "a type checker's import": {"papers__second": ("import torch\n", "import torch\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from x import Net\n")},
@@ -233,6 +273,14 @@ METHOD: dict[str, dict[str, str | tuple[str, str]]] = {
 PROTOCOL: dict[str, dict[str, str | tuple[str, str]]] = {
     "a task's measure": {"tasks__guessing": ('{"error": error_of', '{"error %": 100 * error_of')},
     "a task's constant": {"tasks__guessing": ("MOST = 100", "MOST = 50")},
+    "a member of the task that measure calls": {"tasks__guessing": ("        return MOST\n", "        return 2 * MOST\n")},
+    "a task more": {
+        "papers__second": PAPER.replace("class Model(Guesser)", "class Model(Guesser, Counter)") + "\nfrom paperzoo.tasks.counting import Counter\n"
+    },
+    "a task that the body names": {
+        "papers__second": PAPER.replace("    def __init__(self, *", "    tasks = (Counting(),)\n\n    def __init__(self, *") + "\nfrom paperzoo.tasks.counting import Counting\n"
+    },
+    "what takes tasks away": {"papers__second": ("    def predict", "    def active(self):\n        return self.tasks[:1]\n\n    def predict")},
     "a member that measure calls": {"tasks__guessing": ("        return self(x)\n", "        return self(x).round()\n")},
     "a metric": {"metrics__error": ("abs(guess)", "(guess**2)")},
     "a paper's own measure": {"papers__second": ("    def predict", "    def measure(self, dataset, split, judge=None):\n        return {}\n\n    def predict")},
@@ -333,8 +381,40 @@ def test_the_hashes_of_the_catalogue_reach_what_they_should() -> None:
     names = {f"{item.place.name}.{item.member}" if item.member else item.place.name for item in method.order}
     assert {"Generator", "Discriminator", "init", "Average", "linear_decay", "gradient_penalty", "Sampler.draw"} <= names
     measured = {f"{item.place.name}.{item.member}" if item.member else item.place.name for item in protocol.order}
-    assert {"ImageGenerator.measure", "scores", "fid", "frechet_distance", "Model.generate", "SAMPLES"} <= measured
-    assert "Generator" not in measured and "ImageGenerator.show" not in measured
+    assert {"ImageGeneration.measure", "of_images", "scores", "fid", "frechet_distance", "Model.generate", "Sampler.render", "SAMPLES"} <= measured
+    assert not {"Generator", "ImageGeneration.show", "ImageGeneration.write", "images", "ImageGenerator.walk", "of_classes"} & measured
+
+
+def test_the_tasks_are_read_off_the_source_as_python_gathers_them() -> None:
+    root = Path(catalog.__file__).parent
+    for name in catalog.list_papers():
+        for variant in catalog.paper(name).variants:
+            entry = catalog.load(f"{name}:{variant}")
+            sources = hashes.Sources(root)
+            file, model = entry.place
+            place = sources.resolve(sources.module_of(file), model)
+            assert isinstance(place, hashes.Place)
+            found = [(task.module, task.name) for task in sources.tasks(place)]
+            assert found == [(type(task).__module__, type(task).__name__) for task in entry.model_class.tasks] and found, name
+
+
+def test_a_paper_may_have_a_task_for_itself(tmp_path: Path) -> None:
+    own = "class Doubting(Task):\n    def measure(self, model, dataset, split, judge=None):\n        return {'doubt': 2 * model.doubt(dataset)}\n\n\n"
+    paper = PAPER.replace("from paperzoo.tasks.guessing import Guesser", "from paperzoo.tasks.guessing import Guesser\nfrom paperzoo.tasks.task import Task")
+    paper = paper.replace("class Model(Guesser):", own + "class Model(Guesser):").replace("    def __init__(self, *", "    tasks = (Doubting(),)\n\n    def __init__(self, *")
+    before = both(tmp_path, papers__second=paper)
+    assert before[0] == both(tmp_path)[0] and before[1] != both(tmp_path)[1]
+    assert both(tmp_path, papers__second=paper.replace("2 * model", "3 * model"))[1] != before[1]
+    assert both(tmp_path, papers__second=paper, tasks__guessing=("        return x\n", "        return -x\n"))[1] != before[1]
+
+
+def test_a_task_that_refines_another_takes_its_place(tmp_path: Path) -> None:
+    counting = {"papers__second": PAPER.replace("class Model(Guesser)", "class Model(Guesser, Counter)") + "\nfrom paperzoo.tasks.counting import *\n"}
+    exact = {"papers__second": counting["papers__second"].replace("    def __init__(self, *", "    tasks = (Exact(),)\n\n    def __init__(self, *")}
+    loud = {"tasks__counting": COUNTING.replace('{"count": number', '{"count": 2 * number')}
+    assert both(tmp_path, **counting)[1] != both(tmp_path, **counting, **loud)[1]
+    assert both(tmp_path, **exact)[1] not in (both(tmp_path, **counting)[1], both(tmp_path)[1])
+    assert both(tmp_path, **exact) == both(tmp_path, **exact, **loud)
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

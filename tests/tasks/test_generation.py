@@ -134,7 +134,7 @@ def test_data_of_one_class_are_refused(digits: Dataset) -> None:
 
 
 def test_agreement_is_of_the_class_that_was_asked_for(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paperzoo.tasks.generation.SAMPLES", 500)
+    monkeypatch.setattr("paperzoo.tasks.generation.measure.SAMPLES", 500)
     model, judge = Prints(digits), Oracle(digits)
     right = model.measure(digits, "test", judge)
     assert right["label agreement %[oracle]"] == 100
@@ -148,12 +148,12 @@ def test_agreement_is_of_the_class_that_was_asked_for(digits: Dataset, monkeypat
 
 
 def test_the_floor_of_fid_is_that_of_the_training_set_alone(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paperzoo.tasks.generation.SAMPLES", 500)
+    monkeypatch.setattr("paperzoo.tasks.generation.measure.SAMPLES", 500)
     judge = Oracle(digits)
     found = Prints(digits).measure(digits, "test", judge)
     real, splits = judge.real, []
     monkeypatch.setattr(judge, "real", lambda data, split: splits.append(split) or real(data, split))
-    monkeypatch.setattr("paperzoo.tasks.generation.fid_floor", lambda features: float(len(features)))
+    monkeypatch.setattr("paperzoo.tasks.generation.measure.fid_floor", lambda features: float(len(features)))
     other = Prints(digits).measure(digits, "test", judge)
     assert set(splits) == {"train"}
     assert other["fid floor[oracle]"] == len(real(digits, "train")[1]) and found["fid floor[oracle]"] > 0

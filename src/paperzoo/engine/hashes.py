@@ -5,12 +5,15 @@ and these are written down in an order and a form that depend on what they say a
 
 - *method*: all that training reaches (``ENTRY``) through ``papers/``, ``nn/`` and the user's own file, what it uses of ``tasks/``
   and ``metrics/`` (a noise, a range), and the variant's arguments;
-- *protocol*: all that ``measure`` and ``history`` reach through ``tasks/``, ``metrics/`` and whatever of the paper training does not
-  (the method has that), and the judge: name, SHA-256, whether features are standardised.
+- *protocol*: all that ``measure`` and ``history`` of the model's tasks, and of the paper where it has its own, reach through
+  ``tasks/``, ``metrics/`` and whatever of the paper training does not (the method has that), and the judge: name, SHA-256, whether
+  features are standardised. The tasks are read off the class bodies' ``tasks = (ThisTask(), ...)``; in a function of ``tasks/``,
+  and in a task, the parameter ``model`` stands for the model.
 
 Left out, so that they change no hash: docstrings, comments, formatting, imports and their aliases, where a definition lies and what
 it is called, the order of methods, annotations, the names of local variables, messages of errors and assertions, ``PAPER`` and
-``RECIPES`` (a recipe has a hash of its own), and what neither training nor measuring reaches (``show``, ``predict``). Names that
+``RECIPES`` (a recipe has a hash of its own), and what neither training nor measuring reaches (``show``, ``predict``, which tasks a
+class names, for the method). Names that
 callers use (parameters, attributes, methods) count. Data, published weights, engine and libraries are known by name only. What is
 looked up by a name made at run time cannot be seen: ``getattr(self, name)`` reaches every member, ``globals()`` every function of
 its file.
@@ -36,8 +39,11 @@ MEASURING = ("tasks", "metrics")
 #: members that training calls by themselves: the engine's, and torch's
 ENTRY = ("optimizers", "schedules", "stage", "step", "forward", "train", "eval", "apply", "_apply", "to", "parameters", "named_parameters",
          "buffers", "named_buffers", "state_dict", "load_state_dict", "reset_parameters")  # fmt: skip
-#: members that a measurement calls
+#: members that a measurement calls: of the tasks, and of the model
 MEASURES = ("measure", "history")
+ACTIVE = "active"
+#: the class variable that names a model's tasks
+TASKS = "tasks"
 #: module-level names that are prose, or hashed by themselves
 PROSE = ("PAPER", "RECIPES", "__all__")
 #: what the user's own file is called as a module
@@ -189,12 +195,40 @@ class Sources:
         return self._mro[place]
 
     def is_seam(self, place: Place) -> bool:
-        """Whether it is ``tasks.model.Model``, which only says what the engine calls."""
-        return place.name == "Model" and self.room(place.module) == "tasks"
+        """Whether it is ``tasks.model.Model``, which only says what the engine calls, or ``tasks.task.Task``, what a model does."""
+        return place.name in ("Model", "Task") and self.room(place.module) == "tasks"
 
     def is_model(self, place: Place) -> bool:
-        """Whether it derives from ``tasks.model.Model``."""
+        """Whether it derives from ``tasks.model.Model`` or ``tasks.task.Task``."""
         return any(self.is_seam(p) for p in self.mro(place))
+
+    def is_task(self, place: Place) -> bool:
+        """Whether it derives from ``tasks.task.Task``."""
+        return any(p.name == "Task" and self.is_seam(p) for p in self.mro(place))
+
+    def tasks(self, place: Place) -> list[Place]:
+        """The classes of a model class's tasks in order, as ``tasks.task.gathered`` finds them: its own, then those of its bases."""
+        found: list[Place] = []
+        stated = [n.value for n in self.members(place).get(TASKS, []) if isinstance(n, ast.Assign | ast.AnnAssign)]
+        own = [self.expression(place.module, e.func if isinstance(e, ast.Call) else e) for v in stated for e in getattr(v, "elts", [])]
+        classes = [self._class_of(target) for target in own if isinstance(target, Place)]
+        for task in [*classes, *(task for base in self.bases(place) for task in self.tasks(base))]:
+            if any(task in self.mro(other) for other in found):
+                continue
+            general = [i for i, other in enumerate(found) if other in self.mro(task)]
+            if general:
+                found[general[0]] = task
+            found = [f for i, f in enumerate(found) if i not in general[1:]] + ([] if general else [task])
+        return found
+
+    def _class_of(self, place: Place) -> Place:
+        """The class that a module-level name is an instance of, where it is one: ``THIS = ThisTask()``."""
+        file = self.file(place.module)
+        for node in file.nodes[place.name] if file else []:
+            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+                target = self.expression(place.module, node.value.func)
+                return target if isinstance(target, Place) else place
+        return place
 
     def members(self, place: Place) -> dict[str, list[ast.stmt]]:
         """The statements of a class's body by the name that they bind."""
@@ -291,10 +325,14 @@ class Walk:
 
     Args:
         known: items that the method holds; a protocol names those of papers and ``nn/`` without following them.
+        tasks: classes of the tasks whose ``MEASURES`` are reached, too.
     """
 
-    def __init__(self, sources: Sources, model: Place, roots: Iterable[str], known: Iterable[Item] = (), whole: bool = False) -> None:
-        self.sources, self.known, self.whole = sources, frozenset(known), whole
+    def __init__(
+        self, sources: Sources, model: Place, roots: Iterable[str], known: Iterable[Item] = (), whole: bool = False,
+        tasks: Iterable[Place] = (),
+    ) -> None:  # fmt: skip
+        self.sources, self.root, self.known, self.whole = sources, model, frozenset(known), whole
         self.order: dict[Item, int] = {}
         self.texts: list[str] = []
         self.queue: list[Item] = []
@@ -306,6 +344,9 @@ class Walk:
         self._add_model(model)
         for name in sorted(self.touched):
             self.member(model, name)
+        for task in tasks:
+            for name in MEASURES:
+                self.member(task, name)
         while self.queue or self._members_by_name():
             item = self.queue.pop(0)
             self.texts.append(Writer(self, item).text())
@@ -366,7 +407,7 @@ class Walk:
                     continue
                 for name, nodes in sorted(self.sources.members(owner).items()):
                     itself = name.startswith("__") or name in ENTRY or not all(isinstance(n, _FUNCTIONS) for n in nodes)
-                    if name in self.touched or (itself and self.whole):
+                    if name in self.touched or (itself and self.whole and name != TASKS):
                         self.member(concrete, name)
         return bool(self.queue)
 
@@ -499,6 +540,8 @@ class Writer:
             return self._refer(target)
         self.walk.touched.add(node.attr)
         value = node.value
+        if self._is_model(value):
+            self.walk.member(self.walk.root, node.attr)
         if self._class is not None:
             if isinstance(value, ast.Name) and self.own and value.id == self.own[-1]:
                 self._instance(node.attr)
@@ -517,11 +560,20 @@ class Writer:
         if self.item.concrete is not None:
             self.walk.member(self.item.concrete, name)
 
+    def _is_model(self, node: ast.expr) -> bool:
+        """Whether it is the parameter ``model`` of something in ``tasks/``, or of a task that a paper has for itself."""
+        if not isinstance(node, ast.Name) or self._lookup(node.id) != "p:model":
+            return False
+        concrete = self.item.concrete
+        return self.sources.room(self.module) == "tasks" or (concrete is not None and self.sources.is_task(concrete))
+
     def _Call(self, node: ast.Call) -> str:
         function = node.func
         if isinstance(function, ast.Name):
             if self.own and function.id == self.own[-1]:  # self(x)
                 self._instance("forward")
+            if self._is_model(function):
+                self.walk.member(self.walk.root, "forward")
             if function.id == "getattr" and len(node.args) > 1 and self._lookup("getattr") is None:
                 self._reached_by(node.args[0], node.args[1])
             if function.id == "globals" and self._lookup("globals") is None:
@@ -539,6 +591,8 @@ class Writer:
             self.walk.touched.add(str(name.value))
             if isinstance(owner, ast.Name) and self.own and owner.id == self.own[-1]:
                 self._instance(str(name.value))
+            if self._is_model(owner):
+                self.walk.member(self.walk.root, str(name.value))
         elif self.item.concrete is not None and isinstance(owner, ast.Name) and self.own and owner.id == self.own[-1]:
             self.walk.all_members(self.item.concrete)
 
@@ -682,7 +736,7 @@ def walks(root: Path, file: Path, name: str = "Model") -> tuple[Walk, Walk]:
     found = sources.resolve(module, name)
     model = found if isinstance(found, Place) else Place(module, name)
     method = Walk(sources, model, ENTRY, whole=True)
-    return method, Walk(sources, model, MEASURES, method.order)
+    return method, Walk(sources, model, (*MEASURES, ACTIVE), method.order, tasks=sources.tasks(model))
 
 
 @lru_cache(maxsize=512)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from paperzoo.data import Dataset
 from paperzoo.data.datasets import parse
 from paperzoo.data.fetch.sources import sha256
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.model import Model
+from paperzoo.tasks.task import Task
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -71,10 +73,13 @@ JUDGES = {
 
 @dataclass
 class Judge:
-    """A classifier that answers with class probabilities and the features under its last layer."""
+    """A model of images that answers with class probabilities and features, as its task says: of a classifier, those under its last
+    layer. It has ``channels`` and ``image_size``.
+    """
 
     name: str
-    model: Classifier
+    model: Any
+    task: Task
     data: tuple[str, ...] = ()
     standardise: bool = True
     _real: dict[tuple[str, str, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
@@ -93,9 +98,9 @@ class Judge:
             part = part.to(device)
             if part.shape[-1] != side:
                 part = F.interpolate(part, side, mode="bilinear", antialias=True)
-            hidden = self.model.features(part)
-            features.append(hidden.cpu().numpy())
-            p.append(self.model.head(hidden).softmax(1).cpu().numpy())
+            probability, feature = self.task.judgement(self.model, part)
+            features.append(feature.cpu().numpy())
+            p.append(probability.cpu().numpy())
         return np.concatenate(p), np.concatenate(features)
 
     def check(self, channels: int) -> None:
@@ -128,6 +133,7 @@ def judge(name: str) -> Judge:
     if name not in JUDGES:
         raise unknown("judge", name, JUDGES)
     record = JUDGES[name]
+    model: Model
     if record.paper:
         model = catalog.create(record.paper, weights=record.file).eval()
         if torch.cuda.is_available():  # on a processor 10,000 samples take hours
@@ -137,5 +143,7 @@ def judge(name: str) -> Judge:
         if record.sha256 and (found := sha256(path)) != record.sha256:
             raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {found[:16]}..., not {record.sha256[:16]}...")
         model = load_file(path)
-    assert isinstance(model, Classifier)
-    return Judge(name, model, record.data, record.standardise)
+    task = model.able("judges")
+    if task is None:
+        raise PaperzooError(f"{model.name} cannot be a judge of images: it is a model for {model.task}")
+    return Judge(name, model, task, record.data, record.standardise)

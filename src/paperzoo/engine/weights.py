@@ -14,10 +14,7 @@ from paperzoo import catalog
 from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
 from paperzoo.saved import newest
-from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.generation import ConditionalGenerator
 from paperzoo.tasks.model import Model
-from paperzoo.tasks.video import VideoClassifier
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 
@@ -34,8 +31,8 @@ def load_file(path: Path) -> Model:
         raise PaperzooError(f"{path} names no paper in its header, or no arguments of it")
     model = catalog.build(catalog.load(name), arguments)
     load_into(model, tensors, path)
-    if isinstance(model, Classifier | VideoClassifier | ConditionalGenerator) and header.get("names"):
-        model.names = tuple(header["names"])  # what the data calls its classes
+    if any(task.named for task in type(model).tasks) and header.get("names"):
+        model.names = tuple(header["names"])  # type: ignore[assignment]  # what the data call the classes
     model.prepared = header.get("prepared") or {}  # what saved it before there was such a thing does not say
     return model.eval()
 

@@ -33,8 +33,6 @@ from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.report.figures import bars
 from paperzoo.report.page import data_uri, render
-from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.pictures import grid
 
 #: steps before the clock starts, and steps that it times
 WARM, TIMED = 5, 20
@@ -214,7 +212,7 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
         own = [run for run in listed if run["paper"] == name]
         scores = [figure(values[metric][name]) for metric in metrics]
         table.append([name, f"{own[0]['steps']:,}", figure([run["seconds"] for run in own]), *scores])
-    strips = {name: strip(group[0]) for name, group in runs.items() if issubclass(first.entry.model_class, ImageGenerator)}
+    strips = {name: row for name, group in runs.items() if (row := strip(group[0])) is not None}
     shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # the others stand in the table
     picture = bars(shared, strips)
     write(folder / "compare.png", picture)
@@ -250,11 +248,13 @@ def text(table: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in table)
 
 
-def strip(run: Run) -> np.ndarray:
-    """A row of samples of a run, (H, W) or (H, W, 3) uint8."""
+def strip(run: Run) -> np.ndarray | None:
+    """A row of samples of a run, (H, W) or (H, W, 3) uint8, where its task has such."""
+    if not any(task.samples for task in catalog.load(run.info["name"]).model_class.tasks):
+        return None
     model = as_trained(run)
-    assert isinstance(model, ImageGenerator)
-    return np.asarray(grid(model.sample(SAMPLES, seed=0), SAMPLES))
+    rows = (task.strip(model, SAMPLES) for task in model.active())
+    return next((np.asarray(row) for row in rows if row is not None), None)
 
 
 def say(line: str) -> None:

@@ -20,7 +20,6 @@ from paperzoo.files import write
 from paperzoo.report.cards import claim_figure, claim_here, flowing, idea
 from paperzoo.report.figures import loss_curves, measured_curves
 from paperzoo.results import claim_of, claim_text, notes
-from paperzoo.tasks.generation import Sampler
 
 TEMPLATES = Path(__file__).parent / "templates"
 #: pictures of the strip over the training
@@ -137,8 +136,9 @@ def commands(run: Run, info: Mapping[str, Any], entry: catalog.Entry) -> dict[st
         again += ["--set", f"{key}={setting(value)}"]
     folder = str(run.directory)
     found = {"repeat": again, "resume": ["paperzoo", "resume", folder], "evaluate": ["paperzoo", "evaluate", folder]}
-    if issubclass(entry.model_class, Sampler):
-        found["sample"] = ["paperzoo", "sample", folder, "-n", "64"]
+    tasks = entry.model_class.tasks
+    if drawn := next((task for task in tasks if task.samples), None):
+        found["sample"] = ["paperzoo", "sample", folder, "-n", str(drawn.usual["items"])]
     elif hasattr(entry.model_class, "predict"):
         found["predict"] = ["paperzoo", "predict", folder, "INPUT"]
     return {what: shlex.join(words) for what, words in found.items()}

@@ -29,7 +29,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -112,8 +112,7 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
         return {}
     from paperzoo.engine.evaluate import as_trained
 
-    model, quick = as_trained(run).cpu(), trial.recipe == "smoke"
-    assert isinstance(model, Classifier)
+    model, quick = cast(Classifier, as_trained(run).cpu()), trial.recipe == "smoke"
     return {**digits(model, trial.seed, quick), "authors": authors(model, trial.seed, quick)}
 
 
@@ -146,8 +145,7 @@ def mobilenet(quick: bool = False) -> Classifier:
     """With its published weights; ``quick``: a small one with random weights, which fetches nothing."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = paperzoo.create("mobilenet:v2", **({"width": 0.1, "classes": 10} if quick else {"weights": "imagenet"}))
-    assert isinstance(model, Classifier)
+        model = cast(Classifier, paperzoo.create("mobilenet:v2", **({"width": 0.1, "classes": 10} if quick else {"weights": "imagenet"})))
     return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

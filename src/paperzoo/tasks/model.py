@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paperzoo.data import Batch, Dataset, Schema
-from paperzoo.errors import PaperzooError
+from paperzoo.tasks.task import Task, gathered
 
 #: ``schedule(iteration, total) -> factor`` on the base learning rate; both count steps of the present stage.
 Schedule = Callable[[int, int], float]
@@ -58,18 +58,35 @@ def noted(opt: Players, rows: int, index: Tensor, value: Tensor) -> tuple[Tensor
 class Model(nn.Module):
     """Networks (its module attributes), their optimisers, and one training step. It knows no device, file or engine.
 
-    A task derives from it and adds how such a model is used, measured and shown.
+    What it is for is said by its ``tasks``: they measure and draw it. A body that says ``tasks = (...)`` adds to those of its bases.
+    A paper with figures or pictures of its own overrides ``measure``, ``history``, ``preview`` or ``show`` and calls ``super()``.
     """
 
-    #: the task's name, as the catalogue prints it
+    #: what the model is for, as far as its class says
+    tasks: ClassVar[tuple[Task, ...]] = ()
+    #: the name of the first task, as the catalogue prints it
     task: ClassVar[str] = ""
-    #: fields that the data must have for this task
+    #: fields that the data must have, where that is not what the tasks say
     needs: ClassVar[tuple[str, ...]] = ()
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}
     #: how its data were prepared, as ``Schema.prepared`` says; set by training, kept with the weights, empty where it is not known
     prepared: Mapping[str, Any] = {}
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.tasks = gathered(vars(cls).get("tasks", ()), cls.__bases__)
+        if cls.tasks and "task" not in vars(cls):
+            cls.task = cls.tasks[0].name
+
+    def active(self) -> tuple[Task, ...]:
+        """The tasks of this very model: those of its class, unless an argument takes some away."""
+        return type(self).tasks
+
+    def able(self, what: Literal["samples", "judges"]) -> Task | None:
+        """The first task that ``samples`` or ``judges``, if there is one."""
+        return next((task for task in self.active() if getattr(task, what)), None)
 
     def optimizers(self, *_: Any, **arguments: Any) -> Mapping[str, Optimizer]:
         """The optimisers by player, from keyword arguments. ``{}`` for a model that updates itself in ``step``."""
@@ -91,26 +108,23 @@ class Model(nn.Module):
         return dict(self.arguments), self.state_dict()
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """The task's metrics on one split. The engine calls it in eval mode, without gradients, with chance guarded."""
-        return {}
+        """The tasks' metrics on one split. The engine calls it in eval mode, without gradients, with chance guarded."""
+        return {name: value for task in self.active() for name, value in task.measure(self, dataset, split, judge).items()}
 
     def history(self, measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """Metrics of a whole training, from those that ``measure`` found along it (``measure_every``) and at its end."""
-        return {}
+        return {name: value for task in self.active() for name, value in task.history(self, measured).items()}
 
     def preview(self, folder: Path, stem: str) -> list[Path]:
         """Cheap pictures of the present state, drawn with every checkpoint."""
-        return []
+        return [path for task in self.active() for path in task.preview(self, folder, stem)]
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
         """Writes pictures named ``stem-*`` into ``folder`` and returns their paths."""
-        return []
+        return [path for task in self.active() for path in task.show(self, dataset, split, folder, stem)]
 
     @classmethod
     def check(cls, schema: Schema) -> None:
-        """Raises ``PaperzooError`` if data of this schema cannot be used for the task."""
-        missing = [name for name in cls.needs if name not in schema.fields]
-        if missing:
-            raise PaperzooError(
-                f"{cls.task} needs data with {' and '.join(cls.needs)}, but {schema.name} has only {', '.join(schema.fields)}"
-            )
+        """Raises ``PaperzooError`` if data of this schema cannot be used for the tasks."""
+        for task in cls.tasks or (Task(),):
+            task.check(cls, schema)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from paperzoo.data.text.wordpiece import MASK, MORE, SPECIAL, WordPiece
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
+from paperzoo.tasks.task import Task
 
 #: items of a split that are measured at most
 _MOST = 2000
@@ -45,6 +46,84 @@ class Filled:
         return "\n".join([self.text, *lines])
 
 
+class MaskedPretraining(Task):
+    """Words behind masks, and whether one segment follows another."""
+
+    name = "pre-training"
+    needs = ("tokens", "segment", "length", "next")
+
+    def measure(self, model: Pretrainer, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """On at most 2,000 pairs of segments of the split, always the same ones.
+
+        ``MLM nats``: mean of -log p of the hidden pieces, ``MLM exact %`` of them are the likeliest; ``unigram nats``: the same if each
+        piece's share of the training text is all that is known; ``MLM nats under unigram``: the difference. ``NSP % any`` and
+        ``NSP % book``: right answers to whether B follows A where half of the B are from anywhere, or from the same book;
+        ``NSP % corpus alone``: of the former, if all that is known is whether both are of the same corpus.
+
+        Raises:
+            PaperzooError: the data has another vocabulary than the model.
+        """
+        if not isinstance(dataset, Books) or tuple(dataset.schema.arguments["vocabulary"]) != model.vocabulary:
+            raise PaperzooError(f"{dataset.name} has other pieces than the text that this model was trained on")
+        assert dataset.shares is not None
+        shares = torch.from_numpy(np.maximum(dataset.shares, dataset.shares[dataset.shares > 0].min())).log()
+        right, guess, found = {}, {}, []
+        for kind in NEGATIVES:
+            hits, alike = [], []
+            for batch, masked, words, follows in _through(model, dataset, split, kind):
+                hits.append((follows.argmax(1).cpu() == 1 - batch.next.cpu()).float())
+                alike.append((batch.akin == batch.next).float().cpu())
+                if kind == "any":
+                    true = batch.tokens[masked.chosen]
+                    nats = F.cross_entropy(words, true, reduction="none").cpu()
+                    exact = (words.argmax(1) == true).float().cpu()
+                    found.append(torch.stack([nats, exact, -shares[true.cpu()].float()], 1))
+            right[kind], guess[kind] = 100 * float(torch.cat(hits).mean()), 100 * float(torch.cat(alike).mean())
+        nats, exact, unigram = torch.cat(found).double().mean(0).tolist()
+        return {
+            "MLM nats": nats,
+            "unigram nats": unigram,
+            "MLM nats under unigram": unigram - nats,
+            "MLM exact %": 100 * exact,
+            "NSP % any": right["any"],
+            "NSP % book": right["book"],
+            "NSP % corpus alone": guess["any"],
+        }
+
+    def show(self, model: Pretrainer, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """Eight held-out pairs with the words found behind masks, as text; and how sure the model is that B follows A, as picture."""
+        found: dict[str, list[Tensor]] = {"true": [], "any": [], "book": []}
+        lines: list[str] = []
+        for kind in NEGATIVES:
+            for batch, masked, words, follows in _through(model, dataset, split, kind):
+                p = follows.softmax(1)[:, 0].cpu()
+                found["true"] += [p[batch.next.cpu() == 1]] if kind == "any" else []
+                found[kind].append(p[batch.next.cpu() == 0])
+                if not lines:
+                    lines = _lines(model, batch, masked, words, p)
+        folder.mkdir(parents=True, exist_ok=True)
+        page = folder / f"{stem}-masked.txt"
+        page.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+        return [_histograms({kind: torch.cat(parts).numpy() for kind, parts in found.items()}, folder / f"{stem}-next.png"), page]
+
+    def check(self, model_class: Any, schema: Schema) -> None:
+        """Raises ``PaperzooError`` unless data of this schema has segments and a vocabulary."""
+        super().check(model_class, schema)
+        if "vocabulary" not in schema.arguments:
+            raise PaperzooError(f"{self.name} needs data that knows its vocabulary, but {schema.name} does not")
+
+    def inputs(self, model: Pretrainer, batch: Batch) -> Tensor:
+        """Pieces and segments (N, 2, T)."""
+        return torch.stack([batch.tokens, batch.segment], 1)
+
+    def answer(self, model: Pretrainer, given: Tensor) -> Tensor:
+        """Scores (N, V + 2) of what is at the second position, and of whether B follows A."""
+        tokens, segment = given.unbind(1)
+        length = (tokens != model.special[0]).sum(1)
+        second = torch.zeros_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor([1]), True)
+        return torch.cat(model.scores(tokens, segment, length, second), 1)
+
+
 class Pretrainer(Model):
     """A model that finds words behind masks, and says whether a segment follows another. Subclasses define ``mask`` and ``scores``.
 
@@ -54,8 +133,7 @@ class Pretrainer(Model):
         positions: pieces that fit.
     """
 
-    task = "pre-training"
-    needs = ("tokens", "segment", "length", "next")
+    tasks: ClassVar[tuple[Task, ...]] = (MaskedPretraining(),)
 
     def __init__(self, vocabulary: Sequence[str], cased: bool, positions: int) -> None:
         super().__init__()
@@ -112,99 +190,40 @@ class Pretrainer(Model):
             for ids, ps in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ))  # fmt: skip
 
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """On at most 2,000 pairs of segments of the split, always the same ones.
 
-        ``MLM nats``: mean of -log p of the hidden pieces, ``MLM exact %`` of them are the likeliest; ``unigram nats``: the same if each
-        piece's share of the training text is all that is known; ``MLM nats under unigram``: the difference. ``NSP % any`` and
-        ``NSP % book``: right answers to whether B follows A where half of the B are from anywhere, or from the same book;
-        ``NSP % corpus alone``: of the former, if all that is known is whether both are of the same corpus.
+def _through(model: Pretrainer, dataset: Dataset, split: str, negatives: str) -> Iterator[tuple[Batch, Masked, Tensor, Tensor]]:
+    """Batches with what is hidden and the scores. The draws are the same at each call."""
+    column, device = dataset[split].columns[0], next(model.parameters()).device
+    assert isinstance(column, Segments)
+    column = column.drawn_from(negatives)
+    order = np.random.default_rng(0).permutation(len(column))[:_MOST]
+    for number, start in enumerate(range(0, len(order), 64)):
+        torch.manual_seed(number)  # the engine guards torch's generator while it measures
+        batch = Batch(**column.take(order[start : start + 64])).to(device)
+        masked = model.mask(batch)
+        words, follows = model.scores(masked.tokens, batch.segment, batch.length, masked.chosen)
+        yield batch, masked, words, follows
 
-        Raises:
-            PaperzooError: the data has another vocabulary than the model.
-        """
-        if not isinstance(dataset, Books) or tuple(dataset.schema.arguments["vocabulary"]) != self.vocabulary:
-            raise PaperzooError(f"{dataset.name} has other pieces than the text that this model was trained on")
-        assert dataset.shares is not None
-        shares = torch.from_numpy(np.maximum(dataset.shares, dataset.shares[dataset.shares > 0].min())).log()
-        right, guess, found = {}, {}, []
-        for kind in NEGATIVES:
-            hits, alike = [], []
-            for batch, masked, words, follows in self._through(dataset, split, kind):
-                hits.append((follows.argmax(1).cpu() == 1 - batch.next.cpu()).float())
-                alike.append((batch.akin == batch.next).float().cpu())
-                if kind == "any":
-                    true = batch.tokens[masked.chosen]
-                    nats = F.cross_entropy(words, true, reduction="none").cpu()
-                    exact = (words.argmax(1) == true).float().cpu()
-                    found.append(torch.stack([nats, exact, -shares[true.cpu()].float()], 1))
-            right[kind], guess[kind] = 100 * float(torch.cat(hits).mean()), 100 * float(torch.cat(alike).mean())
-        nats, exact, unigram = torch.cat(found).double().mean(0).tolist()
-        return {
-            "MLM nats": nats,
-            "unigram nats": unigram,
-            "MLM nats under unigram": unigram - nats,
-            "MLM exact %": 100 * exact,
-            "NSP % any": right["any"],
-            "NSP % book": right["book"],
-            "NSP % corpus alone": guess["any"],
-        }
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """Eight held-out pairs with the words found behind masks, as text; and how sure the model is that B follows A, as picture."""
-        found: dict[str, list[Tensor]] = {"true": [], "any": [], "book": []}
-        lines: list[str] = []
-        for kind in NEGATIVES:
-            for batch, masked, words, follows in self._through(dataset, split, kind):
-                p = follows.softmax(1)[:, 0].cpu()
-                found["true"] += [p[batch.next.cpu() == 1]] if kind == "any" else []
-                found[kind].append(p[batch.next.cpu() == 0])
-                if not lines:
-                    lines = self._lines(batch, masked, words, p)
-        folder.mkdir(parents=True, exist_ok=True)
-        page = folder / f"{stem}-masked.txt"
-        page.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
-        return [_histograms({kind: torch.cat(parts).numpy() for kind, parts in found.items()}, folder / f"{stem}-next.png"), page]
-
-    def _through(self, dataset: Dataset, split: str, negatives: str) -> Iterator[tuple[Batch, Masked, Tensor, Tensor]]:
-        """Batches with what is hidden and the scores. The draws are the same at each call."""
-        column, device = dataset[split].columns[0], next(self.parameters()).device
-        assert isinstance(column, Segments)
-        column = column.drawn_from(negatives)
-        order = np.random.default_rng(0).permutation(len(column))[:_MOST]
-        for number, start in enumerate(range(0, len(order), 64)):
-            torch.manual_seed(number)  # the engine guards torch's generator while it measures
-            batch = Batch(**column.take(order[start : start + 64])).to(device)
-            masked = self.mask(batch)
-            words, follows = self.scores(masked.tokens, batch.segment, batch.length, masked.chosen)
-            yield batch, masked, words, follows
-
-    def _lines(self, batch: Batch, masked: Masked, words: Tensor, p: Tensor) -> list[str]:
-        """``the [dog: cat 41 %]``: the true word, what was found instead or with what probability."""
-        best, row, lines = words.softmax(1).max(1), 0, []
-        for item in range(len(batch)):
-            pieces: list[str] = []
-            for t in range(int(batch.length[item])):
-                true = self.vocabulary[int(batch.tokens[item, t])]
-                if masked.chosen[item, t]:
-                    said = self.vocabulary[int(best.indices[row])]
-                    pieces.append(f"[{true}{'' if said == true else ': ' + said} {100 * float(best.values[row]):.0f} %]")
-                    row += 1
-                elif true.startswith(MORE) and pieces and not pieces[-1].endswith("]"):
-                    pieces[-1] += true.removeprefix(MORE)
-                else:
-                    pieces.append(true)
-            if item < 8:
-                verdict = "follows" if batch.next[item] else "does not follow"
-                lines.append(f"B {verdict}; the model says that it does with {100 * float(p[item]):.0f} %\n{' '.join(pieces)}")
-        return lines
-
-    @classmethod
-    def check(cls, schema: Schema) -> None:
-        """Raises ``PaperzooError`` unless data of this schema has segments and a vocabulary."""
-        super().check(schema)
-        if "vocabulary" not in schema.arguments:
-            raise PaperzooError(f"{cls.task} needs data that knows its vocabulary, but {schema.name} does not")
+def _lines(model: Pretrainer, batch: Batch, masked: Masked, words: Tensor, p: Tensor) -> list[str]:
+    """``the [dog: cat 41 %]``: the true word, what was found instead or with what probability."""
+    best, row, lines = words.softmax(1).max(1), 0, []
+    for item in range(len(batch)):
+        pieces: list[str] = []
+        for t in range(int(batch.length[item])):
+            true = model.vocabulary[int(batch.tokens[item, t])]
+            if masked.chosen[item, t]:
+                said = model.vocabulary[int(best.indices[row])]
+                pieces.append(f"[{true}{'' if said == true else ': ' + said} {100 * float(best.values[row]):.0f} %]")
+                row += 1
+            elif true.startswith(MORE) and pieces and not pieces[-1].endswith("]"):
+                pieces[-1] += true.removeprefix(MORE)
+            else:
+                pieces.append(true)
+        if item < 8:
+            verdict = "follows" if batch.next[item] else "does not follow"
+            lines.append(f"B {verdict}; the model says that it does with {100 * float(p[item]):.0f} %\n{' '.join(pieces)}")
+    return lines
 
 
 def special(vocabulary: Sequence[str]) -> tuple[int, ...]:

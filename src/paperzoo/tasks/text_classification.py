@@ -6,22 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.data import Dataset, Schema
+from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.data.text.wordpiece import Rows, WordPiece
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.interval import wilson
 from paperzoo.metrics.matthews import matthews
 from paperzoo.metrics.rank_correlation import spearman
-from paperzoo.tasks.classification import _confusion
+from paperzoo.tasks.classification import confusion
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
+from paperzoo.tasks.pretraining import special
+from paperzoo.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,78 @@ class Opinion:
         return f"{said}; its last {self.left_out} pieces were not read" if self.left_out else said
 
 
+class TextClassification(Task):
+    """Sentences, or pairs of them, to classes or to a score."""
+
+    name = "text classification"
+    needs = ("texts", "label")
+
+    def measure(self, model: TextClassifier, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Over the whole split.
+
+        Of classes: ``error %`` with Wilson's 95 % interval (``error % low``, ``error % high``), ``error % of the commonest class``,
+        ``Matthews correlation`` (what GLUE scores CoLA by; accuracy says little where one class is common), with two classes ``F1 %``
+        of the second, and ``loss``, mean cross-entropy in nats. Of scores: ``Pearson``, ``Spearman``, ``squared error``.
+        """
+        out, label = _outputs(model, dataset, split)
+        if model.classes == 1:
+            score, true = out[:, 0].double().numpy(), label.double().numpy()
+            spread = score.std() * true.std()
+            pearson = float(((score - score.mean()) * (true - true.mean())).mean() / spread) if spread else 0.0
+            return {"Pearson": pearson, "Spearman": spearman(score, true), "squared error": float(((score - true) ** 2).mean())}
+        guess = out.argmax(1)
+        total, wrong = len(label), int((guess != label).sum())
+        low, high = wilson(wrong, total)
+        figures = {
+            "error %": 100 * wrong / total,
+            "error % low": 100 * low,
+            "error % high": 100 * high,
+            "error % of the commonest class": 100 * (1 - float(torch.bincount(label).max()) / total),
+            "Matthews correlation": matthews(label.numpy(), guess.numpy()),
+            "loss": float(F.cross_entropy(out, label)),
+        }
+        if model.classes == 2:
+            hits, named = int(((guess == 1) & (label == 1)).sum()), int((guess == 1).sum()) + int((label == 1).sum())
+            figures["F1 %"] = 200 * hits / max(1, named)
+        return figures
+
+    def show(self, model: TextClassifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """The confusion matrix, or scores against true ones; and the ten mistakes made with most confidence, as text."""
+        out, label = _outputs(model, dataset, split)
+        folder.mkdir(parents=True, exist_ok=True)
+        page = folder / f"{stem}-mistakes.txt"
+        if model.classes == 1:
+            away = (out[:, 0] - label).abs()
+            worst = away.argsort(descending=True)[:10].tolist()
+            said = [f"true {float(label[i]):.2f}, found {float(out[i, 0]):.2f}" for i in worst]
+            picture = _scatter(label.numpy(), out[:, 0].numpy(), folder / f"{stem}-scores.png")
+        else:
+            p, guess = out.softmax(1).max(1)
+            sure = torch.where(guess != label, p, -1.0)
+            worst = [i for i in sure.argsort(descending=True)[:10].tolist() if sure[i] > 0]
+            said = [f"true {model.names[int(label[i])]}, found {model.names[int(guess[i])]} ({float(p[i]):.0%})" for i in worst]
+            picture = confusion(guess.numpy(), label.numpy(), model.names, folder / f"{stem}-confusion.png")
+        texts = dataset[split].batch(worst).texts if worst else []
+        parts = [f"{what}\n{' || '.join(part[:300] for part in text)}" for what, text in zip(said, texts, strict=True)]
+        page.write_text("\n\n".join(parts or ["no mistakes"]) + "\n", encoding="utf-8")
+        return [picture, page]
+
+    def check(self, model_class: Any, schema: Schema) -> None:
+        """Raises ``PaperzooError`` unless data of this schema has labelled texts."""
+        super().check(model_class, schema)
+        if "classes" not in schema.arguments:
+            raise PaperzooError(f"{self.name} needs data that knows its classes, but {schema.name} does not")
+
+    def inputs(self, model: TextClassifier, batch: Batch) -> Tensor:
+        """Pieces and segments (N, 2, T)."""
+        rows = model.rows(batch.texts)
+        return torch.stack([rows.tokens, rows.segment], 1)
+
+    def answer(self, model: TextClassifier, given: Tensor) -> Tensor:
+        tokens, segment = given.unbind(1)
+        return model.logits(Rows(tokens, segment, (tokens != special(model.vocabulary)[0]).sum(1), []))
+
+
 class TextClassifier(Model):
     """A model whose ``logits`` are (N, classes) for texts; with one class, its one output is a score. Subclasses define ``logits``.
 
@@ -60,8 +134,7 @@ class TextClassifier(Model):
         PaperzooError: the names are not as many as the classes.
     """
 
-    task = "text classification"
-    needs = ("texts", "label")
+    tasks: ClassVar[tuple[Task, ...]] = (TextClassification(),)
 
     def __init__(self, vocabulary: Sequence[str], cased: bool, classes: int, names: Sequence[str], longest: int) -> None:
         super().__init__()
@@ -120,78 +193,22 @@ class TextClassifier(Model):
         best = tuple((self.names[i], float(p[i])) for i in p.argsort(descending=True).tolist())
         return Opinion(text, *best[0], best, left_out=rows.left_out[0])
 
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Over the whole split.
 
-        Of classes: ``error %`` with Wilson's 95 % interval (``error % low``, ``error % high``), ``error % of the commonest class``,
-        ``Matthews correlation`` (what GLUE scores CoLA by; accuracy says little where one class is common), with two classes ``F1 %``
-        of the second, and ``loss``, mean cross-entropy in nats. Of scores: ``Pearson``, ``Spearman``, ``squared error``.
-        """
-        out, label = self._outputs(dataset, split)
-        if self.classes == 1:
-            score, true = out[:, 0].double().numpy(), label.double().numpy()
-            spread = score.std() * true.std()
-            pearson = float(((score - score.mean()) * (true - true.mean())).mean() / spread) if spread else 0.0
-            return {"Pearson": pearson, "Spearman": spearman(score, true), "squared error": float(((score - true) ** 2).mean())}
-        guess = out.argmax(1)
-        total, wrong = len(label), int((guess != label).sum())
-        low, high = wilson(wrong, total)
-        figures = {
-            "error %": 100 * wrong / total,
-            "error % low": 100 * low,
-            "error % high": 100 * high,
-            "error % of the commonest class": 100 * (1 - float(torch.bincount(label).max()) / total),
-            "Matthews correlation": matthews(label.numpy(), guess.numpy()),
-            "loss": float(F.cross_entropy(out, label)),
-        }
-        if self.classes == 2:
-            hits, named = int(((guess == 1) & (label == 1)).sum()), int((guess == 1).sum()) + int((label == 1).sum())
-            figures["F1 %"] = 200 * hits / max(1, named)
-        return figures
+def _outputs(model: TextClassifier, dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
+    """Logits (N, classes) and labels (N), on the CPU; like lengths are read together, so that little is padded."""
+    texts, labels = zip(*_items(dataset, split), strict=True)
+    order = np.argsort([sum(map(len, text)) for text in texts], kind="stable")
+    out = torch.empty(len(texts), model.classes)
+    for start in range(0, len(order), 32):
+        part = order[start : start + 32]
+        out[torch.from_numpy(part)] = model.logits(model.rows([texts[i] for i in part])).detach().float().cpu()
+    return out, torch.stack(labels)
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix, or scores against true ones; and the ten mistakes made with most confidence, as text."""
-        out, label = self._outputs(dataset, split)
-        folder.mkdir(parents=True, exist_ok=True)
-        page = folder / f"{stem}-mistakes.txt"
-        if self.classes == 1:
-            away = (out[:, 0] - label).abs()
-            worst = away.argsort(descending=True)[:10].tolist()
-            said = [f"true {float(label[i]):.2f}, found {float(out[i, 0]):.2f}" for i in worst]
-            picture = _scatter(label.numpy(), out[:, 0].numpy(), folder / f"{stem}-scores.png")
-        else:
-            p, guess = out.softmax(1).max(1)
-            sure = torch.where(guess != label, p, -1.0)
-            worst = [i for i in sure.argsort(descending=True)[:10].tolist() if sure[i] > 0]
-            said = [f"true {self.names[int(label[i])]}, found {self.names[int(guess[i])]} ({float(p[i]):.0%})" for i in worst]
-            picture = _confusion(guess.numpy(), label.numpy(), self.names, folder / f"{stem}-confusion.png")
-        texts = dataset[split].batch(worst).texts if worst else []
-        parts = [f"{what}\n{' || '.join(part[:300] for part in text)}" for what, text in zip(said, texts, strict=True)]
-        page.write_text("\n\n".join(parts or ["no mistakes"]) + "\n", encoding="utf-8")
-        return [picture, page]
 
-    def _outputs(self, dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes) and labels (N), on the CPU; like lengths are read together, so that little is padded."""
-        texts, labels = zip(*self._items(dataset, split), strict=True)
-        order = np.argsort([sum(map(len, text)) for text in texts], kind="stable")
-        out = torch.empty(len(texts), self.classes)
-        for start in range(0, len(order), 32):
-            part = order[start : start + 32]
-            out[torch.from_numpy(part)] = self.logits(self.rows([texts[i] for i in part])).detach().float().cpu()
-        return out, torch.stack(labels)
-
-    @staticmethod
-    def _items(dataset: Dataset, split: str) -> Iterator[tuple[tuple[str, ...], Tensor]]:
-        for indices in dataset[split].batches(1000):
-            batch = dataset[split].batch(indices)
-            yield from zip(batch.texts, batch.label.cpu(), strict=True)
-
-    @classmethod
-    def check(cls, schema: Schema) -> None:
-        """Raises ``PaperzooError`` unless data of this schema has labelled texts."""
-        super().check(schema)
-        if "classes" not in schema.arguments:
-            raise PaperzooError(f"{cls.task} needs data that knows its classes, but {schema.name} does not")
+def _items(dataset: Dataset, split: str) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    for indices in dataset[split].batches(1000):
+        batch = dataset[split].batch(indices)
+        yield from zip(batch.texts, batch.label.cpu(), strict=True)
 
 
 def _scatter(true: np.ndarray, found: np.ndarray, path: Path) -> Path:

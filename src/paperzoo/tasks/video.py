@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from paperzoo.data import Dataset, Values
+from paperzoo.data import Batch, Dataset, Values
 from paperzoo.data.video.videos import Held, Reel, Videos, open_video, videos_of
 from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder, ordinary, path_of
-from paperzoo.tasks.classification import Classification, _confusion
+from paperzoo.tasks.classification import Classification, confusion
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
 
 CLIPS = 64  # that pass through a network at once while measuring
@@ -32,14 +33,59 @@ class VideoClassification(Classification):
     clips: int = 1
 
 
+class ClipClassification(Task):
+    """Clips (N, C, T, H, W) in [0, 1] to classes."""
+
+    name = "video classification"
+    needs = ("video", "label")
+    named = True
+
+    def measure(self, model: VideoClassifier, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Each video is cut into clips of ``frames`` frames that do not overlap.
+
+        ``clip error %``: of all clips. ``video error %``: of all videos, by the mean of their clips' probabilities. ``loss``:
+        minus the logarithm of that mean at the true class, in nats, mean over videos.
+        """
+        clips, owner, label = _outputs(model, dataset, split)
+        videos = _means(clips, owner, len(label))
+        true = videos[torch.arange(len(label)), label]
+        return {
+            "clip error %": 100 * float((clips.argmax(1) != label[owner]).float().mean()),
+            "video error %": 100 * float((videos.argmax(1) != label).float().mean()),
+            "loss": float(-true.clamp(min=1e-30).log().mean()),
+        }
+
+    def show(self, model: VideoClassifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """The confusion matrix of videos, and eight frames each of the six mistakes made with most confidence."""
+        clips, owner, label = _outputs(model, dataset, split)
+        p = _means(clips, owner, len(label))
+        guess = p.argmax(1)
+        names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
+        paths = [confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
+        wrong = torch.nonzero(guess != label)[:, 0]
+        worst = wrong[p[wrong, guess[wrong]].argsort(descending=True)][:6].tolist()
+        if worst:
+            videos = videos_of(dataset, split)
+            strips = [_eight(videos.clips(i, model.frames)[0]) for i in worst]
+            titles = [f"{names[int(label[i])]} as {names[int(guess[i])]}" for i in worst]
+            paths.append(_strips(strips, titles, folder / f"{stem}-mistakes.png"))
+        return paths
+
+    def inputs(self, model: VideoClassifier, batch: Batch) -> Tensor:
+        video: Tensor = batch.video
+        return video
+
+    def answer(self, model: VideoClassifier, given: Tensor) -> Tensor:
+        return model(given)  # type: ignore[no-any-return]
+
+
 class VideoClassifier(Model):
     """A model whose ``forward`` gives logits (N, classes) for clips (N, C, T, H, W) in [0, 1].
 
     Subclasses set ``channels``, ``image_size``, ``frames`` (of a clip) and ``names``.
     """
 
-    task = "video classification"
-    needs = ("video", "label")
+    tasks: ClassVar[tuple[Task, ...]] = (ClipClassification(),)
     channels: int
     image_size: int
     frames: int
@@ -82,59 +128,29 @@ class VideoClassifier(Model):
             reel = Held((frames * 255).round().byte().numpy())
         clips = Videos([reel], self.image_size, self.frames).clips(0, self.frames)
         with torch.no_grad():
-            p = self._probabilities(clips).mean(0)
+            p = self.probabilities(clips).mean(0)
         names = self.names or tuple(str(i) for i in range(len(p)))
         best = tuple((names[i], float(p[i])) for i in p.argsort(descending=True)[:5].tolist())
         return VideoClassification(int(p.argmax()), *best[0], tuple(p.tolist()), best, len(clips))
 
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Each video is cut into clips of ``frames`` frames that do not overlap.
-
-        ``clip error %``: of all clips. ``video error %``: of all videos, by the mean of their clips' probabilities. ``loss``:
-        minus the logarithm of that mean at the true class, in nats, mean over videos.
-        """
-        clips, owner, label = self._outputs(dataset, split)
-        videos = _means(clips, owner, len(label))
-        true = videos[torch.arange(len(label)), label]
-        return {
-            "clip error %": 100 * float((clips.argmax(1) != label[owner]).float().mean()),
-            "video error %": 100 * float((videos.argmax(1) != label).float().mean()),
-            "loss": float(-true.clamp(min=1e-30).log().mean()),
-        }
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix of videos, and eight frames each of the six mistakes made with most confidence."""
-        clips, owner, label = self._outputs(dataset, split)
-        p = _means(clips, owner, len(label))
-        guess = p.argmax(1)
-        names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
-        paths = [_confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
-        wrong = torch.nonzero(guess != label)[:, 0]
-        worst = wrong[p[wrong, guess[wrong]].argsort(descending=True)][:6].tolist()
-        if worst:
-            videos = videos_of(dataset, split)
-            strips = [_eight(videos.clips(i, self.frames)[0]) for i in worst]
-            titles = [f"{names[int(label[i])]} as {names[int(guess[i])]}" for i in worst]
-            paths.append(_strips(strips, titles, folder / f"{stem}-mistakes.png"))
-        return paths
-
-    def _outputs(self, dataset: Dataset, split: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Probabilities of all clips (K, classes), which video each is of (K), and the videos' labels (N); on the CPU."""
-        videos, found, owner, waiting = videos_of(dataset, split), [], [], []
-        for index in range(len(videos)):
-            clips = videos.clips(index, self.frames)
-            waiting.append(clips)
-            owner += [index] * len(clips)
-            if sum(map(len, waiting)) >= CLIPS or index == len(videos) - 1:
-                found.append(self._probabilities(torch.cat(waiting)))
-                waiting = []
-        (label,) = [c.values for c in dataset[split].columns if isinstance(c, Values) and c.name == "label"]
-        return torch.cat(found), torch.tensor(owner), label.cpu()
-
-    def _probabilities(self, clips: Tensor) -> Tensor:
+    def probabilities(self, clips: Tensor) -> Tensor:
         """Clips (K, C, T, H, W) to (K, classes), on the CPU."""
         device = next(self.parameters()).device
         return torch.cat([self(part.to(device)).softmax(1).cpu() for part in torch.split(clips, CLIPS)])
+
+
+def _outputs(model: VideoClassifier, dataset: Dataset, split: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Probabilities of all clips (K, classes), which video each is of (K), and the videos' labels (N); on the CPU."""
+    videos, found, owner, waiting = videos_of(dataset, split), [], [], []
+    for index in range(len(videos)):
+        clips = videos.clips(index, model.frames)
+        waiting.append(clips)
+        owner += [index] * len(clips)
+        if sum(map(len, waiting)) >= CLIPS or index == len(videos) - 1:
+            found.append(model.probabilities(torch.cat(waiting)))
+            waiting = []
+    (label,) = [c.values for c in dataset[split].columns if isinstance(c, Values) and c.name == "label"]
+    return torch.cat(found), torch.tensor(owner), label.cpu()
 
 
 def _means(clips: Tensor, owner: Tensor, videos: int) -> Tensor:

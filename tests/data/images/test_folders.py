@@ -382,8 +382,8 @@ def test_a_class_is_asked_for_by_its_name(run: Any, tmp_path: Path) -> None:
         (("--seed", "-1"), "--seed is a whole number from 0"), (("--seed", str(10**30)), "--seed is a whole number from 0"),
         (("-n", "0"), "-n is a whole number from 1 to 10000, not 0"), (("-n", "100000000000"), "-n is a whole number from 1 to 10000"),
         (("--out", "/dev/null"), "it is a device"), (("--out", "."), "name a file"), (("--out", "folder"), "it is a folder"),
-        (("--out", "link.png"), "it is a link"), (("--out", "n" * 300), "name too long"), (("--label", "3"), "conditional"),
-        (("--length", "3"), "is for language models"), (("--length", "0"), "--length is a whole number from 1"),
+        (("--out", "link.png"), "it is a link"), (("--out", "n" * 300), "name too long"), (("--label", "3"), "unknown option '--label'"),
+        (("--sed", "3"), "did you mean --seed"), (("--length", "3"), "unknown option '--length' of dcgan"),
     ],
     ids=str,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from paperzoo.engine.players import Players
 from paperzoo.metrics.iwae import bounds
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
 from paperzoo.papers.autoencoder import vae, vae_linear
+from paperzoo.tasks.reconstruction import ImageReconstruction, Likelihood
 
 
 def factors(items: int = 20_000, seed: int = 0) -> Dataset:
@@ -168,7 +169,7 @@ def test_it_learns_digits_and_with_a_mean_over_pixels_the_code_dies(monkeypatch:
         model = vae.Model(image_size=8, latent=6, hidden=64)
         fit(model, "image", train_images(), 600, lr=3e-3, method="adam", decay_from=0.5)  # type: ignore[arg-type]
         with torch.no_grad():
-            return model.measure_bounds(digits(), "test") | vae.Autoencoder.measure(model, digits(), "test")
+            return Likelihood().measure(model, digits(), "test") | ImageReconstruction().measure(model, digits(), "test")
 
     right = trained()
     monkeypatch.setattr(vae, "log_bernoulli", lambda x, logits, honest=vae.log_bernoulli: honest(x, logits) / 64)
@@ -243,7 +244,7 @@ def test_binary_targets_are_what_their_names_say() -> None:
     assert set(drawn.unique().tolist()) == {0.0, 1.0} and float((drawn.mean(0) - x).abs().mean()) < 0.03
     data = pictures(torch.randint(0, 256, (20, 1, 28, 28)).byte(), 10)
     with torch.no_grad():
-        assert model.measure_bounds(data, "test") == model.measure_bounds(data, "test")  # drawn once, with a fixed seed
+        assert Likelihood().measure(model, data, "test") == Likelihood().measure(model, data, "test")  # drawn once, with a fixed seed
 
 
 def test_bad_arguments_and_unlabelled_data_are_refused() -> None:
@@ -292,7 +293,7 @@ def test_bounds_and_steps_are_of_the_targets_that_the_protocol_names(
     right = vae.Model.log_weights
     monkeypatch.setattr(vae.Model, "log_weights", lambda self, k, random, x: (seen.append(x), right(self, k, random, x))[1])
     with torch.no_grad():
-        model.measure_bounds(data, "test")
+        Likelihood().measure(model, data, "test")
     monkeypatch.setattr(vae.Model, "log_likelihood", lambda self, x, z: (seen.append(x), z.sum(1))[1])
     for _ in range(2):
         model.step(Batch(image=grey), Players(model.optimizers(), {}))

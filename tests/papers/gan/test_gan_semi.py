@@ -22,7 +22,7 @@ from paperzoo.data.datasets import dataset
 from paperzoo.data.images.digits import digits
 from paperzoo.engine.players import Players
 from paperzoo.papers.gan import sgan, ssgan, wgan, wgan_gp
-from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.classification import Classifier, ImageClassification
 
 # ---------------------------------------------------------------- WGAN
 
@@ -267,7 +267,7 @@ def few_labels(steps: int, ablate: bool = False, **settings: object) -> sgan.Mod
 
 def error(model: sgan.Model) -> float:
     with torch.no_grad():
-        return Classifier.measure(model, digits(), "test")["error %"]
+        return ImageClassification().measure(model, digits(), "test")["error %"]
 
 
 @pytest.mark.processor

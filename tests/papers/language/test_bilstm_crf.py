@@ -416,7 +416,7 @@ def test_data_of_another_vocabulary_is_numbered_anew() -> None:
     index = {word: i for i, word in enumerate(shuffled)}
     model = crf.Model(vocabulary=shuffled, tags=here.schema.arguments["tags"], embedding=4, hidden=4).eval()
     with torch.no_grad():
-        gold, found = model._outputs(there, "test")
+        gold, found = model.outputs(there, "test")
         for (sentence, _), tags in list(zip(gold, found, strict=True))[:10]:
             numbers = torch.tensor([encode(sentence, index)])
             assert [model.tags[i] for i in model.tag(numbers, torch.tensor([len(sentence)]))[0]] == tags

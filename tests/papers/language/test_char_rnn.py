@@ -23,6 +23,7 @@ from paperzoo.data.text.running import UNKNOWN, Streams, markov, own, ptb, shake
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.language.char_rnn import Model, gru_cell, lstm_cell, nats, rnn_cell
 from paperzoo.tasks.language_model import LanguageModel, State, choose
+from paperzoo.tasks.language_model.measure import through
 
 # ---- text
 
@@ -296,7 +297,7 @@ def test_states_go_on_through_the_split_that_is_measured(trained: Any) -> None:
     data, model = paperzoo.dataset("markov"), trained.model
     column = data["validation"].columns[0]
     with torch.no_grad():
-        got = torch.cat([n for n, t in model._through(data, "validation")], 1)  # (S, turns T)
+        got = torch.cat([n for n, t in through(model, data, "validation")], 1)  # (S, turns T)
         place = column.take(np.arange(column.streams))["place"]
         for row in (0, 3):
             flat = torch.from_numpy(column.flat[int(place[row]) :].astype(np.int64))[: got.shape[1] + 1]

@@ -26,6 +26,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.papers.language import word2vec
 from paperzoo.papers.language.glove import Model, kernel, weighting
 from paperzoo.tasks.embedding import load_vectors
+from paperzoo.tasks.embedding.measure import answered
 
 
 def plain(texts: list[np.ndarray], window: int, distance: bool = True) -> dict[tuple[int, int], Fraction]:
@@ -171,7 +172,7 @@ def test_ratios_are_learnt_and_not_without_weights_or_logarithms(tmp_path: Path)
     assert run.metrics["analogy %"] >= 95 and run.metrics["analogy covered %"] == 100
     data, settings = paperzoo.dataset("ratios"), {"x_max": 20.0, "lr": 0.1}
     right = [
-        100 * fitted(data, 40, **{**settings, **wrong})[0]._right(data.questions).mean()
+        100 * answered(fitted(data, 40, **{**settings, **wrong})[0], data.questions).mean()
         for wrong in ({"x_max": 0.0}, {"logarithm": False, "lr": 1e-3})
     ]
     assert right[0] < 85 and right[1] < 40

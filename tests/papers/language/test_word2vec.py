@@ -502,7 +502,7 @@ def test_measured_figures_are_those_of_gensim() -> None:
 
 
 def test_without_gensim_only_the_own_questions_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paperzoo.tasks.embedding.find_spec", lambda name: None)
+    monkeypatch.setattr("paperzoo.tasks.embedding.measure.find_spec", lambda name: None)
     data = grammar(40)
     words = tuple(dict.fromkeys(word for question in data.questions for word in question))
     model = Given(words, np.random.default_rng(0).standard_normal((len(words), 8)).astype(np.float32))

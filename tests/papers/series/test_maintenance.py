@@ -25,6 +25,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.papers.series import maintenance
 from paperzoo.papers.series.maintenance import FITTED, KINDS, OBSERVATIONS, RECIPES, VARIANTS, Model, statistics
+from paperzoo.tasks.maintenance.measure import importance
 
 PARAMETERS = catalog.paper("maintenance").parameters
 
@@ -165,10 +166,10 @@ def test_learns_with_honest_probabilities_and_nothing_from_shuffled_labels(kind:
     model = trained(kind, data)
     found = model.measure(data, "test")
     assert found["roc auc"] > 0.9 and found["average precision"] > 0.5
-    p = 1 / (1 + np.exp(-model._outputs(data, "test")[0]))
+    p = 1 / (1 + np.exp(-model.outputs(data, "test")[0]))
     assert abs(p.mean() - 0.125) < 0.05, "probabilities must mean what they say"
     assert found["cost at best"] <= found["cost"] < 0.6 * found["cost of none"]
-    falls = model.importance(data, "test")
+    falls = importance(model, data, "test")
     assert falls["rising"] > 0.3 and abs(falls["noise"]) < 0.05
     chance = [trained(kind, toy(2000, seed, shuffled=True), 60).measure(toy(2000, seed, shuffled=True), "test") for seed in range(4)]
     assert abs(np.mean([one["roc auc"] for one in chance]) - 0.5) < 0.03
@@ -178,7 +179,7 @@ def test_without_the_correction_probabilities_are_too_high() -> None:
     data = toy(4000, 0)
     model = trained("logistic", data)
     model.weight.fill_(1)
-    assert (1 / (1 + np.exp(-model._outputs(data, "test")[0]))).mean() > 0.25  # one in eight fails
+    assert (1 / (1 + np.exp(-model.outputs(data, "test")[0]))).mean() > 0.25  # one in eight fails
 
 
 def test_figures_of_a_split_by_hand() -> None:

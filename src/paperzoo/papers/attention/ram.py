@@ -368,7 +368,7 @@ class Model(Classifier):
         """Logits (N, classes) of ``features``."""
         return self.network.action(features)  # type: ignore[no-any-return]
 
-    def _outputs(self, dataset: Dataset, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+    def outputs(self, dataset: Dataset, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """As the paper begins, at a random place, drawn anew but always the same."""
         items, random = dataset[split], torch.Generator().manual_seed(0)
         for indices in items.batches(500):
@@ -399,7 +399,7 @@ class Model(Classifier):
         if isinstance(input, list | tuple):
             return [self.predict(one) for one in input]
         with torch.no_grad():
-            trace = self.look(read_image(input, self.channels, self.image_size))
+            trace = self.look(read_image(input, self.channels, self.image_size, self.prepared))
         p = trace.logits[0, -1].softmax(0)
         order = p.argsort(descending=True).tolist()
         best = tuple((self.names[i], float(p[i])) for i in order[:5])

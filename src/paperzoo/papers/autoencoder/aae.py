@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -173,21 +172,17 @@ class Adversarial(Autoencoder, ImageGenerator):
         return code
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of an autoencoder and of an image generator, and whether held-out codes can be told from the prior.
+        """Those of its tasks, and whether held-out codes can be told from the prior.
 
         ``mmd`` is the squared discrepancy between the codes of at most 1,000 held-out images and as many samples of the prior,
         ``mmd p-value`` that of a permutation test; see ``metrics/mmd.py``. Left out for fewer than 20 images.
         """
-        found = {**Autoencoder.measure(self, dataset, split), **ImageGenerator.measure(self, dataset, split, judge)}
+        found = super().measure(dataset, split, judge)
         if len(dataset[split]) >= 20:
             codes = self.codes(*self.spaced(dataset[split], 1000))
             prior = self.latents(len(codes), seed=1)
             found["mmd"], found["mmd p-value"] = mmd_test(self.held(codes).numpy(), self.held(prior).numpy())
         return found
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """Reconstructions, a map of two-dimensional codes, samples, walks between them, and training images near them."""
-        return [*Autoencoder.show(self, dataset, split, folder, stem), *ImageGenerator.show(self, dataset, split, folder, stem)]
 
 
 class Model(Adversarial):

@@ -167,14 +167,6 @@ class Semi(Classifier, Factored):
     def _last(self) -> nn.Linear:
         return self.encoder.content
 
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of a classifier, and of the others."""
-        return {**Classifier.measure(self, dataset, split), **Factored.measure(self, dataset, split, judge)}
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix and the worst mistakes, and the pictures of the others."""
-        return [*Classifier.show(self, dataset, split, folder, stem), *Factored.show(self, dataset, split, folder, stem)]
-
 
 class Clusters(Factored):
     """Unsupervised: more heads than classes, each a cluster (section 6).

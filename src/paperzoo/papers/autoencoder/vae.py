@@ -29,7 +29,7 @@ from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Players, Schedule
 from paperzoo.tasks.pictures import compact, grid, save
-from paperzoo.tasks.reconstruction import Autoencoder, LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
+from paperzoo.tasks.reconstruction import LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
 
 
 class Gaussian(NamedTuple):
@@ -261,14 +261,9 @@ class VAE(Variational, ImageGenerator):
     def generate(self, z: Tensor, *label: Tensor) -> Tensor:
         return self.decode(z, *label)
 
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of an autoencoder, the bounds, and those of an image generator."""
-        found = Autoencoder.measure(self, dataset, split) | self.measure_bounds(dataset, split)
-        return found | super(Autoencoder, self).measure(dataset, split, judge)
-
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """Those of an autoencoder and of an image generator; for codes of two numbers the manifold (figure 4 of the paper)."""
-        paths = [*Autoencoder.show(self, dataset, split, folder, stem), *super(Autoencoder, self).show(dataset, split, folder, stem)]
+        """As its tasks do; for codes of two numbers also the manifold (figure 4 of the paper)."""
+        paths = super().show(dataset, split, folder, stem)
         if self.latent == 2 and not self.classes:
             paths.append(save(compact(grid(self.render(normal_grid()), 20, gap=0)), folder / f"{stem}-manifold.png"))
         return paths
@@ -328,15 +323,21 @@ class Conditional(VAE, ConditionalGenerator):
     def given(self, batch: Batch) -> tuple[Tensor, ...]:
         return batch.image, batch.label
 
-    def predict(self, input: Any, label: int | None = None) -> Reconstruction:
+    def told_example(self, items: int) -> tuple[Tensor, ...]:
+        return (self.labels(items),)
+
+    def predict(self, input: Any, label: int | str | None = None) -> Reconstruction:
         """The code and the reconstruction of an image of the class ``label``, given as path, PIL image or array.
+
+        Args:
+            label: the class, by number or name.
 
         Raises:
             PaperzooError: no such class, or none given; or the input is no image.
         """
         if label is None:
             raise PaperzooError("this model must be told what it sees: predict(image, label=3)")
-        return self.reconstruction(read_image(input, self.channels, self.image_size), self.labels(1, label))
+        return self.reconstruction(read_image(input, self.channels, self.image_size, self.prepared), self.labels(1, label))
 
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -222,9 +222,9 @@ class Model(Autoencoder, ImageGenerator):
         return self.decode(z)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of an autoencoder and of an image generator, ``sample sharpness relative to real`` of 1,000 samples beside that of the
+        """Those of its tasks, ``sample sharpness relative to real`` of 1,000 samples beside that of the
         reconstructions, and attribute arithmetic where the data have attributes."""
-        found = {**Autoencoder.measure(self, dataset, split), **ImageGenerator.measure(self, dataset, split, judge)}
+        found = super().measure(dataset, split, judge)
         (real,) = self.spaced(dataset[split], 1000)
         found["sample sharpness relative to real"] = relative_sharpness(self.sample(1000), real)
         if judge is not None and {"attributes", "label"} <= set(dataset.schema.fields):
@@ -279,7 +279,7 @@ class Model(Autoencoder, ImageGenerator):
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
         """Reconstructions, samples, walks, neighbours; with attributes a row for each (the first 20): a held-out image without it,
         its reconstruction, and this with the attribute's vector added in steps of a half up to twice its length."""
-        paths = [*Autoencoder.show(self, dataset, split, folder, stem), *ImageGenerator.show(self, dataset, split, folder, stem)]
+        paths = super().show(dataset, split, folder, stem)
         if "attributes" not in dataset.schema.fields:
             return paths
         vectors, items = self.attributes(dataset)[0], dataset[split].batch(spread(len(dataset[split]), 500))

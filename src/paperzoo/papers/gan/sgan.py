@@ -15,7 +15,6 @@ Read ``discriminator_loss`` first, then ``Model.step``.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -23,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from paperzoo.data import Batch, Dataset
+from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.gan import dcgan
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.task import Task
 
 
 class Answer(NamedTuple):
@@ -205,19 +205,9 @@ class Model(Classifier, ImageGenerator):
         image: Tensor = self.generator(z)
         return (image + 1) / 2
 
-    def measure(self, dataset: Dataset, split: str, judge: object = None) -> dict[str, float]:
-        """Those of a classifier, and of an image generator unless it is ``supervised``."""
-        classified = Classifier.measure(self, dataset, split)
-        return classified if self.supervised else {**classified, **ImageGenerator.measure(self, dataset, split, judge)}
-
-    def preview(self, folder: Path, stem: str) -> list[Path]:
-        """A grid of 100 samples, unless there is no use in one."""
-        return [] if self.supervised else ImageGenerator.preview(self, folder, stem)
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix and the worst mistakes, and the samples."""
-        paths = Classifier.show(self, dataset, split, folder, stem)
-        return paths if self.supervised else [*paths, *ImageGenerator.show(self, dataset, split, folder, stem)]
+    def active(self) -> tuple[Task, ...]:
+        """There is no use in the samples of a generator that is not trained."""
+        return self.tasks[:1] if self.supervised else self.tasks
 
 
 VARIANTS: dict[str, dict[str, object]] = {

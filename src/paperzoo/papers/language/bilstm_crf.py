@@ -344,12 +344,12 @@ class Model(Tagger):
         rows = [torch.from_numpy(self.lexicon.rows(words)) for words in sentences]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
 
-    def _outputs(self, dataset: Dataset, split: str) -> tuple[list[tuple[list[str], list[str]]], list[list[str]]]:
+    def outputs(self, dataset: Dataset, split: str) -> tuple[list[tuple[list[str], list[str]]], list[list[str]]]:
         """As any tagger's; but a data set numbers words by its vocabulary alone, so with other input they are read anew."""
         if not self.plain:
             unnumbered = replace(dataset.schema, arguments={**dataset.schema.arguments, "vocabulary": ()})
             dataset = replace(dataset, schema=unnumbered)
-        return super()._outputs(dataset, split)
+        return super().outputs(dataset, split)
 
 
 VARIANTS = {"bilstm_crf": {}, "bilstm": {"crf": False}}

@@ -86,7 +86,7 @@ class Transfer(Model):
         self.teacher: Classifier = made.requires_grad_(False)
         self.train()  # but the teacher
         self.stills = stills
-        self.tasks: tuple[str, ...] = ("match", "classify")
+        self.phases: tuple[str, ...] = ("match", "classify")
         with torch.no_grad():
             seen = made.features(torch.zeros(1, made.channels, image_size, image_size)).shape[1]
         widths = [seen + self.network.classifier.in_features, *hidden]
@@ -112,25 +112,25 @@ class Transfer(Model):
         """``match`` or ``classify``; a training without stages does both at once."""
         if name not in (stages := ("match", "classify")):
             raise unknown("stage", name, stages, "of t3d:transfer")
-        self.tasks = (name,)
+        self.phases = (name,)
 
     def optimizers(
         self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
     ) -> dict[str, Optimizer]:
         """As ``Model``'s; while matching, with what stands on the network and the teacher."""
-        own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.tasks else ())]
+        own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.phases else ())]
         return {"network": SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step of the present stage; which frames do not match is drawn anew in each."""
         clip, losses = self.clip(batch.video), []
         features, logits = self.network(2 * clip - 1)
-        if "match" in self.tasks:
+        if "match" in self.phases:
             if len(clip) < 2:
                 raise PaperzooError("matching frames and clips needs batches of at least two videos: set batch_size")
             both, match = pairs(self.glance(clip), features, int(torch.randint(1, len(clip), ())))
             losses.append(F.binary_cross_entropy_with_logits(self.matcher(both)[:, 0], match))
-        if "classify" in self.tasks:
+        if "classify" in self.phases:
             losses.append(F.cross_entropy(logits, batch.label))
         opt.network.minimize(torch.stack(losses).sum())
 

@@ -1,29 +1,27 @@
-"""Forecasting: walk-forward evaluation in raw units beside simple methods, prediction intervals, plots; CSV in, forecast out."""
+"""What a paper that forecasts must define, and what its steps use: scales, intervals, forecasts from every origin of a split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.data import Batch, Dataset
 from paperzoo.data.options import options, with_options
 from paperzoo.data.series.series import OPTIONS, TRANSFORMS, Windows, read_series
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics import baselines
-from paperzoo.metrics.coverage import conformal, coverage, followed
+from paperzoo.metrics.coverage import conformal, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
-from paperzoo.metrics.great_circle import great_circle
+from paperzoo.tasks.forecasting.measure import LEVEL
+from paperzoo.tasks.forecasting.task import Forecasting
 from paperzoo.tasks.model import Model, Players, noted
-from paperzoo.tasks.pictures import save
-
-#: what a prediction interval promises
-LEVEL = 0.9
+from paperzoo.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,7 @@ class Forecaster(Model):
         PaperzooError: an unknown name, a value out of range, or a transform that the training split does not allow.
     """
 
-    task = "forecasting"
-    needs = ("history", "target", "mask", "held")
+    tasks: ClassVar[tuple[Task, ...]] = (Forecasting(),)
     location: Tensor
     spread: Tensor
     change: Tensor
@@ -264,72 +261,6 @@ class Forecaster(Model):
         count, unit = ahead * self.step_size, self.step_unit
         return f"{count} {unit}{'s' if count > 1 and unit in ('year', 'month', 'day', 'business day', 'step') else ''}"
 
-    def reported(self) -> list[int]:
-        """Steps ahead that stand in the metrics: all up to 4, else the first, the middle and the last."""
-        return list(range(1, self.horizon + 1)) if self.horizon <= 4 else [1, (self.horizon + 1) // 2, self.horizon]
-
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Errors in raw units of forecasts from every origin, at each step of ``reported``, beside ``simple`` methods'.
-
-        ``RMSE at 1 year``, ``MAE at 1 year``, ``AR(9) RMSE at 1 year``, ...: with the target's name before them where there are
-        several. For tracks ``track error at 12 h``: the mean great-circle distance in km. ``interval coverage % at``: of actual
-        values in the 90 % intervals, and ``lowest`` and ``highest`` over all steps ahead and targets. After the validation split
-        the intervals follow the series, see ``walk``; ``not updated``: those of the validation split alone, as ``predict`` gives
-        them. ``interval width at``: the mean, beside that of ``persistence``, calibrated on the validation split alone. ``lag of
-        best cross-correlation at``: 0 where the forecast moves with the series, the steps ahead where it repeats the last value.
-        """
-        walk, simple = self.walk(self.windows(dataset, split), split == "test"), self.simple(dataset, split)
-        if not walk.mask.any(0).all():
-            said = f"the {split} split of {dataset.name} is shorter than the {self.horizon} steps to forecast"
-            raise PaperzooError(f"{said}: set model.horizon")
-        found: dict[str, float] = {}
-        covered, width = coverage(walk.actual, walk.low, walk.high, walk.mask)
-        calm = self._persistence_width(dataset)
-        for h in self.reported():
-            at = f"at {self.label(h)}"
-            for name, value in {"": walk.value, **simple}.items():
-                found |= {f"{name} {key} {at}".lstrip(): e for key, e in self._errors(walk, value, h - 1).items()}
-            for k, target in enumerate(self.targets):
-                of = f"{target} " if len(self.targets) > 1 else ""
-                if np.isfinite(width[h - 1, k]):
-                    found[f"{of}interval coverage % {at}"] = float(covered[h - 1, k])
-                    found[f"{of}interval width {at}"] = float(width[h - 1, k])
-                    found |= {f"persistence {of}interval width {at}": 2 * calm[h - 1, k]} if calm is not None else {}
-                found[f"{of}lag of best cross-correlation {at}"] = float(self.lag(walk, h, k)[0])
-        if np.isfinite(width).all():
-            found |= {"lowest interval coverage %": float(covered.min()), "highest interval coverage %": float(covered.max())}
-            if split == "test" and not self.place:
-                fixed = self.walk(walk.windows)
-                alone, _ = coverage(fixed.actual, fixed.low, fixed.high, fixed.mask)
-                found["lowest interval coverage %, not updated"] = float(alone.min())
-        return found
-
-    def _errors(self, walk: Walk, value: np.ndarray, h: int) -> dict[str, float]:
-        """``RMSE`` and ``MAE`` at one step ahead (from 0); for tracks, the two columns of places together."""
-        rmse, mae = errors(walk.actual, value, walk.mask)
-        found: dict[str, float] = {}
-        if self.place:
-            found["track error"] = float(self.distance(walk.actual, value)[walk.mask[:, h], h].mean())
-        for k, target in enumerate(self.targets):
-            if target not in self.place:
-                of = f"{target} " if len(self.targets) > 1 else ""
-                found |= {f"{of}RMSE": float(rmse[h, k]), f"{of}MAE": float(mae[h, k])}
-        return found
-
-    def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Kilometres between the places of (N, H, K) and (N, H, K): (N, H)."""
-        both = [self.targets.index(name) for name in self.place]
-        return great_circle(a[..., both], b[..., both])
-
-    def _persistence_width(self, dataset: Dataset) -> np.ndarray | None:
-        """Half the width (H, K) of persistence's intervals, from its errors on the validation split."""
-        if "validation" not in dataset.splits:
-            return None
-        windows = self.windows(dataset, "validation")
-        actual, mask = windows.ahead()
-        last = np.stack([baselines.persistence(windows, k) for k in windows.targets], 2)
-        return conformal(np.where(mask[..., None], np.abs(actual - last), np.nan), LEVEL)
-
     def lag(self, walk: Walk, ahead: int, target: int = 0) -> tuple[int, float]:
         """The lag of best cross-correlation of forecasts ``ahead`` steps ahead, and the correlation; see ``best_lag``."""
         windows, seen = walk.windows, walk.mask[:, ahead - 1]
@@ -348,86 +279,7 @@ class Forecaster(Model):
         listed = ", ".join(said)
         return f"Little more than the last value: over {len(walk.value)} forecasts it correlates best with {listed}." if said else ""
 
-    # Pictures and use ------------------------------------------------------------------------------------------------
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """History, forecasts and intervals; errors by steps ahead beside the simple methods; for tracks, a map."""
-        walk, simple = self.walk(self.windows(dataset, split), split == "test"), self.simple(dataset, split)
-        paths = [self._plot(walk, folder / f"{stem}-forecasts.png"), self._by_horizon(walk, simple, folder / f"{stem}-errors.png")]
-        return [*paths, self._map(walk, folder / f"{stem}-tracks.png")] if self.place else paths
-
-    def _plot(self, walk: Walk, path: Path, shown: int = 150) -> Path:
-        """The last origins in one piece: one step ahead from each, and all steps ahead from one of them."""
-        from matplotlib.figure import Figure
-
-        windows = walk.windows
-        longest = max(np.unique(windows.firsts), key=lambda f: (windows.firsts == f).sum())
-        some = np.flatnonzero(windows.firsts == longest)[-shown:]
-        figure = Figure(figsize=(9, 2.6 * len(self.targets) + 0.4), layout="constrained")
-        rows = figure.subplots(len(self.targets), 2 if self.horizon > 1 else 1, squeeze=False)
-        start = some[max(0, len(some) // 2 - self.horizon)]  # for the second column
-        for k, (target, axes) in enumerate(zip(self.targets, rows, strict=True)):
-            x = windows.origins[some]
-            axes[0].plot(x, walk.actual[some, 0, k], color="black", linewidth=1, label="actual")
-            axes[0].plot(x, walk.value[some, 0, k], color="C0", linewidth=1, label=f"forecast, {self.label(1)} ahead")
-            if np.isfinite(walk.high).all():
-                axes[0].fill_between(x, walk.low[some, 0, k], walk.high[some, 0, k], color="C0", alpha=0.2, label="90 % interval")
-            axes[0].set_ylabel(target)
-            if self.horizon > 1:
-                origin, count = windows.origins[start], int(walk.mask[start].sum())
-                past, ahead = np.arange(origin - min(windows.history, 5 * self.horizon), origin), np.arange(origin, origin + count)
-                axes[1].plot(past, windows.values[past, self.at[k]], color="grey", linewidth=1, label="history")
-                axes[1].plot(ahead, walk.actual[start, :count, k], ".-", color="black", linewidth=1)
-                axes[1].plot(ahead, walk.value[start, :count, k], ".-", color="C0", linewidth=1)
-                if np.isfinite(walk.high).all():
-                    axes[1].fill_between(ahead, walk.low[start, :count, k], walk.high[start, :count, k], color="C0", alpha=0.2)
-            for one in axes:
-                left, right = one.get_xlim()
-                ticks = np.linspace(left, right, 4)[1:-1].round().astype(int)
-                if windows.labels and ticks[0] >= 0 and ticks[-1] < len(windows.labels):
-                    one.set_xticks(ticks, [windows.labels[i] for i in ticks], fontsize=6)
-        rows[0, 0].legend(fontsize=7)
-        if note := self.doubt(walk):
-            figure.suptitle(note, fontsize=9)
-        return save(figure, path)
-
-    def _by_horizon(self, walk: Walk, simple: Mapping[str, np.ndarray], path: Path) -> Path:
-        """Bars at one step ahead alone, else lines."""
-        from matplotlib.figure import Figure
-
-        kinds = [key for key in self._errors(walk, walk.value, 0) if "MAE" not in key]
-        figure = Figure(figsize=(4.5 * len(kinds), 3.2), layout="constrained")
-        every = {self.name or "this": walk.value, **simple}
-        for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
-            lines = {name: [self._errors(walk, v, h)[kind] for h in range(self.horizon)] for name, v in every.items()}
-            if self.horizon == 1:
-                axes.barh(list(lines)[::-1], [line[0] for line in lines.values()][::-1])
-                axes.set_xlabel(f"{kind}, {self.label(1)} ahead")
-                continue
-            for name, line in lines.items():
-                ahead = self.step_size * np.arange(1, self.horizon + 1)
-                axes.plot(ahead, line, ".-", label=name, linewidth=2 if line is lines[self.name or "this"] else 1)
-            axes.set(xlabel=f"{self.step_unit} ahead", ylabel=kind + (" (km)" if kind == "track error" else ""), ylim=(0, None))
-            axes.legend(fontsize=7)
-        return save(figure, path)
-
-    def _map(self, walk: Walk, path: Path, shown: int = 6) -> Path:
-        """The longest tracks, with a forecast from every fourth origin."""
-        from matplotlib.figure import Figure
-
-        windows, (lat, long) = walk.windows, (self.targets.index(name) for name in self.place)
-        firsts, counts = np.unique(windows.firsts, return_counts=True)
-        figure = Figure(figsize=(9, 6), layout="constrained")
-        for axes, first in zip(figure.subplots(2, shown // 2).flat, firsts[counts.argsort()[::-1]], strict=False):
-            own = np.flatnonzero(windows.firsts == first)
-            rows = np.arange(first, windows.origins[own[-1]] + 1)
-            axes.plot(windows.values[rows, self.at[long]], windows.values[rows, self.at[lat]], color="black", linewidth=1)
-            for i in own[::4]:
-                start = windows.values[windows.origins[i] - 1, [self.at[long], self.at[lat]]]
-                line = np.concatenate([start[None], walk.value[i][walk.mask[i]][:, [long, lat]]])
-                axes.plot(*line.T, ".-", color="C0", linewidth=1, markersize=3)
-            axes.set_title(windows.labels[first] if windows.labels else "", fontsize=8)
-        return save(figure, path)
+    # Use -------------------------------------------------------------------------------------------------------------
 
     def predict(self, input: Any) -> Any:
         """The forecast that follows a series.
@@ -473,10 +325,3 @@ class Forecaster(Model):
             )
             note = self.doubt(self.walk(past))
         return Forecast(self.targets, tuple(self.label(h + 1) for h in range(self.horizon)), value, low, high, note, dates)
-
-    @classmethod
-    def check(cls, schema: Schema) -> None:
-        """Raises ``PaperzooError`` unless data of this schema are windows that know their columns."""
-        super().check(schema)
-        if "statistics" not in schema.arguments:
-            raise PaperzooError(f"{cls.task} needs data that knows its training split's mean and deviation, but {schema.name} does not")

@@ -1,33 +1,26 @@
-"""Translating sentences: beam search, BLEU beside two baselines, translations with their attention."""
+"""What a paper that translates must define; the search for a translation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from paperzoo.data import Dataset, Split
-from paperzoo.data.text.bpe import END, SPECIAL, START, Bpe
-from paperzoo.data.text.bpe import PAD as PAD
-from paperzoo.data.text.parallel import Pair, buckets, encode, padded
+from paperzoo.data.text.bpe import END, PAD, SPECIAL, START, Bpe
+from paperzoo.data.text.parallel import buckets, encode, padded
 from paperzoo.errors import PaperzooError
-from paperzoo.metrics.bleu import bleu
 from paperzoo.nn.beam import beam_search
 from paperzoo.tasks.model import Model
-from paperzoo.tasks.pictures import save
+from paperzoo.tasks.task import Task
+from paperzoo.tasks.translation.task import SentenceTranslation
 
-#: beside held-out sentences, what ``show`` translates from these languages
-SENTENCES = {"pt": "este é o primeiro livro que eu fiz."}
 #: the longest translation: pieces of the source and these (section 6.1 of Vaswani et al.)
 MORE = 50
-#: training pairs among which the nearest is looked for
-NEAREST = 100_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +65,7 @@ class Translator(Model):
         PaperzooError: the vocabulary begins otherwise, or a number is out of range.
     """
 
-    task = "translation"
-    needs = ("source", "target", "texts")
+    tasks: ClassVar[tuple[Task, ...]] = (SentenceTranslation(),)
 
     def __init__(
         self, vocabulary: Sequence[str], merges: Sequence[str], languages: Sequence[str], positions: int, beam: int, alpha: float
@@ -137,57 +129,14 @@ class Translator(Model):
             PaperzooError: the input is neither, or a sentence has more pieces than the model has positions.
         """
         if isinstance(input, str):
-            return self._translations([input])[0]
+            return self.translations([input])[0]
         if not isinstance(input, list | tuple) or not all(isinstance(text, str) for text in input):
             raise PaperzooError(f"translation needs a string or a list of strings, not {type(input).__name__}")
-        return self._translations(input)
+        return self.translations(input)
 
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Scores over the whole split.
-
-        ``BLEU`` by sacrebleu (its signature is written by ``show``), beside that of two baselines: ``BLEU of the source``, copied as
-        it is, and ``BLEU of retrieval``: the translation of the training sentence whose words are nearest (cosine of tf-idf).
-        ``exact %``: translations equal to their reference. ``nats a piece``: of the references, given all pieces before.
-        """
-        texts = _texts(dataset[split])
-        sources, references = [a for a, _ in texts], [b for _, b in texts]
-        found = [translation.text for translation in self._translations(sources, attention=False)]
-        return {
-            "BLEU": bleu(found, references).score,
-            "BLEU of the source": bleu(sources, references).score,
-            "BLEU of retrieval": bleu(retrieved(_texts(dataset["train"])[:NEAREST], sources), references).score,
-            "exact %": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(found),
-            "nats a piece": self._nats(texts),
-        }
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """Ten translations as text, with BLEU's signature, and where the model looked when it made the first of them."""
-        texts = _texts(dataset[split])
-        fixed = SENTENCES.get(self.languages[0][:2].lower(), "")
-        chosen = [texts[i] for i in np.linspace(0, len(texts) - 1, min(len(texts), 10 - bool(fixed))).astype(int)]
-        rows: list[Pair] = [(fixed, ""), *chosen] if fixed else chosen
-        made = self._translations([a for a, _ in rows])
-        signature = bleu([m.text for m in made[-len(chosen) :]], [b for _, b in chosen]).signature
-        parts = [f"BLEU by sacrebleu: {signature}"]
-        for translation, (_, reference) in zip(made, rows, strict=True):
-            named = {"source": translation.source, "reference": reference, "found": translation.text}
-            parts.append("\n".join(f"{what:9}  {text}" for what, text in named.items() if text or what == "found"))
-        folder.mkdir(parents=True, exist_ok=True)
-        page = folder / f"{stem}-translations.txt"
-        page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        return [_heat_map(made[0], folder / f"{stem}-attention.png"), page]
-
-    def _numbers(self, texts: Sequence[str], start: bool = False) -> list[np.ndarray]:
-        rows = encode(self.bpe, texts, start)
-        for text, row in zip(texts, rows, strict=True):
-            if len(row) - start > self.longest:
-                begin = f"{text[:40]}..." if len(text) > 40 else text
-                raise PaperzooError(f"the sentence {begin!r} has {len(row) - start} pieces, more than the model's {self.longest} positions")
-        return rows
-
-    def _translations(self, texts: Sequence[str], attention: bool = True) -> list[Translation]:
+    def translations(self, texts: Sequence[str], attention: bool = True) -> list[Translation]:
         """In batches of like length, one of the other; blank sentences stay so."""
-        rows = self._numbers(texts)
+        rows = self.numbers(texts)
         made = [Translation(text, "", 0.0) for text in texts]
         full = [i for i, text in enumerate(texts) if text.strip()]
         lengths = np.array([(len(rows[i]), 0) for i in full], np.int64).reshape(-1, 2)
@@ -205,6 +154,15 @@ class Translator(Model):
         self.train(was_training)
         return made
 
+    def numbers(self, texts: Sequence[str], start: bool = False) -> list[np.ndarray]:
+        """Sentences as the numbers of their pieces; refuses what is too long."""
+        rows = encode(self.bpe, texts, start)
+        for text, row in zip(texts, rows, strict=True):
+            if len(row) - start > self.longest:
+                begin = f"{text[:40]}..." if len(text) > 40 else text
+                raise PaperzooError(f"the sentence {begin!r} has {len(row) - start} pieces, more than the model's {self.longest} positions")
+        return rows
+
     def _attention(self, source: np.ndarray, tokens: Sequence[int]) -> Tensor:
         """The last layer's weights (heads, T, S): row t from which piece t was written."""
         memory, device = self.memory(cached=False, record=True), next(self.parameters()).device
@@ -216,58 +174,3 @@ class Translator(Model):
     def _pieces(self, ids: Sequence[int] | np.ndarray) -> tuple[str, ...]:
         """Pieces as people read them; one that is part of a letter shows as U+FFFD."""
         return tuple(SPECIAL[i] if i < len(SPECIAL) else self.bpe.decode([[int(i)]])[0] for i in ids)
-
-    def _nats(self, texts: Sequence[Pair]) -> float:
-        """The mean of -log p of the references' pieces, ends counted."""
-        source, target = self._numbers([a for a, _ in texts]), self._numbers([b for _, b in texts], start=True)
-        device, total = next(self.parameters()).device, 0.0
-        for group in buckets(np.array([(len(s), len(t)) for s, t in zip(source, target, strict=True)]), 2500):
-            given, wanted = padded([source[i] for i in group]).to(device), padded([target[i] for i in group]).to(device)
-            logs = self.logits(given, wanted[:, :-1]).log_softmax(2)
-            true = logs.gather(2, wanted[:, 1:, None])[..., 0]  # (N, T - 1)
-            total -= float(true[wanted[:, 1:] != PAD].sum())
-        return total / sum(len(row) - 1 for row in target)
-
-
-def retrieved(training: Sequence[Pair], sources: Sequence[str]) -> list[str]:
-    """For each sentence the translation of the training sentence with the nearest words, by the cosine of tf-idf.
-
-    Of equally near ones the first is taken, and the first of all if no word is known.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectors = TfidfVectorizer(token_pattern=r"(?u)\w+")
-    known = vectors.fit_transform([a for a, _ in training])  # (M, words), rows of length 1
-    nearest: list[int] = []
-    for start in range(0, len(sources), 500):
-        like = vectors.transform(sources[start : start + 500]) @ known.T  # (500, M), sparse
-        nearest += np.asarray(like.argmax(1)).ravel().tolist()
-    return [training[i][1] for i in nearest]
-
-
-def _texts(split: Split) -> Sequence[Pair]:
-    texts: Sequence[Pair] = split.batch(range(len(split))).texts
-    return texts
-
-
-def _heat_map(translation: Translation, path: Path) -> Path:
-    """Attention to the source: the mean of the heads with the pieces beside, then each head."""
-    from matplotlib.figure import Figure
-
-    rows, columns = translation.attention.shape
-    heads: Mapping[int, Tensor] = dict(enumerate(translation.heads))
-    side = min(8.0, 1.5 + 0.24 * max(rows, columns))
-    figure = Figure(figsize=(side + 4, side), layout="constrained")
-    big, small = np.ravel(figure.subfigures(1, 2, width_ratios=(side, 4), squeeze=False))
-    axes = big.add_subplot()
-    axes.imshow(translation.attention.numpy(), cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    for axis, pieces in ((axes.xaxis, translation.pieces[0]), (axes.yaxis, translation.pieces[1])):
-        axis.set_ticks(range(len(pieces)), [piece.replace("$", r"\$") for piece in pieces], fontsize=8)
-    axes.tick_params(axis="x", rotation=90)
-    axes.set(xlabel="source", ylabel="translation", title="last layer, mean of the heads")
-    for number, axes in enumerate(np.ravel(small.subplots(-(-len(heads) // 2), 2, squeeze=False))):
-        axes.set_axis_off()
-        if number in heads:
-            axes.imshow(heads[number].numpy(), cmap="viridis", vmin=0, vmax=1, aspect="auto")
-            axes.set_title(f"head {number + 1}", fontsize=8)
-    return save(figure, path)

@@ -1,0 +1,43 @@
+"""The task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.classification.draw import draw
+from paperzoo.tasks.classification.measure import errors
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.classification.contract import Classifier
+
+
+class ImageClassification(Task):
+    """Images (N, C, H, W) in [0, 1] to classes."""
+
+    name = "classification"
+    needs = ("image", "label")
+    named = True
+    judges = True
+
+    def measure(self, model: Classifier, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return errors(model, dataset, split)
+
+    def show(self, model: Classifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw(model, dataset, split, folder, stem)
+
+    def judgement(self, model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = model.features(images)
+        return model.head(hidden).softmax(1), hidden
+
+    def inputs(self, model: Classifier, batch: Batch) -> Tensor:
+        """Images that are noise, so that no pixel is the same in all."""
+        return torch.rand_like(batch.image)
+
+    def answer(self, model: Classifier, given: Tensor) -> Tensor:
+        return model(given)  # type: ignore[no-any-return]

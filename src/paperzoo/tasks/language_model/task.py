@@ -1,0 +1,53 @@
+"""The task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.errors import PaperzooError
+from paperzoo.tasks.language_model.draw import draw
+from paperzoo.tasks.language_model.measure import surprise
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.language_model.contract import LanguageModel
+
+
+class LanguageModelling(Task):
+    """What comes next in a text."""
+
+    name = "language modelling"
+    needs = ("tokens", "target", "stream", "place")
+    samples = True
+    usual = {"items": 1, "temperature": 0.8}
+
+    def check(self, model_class: Any, schema: Schema) -> None:
+        """Raises ``PaperzooError`` unless data of this schema is running text."""
+        if "tokens" in schema.fields and "target" not in schema.fields:
+            raise PaperzooError(
+                f"{self.name} needs running text, but {schema.name} is words for vectors or tags: your own text is "
+                f"--data characters:PATH or --data words:PATH"
+            )
+        super().check(model_class, schema)
+
+    def measure(self, model: LanguageModel, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return surprise(model, dataset, split)
+
+    def show(self, model: LanguageModel, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw(model, dataset, split, folder, stem)
+
+    def write(self, samples: Sequence[str], out: Path) -> str:
+        """Nothing is written: texts are printed."""
+        return "\n\n----\n\n".join(samples)
+
+    def inputs(self, model: LanguageModel, batch: Batch) -> Tensor:
+        tokens: Tensor = batch.tokens
+        return tokens
+
+    def answer(self, model: LanguageModel, given: Tensor) -> Tensor:
+        return model.read(given, None)[0]

@@ -1,0 +1,63 @@
+"""The tasks: images, points, and beside either the likelihood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.reconstruction import draw, measure
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.reconstruction.contract import Autoencoder, LikelihoodAutoencoder, PointAutoencoder
+
+
+class ImageReconstruction(Task):
+    """Images (N, C, H, W) in [0, 1], encoded and decoded."""
+
+    name = "reconstruction"
+    needs = ("image",)
+
+    def measure(self, model: Autoencoder, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return measure.errors(model, dataset, split)
+
+    def show(self, model: Autoencoder, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw.reconstructions(model, dataset, split, folder, stem)
+
+    def inputs(self, model: Autoencoder, batch: Batch) -> Tensor:
+        """Images that are noise, so that no pixel is the same in all."""
+        return torch.rand_like(batch.image)
+
+    def answer(self, model: Autoencoder, given: Tensor) -> Tensor:
+        told = [part.to(given.device) for part in model.told_example(len(given))]
+        return model.decode(model.encode(given, *told), *told).flatten(1)
+
+
+class PointReconstruction(ImageReconstruction):
+    """Points (N, D)."""
+
+    needs = ("point",)
+
+    def show(self, model: PointAutoencoder, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:  # type: ignore[override]
+        return draw.points(model, dataset, split, folder, stem)
+
+    def inputs(self, model: Autoencoder, batch: Batch) -> Tensor:
+        point: Tensor = batch.point
+        return point
+
+
+class Likelihood(Task):
+    """How likely the data are to a model: bounds in nats. It stands beside another task, which says what the data are."""
+
+    name = "likelihood"
+
+    def measure(self, model: LikelihoodAutoencoder, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return measure.likelihood(model, dataset, split)
+
+    def inputs(self, model: LikelihoodAutoencoder, batch: Batch) -> None:
+        """None of its own."""
+        return None

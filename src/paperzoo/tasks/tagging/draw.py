@@ -1,0 +1,95 @@
+"""Sentences with true and found spans; F1 by type."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from paperzoo.data import Dataset
+from paperzoo.metrics.entity_f1 import Score, entity_f1, spans
+from paperzoo.tasks.pictures import save
+from paperzoo.tasks.tagging.spans import Tagging, colour_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from paperzoo.tasks.tagging.contract import Tagger
+
+
+def draw(model: Tagger, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+    """Eight sentences with true and found spans, as picture and as HTML fragment; F1 by type."""
+    gold, found = model.outputs(dataset, split)
+    _, by_type = entity_f1([g for _, g in gold], found, model.scheme)
+    with_spans = [i for i, (_, tags) in enumerate(gold) if spans(tags, model.scheme)][:8] or range(min(8, len(gold)))
+    pairs = [(model.tagging(*gold[i]), model.tagging(gold[i][0], found[i])) for i in with_spans]
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{stem}-sentences.html"
+    both = [named for pair in pairs for named in zip(("true", "found"), pair, strict=True)]
+    rows = [f"<tr><th>{what}</th><td>{tagging.html()}</td></tr>" for what, tagging in both]
+    page.write_text(f"<table>{''.join(rows)}</table>\n", encoding="utf-8")
+    return [
+        _picture(pairs, colour_of(model.types), folder / f"{stem}-sentences.png"),
+        _bars(by_type, colour_of(model.types), folder / f"{stem}-types.png"),
+        page,
+    ]
+
+
+def _picture(pairs: Sequence[tuple[Tagging, Tagging]], colours: Mapping[str, str], path: Path, width: int = 104) -> Path:
+    """Sentences in a fixed-width font, true above found, lines broken after ``width`` letters."""
+    from matplotlib.figure import Figure
+
+    pieces: list[tuple[int, int, str, str]] = []  # line, column, text, colour
+    line = 0
+    for pair in pairs:
+        for what, tagging in zip(("true", "found"), pair, strict=True):
+            pieces.append((line, 0, what, ""))
+            column = 7
+            for text, kind in tagging.pieces():
+                text = re.sub(r"[^\u0020-\u2bff]", "\u25a1", text)  # the font has no more
+                if column + len(text) > width and column > 7:
+                    line, column = line + 1, 7
+                pieces.append((line, column, text, colours.get(kind, "")))
+                column += len(text) + 1
+            line += 1
+        line += 1  # an empty line between sentences
+    used = [kind for kind in colours if any(s.type == kind for pair in pairs for t in pair for s in t.spans)]
+    column = 7
+    for kind in used:  # what the colours mean
+        pieces.append((line, column, kind, colours[kind]))
+        column += len(kind) + 2
+    letter, height = 0.0875, 0.2  # inches of one letter of 10 points (7 of 80 pixels), of one line
+    size = (letter * (width + 2), height * (line + 2))
+    figure = Figure(figsize=size)
+    for row, column, text, colour in pieces:
+        box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5} if colour else None
+        x, y = letter * (column + 1) / size[0], 1 - height * (row + 1) / size[1]
+        grey = "#888888" if column == 0 else "black"
+        figure.text(x, y, text, family="monospace", size=10, color=grey, bbox=box, parse_math=False, va="center")
+    return _save(figure, path)
+
+
+def _bars(by_type: Mapping[str, Score], colours: Mapping[str, str], path: Path) -> Path:
+    """F1 of each type, with the number of true spans behind it."""
+    from matplotlib.figure import Figure
+
+    kinds = sorted(by_type, key=lambda kind: by_type[kind].support)  # the most frequent on top
+    figure = Figure(figsize=(5.5, 0.8 + 0.3 * max(1, len(kinds))), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(range(len(kinds)), [by_type[k].f1 for k in kinds], color=[colours.get(k, "#d6d6d6") for k in kinds])
+    axes.set_yticks(range(len(kinds)), [f"{k} ({by_type[k].support})" for k in kinds])
+    axes.set(xlabel="entity F1 %, by type (true spans)", xlim=(0, 100))
+    for row, kind in enumerate(kinds):
+        axes.text(by_type[kind].f1 + 1, row, f"{by_type[kind].f1:.0f}", va="center", fontsize=8)
+    return _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    """Few colours make a small file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=80)
+    return save(Image.open(buffer).convert("RGB").quantize(64), path)

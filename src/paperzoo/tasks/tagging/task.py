@@ -1,0 +1,47 @@
+"""The task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.errors import PaperzooError
+from paperzoo.tasks.tagging.draw import draw
+from paperzoo.tasks.tagging.measure import entities
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.tagging.contract import Tagger
+
+
+class EntityTagging(Task):
+    """A tag for every word of a sentence."""
+
+    name = "tagging"
+    needs = ("tokens", "tags")
+
+    def check(self, model_class: Any, schema: Schema) -> None:
+        """Raises ``PaperzooError`` unless data of this schema has tokens, tags, and their names."""
+        super().check(model_class, schema)
+        for name in ("vocabulary", "tags"):
+            if name not in schema.arguments:
+                raise PaperzooError(f"{self.name} needs data that knows its {name}, but {schema.name} does not")
+
+    def measure(self, model: Tagger, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return entities(model, dataset, split)
+
+    def show(self, model: Tagger, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw(model, dataset, split, folder, stem)
+
+    def inputs(self, model: Tagger, batch: Batch) -> Tensor:
+        tokens: Tensor = batch.tokens
+        return tokens
+
+    def answer(self, model: Tagger, given: Tensor) -> Tensor:
+        """What the module ``network`` says of each word, 0 where there is none."""
+        used = given[:, : int((given > 0).sum(1).max())]
+        out: Tensor = model.get_submodule("network")(used, (used > 0).sum(1))
+        return out * (used > 0)[..., None]

@@ -1,0 +1,39 @@
+"""The task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.task import Task
+from paperzoo.tasks.translation.draw import draw
+from paperzoo.tasks.translation.measure import scores
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.translation.contract import Translator
+
+
+class SentenceTranslation(Task):
+    """Sentences of one language in another."""
+
+    name = "translation"
+    needs = ("source", "target", "texts")
+
+    def measure(self, model: Translator, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return scores(model, dataset, split)
+
+    def show(self, model: Translator, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw(model, dataset, split, folder, stem)
+
+    def inputs(self, model: Translator, batch: Batch) -> Tensor:
+        """Source and target (N, 2, T), 0 where padded."""
+        both = pad_sequence([*batch.source, *batch.target], batch_first=True)  # (2 * N, T)
+        return both.view(2, len(batch), -1).transpose(0, 1)
+
+    def answer(self, model: Translator, given: Tensor) -> Tensor:
+        source, target = given.unbind(1)
+        return model.logits(source, target).masked_fill((target == 0)[..., None], 0.0)
