@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from fixtures.seam import Ledger, patch_of
-from fixtures.training import count
+from fixtures.training import count, job, loop
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.data import Batch
+from paperzoo.data import Batch, Images, Order, Split
+from paperzoo.data.dataset import Unpaired
 from paperzoo.papers.image_translation import cyclegan
 from paperzoo.papers.image_translation.cyclegan import Block, Generator, Model, Pool
 from paperzoo.papers.image_translation.pix2pix import Discriminator
@@ -252,3 +255,24 @@ def test_pools_are_saved_and_left_out_of_what_ships() -> None:
 def test_what_cannot_be_is_refused(arguments: dict[str, object], said: str) -> None:
     with pytest.raises(paperzoo.PaperzooError, match=said):
         paperzoo.create("cyclegan", **arguments)
+
+
+# What training feeds it ------------------------------------------------------------------------------------------------
+
+
+def test_the_domains_are_drawn_and_mirrored_independently(tmp_path: Path) -> None:
+    made = loop(job("cyclegan", "smoke", batch_size=8), tmp_path)
+    pixels = torch.randint(256, (16, 3, 32, 32), dtype=torch.uint8)
+    made.split = Split(Unpaired(Images(pixels, "image_a"), Images(pixels[:10], "image_b")))
+    made.order = Order(made.split.lengths, 8, "shuffle", 0)
+    fed: list[Batch] = []
+    made.model.step = lambda batch, opt: fed.append(batch)  # type: ignore[assignment,method-assign]
+    for _ in range(10):
+        made.step()
+    a, b = (torch.cat([getattr(batch, field) for batch in fed]) for field in ("image_a", "image_b"))
+    known = torch.stack([pixels / 255, pixels.flip(3) / 255])  # (2, 16, C, S, S)
+    way = [[int(t) for t in ((x - known).abs().amax((2, 3, 4)) < 1e-6).nonzero()[0]] for x in torch.cat([a, b])]
+    mirrored, which = torch.tensor(way).T.reshape(2, 2, 80)  # of A and of B
+    assert (which[0].bincount(minlength=16) == 5).all() and (which[1].bincount(minlength=10) == 8).all()
+    assert (which[0] == which[1]).float().mean() < 0.3
+    assert 0.25 < (mirrored[0] == mirrored[1]).float().mean() < 0.75

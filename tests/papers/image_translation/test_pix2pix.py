@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fixtures.seam import Ledger, patch_of
-from fixtures.training import count
+from fixtures.training import count, loop
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.data import Batch
+from paperzoo.data import Batch, Images, Order, Split
+from paperzoo.engine.job import resolve
 from paperzoo.papers.image_translation import pix2pix
 from paperzoo.papers.image_translation.pix2pix import Discriminator, Generator, Model, Noise
 
@@ -226,3 +228,22 @@ def test_translating_maps_ranges_there_and_back() -> None:
 def test_what_cannot_be_is_refused(arguments: dict[str, object], said: str) -> None:
     with pytest.raises(paperzoo.PaperzooError, match=said):
         paperzoo.create("pix2pix", **arguments)
+
+
+# What training feeds it ------------------------------------------------------------------------------------------------
+
+
+def test_a_pair_is_cut_and_mirrored_as_one(tmp_path: Path) -> None:
+    made = loop(resolve("pix2pix", "smoke", overrides={"augment": "jitter,flip"}), tmp_path)
+    pixels = torch.randint(256, (40, 3, 32, 32), dtype=torch.uint8)
+    made.split = Split(Images(pixels, "image_a"), Images(255 - pixels, "image_b"))
+    made.order = Order(made.split.lengths, 4, "shuffle", 0)
+    fed: list[Batch] = []
+    made.model.step = lambda batch, opt: fed.append(batch)  # type: ignore[assignment,method-assign]
+    for _ in range(5):
+        made.step()
+    for batch in fed:  # B = f(A) still holds for a known f
+        assert (batch.image_b - (1 - batch.image_a)).abs().max() < 1e-5
+    shown = torch.cat([batch.image_a for batch in fed])
+    apart = (shown[:, None] - pixels[None] / 255).abs().mean((2, 3, 4)).amin(1)
+    assert (apart > 0.05).all(), "no image is as it was: each is enlarged and cut"
