@@ -28,7 +28,7 @@ from paperzoo.data import Batch
 from paperzoo.data.text.sentences import sentences_of, stories
 from paperzoo.data.text.wordpiece import WordPiece, learn
 from paperzoo.engine import precision
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, parted
 from paperzoo.papers.language.bert import mask
 from paperzoo.pretrained.encoders import from_transformers
 from paperzoo.tasks.pretraining import PUBLISHED
@@ -53,7 +53,7 @@ def ours(how: str, sizes: dict[str, int], state: dict[str, Tensor], device: torc
     model: Any = paperzoo.create("bert", **sizes)
     model.load_state_dict(state)
     precision.prepare(model, precision.resolve("auto" if how == "defaults" else "float32", device), device)
-    opt = Players(model.optimizers(), {})
+    opt = Players(parted(model.optimizers())[0])
     opt.total = 1000
     return model.train(), lambda given: model.step(given, opt)
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from paperzoo.data import Batch, Dataset, Images, Schema, Split, Values
 from paperzoo.engine.job import Job, resolve, stages
 from paperzoo.engine.loop import Loop
+from paperzoo.engine.players import parted
 from paperzoo.engine.processes import fabric
 from paperzoo.engine.run import create
 
@@ -36,7 +37,7 @@ class Plain:
     """``opt`` as a plain loop has it: ``backward`` fills every gradient that it reaches, used or not."""
 
     def __init__(self, model: Any, arguments: dict[str, Any]) -> None:
-        self.optimizers, self.iteration, self.total = model.optimizers(**arguments), 0, 10**6
+        self.optimizers, self.iteration, self.total = parted(model.optimizers(**arguments))[0], 0, 10**6
         for name in self.optimizers:
             setattr(self, name, _One(self, name))
 

@@ -54,7 +54,7 @@ def way(name: str, how: str, device: torch.device) -> tuple[nn.Module, Step, Ste
     if how in ("defaults", "float32"):
         model = paperzoo.create(name)
         precision.prepare(model, precision.resolve("auto" if how == "defaults" else "float32", device), device)
-        opt = Players({"network": SGD(model.network.parameters(), 1e-3, 0.9)}, {})
+        opt = Players({"network": SGD(model.network.parameters(), 1e-3, 0.9)})
         return model, lambda image, label: model.step(Batch(image=image, label=label), opt), lambda image, label: model(image)
     network = peer(name) if how == "transformers" else paperzoo.create(name).network
     if network is None:

@@ -20,7 +20,7 @@ from paperzoo.report import tables
 SRC = Path(paperzoo.__file__).parent
 # from the top floor down; a room imports only from floors below it (or itself)
 FLOORS = [["__main__"], ["cli"], ["report"], ["studies"], ["results"], ["engine"], ["papers"], ["tasks"], ["metrics"], ["nn"],
-          ["pretrained"], ["data"], ["catalog"], ["records"], ["saved"], ["files"], ["terminal"], ["errors"]]  # fmt: skip
+          ["pretrained"], ["data"], ["catalog"], ["records"], ["saved"], ["files"], ["terminal"], ["errors"], ["ranges"]]  # fmt: skip
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 
 

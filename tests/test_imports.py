@@ -17,7 +17,7 @@ SRC = Path(__file__).parent.parent / "src" / "paperzoo"
 
 #: what a file may import on its first lines, and where; all else is imported by the function that needs it
 LIGHT = {
-    "torch": "", "annotated_types": "", "numpy": "", "PIL": "", "safetensors": "", "filelock": "engine data", "platformdirs": "data",
+    "torch": "", "numpy": "", "PIL": "", "safetensors": "", "filelock": "engine data", "platformdirs": "data", "annotated_types": "",
     "typer": "cli.py", "rich": "engine/progress.py", "jinja2": "report",
 }  # fmt: skip
 #: what no file imports, wherever it stands

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import math
+import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from types import ModuleType, SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
 from paperzoo import records
 from paperzoo.errors import PaperzooError, unknown
@@ -288,19 +290,24 @@ def signature(entry: Entry) -> Mapping[str, inspect.Parameter]:
     return keywords(entry.model_class.__init__)
 
 
+@cache
 def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """A function's keyword arguments; an annotation that lists its values stands as ``Literal[...]``, whatever it is called."""
-    found = {n: p for n, p in inspect.signature(function).parameters.items() if n != "self" and p.kind is p.KEYWORD_ONLY}
-    names = getattr(function, "__globals__", {})
-    for name, parameter in found.items():
-        meant = names.get(str(parameter.annotation))
-        if get_origin(meant) is Literal:
-            found[name] = parameter.replace(annotation=f"Literal{list(get_args(meant))}")
-    return found
+    """A function's keyword arguments; each annotation is the type that it names, with its range if it has one.
+
+    Raises:
+        PaperzooError: an annotation cannot be read.
+    """
+    found = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    told = SimpleNamespace(__annotations__={n: p.annotation for n, p in found.items() if p.annotation is not p.empty})
+    try:
+        meant = get_type_hints(told, function.__globals__, include_extras=True)
+    except Exception as error:  # an annotation is an expression, which may raise anything
+        raise PaperzooError(f"an annotation of {function.__qualname__} cannot be read: {error}") from error
+    return {n: p.replace(annotation=meant.get(n, Any)) for n, p in found.items()}
 
 
 def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
-    """The model of these complete arguments, checked by name and type; they are kept as ``model.arguments``."""
+    """The model of these complete arguments, checked by name, type and range; they are kept as ``model.arguments``."""
     legal = signature(entry)
     for name, value in arguments.items():
         if name not in legal:
@@ -314,38 +321,105 @@ def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:
 
 
 def check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Raises ``PaperzooError`` if a plain value does not fit the parameter's annotation, or is no number that can be reckoned with."""
-    wanted, said = str(parameter.annotation), shown(value)
+    """Raises ``PaperzooError`` if a plain value does not fit the annotation's type or range, or is no number to reckon with."""
+    wanted, said = parameter.annotation, shown(value)
     if not _fits(value, wanted):
-        raise PaperzooError(f"{key} must be {wanted}, not {said} ({type(value).__name__}); its default is {parameter.default!r}")
+        if (names := _names(wanted)) and isinstance(value, str):
+            raise unknown(key, value, [name or "an empty string" for name in names])
+        raise PaperzooError(f"{key} must be {written(wanted)}, not {said} ({type(value).__name__}); its default is {parameter.default!r}")
     for one in value if isinstance(value, list | tuple) and len(value) < 10_000 else [value]:
         if isinstance(one, float) and not math.isfinite(one) and one != parameter.default:
             raise PaperzooError(f"{key} must be finite, not {said}; its default is {parameter.default!r}")
+    if wrong := _outside(value, wanted):
+        raise PaperzooError(f"{key} must be {wrong}, not {said}")
+    for one in value if isinstance(value, list | tuple) and len(value) < 10_000 else [value]:
         if isinstance(one, int) and abs(one) >= 2**63:
             raise PaperzooError(f"{key} is too large a number: {said}; its default is {parameter.default!r}")
 
 
-def _fits(value: Any, wanted: str) -> bool:
-    if wanted.endswith(" | None"):
-        return value is None or _fits(value, wanted.removesuffix(" | None"))
-    if wanted.startswith("Literal["):
-        return f"{value!r}" in wanted and value in ast.literal_eval(wanted.removeprefix("Literal"))
-    if wanted in ("Sequence[int]", "Sequence[float]", "Sequence[str]"):
-        if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and wanted != "Sequence[str]"):
+def _fits(value: Any, wanted: Any) -> bool:
+    """Whether the value is of the type, whatever its range; types that are not listed here take everything."""
+    kind, parts = get_origin(wanted), get_args(wanted)
+    if kind is Annotated:
+        return _fits(value, parts[0])
+    if kind in (Union, UnionType):
+        return any(_fits(value, one) for one in parts)
+    if kind is Literal:
+        return any(value == one and type(value) is type(one) for one in parts)
+    if kind is Sequence:
+        text = _fits("", parts[0]) and parts[0] is not Any
+        if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and not text):
             return False
-        return not isinstance(value, list | tuple) or all(_fits(one, wanted[9:-1]) for one in value[:10_000])
-    return {
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, int | float) and not isinstance(value, bool),
-        "bool": isinstance(value, bool),
-        "str": isinstance(value, str),
-    }.get(wanted, True)
+        return not isinstance(value, list | tuple) or all(_fits(one, parts[0]) for one in value[:10_000])
+    if wanted in (int, float):
+        return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
+    return isinstance(value, wanted) if wanted in (bool, str, type(None)) else True
+
+
+def _outside(value: Any, wanted: Any) -> str:
+    """What a value of the right type must be that it is not, in words; empty if it lies within its range."""
+    kind, parts = get_origin(wanted), get_args(wanted)
+    if kind is Annotated:
+        return _outside(value, parts[0]) or " and ".join(words for good, words in _bounds(parts[1:]) if not good(value))
+    if kind in (Union, UnionType):
+        return next((_outside(value, one) for one in parts if _fits(value, one)), "")
+    if kind is Sequence and isinstance(value, list | tuple):
+        return next((f"a list of numbers, each {wrong}" for one in value[:10_000] if (wrong := _outside(one, parts[0]))), "")
+    return ""
+
+
+def _bounds(given: Iterable[Any]) -> list[tuple[Callable[[Any], bool], str]]:
+    """A test and its words for each bound of annotated-types; of several of one kind the last, which narrows a named range."""
+    found: dict[type, tuple[Callable[[Any], bool], str]] = {}
+    for one in given:
+        match one:
+            case Ge(ge=least):
+                found[Ge] = partial(operator.le, least), f"at least {least:,}"
+            case Gt(gt=least):
+                found[Gt] = partial(operator.lt, least), f"more than {least:,}" if least else "positive"
+            case Le(le=most):
+                found[Le] = partial(operator.ge, most), f"at most {most:,}"
+            case Lt(lt=most):
+                found[Lt] = partial(operator.gt, most), f"less than {most:,}"
+            case MultipleOf(multiple_of=part):
+                found[MultipleOf] = partial(_divides, part), f"a multiple of {part}"
+            case MinLen(min_length=least):
+                found[MinLen] = partial(_as_many, least), f"a list of at least {least}"
+    return list(found.values())
+
+
+def _divides(part: Any, value: Any) -> bool:
+    return bool(value % part == 0)
+
+
+def _as_many(least: int, value: Any) -> bool:
+    return len(value) >= least
+
+
+def _names(wanted: Any) -> list[str]:
+    """The legal values of a ``Literal`` of names alone."""
+    names = get_args(wanted) if get_origin(wanted) is Literal else ()
+    return list(names) if all(isinstance(name, str) for name in names) else []
+
+
+def written(wanted: Any) -> str:
+    """A type and its range as a user reads them: ``int, at least 1 and at most 6``."""
+    kind, parts = get_origin(wanted), get_args(wanted)
+    if kind is Annotated:
+        return ", ".join([written(parts[0]), *(words for _, words in _bounds(parts[1:]))])
+    if kind in (Union, UnionType):
+        return " or ".join(written(one) for one in parts)
+    if kind is Literal:
+        return f"one of {', '.join(map(repr, parts))}"
+    if kind is Sequence:
+        return f"a list of {written(parts[0])}"
+    return "None" if wanted is type(None) else getattr(wanted, "__name__", str(wanted)) if not parts else str(wanted)
 
 
 def as_meant(value: Any, parameter: inspect.Parameter) -> Any:
     """``none`` as a word where a word is wanted: the command line reads it as ``None``, as it is for what may be left out."""
-    wanted = str(parameter.annotation)
-    return "none" if value is None and (wanted == "str" or (wanted.startswith("Literal[") and "'none'" in wanted)) else value
+    wanted = parameter.annotation
+    return "none" if value is None and (wanted is str or "none" in _names(wanted)) else value
 
 
 def shown(value: Any) -> str:

@@ -134,7 +134,7 @@ class Recipe:
         batch_size: items a step over all processes, or ``"all"``.
         train_on: splits trained on, joined by ``+``.
         model: arguments of the model's constructor.
-        optimizer: arguments of ``Model.optimizers`` and ``Model.schedules``.
+        optimizer: arguments of ``Model.optimizers``.
         order: ``"shuffle"`` (a fresh permutation each epoch) or ``"sequential"``.
         augment: names from ``paperzoo.data.augment``, applied in order to each training batch.
         precision: ``"auto"`` (bfloat16 where the processor has it), ``"bf16"`` or ``"float32"``.

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+from fixtures.training import constant
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 import paperzoo
 from paperzoo import catalog
+from paperzoo.engine.players import parted
 from paperzoo.papers.language.bert_finetuning import Classify
 
 Rates = Mapping[int, float]
@@ -318,7 +320,7 @@ def settings(group: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(("name", "recipe", "variant", "players", "kind", "told", "where"), OPTIMISERS)
 def test_optimisers(name: str, recipe: str, variant: str, players: str, kind: type[Optimizer], told: dict[str, Any], where: str) -> None:
     model, arguments = made(name, variant, recipe)
-    optimizers = model.optimizers(**arguments)
+    optimizers = constant(model.optimizers(**arguments))
     for player in players.split():
         optimizer = optimizers[player]
         assert type(optimizer) is kind
@@ -333,8 +335,9 @@ def test_optimisers(name: str, recipe: str, variant: str, players: str, kind: ty
 @pytest.mark.parametrize(("name", "recipe", "variant", "player", "rates", "where"), RATES)
 def test_rates_along_the_training(name: str, recipe: str, variant: str, player: str, rates: Rates, where: str) -> None:
     model, arguments = made(name, variant, recipe)
-    base, steps = model.optimizers(**arguments)[player].param_groups[0]["lr"], paperzoo.paper(name).recipes[recipe].steps
-    schedule = model.schedules(**arguments).get(player, lambda iteration, total: 1.0)
+    optimizers, schedules = parted(model.optimizers(**arguments))
+    base, steps = optimizers[player].param_groups[0]["lr"], paperzoo.paper(name).recipes[recipe].steps
+    schedule = schedules.get(player, lambda iteration, total: 1.0)
     found = {iteration: base * schedule(iteration, steps) for iteration in rates}
     assert found == pytest.approx(dict(rates), rel=1e-5), where
 
@@ -403,7 +406,7 @@ def test_bert_decays_matrices_only_and_its_new_head_has_a_rate_of_its_own() -> N
     # authors' code, optimization.py: exclude_from_weight_decay=["LayerNorm", "layer_norm", "bias"]
     small = {"layers": 1, "width": 8, "heads": 2, "inner": 16, "positions": 8, "vocabulary": PIECES}
     for model, heads, told in ((paperzoo.create("bert", **small), (), {}), (Classify(longest=8, **small), ("head.",), {"head_rate": 10.0})):
-        (optimizer,) = model.optimizers(lr=1e-3, **told).values()
+        (optimizer,) = constant(model.optimizers(lr=1e-3, **told)).values()
         assert type(optimizer) is AdamW
         of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
         assert len(of) == sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
@@ -412,13 +415,13 @@ def test_bert_decays_matrices_only_and_its_new_head_has_a_rate_of_its_own() -> N
             assert group["weight_decay"] == (0.0 if still else 0.01), name
             assert group["lr"] == pytest.approx(1e-2 if heads and name.startswith(heads) else 1e-3), name
             assert group["betas"] == (0.9, 0.999) and group["eps"] == 1e-6  # authors' code
-    assert made("bert", "base", "paper")[0].optimizers()["bert"].param_groups[0]["lr"] == 1e-4  # section A.2
+    assert made("bert", "base", "paper")[0].optimizers()["bert"][0].param_groups[0]["lr"] == 1e-4  # section A.2
 
 
 def test_mobilenets_decay_weights_but_not_norms_biases_or_v1s_depthwise_filters() -> None:
     for version in ("v1", "v2"):
         model, _ = made("mobilenet", version, "paper")
-        (optimizer,) = model.optimizers().values()
+        (optimizer,) = constant(model.optimizers()).values()
         assert type(optimizer) is RMSprop
         of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
         assert len(of) == len(list(model.parameters()))
@@ -432,7 +435,7 @@ def test_mobilenets_decay_weights_but_not_norms_biases_or_v1s_depthwise_filters(
 
 def test_fine_tuning_moves_the_body_at_a_tenth_of_the_heads_rate() -> None:
     model, arguments = made("transfer", "finetune", "paper", channels=3)
-    (optimizer,) = model.optimizers(**arguments).values()
+    (optimizer,) = constant(model.optimizers(**arguments)).values()
     head = {id(p) for p in model.parameters() if p.shape[0] == 1000}
     rates = {group["lr"]: {id(p) for p in group["params"]} for group in optimizer.param_groups}
     assert set(rates) == {1e-3, 1e-4} and rates[1e-3] == head and len(head) == 2

@@ -36,10 +36,7 @@ class Model(Classifier):
         self.average = Average(self.network, 0.9)
 
     def optimizers(self, *, lr: float = 1e-2):
-        return {"network": Adam(self.network.parameters(), lr)}
-
-    def schedules(self, *, lr: float = 1e-2):
-        return {"network": lambda iteration, total: 1 - iteration / total}
+        return {"network": (Adam(self.network.parameters(), lr), lambda iteration, total: 1 - iteration / total)}
 
     def stage(self, name):
         self.network.depth.fill_(float(name == "deep"))

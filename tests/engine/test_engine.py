@@ -41,7 +41,7 @@ HERE = Path(__file__).parent
 def two() -> tuple[nn.Linear, nn.Linear, Players]:
     torch.manual_seed(0)
     a, b = nn.Linear(3, 3), nn.Linear(3, 1)
-    players = Players({"a": SGD(a.parameters(), 0.1), "b": SGD(b.parameters(), 0.1)}, {})
+    players = Players({"a": SGD(a.parameters(), 0.1), "b": SGD(b.parameters(), 0.1)})
     return a, b, players
 
 
@@ -72,7 +72,7 @@ def test_joint_losses_take_all_gradients_before_any_step() -> None:
 
 def test_parameters_out_of_reach_stay_even_under_weight_decay() -> None:
     a, b = nn.Linear(2, 2), nn.Linear(2, 2)
-    opt = Players({"both": torch.optim.AdamW([*a.parameters(), *b.parameters()], 0.1, weight_decay=0.5)}, {})
+    opt = Players({"both": torch.optim.AdamW([*a.parameters(), *b.parameters()], 0.1, weight_decay=0.5)})
     before = b.weight.detach().clone()
     opt.both.minimize(a(torch.ones(1, 2)).sum())
     assert torch.equal(b.weight, before)
@@ -80,28 +80,40 @@ def test_parameters_out_of_reach_stay_even_under_weight_decay() -> None:
 
 def test_clip_schedule_and_unknown_names() -> None:
     layer = nn.Linear(4, 1, bias=False)
-    opt = Players({"x": SGD(layer.parameters(), 1.0)}, {"x": lambda i, n: 0.5}, clip={"x": 1e-3})
+    opt = Players({"x": (SGD(layer.parameters(), 1.0), lambda i, n: 0.5)}, clip={"x": 1e-3})
     before = layer.weight.detach().clone()
     opt.x.minimize(layer(torch.full((1, 4), 100.0)).sum())
     assert (layer.weight - before).norm().item() == pytest.approx(0.5e-3, rel=1e-3)
     with pytest.raises(AttributeError, match="this model has x"):
         opt.generator.minimize(layer.weight.sum())
     with pytest.raises(PaperzooError, match="optimizer"):
-        Players({"x": SGD(layer.parameters(), 1.0)}, {"y": lambda i, n: 1.0})
+        Players({"x": SGD(layer.parameters(), 1.0)}, clip={"y": 1.0})
+
+
+def test_optimisers_with_and_without_a_schedule_stand_side_by_side() -> None:
+    a, b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    opt = Players({"a": SGD(a.parameters(), 0.5), "b": (SGD(b.parameters(), 0.5), lambda i, n: (n - i) / n)})
+    opt.iteration, opt.stage_steps = 3, 4
+    before = a.weight.item(), b.weight.item()
+    opt.minimize(a=a.weight.sum(), b=b.weight.sum())
+    assert before[0] - a.weight.item() == pytest.approx(0.5) and before[1] - b.weight.item() == pytest.approx(0.125)
+    for wrong in ((SGD(a.parameters(), 0.5),), (SGD(a.parameters(), 0.5), 0.5), [SGD(a.parameters(), 0.5)], 0.5):
+        with pytest.raises(PaperzooError, match=r"\(optimizer, schedule\) for a, not "):
+            Players({"a": wrong})  # type: ignore[dict-item]
 
 
 def test_accumulation_equals_the_whole_batch_and_needs_one_optimiser() -> None:
     layer, twin = nn.Linear(3, 1), nn.Linear(3, 1)
     twin.load_state_dict(layer.state_dict())
     x = torch.randn(8, 3)
-    whole = Players({"x": Adam(layer.parameters(), 0.1)}, {})
-    parts = Players({"x": Adam(twin.parameters(), 0.1)}, {}, accumulate=4)
+    whole = Players({"x": Adam(layer.parameters(), 0.1)})
+    parts = Players({"x": Adam(twin.parameters(), 0.1)}, accumulate=4)
     whole.x.minimize(layer(x).square().mean())
     for part in x.split(2):
         parts.x.minimize(twin(part).square().mean())
     assert torch.allclose(layer.weight, twin.weight, atol=1e-6)
     with pytest.raises(PaperzooError, match="one optimiser"):
-        Players({"x": SGD(layer.parameters(), 1.0), "y": SGD(twin.parameters(), 1.0)}, {}, accumulate=2)
+        Players({"x": SGD(layer.parameters(), 1.0), "y": SGD(twin.parameters(), 1.0)}, accumulate=2)
 
 
 def check_new_weights_are_used(step_wide: bool) -> None:
@@ -111,7 +123,7 @@ def check_new_weights_are_used(step_wide: bool) -> None:
     cpu = torch.device("cpu")
     if not step_wide:
         precision.prepare(model, "bf16", cpu)
-    opt = Players({"x": SGD(model.network.parameters(), 1.0)}, {})
+    opt = Players({"x": SGD(model.network.parameters(), 1.0)})
     x = torch.ones(1, 4)
     with torch.autocast("cpu", torch.bfloat16) if step_wide else nullcontext():
         first = model.network(x)
@@ -433,7 +445,7 @@ def test_a_gradient_of_another_layout_moves_the_right_weights() -> None:
         weight = nn.Parameter(torch.randn(16, 8, 5, 5).contiguous(memory_format=torch.channels_last))
         twin = nn.Parameter(weight.detach().clone(memory_format=torch.contiguous_format))
         factor = torch.randn(16, 8, 5, 5)
-        opt, plain = Players({"x": make([weight])}, {}), make([twin])
+        opt, plain = Players({"x": make([weight])}), make([twin])
         for _ in range(3):
             copy = weight.contiguous(memory_format=torch.contiguous_format)  # so that the gradient lies otherwise
             opt.x.minimize((copy * factor).square().sum())
@@ -445,7 +457,7 @@ def test_a_gradient_of_another_layout_moves_the_right_weights() -> None:
 
 def test_a_gradient_that_two_parameters_share_is_clipped_once() -> None:
     a, b = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
-    opt = Players({"x": SGD([a, b], 1.0)}, {}, clip=1.0)
+    opt = Players({"x": SGD([a, b], 1.0)}, clip=1.0)
     opt.x.minimize(((a + b) * 10).sum())  # autograd gives both the same tensor, and here one of stride 0
     assert torch.allclose(torch.cat([a, b]).norm(), torch.tensor(1.0), atol=1e-4)
 
@@ -456,7 +468,7 @@ def test_accumulated_parts_weigh_by_what_they_hold() -> None:
     layer, twin = nn.Linear(3, 1), nn.Linear(3, 1)
     twin.load_state_dict(layer.state_dict())
     x, chosen = torch.randn(10, 3), torch.tensor([1, 0, 0, 1, 1, 1, 0, 1, 1, 1], dtype=torch.bool)
-    whole, parts = Players({"x": SGD(layer.parameters(), 0.1)}, {}), Players({"x": SGD(twin.parameters(), 0.1)}, {}, accumulate=3)
+    whole, parts = Players({"x": SGD(layer.parameters(), 0.1)}), Players({"x": SGD(twin.parameters(), 0.1)}, accumulate=3)
     whole.x.minimize(layer(x).square().mean(), (layer(x[chosen]).mean(), chosen.sum()))
     for indices in (slice(0, 3), slice(3, 6), slice(6, 10)):
         part, some = x[indices], chosen[indices]
@@ -477,7 +489,16 @@ def test_a_mean_over_a_counted_part_of_the_batch_weighs_by_everyones_count() -> 
             return value.fill_(2.0)
         return value
 
-    Players({"x": SGD(layer.parameters(), 1.0)}, {}, mean=mean).x.minimize((layer(torch.ones(1, 2)).mean(), torch.tensor(1)))
+    Players({"x": SGD(layer.parameters(), 1.0)}, mean=mean).x.minimize((layer(torch.ones(1, 2)).mean(), torch.tensor(1)))
     assert seen == [1.0] and torch.allclose(layer.weight, before - 0.5)
-    Players({"x": SGD(layer.parameters(), 1.0)}, {}, mean=mean).x.minimize((layer(torch.ones(0, 2)).mean(), torch.tensor(0)))
+    Players({"x": SGD(layer.parameters(), 1.0)}, mean=mean).x.minimize((layer(torch.ones(0, 2)).mean(), torch.tensor(0)))
     assert torch.allclose(layer.weight, before - 0.5)  # nothing counts here: no step, and no NaN
+
+
+def test_a_method_schedules_of_the_users_own_file_is_refused_not_left_out(tmp_path: Path) -> None:
+    text = (HERE / "staged.py").read_text()
+    old = tmp_path / "old.py"
+    old.write_text(text.replace("    def stage(", "    def schedules(self, *, lr: float = 1e-2):\n        return {}\n\n    def stage(", 1))
+    with pytest.raises(PaperzooError, match=r"schedules of .*old.py.* is not called: let optimizers return .*\(optimizer, schedule\)"):
+        paperzoo.train(str(old), "smoke", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

@@ -178,10 +178,7 @@ class Model(Guesser):
         return self.network(x)
 
     def optimizers(self, *, lr: float = 1e-3):
-        return {"network": Adam(self.network.parameters(), lr, (BETA, 0.999))}
-
-    def schedules(self, *, lr: float = 1e-3):
-        return {"network": fall(0.5)}
+        return {"network": (Adam(self.network.parameters(), lr, (BETA, 0.999)), fall(0.5))}
 
     def step(self, batch, opt):
         opt.network.minimize(self.both(loss_of(self(batch.image + self.draw(3)), batch.label)))
@@ -231,7 +228,7 @@ SAME: dict[str, dict[str, str | tuple[str, str]]] = {
     "an import's alias": {"papers__second": PAPER.replace("import Net, fall", "import Net as N, fall as drop").replace("Net(", "N(").replace("fall(0", "drop(0")},
     "the module instead of the name": {"papers__second": PAPER.replace("from paperzoo.papers.first import Net, fall", "import paperzoo.papers.first as f").replace("Net(", "f.Net(").replace("fall(0", "f.fall(0")},
     "a library's alias": {"nn__blocks": BLOCKS.replace("import torch.nn.functional as F", "import torch").replace("F.leaky", "torch.nn.functional.leaky")},
-    "an import within a function": {"papers__second": PAPER.replace("from torch.optim import Adam\n", "").replace("        return {\"network\": Adam", "        from torch.optim import Adam as A\n\n        return {\"network\": A")},
+    "an import within a function": {"papers__second": PAPER.replace("from torch.optim import Adam\n", "").replace("        return {\"network\": (Adam", "        from torch.optim import Adam as A\n\n        return {\"network\": (A")},
     "a definition's name": {"nn__blocks": BLOCKS.replace("scaled", "times").replace("SLOPE", "LEAK")},
     "an order of definitions": {"nn__blocks": BLOCKS.replace("SLOPE = 0.2\n", "") + "\n\nSLOPE = 0.2\n"},
     "an order of methods": {"papers__second": PAPER.replace("    def predict(self, x):\n        return self(x) > 0\n", "").replace("    def forward(self, x):", "    def predict(self, x):\n        return self(x) > 0\n\n    def forward(self, x):")},

@@ -66,7 +66,13 @@ class Job:
         """
         wanted = self.explicit() if arguments is None else arguments
         size, channels, strict = wanted.get("image_size"), wanted.get("channels"), bool(self.options.get("strict"))
-        built = dataset(name or self.recipe.data, image_size=size, channels=channels, strict=strict)
+        try:
+            built = dataset(name or self.recipe.data, image_size=size, channels=channels, strict=strict)
+        except (MemoryError, RuntimeError) as error:
+            if size is None or not (isinstance(error, MemoryError) or "memory" in str(error)):
+                raise
+            what = f"{name or self.recipe.data} at {size}x{size} pixels"
+            raise PaperzooError(f"{what} takes too much memory: set a smaller model.image_size") from error
         self.entry.model_class.check(built.schema)
         if channels is not None and built.schema.arguments.get("channels", channels) != channels:
             raise PaperzooError(

@@ -70,7 +70,7 @@ class Loop:
         precision.prepare(self.model, self.precision, self.device, self.recipe.compile)
         self.everyone = Everyone(self.world, self.device)
         self.seconds, self.stop, total = begun.seconds, False, self.recipe.steps
-        self.opt = Players({}, {})
+        self.opt = Players({})
         self.opt.iteration = begun.iteration
         self.every = {
             "log": job.options.get("log_every") or max(1, min(50, total // 100)),

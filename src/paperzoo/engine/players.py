@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from paperzoo import catalog
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import Schedule
 from paperzoo.records import Recipe, Stage
-from paperzoo.tasks.model import Loss, Model, Schedule
+from paperzoo.tasks.model import Loss, Model, Optimizers
 
 #: one a parameter; ``None`` for those that a loss does not reach
 Gradients = list[Tensor | None]
@@ -32,38 +34,36 @@ class Players:
     """All optimisers of a model; see ``tasks.model.Players`` for what a paper may rely on.
 
     Args:
+        optimizers: by name, each with a schedule or without.
         mean: averages a tensor over processes in place and returns it; ``None`` for one process.
         accumulate: parts whose gradients are added up before a step; only for a single optimiser.
     """
 
     def __init__(
         self,
-        optimizers: Mapping[str, Optimizer],
-        schedules: Mapping[str, Schedule],
+        optimizers: Optimizers,
         clip: float | Mapping[str, float] | None = None,
         accumulate: int = 1,
         mean: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        for name in schedules:
-            if name not in optimizers:
-                raise unknown("optimizer", name, optimizers, "named by schedules")
         if isinstance(clip, Mapping):
             for name in clip:
                 if name not in optimizers:
                     raise unknown("optimizer", name, optimizers, "named by clip")
         if accumulate > 1 and len(optimizers) != 1:
             raise PaperzooError(f"accumulate={accumulate} needs a model with one optimiser; this one has {len(optimizers)}")
-        self.optimizers, self.schedules, self._mean, self.accumulate = dict(optimizers), schedules, mean, accumulate
+        self.optimizers, self.schedules = parted(optimizers)
+        self._mean, self.accumulate = mean, accumulate
         self.clip = dict.fromkeys(optimizers, clip) if not isinstance(clip, Mapping) else dict(clip)
         self.parameters = {
-            n: [p for g in o.param_groups for p in g["params"] if p.requires_grad] for n, o in optimizers.items()
+            n: [p for g in o.param_groups for p in g["params"] if p.requires_grad] for n, o in self.optimizers.items()
         }
-        self.base = {n: [g["lr"] for g in o.param_groups] for n, o in optimizers.items()}
+        self.base = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken
         self.share = 1.0  # of the present part: its items beside those of an average part
         self._parts: list[list[_Term]] = []
-        for name, optimizer in optimizers.items():
+        for name, optimizer in self.optimizers.items():
             setattr(self, name, Player(self, name))
             _fuse(optimizer)
 
@@ -187,8 +187,43 @@ def players(model: Model, recipe: Recipe, stage: Stage, mean: Callable[[Tensor],
     Raises:
         PaperzooError: ``clip`` names an optimiser that the model has not, or it has several and ``accumulate`` is set.
     """
-    arguments = {**recipe.optimizer, **stage.optimizer}
-    return Players(model.optimizers(**arguments), model.schedules(**arguments), recipe.clip, recipe.accumulate, mean)
+    return Players(optimizers(model, {**recipe.optimizer, **stage.optimizer}), recipe.clip, recipe.accumulate, mean)
+
+
+def optimizers(model: Model, arguments: Mapping[str, Any]) -> Optimizers:
+    """What the model's ``optimizers`` returns.
+
+    Raises:
+        PaperzooError: an argument of a wrong type or out of range, or the model has a method ``schedules``, which is not called.
+    """
+    if callable(getattr(type(model), "schedules", None)):
+        raise PaperzooError(
+            f"the method schedules of {model.name or type(model).__name__} is not called: let optimizers return "
+            "{name: (optimizer, schedule)}"
+        )
+    legal = catalog.keywords(type(model).optimizers)
+    for name in legal.keys() & arguments.keys():
+        catalog.check_type(f"optimizer.{name}", arguments[name], legal[name])
+    return model.optimizers(**arguments)
+
+
+def parted(made: Optimizers) -> tuple[dict[str, Optimizer], dict[str, Schedule]]:
+    """The optimisers, and the schedules of those that have one.
+
+    Raises:
+        PaperzooError: something else than an optimiser, or an optimiser and a function.
+    """
+    optimizers: dict[str, Optimizer] = {}
+    schedules: dict[str, Schedule] = {}
+    for name, one in made.items():
+        match one:
+            case Optimizer():
+                optimizers[name] = one
+            case (Optimizer() as optimizer, schedule) if callable(schedule):
+                optimizers[name], schedules[name] = optimizer, schedule
+            case _:
+                raise PaperzooError(f"optimizers must return an optimiser or (optimizer, schedule) for {name}, not {type(one).__name__}")
+    return optimizers, schedules
 
 
 def _fuse(optimizer: Optimizer) -> None:

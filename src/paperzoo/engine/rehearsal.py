@@ -23,7 +23,7 @@ from paperzoo.data.augment import IMAGES, augmented
 from paperzoo.data.datasets import check_name
 from paperzoo.engine.chance import seed_all
 from paperzoo.engine.job import Job, stages
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.tasks.model import Model
 
@@ -133,8 +133,8 @@ def _built(job: Job, data: Dataset) -> Model:
 def _optimizers(job: Job, model: Model, arguments: dict[str, Any], steps: int) -> None:
     recipe, given = job.recipe, [key for key in job.overrides if key.startswith("optimizer.")]
     try:
-        optimizers, schedules = model.optimizers(**arguments), model.schedules(**arguments)
-        factors = [float(one(at, steps)) for one in schedules.values() for at in (0, steps // 2, max(0, steps - 1))]
+        opt = Players(optimizers(model, arguments), recipe.clip, recipe.accumulate)
+        factors = [float(one(at, steps)) for one in opt.schedules.values() for at in (0, steps // 2, max(0, steps - 1))]
     except PaperzooError:
         raise
     except Exception as error:
@@ -142,7 +142,6 @@ def _optimizers(job: Job, model: Model, arguments: dict[str, Any], steps: int) -
             said = ", ".join(f"{key}={shown(job.overrides[key])}" for key in given)
             raise PaperzooError(f"{said} makes no optimiser of {job.entry.name}: {_line(error)}") from error
         raise
-    Players(optimizers, schedules, recipe.clip, recipe.accumulate)
     if given and not all(map(math.isfinite, factors)):
         raise PaperzooError(f"{', '.join(given)} of {job.entry.name}: the learning rate would not be finite")
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]  # the folder that holds the package
 
 
 def card(name: str) -> str:
-    """Title, idea, variants, recipes, claims, deviations and measured results of a paper, at most 100 columns wide.
+    """Title, idea, variants, recipes, settings, claims, deviations and measured results of a paper, at most 100 columns wide.
 
     Args:
         name: ``paper``, ``paper:variant`` (only the recipes for it are listed), or the path of a file.
@@ -40,6 +40,7 @@ def card(name: str) -> str:
         wrap(idea(entry)),
         section("Variants", [_variant(paper, v) for v in paper.variants]),
         section("Recipes", [line for n, r in recipes.items() for line in _recipe(n, r)]),
+        section("What --set takes, besides a recipe's own fields", _settings(entry)),
         section("What the paper claims", [line for c in paper.claims for line in _claim(c)]),
         section("Measured here", _measured(paper.name)),
         wrap(found),
@@ -109,6 +110,12 @@ def _recipe(name: str, recipe: Recipe) -> list[str]:
     note = f"; {recipe.note}" if recipe.note else ""
     head = f"{name}: {recipe.data}, {recipe.steps:,} steps of {recipe.batch_size}{only}{note}"
     return [head, *(f"  target{' of ' + ', '.join(t.variants) if t.variants else ''}: {t.metric} {t}" for t in recipe.targets)]
+
+
+def _settings(entry: Entry) -> list[str]:
+    parts = {"model": catalog.signature(entry), "optimizer": catalog.keywords(entry.model_class.optimizers)}
+    settings = {f"{part}.{name}": parameter for part, legal in parts.items() for name, parameter in legal.items()}
+    return [f"{key}={catalog.shown(p.default)}  ({catalog.written(p.annotation)})" for key, p in settings.items()]
 
 
 def _claim(claim: Claim) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.nn.schedules import Schedule
 from paperzoo.tasks.task import Task, gathered
 
-#: ``schedule(iteration, total) -> factor`` on the base learning rate; both count steps of the present stage.
-Schedule = Callable[[int, int], float]
+#: What ``Model.optimizers`` returns, by player: an optimiser, whose rate is constant, or an optimiser and its schedule.
+Optimizers = Mapping[str, Optimizer | tuple[Optimizer, Schedule]]
 
 #: A mean over the batch; or, where how many items count is known only in the batch (words chosen, windows that are valid), the pair
 #: ``(mean, count)``: it is weighed so that the step is that of the mean over all processes' items, and over all parts' if gradients
@@ -88,12 +89,11 @@ class Model(nn.Module):
         """The first task that ``samples`` or ``judges``, if there is one."""
         return next((task for task in self.active() if getattr(task, what)), None)
 
-    def optimizers(self, *_: Any, **arguments: Any) -> Mapping[str, Optimizer]:
-        """The optimisers by player, from keyword arguments. ``{}`` for a model that updates itself in ``step``."""
-        return {}
+    def optimizers(self, *_: Any, **arguments: Any) -> Optimizers:
+        """The optimisers by player, from keyword arguments: ``{"network": Adam(...)}`` or ``{"network": (Adam(...), schedule)}``.
 
-    def schedules(self, *_: Any, **arguments: Any) -> Mapping[str, Schedule]:
-        """Learning-rate factors by player; a player that is not named keeps its rate. Gets the optimisers' arguments."""
+        ``{}`` for a model that updates itself in ``step``.
+        """
         return {}
 
     def stage(self, name: str) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import paperzoo
 from paperzoo.data import Batch
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.attention import ram
 
@@ -150,7 +150,7 @@ def coloured(number: int) -> tuple[Tensor, Tensor]:
 
 def fit(model: Any, steps: int, lr: float = 3e-3) -> float:
     """Trains on coloured squares; returns the share of right answers, looked at as in a measurement."""
-    opt = Players(model.optimizers(name="Adam", lr=lr), model.schedules())
+    opt = Players(model.optimizers(name="Adam", lr=lr))
     opt.total = opt.stage_steps = steps
     for opt.iteration in range(steps):
         image, label = coloured(64)
@@ -239,11 +239,11 @@ def test_the_networks_it_is_compared_with(name: str, size: int) -> None:
     ("arguments", "says"),
     [
         ({"size": 30}, "a glimpse of 30x30 is larger than an image of 28x28"),
-        ({"glimpses": 0}, "glimpses of ram must be at least 1, not 0"),
-        ({"scales": 0}, "scales of ram must be at least 1"),
-        ({"core": "gru"}, "unknown core 'gru' of ram"),
+        ({"glimpses": 0}, "model.glimpses must be at least 1, not 0"),
+        ({"scales": 0}, "model.scales must be at least 1"),
+        ({"core": "gru"}, "unknown model.core 'gru'"),
         ({"reward": "disounted"}, "did you mean discounted"),
-        ({"std": 0.0}, "std > 0"),
+        ({"std": 0.0}, "model.std must be positive"),
         ({"mix": (1, 2)}, "mix of ram is three weights"),
     ],
 )
@@ -257,10 +257,10 @@ def test_images_of_another_size_are_named() -> None:
     for wrong in (torch.rand(2, 1, 28, 28), torch.rand(2, 3, 16, 16), torch.rand(1, 16, 16)):
         with pytest.raises(PaperzooError, match=re.escape("looks at images (N, 1, 16, 16), not " + str(tuple(wrong.shape)))):
             model(wrong)
-    with pytest.raises(PaperzooError, match="larger than images of 8x8"):
+    with pytest.raises(PaperzooError, match="image_size must be at least 10, not 8"):
         paperzoo.create("ram:conv", image_size=8)
-    with pytest.raises(PaperzooError, match="unknown optimizer 'adam' of ram: did you mean Adam"):
-        model.optimizers(name="adam")
+    with pytest.raises(PaperzooError, match=r"unknown optimizer\.name 'adam': did you mean Adam"):
+        optimizers(model, {"name": "adam"})
 
 
 def test_chance_is_a_uniform_place_and_then_noise_of_the_papers_deviation() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fixtures.training import job, loop
+from fixtures.training import constant, job, loop
 from torch import Tensor, nn
 
 import paperzoo
@@ -135,7 +135,7 @@ def test_the_discriminator_is_told_the_label_or_that_there_is_none(few: bool) ->
     model.discriminator = Seen()
     data = dataset("digits-100" if few else "digits")
     batch = data["train"].batch(np.arange(20))
-    model.step(batch, Players(model.optimizers(), {}))
+    model.step(batch, Players(constant(model.optimizers())))
     (prior, told), (code, beside), _ = model.discriminator.calls
     expected = torch.cat([torch.full((20,), 10), batch.label]) if few else batch.label
     assert torch.equal(told, F.one_hot(expected, 11).float()) and torch.equal(beside, told)
@@ -255,7 +255,7 @@ def test_bad_input_is_named() -> None:
 def test_one_image_or_constant_images_are_learnt_without_a_fault(name: str, image: Tensor) -> None:
     data = folder_data("image label", image)
     model = paperzoo.create(name, image_size=8, width=8)
-    opt = Players(model.optimizers(adam=True, lr=1e-2), {})
+    opt = Players(constant(model.optimizers(adam=True, lr=1e-2)))
     for _ in range(30):
         model.step(Batch(image=image.expand(30, -1, -1, -1)), opt)
     assert all(np.isfinite(float(loss)) for _, _, loss in opt.losses)
@@ -274,7 +274,7 @@ def test_all_phases_of_the_factored_ones_see_images_with_noise_and_rebuild_clean
         model.get_submodule(f"{player}_discriminator").register_forward_hook(lambda m, i, o, found=found: found.append(o.detach()))
     model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model.decoder.register_forward_hook(lambda m, i, output: rebuilt.append(output.detach()))
-    opt = Players(model.optimizers(), {})
+    opt = Players(constant(model.optimizers()))
     right = opt._minimize
     opt._minimize = lambda given: (losses.update({k: v[0] for k, v in given.items()}), right(given))  # type: ignore[method-assign]
     model.step(Batch(image=image, labelled=labelled, label=torch.arange(20) % 10), opt)

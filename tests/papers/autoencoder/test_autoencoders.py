@@ -76,14 +76,14 @@ def test_a_deep_map_keeps_digits_apart_better_than_pca_and_the_linear_one_does_n
 def test_codes_that_could_copy_the_data_are_refused() -> None:
     for code in (64, 65):
         with pytest.raises(PaperzooError, match=r"copied through it unchanged.*at most 63"):
-            linear_autoencoder.Model(image_size=8, code=code)
+            paperzoo.create("linear_autoencoder", image_size=8, code=code)
     with pytest.raises(PaperzooError, match="not smaller than the 2 of the data"):
         linear_autoencoder.Points(dimensions=2)
     for wrong in ({"code": 0}, {"hidden": [10, 0]}):
-        with pytest.raises(PaperzooError, match="at least 1 unit"):
-            linear_autoencoder.Model(**wrong)
-    with pytest.raises(PaperzooError, match="at least one hidden layer"):
-        linear_autoencoder.Map(hidden=[])
+        with pytest.raises(PaperzooError, match="at least 1, not"):
+            paperzoo.create("linear_autoencoder", **wrong)
+    with pytest.raises(PaperzooError, match="hidden must be a list of at least 1"):
+        paperzoo.create("linear_autoencoder:map", hidden=[])
 
 
 # ---------------------------------------------------------------- convolutional
@@ -127,8 +127,8 @@ def test_the_way_back_has_the_shapes_of_the_way_there(size: int, channels: int, 
         assert model.decoder(model.encoder(image, 0, k + 1), k, k + 1).shape == shapes[k]
     assert model.decode(model.encode(image)).shape == image.shape
     for wrong in ({"image_size": 9, "maps": [4, 4]}, {"maps": []}, {"maps": [0]}, {"dropped": 1.0}, {"noise": -1.0}, {"code": 0}):
-        with pytest.raises(PaperzooError):
-            conv_autoencoder.Model(**wrong)
+        with pytest.raises(PaperzooError, match=next(iter(wrong))):
+            paperzoo.create("conv_autoencoder", **wrong)
 
 
 def test_noise_and_dropped_pixels_are_what_they_say() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures.training import digits, fit, pictures, train_images
+from fixtures.training import constant, digits, fit, pictures, train_images
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import paperzoo
 from paperzoo import PaperzooError
 from paperzoo.data import Batch, Dataset, Schema, Split, Values
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, optimizers
 from paperzoo.metrics.iwae import bounds
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
 from paperzoo.papers.autoencoder import vae, vae_linear
@@ -74,7 +74,7 @@ def test_the_step_descends_minus_the_bound_of_a_whole_image() -> None:
     torch.manual_seed(0)
     model, x = vae.Model(image_size=5, latent=3, hidden=7), torch.rand(6, 1, 5, 5)
     start = {n: p.detach().clone() for n, p in model.named_parameters()}
-    opt = Players({"vae": torch.optim.SGD(model.parameters(), 1.0)}, {})
+    opt = Players({"vae": torch.optim.SGD(model.parameters(), 1.0)})
     torch.manual_seed(1)
     model.step(Batch(image=x), opt)
     moved = {n: start[n] - p.detach() for n, p in model.named_parameters()}
@@ -187,7 +187,7 @@ def test_the_conditional_one_draws_the_class_that_is_asked_for() -> None:
     model, train = vae.Conditional(image_size=8, latent=6, hidden=64), digits()["train"]
     batch = train.batch(np.arange(len(train)))
     options: dict[str, Any] = {"lr": 3e-3, "method": "adam", "decay_from": 0.5}
-    opt = Players(model.optimizers(**options), model.schedules(**options))
+    opt = Players(model.optimizers(**options))
     opt.total = opt.stage_steps = 800
     for step in range(opt.total):
         opt.iteration, chosen = step, torch.randint(len(train), (100,))
@@ -256,9 +256,9 @@ def test_bad_arguments_and_unlabelled_data_are_refused() -> None:
         ({"latent": 0}, "at least 1"),
     ):
         with pytest.raises(PaperzooError, match=message):
-            vae.Model(**wrong)  # type: ignore[arg-type]
+            paperzoo.create("vae", **wrong)
     with pytest.raises(PaperzooError, match="did you mean adam"):
-        vae.Model().optimizers(method="adan")
+        optimizers(vae.Model(), {"method": "adan"})
     with pytest.raises(PaperzooError, match="less than the data's dimensions"):
         vae_linear.Linear(dimensions=2)
     with pytest.raises(PaperzooError, match="needs data with image and label"):
@@ -296,7 +296,7 @@ def test_bounds_and_steps_are_of_the_targets_that_the_protocol_names(
         Likelihood().measure(model, data, "test")
     monkeypatch.setattr(vae.Model, "log_likelihood", lambda self, x, z: (seen.append(x), z.sum(1))[1])
     for _ in range(2):
-        model.step(Batch(image=grey), Players(model.optimizers(), {}))
+        model.step(Batch(image=grey), Players(constant(model.optimizers())))
     assert len(seen) == 3
     for x in seen:
         assert x.shape == (2, 1, 28, 28) and (binarise == "none" or set(x.unique().tolist()) <= {0.0, 1.0})

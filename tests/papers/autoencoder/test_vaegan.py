@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.training import constant
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.optim import SGD
@@ -59,7 +60,7 @@ def test_each_network_follows_its_own_loss_and_no_other() -> None:
     torch.manual_seed(0)
     model = Recorded(**SMALL, gamma=0.1).double()
     batch = Batch(image=torch.rand(6, 1, 16, 16, dtype=torch.float64))
-    opt = Players({n: SGD(net.parameters(), 1.0) for n, net in model.named_children()}, {})
+    opt = Players({n: SGD(net.parameters(), 1.0) for n, net in model.named_children()})
     torch.manual_seed(1)
     got = gradients(model, lambda: model.step(batch, opt))
     (x, _), (x_tilde, _), (x_p, _) = model.seen
@@ -209,7 +210,7 @@ def test_faces_come_back_and_without_the_likelihood_others_do() -> None:
     for gamma in (1e-2, 0.0):
         torch.manual_seed(0)
         model = vaegan.Model(**{**SMALL, "width": 8, "gamma": gamma})
-        opt = Players(model.optimizers(lr=1e-3), {})
+        opt = Players(constant(model.optimizers(lr=1e-3)))
         for step in range(120):
             model.step(data["train"].batch(np.random.default_rng(step).integers(0, 500, 32)), opt)
         error[gamma] = float((model.eval().reconstruct(image) - image).square().flatten(1).sum(1).mean())
@@ -218,17 +219,18 @@ def test_faces_come_back_and_without_the_likelihood_others_do() -> None:
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
     for arguments, words in (
-        ({"image_size": 20}, "multiple of 8"), ({"width": 3}, "even"), ({"latent": 0}, "at least 1"), ({"gamma": -1.0}, "negative")
+        ({"image_size": 20}, "multiple of 8"), ({"width": 3}, "multiple of 2"),
+        ({"latent": 0}, "at least 1"), ({"gamma": -1.0}, "at least 0")
     ):  # fmt: skip
         with pytest.raises(paperzoo.PaperzooError, match=words):
             paperzoo.create("vaegan", **{**SMALL, **arguments})
     model = paperzoo.create("vaegan", **SMALL)
     with pytest.raises(paperzoo.PaperzooError, match="at least two images"):
-        model.step(Batch(image=torch.rand(1, 1, 16, 16)), Players(model.optimizers(), {}))
+        model.step(Batch(image=torch.rand(1, 1, 16, 16)), Players(constant(model.optimizers())))
     with pytest.raises(paperzoo.PaperzooError, match=r"\[0, 1\]"):
         model.encode(torch.full((1, 1, 16, 16), 255.0))
     plain = torch.full((4, 1, 16, 16), 0.5)  # constant images: no detail, yet no fault
-    opt = Players(model.optimizers(), {})
+    opt = Players(constant(model.optimizers()))
     for _ in range(5):
         model.step(Batch(image=plain), opt)
     assert all(np.isfinite(float(loss)) for _, _, loss in opt.losses)

@@ -115,7 +115,7 @@ def test_rounds_of_one_functional_step_are_the_game_with_the_log_d_trick() -> No
     for model, factor in ((round_, 1 / eta), (game, 1.0)):
         sgd = {"discriminator": torch.optim.SGD(model.discriminator.parameters(), rate)}
         sgd["approximator"] = torch.optim.SGD(model.approximator.parameters(), rate * factor)
-        players.append(Players(sgd, {}))
+        players.append(Players(sgd))
         players[-1].total = 10
     with torch.no_grad():  # as begin() would in the middle of a run: a pool that is where G~ puts it
         round_.pool.copy_(round_.approximator(round_.noise.normal_()))
@@ -186,8 +186,8 @@ def test_first_approximator_is_a_random_linear_map() -> None:
 def test_rate_falls_when_the_loss_of_a_fit_rises_and_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     model, rates = cfggan.Toy(width=8, pool=64, epochs=7), []
     model.pool.normal_()
-    opt = Players(model.optimizers(), model.schedules())
-    opt.total, schedule = 10, model.schedules()["approximator"]
+    opt = Players(model.optimizers())
+    opt.total, schedule = 10, model.optimizers()["approximator"][1]
     level = iter([5.0, 4.0, 6.0, 3.0, 7.0, 8.0, 9.0])
 
     def loss(made: Tensor, target: Tensor) -> Tensor:
@@ -263,9 +263,9 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         "eta must be positive, not -0.5": {"eta": -0.5},
         "eta must be finite, not nan": {"eta": math.nan},
         "did you mean xicfg": {"method": "xcfg"},
-        "unknown scale 'two'": {"scale": "two"},
+        "unknown model.scale 'two'": {"scale": "two"},
         "did you mean dcganx": {"network": "dcgan"},
-        "image_size 20": {"image_size": 20},
+        "image_size must be one of 16, 32, 64, 128, 256, not 20": {"image_size": 20},
     }
     for message, arguments in wrong.items():
         with pytest.raises(paperzoo.PaperzooError, match=message):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fixtures.training import job, loop
+from fixtures.training import constant, job, loop
 from torch import Tensor, nn
 
 import paperzoo
@@ -75,7 +75,7 @@ def test_cgan_has_the_papers_layers() -> None:
 
 
 def test_rate_falls_and_momentum_rises_as_in_section_4_1(tmp_path: Path) -> None:
-    fall = paperzoo.create("cgan").schedules()["generator"]
+    fall = paperzoo.create("cgan").optimizers()["generator"][1]
     assert 0.1 * fall(0, 1) == 0.1 and 0.1 * fall(10_000, 1) == pytest.approx(0.1 / 1.00004**10_000)
     assert 0.1 * fall(10**6, 1) == pytest.approx(1e-6)
     assert [gan.momentum(i) for i in (0, 62_500, 125_000, 10**6)] == pytest.approx([0.5, 0.6, 0.7, 0.7])
@@ -254,7 +254,7 @@ def test_infogan_has_the_papers_layers() -> None:
         "discriminator.q.0": (128, 1024),
         "discriminator.q.3": (10 + 2 + 2, 128),
     }
-    optimizers = model.optimizers()
+    optimizers = constant(model.optimizers())
     assert [optimizers[n].param_groups[0]["lr"] for n in ("discriminator", "generator")] == [2e-4, 1e-3]
     owned = [p for o in optimizers.values() for g in o.param_groups for p in g["params"]]
     assert len({id(p) for p in owned}) == len(owned) == len(list(model.parameters()))
@@ -375,7 +375,7 @@ def test_gan_has_the_layers_of_the_published_code() -> None:
     sizes = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Linear)]
     assert sizes == [(1200, 100), (1200, 1200), (784, 1200), (240 * 5, 784), (240 * 5, 240), (1, 240)]
     assert [m.p for m in model.modules() if isinstance(m, nn.Dropout)] == [0.2, 0.5, 0.5]
-    fall = model.schedules()["discriminator"]
+    fall = model.optimizers()["discriminator"][1]
     assert fall(100_000, 1) == pytest.approx(1.000004**-100_000) and 0.1 * fall(10**8, 1) == pytest.approx(1e-6)
     with pytest.raises(paperzoo.PaperzooError, match="minimax"):
         paperzoo.create("gan", loss="minmax")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fixtures.training import job, loop
+from fixtures.training import constant, job, loop
 from torch import Tensor, nn
 
 import paperzoo
@@ -44,7 +44,7 @@ def test_every_weight_lies_in_the_box_after_every_step(tmp_path: Path) -> None:
 
 
 def test_optimisers_have_no_momentum() -> None:
-    optimizers = paperzoo.create("wgan", image_size=16, width=2).optimizers()
+    optimizers = constant(paperzoo.create("wgan", image_size=16, width=2).optimizers())
     for optimizer in optimizers.values():
         assert isinstance(optimizer, torch.optim.RMSprop)
         assert optimizer.defaults["momentum"] == 0 and optimizer.defaults["lr"] == 5e-5
@@ -79,7 +79,7 @@ def train_critic(
     if still:  # all samples at 0
         nn.init.zeros_(model.generator.body[-1].weight)
         nn.init.zeros_(model.generator.body[-1].bias)
-    opt = Players(model.optimizers(lr=5e-4), {})
+    opt = Players(constant(model.optimizers(lr=5e-4)))
     estimates = []
     for _ in range(steps):
         estimates.append(model.step(Batch(point=draw()), opt)["distance"].item())
@@ -138,9 +138,9 @@ def test_wgan_learns_where_the_data_lie_and_the_distance_falls(dimensions: int) 
     for name, lr in (("learns", 2e-3), ("ablated", 0.0)):
         model = paperzoo.create("wgan:toy", dimensions=dimensions, **settings)
         assert isinstance(model, wgan.Toy)
-        optimizers = model.optimizers(lr=2e-3)
+        optimizers = constant(model.optimizers(lr=2e-3))
         optimizers["generator"].param_groups[0]["lr"] = lr
-        opt = Players(optimizers, {})
+        opt = Players(optimizers)
         opt.total, distances = 800, []
         for i in range(opt.total):
             batch = data["train"].batch(np.arange(64) + (64 * i) % 1900)
@@ -257,7 +257,7 @@ def few_labels(steps: int, ablate: bool = False, **settings: object) -> sgan.Mod
         partnered.label = partnered.label[torch.randperm(100)]
     model = paperzoo.create("sgan:feature_matching", image_size=8, width=48, latent=16, **settings)
     assert isinstance(model, sgan.Model)
-    opt = Players(model.optimizers(lr=2e-3), {})
+    opt = Players(constant(model.optimizers(lr=2e-3)))
     random = np.random.default_rng(0)
     for _ in range(steps):
         model.step(data["train"].batch(random.integers(0, len(data["train"]), 64)), opt)
@@ -284,7 +284,7 @@ def test_supervised_looks_at_labelled_images_only() -> None:
     start = {n: p.detach().clone() for n, p in model.named_parameters()}
     nothing = torch.full((8, 1, 16, 16), float("nan"))
     batch = Batch(image=nothing, labelled=torch.rand(8, 1, 16, 16), label=torch.arange(8))
-    model.step(batch, Players(model.optimizers(), {}))
+    model.step(batch, Players(constant(model.optimizers())))
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, start[n])}
     assert moved and all(n.startswith("discriminator.") for n in moved)
     assert all(torch.isfinite(p).all() for p in model.parameters())
@@ -411,7 +411,7 @@ def test_rotation_head_learns_the_turn_of_digits_and_without_its_loss_does_not()
         torch.manual_seed(0)
         model = paperzoo.create("ssgan", image_size=16, width=8, latent=4, channels=1, beta=beta)
         assert isinstance(model, ssgan.Model)
-        opt = Players(model.optimizers(lr=1e-3), {})
+        opt = Players(constant(model.optimizers(lr=1e-3)))
         opt.generator = SimpleNamespace(minimize=lambda loss: None)  # it may rest: this is about the discriminator
         for i in range(150):
             model.step(data["train"].batch(np.arange(48) + 48 * (i % 25)), opt)

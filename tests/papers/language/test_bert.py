@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures.training import count
+from fixtures.training import constant, count
 from torch import Tensor, nn
 
 import paperzoo
@@ -20,6 +20,7 @@ from paperzoo.data.text.tagging import tagged
 from paperzoo.data.text.wordpiece import SPECIAL, learn
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import warmup_linear
 from paperzoo.papers.language import bert, bert_finetuning
 from paperzoo.pretrained.encoders import from_transformers
 from paperzoo.tasks.pretraining import PUBLISHED, Masked
@@ -177,12 +178,12 @@ def test_only_chosen_positions_have_a_gradient_and_both_losses_count() -> None:
 def test_schedules_rise_and_fall_and_the_two_lengths_join() -> None:
     paper = paperzoo.paper("bert").recipes["paper"]
     short, long = paper.stages
-    factor = bert.schedule(short.optimizer["warmup"], short.optimizer["end"])
+    factor = warmup_linear(short.optimizer["warmup"], short.optimizer["end"])
     assert factor(0, short.steps) == pytest.approx(1e-4) and factor(9_999, short.steps) == pytest.approx(1)
     middle = 1 - (1 - 0.1) * (450_000 - 10_000) / 890_000
     assert factor(450_000, short.steps) == pytest.approx(middle)
     assert factor(899_999, short.steps) == pytest.approx(0.1, abs=1e-5)
-    later = bert.schedule(0.01, 0.0)
+    later = warmup_linear(0.01, 0.0)
     assert long.optimizer["lr"] * later(1_000, long.steps) == pytest.approx(1e-4 * factor(899_999, short.steps), rel=0.02)
     assert later(99_999, 100_000) == pytest.approx(0, abs=2e-5)
     assert short.steps / (short.steps + long.steps) == 0.9
@@ -199,7 +200,7 @@ def trained(steps: int, mask: Any = None, seed: int = 0) -> tuple[bert.Model, di
     model = bert.Model(vocabulary=vocabulary, layers=2, width=64, heads=4, inner=128, positions=32, dropout=0.0)
     if mask:
         model.mask = mask  # type: ignore[method-assign]
-    opt = Players(model.optimizers(lr=2e-3), model.schedules(warmup=0.1), clip=1.0)
+    opt = Players(model.optimizers(lr=2e-3, warmup=0.1), clip=1.0)
     opt.total = opt.stage_steps = steps
     random = np.random.default_rng(seed)
     for opt.iteration in range(steps):
@@ -250,7 +251,7 @@ def test_fine_tuning_begins_from_a_directory_is_saved_whole_and_predicts(tmp_pat
     with torch.no_grad():
         real = (torch.arange(7) < length[:, None]).long()
         assert torch.allclose(model.eval().bert(tokens, segment, length)[1], theirs(tokens, real, segment).pooler_output, atol=1e-5)
-    opt = Players(model.optimizers(lr=3e-3), {})
+    opt = Players(constant(model.optimizers(lr=3e-3)))
     opt.total = 60
     for _ in range(60):
         model.step(data["train"].batch(range(4)), opt)
@@ -279,7 +280,7 @@ def test_a_classifier_can_be_pretrained_first() -> None:
     for stage, batch, moving, resting in (("pretrain", segments, "words", "head"), ("finetune", labels, "head", "words")):
         model.stage(stage)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        model.step(batch, Players(model.optimizers(lr=1e-2), {}))
+        model.step(batch, Players(constant(model.optimizers(lr=1e-2))))
         moved = {name.split(".")[0] for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
         assert moving in moved and resting not in moved and "bert" in moved
 
@@ -290,7 +291,7 @@ def test_scores_are_learnt_by_squared_error() -> None:
     data = labelled("scores", {"train": rows}, (), "", "", pieces=40)
     torch.manual_seed(0)
     model = bert_finetuning.Classify(vocabulary=WORDS, classes=1, longest=8, **SIZES)
-    opt = Players(model.optimizers(lr=1e-2), {})
+    opt = Players(constant(model.optimizers(lr=1e-2)))
     for _ in range(120):
         model.step(data["train"].batch(range(4)), opt)
     model.eval()
@@ -315,7 +316,7 @@ def test_tags_stand_at_the_first_piece_of_each_word() -> None:
     assert length.tolist() == [3, 1]
     assert tokens[0, 1][tokens[0, 1] > 0].tolist() == [1, 2, 3] and tokens[1, 1].tolist()[:2] == [0, 1]
     assert int(tokens[0, 0, int((tokens[0, 1] == 3).nonzero())]) != model.wordpiece.unknown  # type: ignore[union-attr]
-    opt = Players(model.optimizers(lr=1e-2), {})
+    opt = Players(constant(model.optimizers(lr=1e-2)))
     for _ in range(80):
         model.step(data["train"].batch(range(12)), opt)
     model.eval()
@@ -354,7 +355,7 @@ def test_bad_input_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (lambda: bert_finetuning.Classify(names=("a", "b", "c")), "2 classes cannot have 3 names"),
         (lambda: bert.Model(vocabulary=WORDS, width=25, heads=3), "multiple of heads"),
         (lambda: bert.Model(vocabulary=("a", "b")), "lacks"),
-        (lambda: bert.Model(share=0.0), "share"),
+        (lambda: paperzoo.create("bert", share=0.0), "share must be positive"),
         (lambda: paperzoo.create("bert", weights="minilmm"), "did you mean minilm"),
         (lambda: paperzoo.create("bert", weights=str(tmp_path / "roberta")), "model_type=roberta"),
         (lambda: paperzoo.create("bert", weights=str(tmp_path / "sizes")), "does not fit: it lacks"),

@@ -237,12 +237,12 @@ def test_the_chain_is_in_float32_whatever_the_network_is_in() -> None:
         ({"tags": ("O", "B-X", "B-X")}, "tags names 'B-X' twice"),
         ({"tags": ("O", "NOUN")}, "tag 'NOUN' is neither"),
         ({"hidden": 0}, "at least 1"),
-        ({"dropout": 1.0}, "below 1"),
+        ({"dropout": 1.0}, "dropout must be less than 1"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(PaperzooError, match=message):
-        crf.Model(**arguments)
+        paperzoo.create("bilstm_crf", **arguments)
 
 
 @pytest.mark.processor

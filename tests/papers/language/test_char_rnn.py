@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import paperzoo
 from paperzoo import cli
 from paperzoo.data.text.running import UNKNOWN, Streams, markov, own, ptb, shakespeare_texts, text, text8
+from paperzoo.engine.players import optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.language.char_rnn import Model, gru_cell, lstm_cell, nats, rnn_cell
 from paperzoo.tasks.language_model import LanguageModel, State, choose
@@ -362,21 +363,21 @@ def test_the_command_line_prints_text(trained: Any, tmp_path: Path) -> None:
     [
         ({"cell": "ltsm"}, "did you mean lstm"),
         ({"hidden": 0}, "hidden must be at least 1"),
-        ({"dropout": 1.0}, "below 1"),
+        ({"dropout": 1.0}, "dropout must be less than 1"),
         ({"vocabulary": ("a",)}, "must begin with <unk>"),
         ({"vocabulary": (UNKNOWN, "a", "a")}, "'a' twice"),
-        ({"unit": "letter"}, "character or word"),
+        ({"unit": "letter"}, "there is character, word"),
     ],
 )
 def test_wrong_arguments(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PaperzooError, match=message):
-        Model(**wrong)
+        paperzoo.create("char_rnn", **wrong)
 
 
 def test_schedule_of_the_paper_and_half_a_cosine() -> None:
     model = Model(hidden=2, layers=1)
-    steps = model.schedules(epochs=4, hold=2, shrink=2)["network"]
+    steps = model.optimizers(epochs=4, hold=2, shrink=2)["network"][1]
     assert [steps(i, 8) for i in range(8)] == [1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert [model.schedules(epochs=0)["network"](i, 2) for i in (0, 1)] == pytest.approx([1, 0.5])
+    assert [model.optimizers(epochs=0)["network"][1](i, 2) for i in (0, 1)] == pytest.approx([1, 0.5])
     with pytest.raises(PaperzooError, match="did you mean sgd"):
-        model.optimizers(method="sdg")
+        optimizers(model, {"method": "sdg"})

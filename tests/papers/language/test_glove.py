@@ -199,7 +199,7 @@ def test_one_thread_repeats_itself_and_two_learn_as_much() -> None:
 )  # fmt: skip
 def test_wrong_arguments(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PaperzooError, match=message):
-        Model(**wrong)
+        paperzoo.create("glove", **wrong)
 
 
 def test_a_part_of_the_text_too_few_words_or_a_rate_too_high(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo.data import Order
 from paperzoo.data.text.parallel import letters, padded
-from paperzoo.engine.players import Players
+from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.bleu import bleu
 from paperzoo.nn.beam import beam_search, length_penalty
@@ -180,20 +180,20 @@ def test_loss_is_that_of_torch(smoothing: float) -> None:
 def test_rates() -> None:
     with torch.device("meta"):
         model = Model()
-    rate = model.schedules()["translator"]
+    rate = model.optimizers()["translator"][1]
     assert rate(3999, 0) == pytest.approx(512**-0.5 * 4000**-0.5) == pytest.approx(6.99e-4, rel=1e-3)  # the peak
     assert rate(3998, 0) < rate(3999, 0) > rate(4000, 0)
     assert rate(0, 0) == pytest.approx(rate(3999, 0) / 4000) and rate(15_999, 0) == pytest.approx(rate(3999, 0) / 2)
-    cosine = model.schedules(lr=1e-3, warmup=10, schedule="cosine")["translator"]
+    cosine = model.optimizers(lr=1e-3, warmup=10, schedule="cosine")["translator"][1]
     assert cosine(0, 110) == pytest.approx(0.1) and cosine(9, 110) == 1 and cosine(60, 110) == pytest.approx(0.5)
     assert 0 < cosine(109, 110) < 1e-3
-    adam = model.optimizers()["translator"].param_groups[0]
+    adam = model.optimizers()["translator"][0].param_groups[0]
     assert (adam["betas"], adam["eps"], adam["lr"]) == ((0.9, 0.98), 1e-9, 1.0)
 
 
 def train(model: Model, data: Any, steps: int, each: Callable[[int], None] = lambda step: None) -> None:
     settings: dict[str, Any] = {"lr": 4e-3, "warmup": 30, "schedule": "cosine"}
-    opt = Players(model.optimizers(**settings), model.schedules(**settings), 1.0)
+    opt = Players(model.optimizers(**settings), 1.0)
     opt.total = opt.stage_steps = steps
     split = data["train@400"]
     order = Order(len(split), 1, "shuffle", 0)
@@ -410,14 +410,14 @@ def test_what_cannot_be_used_is_named(data: Any) -> None:
     for settings, message in (
         ({"norm": "past"}, "did you mean post"),
         ({"heads": 3}, "multiple of heads"),
-        ({"dropout": 1.0}, "below 1"),
-        ({"beam": 0}, "beam 1"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"beam": 0}, "beam must be at least 1"),
         ({"vocabulary": ("a",)}, "must begin with <pad>, <s>, </s>, not with a"),
     ):
         with pytest.raises(PaperzooError, match=message):
-            Model(**{**TINY, **settings})
+            paperzoo.create("transformer", **{**TINY, **settings})
     with pytest.raises(PaperzooError, match="did you mean cosine"):
-        model.optimizers(schedule="cosin")
+        optimizers(model, {"schedule": "cosin"})
     with pytest.raises(PaperzooError, match="translation needs data with source and target and texts, but digits"):
         Model.check(paperzoo.dataset("digits").schema)
 

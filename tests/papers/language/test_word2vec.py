@@ -344,14 +344,14 @@ def test_vectors_begin_small_and_output_at_zero() -> None:
         ({"architecture": "skipgram"}, "did you mean skip-gram"),
         ({"softmax": "full"}, "there is hierarchical, negative"),
         ({"dim": 0}, "dim must be at least 1"),
-        ({"sample": -1.0}, "must not be negative"),
-        ({"lr": 0.0}, "lr positive"),
+        ({"sample": -1.0}, "sample must be at least 0"),
+        ({"lr": 0.0}, "lr must be positive"),
         ({"vocabulary": ["a"]}, "1 words but 0 counts"),
     ],
 )
 def test_wrong_arguments(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(PaperzooError, match=message):
-        Model(**wrong)
+        paperzoo.create("word2vec", **wrong)
 
 
 def test_data_without_counts_or_with_too_few_words() -> None:

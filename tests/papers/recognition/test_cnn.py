@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.training import constant
 from PIL import Image
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ from paperzoo.data import Batch
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.recognition.cnn import ACTIVATIONS, LOSSES, VARIANTS, Model, loss_of, optimizer_names
+from paperzoo.papers.recognition.cnn import LOSSES, VARIANTS, Activation, Loss, Model, loss_of, optimizer_names
 
 PARAMETERS = catalog.paper("cnn").parameters
 
@@ -59,7 +60,7 @@ def test_without_non_linearity_the_network_is_one_linear_map() -> None:
         assert torch.allclose(left, right, atol=1e-9) is linear, name
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", get_args(Activation))
 def test_activations_need_no_argument_and_see_each_number_by_itself(name: str) -> None:
     layer = getattr(nn, name)().eval()
     x, order = torch.linspace(-4, 4, 60), torch.randperm(60)
@@ -84,6 +85,7 @@ def test_losses_against_their_definitions() -> None:
         "HuberLoss": np.where(small, (z - hot) ** 2 / 2, np.abs(z - hot) - 0.5).mean(),
     }
     expected["SmoothL1Loss"] = expected["HuberLoss"]
+    assert set(get_args(Loss)) == set(LOSSES)
     assert {name: loss_of(name, y, label).item() for name in LOSSES} == pytest.approx(expected)
 
 
@@ -100,7 +102,7 @@ def test_every_optimiser_moves_every_weight_downhill(name: str) -> None:
     model = Model(widths=(4,), image_size=4)
     batch = Batch(image=torch.rand(16, 1, 4, 4), label=torch.arange(16) % 10)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
-    opt = Players(model.optimizers(name=name, lr=1e-3), {})
+    opt = Players(constant(model.optimizers(name=name, lr=1e-3)))
     for _ in range(3):
         model.step(batch, opt)
     assert all(not torch.equal(p, before[n]) for n, p in model.named_parameters())
@@ -111,22 +113,22 @@ def test_every_optimiser_moves_every_weight_downhill(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"activation": "ReLu"}, "unknown activation 'ReLu' of cnn: did you mean ReLU"),
-        ({"activation": "Softmax"}, "unknown activation 'Softmax' of cnn"),  # each number depends on all
+        ({"activation": "ReLu"}, "unknown model.activation 'ReLu': did you mean ReLU"),
+        ({"activation": "Softmax"}, "unknown model.activation 'Softmax'"),  # each number depends on all
         ({"loss": "CrossEntropy"}, "did you mean CrossEntropyLoss"),
-        ({"pooling": "mean"}, "unknown pooling 'mean' of cnn"),
+        ({"pooling": "mean"}, "unknown model.pooling 'mean'"),
         ({"kernel": 4}, "kernel of cnn must be odd"),
-        ({"widths": ()}, "widths of cnn"),
-        ({"widths": (8, 0)}, "widths of cnn"),
+        ({"widths": ()}, "model.widths must be a list of at least 1, not ()"),
+        ({"widths": (8, 0)}, "model.widths must be a list of numbers, each at least 1, not (8, 0)"),
         ({"image_size": 7}, "images of 7 pixels vanish in 3 stages"),
-        ({"dropout": 1.0}, "dropout of cnn"),
-        ({"convolutions": 0}, "convolutions of cnn must be at least 1"),
+        ({"dropout": 1.0}, "model.dropout must be less than 1"),
+        ({"convolutions": 0}, "model.convolutions must be at least 1"),
         ({"mean": (0.1, 0.2)}, "mean of cnn"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("cnn", **arguments)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +147,12 @@ def test_optimiser_arguments(arguments: dict[str, Any], says: str) -> None:
 
 
 def test_rate_rises_and_falls_once() -> None:
-    factor = Model(image_size=8).schedules()["network"]
+    factor = Model(image_size=8).optimizers()["network"][1]
     rates = [factor(i, 100) for i in range(100)]
     assert rates[:25] == pytest.approx([(i + 1) / 25 for i in range(25)]) and rates[24] == max(rates) == 1
     assert all(a > b for a, b in zip(rates[24:], rates[25:], strict=False)) and rates[-1] == pytest.approx(0, abs=1e-12)
     assert rates[61] == pytest.approx(0.5, abs=0.02)  # half-way down
-    assert Model(image_size=8).schedules(rise=0.0)["network"](0, 100) == pytest.approx(1, abs=1e-3)
+    assert Model(image_size=8).optimizers(rise=0.0)["network"][1](0, 100) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.processor
@@ -183,7 +185,7 @@ def parity(number: int) -> tuple[Tensor, Tensor]:
 def test_learns_what_no_linear_map_can(variant: str, learns: bool) -> None:
     torch.manual_seed(0)
     model = Model(**{**VARIANTS[variant], "widths": (8, 16, 16), "image_size": 8, "classes": 2, "mean": (0.5,)})
-    opt = Players(model.optimizers(lr=1e-2), model.schedules())
+    opt = Players(model.optimizers(lr=1e-2))
     opt.total = opt.stage_steps = 120
     for opt.iteration in range(120):
         image, label = parity(64)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.data import Batch, Dataset, Images, Schema, Split, Values
 from paperzoo.engine.players import Players
@@ -135,10 +136,10 @@ def test_what_no_join_asks_for_is_not_computed() -> None:
 
 
 def test_rate_falls_by_ten_whenever_the_rest_has_halved() -> None:
-    factor = Model(width=1).schedules()["network"]
+    factor = Model(width=1).optimizers()["network"][1]
     at = {0: 0, 199: 0, 200: 1, 299: 1, 300: 2, 349: 2, 350: 3, 374: 3, 375: 4, 387: 4, 388: 5, 399: 8}
     assert {i: factor(i, 400) for i in at} == pytest.approx({i: 10.0**-n for i, n in at.items()})
-    group = Model(width=1).optimizers()["network"].param_groups[0]
+    group = Model(width=1).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.02, 0.9, 0)
 
 
@@ -158,7 +159,7 @@ def trained(**arguments: Any) -> Model:
     image, label = digits()
     torch.manual_seed(0)
     model = Model(blocks=2, width=8, channels=1, dropout=0.0, **arguments)
-    opt = Players(model.optimizers(lr=0.05), model.schedules())
+    opt = Players(model.optimizers(lr=0.05))
     opt.total = opt.stage_steps = 150
     for opt.iteration in range(150):
         items = torch.randint(1400, (64,))
@@ -183,18 +184,18 @@ def test_global_drop_path_makes_every_column_work_alone() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"columns": 0}, "columns of fractalnet must be from 1 to 6"),
-        ({"blocks": 0}, "blocks of fractalnet must be at least 1"),
-        ({"width": 0}, "width of fractalnet must be at least 1"),
-        ({"local_drop": 1.0}, "local_drop of fractalnet"),
-        ({"dropout": -0.1}, "dropout of fractalnet"),
-        ({"global_share": 2.0}, "global_share of fractalnet"),
+        ({"columns": 0}, "model.columns must be at least 1, not 0"),
+        ({"blocks": 0}, "model.blocks must be at least 1"),
+        ({"width": 0}, "model.width must be at least 1"),
+        ({"local_drop": 1.0}, "model.local_drop must be less than 1"),
+        ({"dropout": -0.1}, "model.dropout must be at least 0"),
+        ({"global_share": 2.0}, "model.global_share must be at most 1"),
         ({"mean": (0.1, 0.2)}, "mean of fractalnet"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("fractalnet", **arguments)
 
 
 def test_images_of_any_size_and_columns_by_number() -> None:

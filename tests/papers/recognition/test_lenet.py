@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.training import constant
 from torch import nn
 
 import paperzoo
@@ -199,7 +200,7 @@ def test_background_is_minus_a_tenth_and_ink_1_175_in_training_too() -> None:
     from paperzoo.data import Batch
     from paperzoo.engine.players import Players
 
-    model.step(Batch(image=image, label=torch.tensor([3, 4])), Players(model.optimizers(), {}))
+    model.step(Batch(image=image, label=torch.tensor([3, 4])), Players(constant(model.optimizers())))
     assert torch.allclose(seen[0], 1.275 * image - 0.1, atol=1e-6)
 
 

@@ -123,7 +123,7 @@ def test_halvings_are_left_out_from_the_first_on(version: str) -> None:
 def test_optimiser_and_rates() -> None:
     for version in ("v1", "v2"):
         model = Model(**LITTLE, version=version)
-        optimizer = model.optimizers()["network"]
+        optimizer = model.optimizers()["network"][0]
         decaying, free = optimizer.param_groups
         assert (decaying["lr"], decaying["alpha"], decaying["momentum"], decaying["eps"]) == (0.045, 0.9, 0.9, 1.0)
         assert (decaying["weight_decay"], free["weight_decay"]) == (4e-5, 0)
@@ -132,26 +132,26 @@ def test_optimiser_and_rates() -> None:
         assert all(any(w is p for p in (free if version == "v1" else decaying)["params"]) for w in depthwise)
         assert all(p.ndim > 1 for p in decaying["params"])
         assert len(decaying["params"]) + len(free["params"]) == len(list(model.parameters()))
-    factor = model.schedules()["network"]
+    factor = model.optimizers()["network"][1]
     assert [factor(i, 300) for i in (0, 1, 299)] == pytest.approx([1, 0.98, 0.98**299])
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"version": "v3"}, "unknown version 'v3' of mobilenet"),
-        ({"width": 0.0}, "width of mobilenet must be positive"),
-        ({"halvings": 6}, "halvings of mobilenet must be 0 to 5"),
-        ({"image_size": 0}, "image_size of mobilenet must be at least 1"),
-        ({"dropout": -0.1}, "dropout of mobilenet must be in [0, 1)"),
+        ({"version": "v3"}, "unknown model.version 'v3'"),
+        ({"width": 0.0}, "model.width must be positive"),
+        ({"halvings": 6}, "model.halvings must be at most 5"),
+        ({"image_size": 0}, "model.image_size must be at least 1"),
+        ({"dropout": -0.1}, "model.dropout must be at least 0"),
         ({"channels": 1}, "mean of mobilenet has one value or one for each of 1 channels, not 3"),
-        ({"std": (0.0,)}, "std of mobilenet must be positive"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"version": "v1", "weights": "imagenet"}, "unknown weights 'imagenet'"),  # none are published
     ],
 )
 def test_arguments_that_make_no_network_are_refused(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("mobilenet", **arguments)
 
 
 # Published weights ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition.preact_resnet import VARIANTS, Model, Unit
@@ -151,11 +152,11 @@ def test_one_more_activation_stands_before_the_mean() -> None:
 
 
 def test_rates() -> None:
-    factor = Model(depth=8, bottleneck=False).schedules()["network"]
+    factor = Model(depth=8, bottleneck=False).optimizers()["network"][1]
     at = {0: 0.1, 399: 0.1, 400: 1, 31_999: 1, 32_000: 0.1, 47_999: 0.1, 48_000: 0.01, 63_999: 0.01}
     assert {i: factor(i, 64_000) for i in at} == pytest.approx(at)
-    assert Model(depth=8, bottleneck=False).schedules(warm_up=0.0)["network"](0, 64_000) == 1
-    group = Model(depth=8, bottleneck=False).optimizers()["network"].param_groups[0]
+    assert Model(depth=8, bottleneck=False).optimizers(warm_up=0.0)["network"][1](0, 64_000) == 1
+    group = Model(depth=8, bottleneck=False).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.1, 0.9, 1e-4)
 
 
@@ -167,8 +168,8 @@ def test_rates() -> None:
         ({"depth": 164, "bottleneck": False}, None),  # 6 * 27 + 2
         ({"depth": 165, "bottleneck": False}, "6n + 2"),
         ({"depth": 2}, "9n + 2"),
-        ({"shortcut": "C"}, "unknown shortcut 'C'"),
-        ({"width": 0}, "width of preact_resnet must be at least 1"),
+        ({"shortcut": "C"}, "unknown model.shortcut 'C'"),
+        ({"width": 0}, "model.width must be at least 1"),
         ({"mean": (0.1, 0.2)}, "mean of preact_resnet"),
     ],
 )
@@ -178,7 +179,7 @@ def test_arguments(arguments: dict[str, object], says: str | None) -> None:
             Model(**arguments)
         else:
             with pytest.raises(PaperzooError, match=re.escape(says)):
-                Model(**arguments)
+                paperzoo.create("preact_resnet", **arguments)
 
 
 @pytest.mark.processor
@@ -192,7 +193,7 @@ def test_shortcuts_must_not_be_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     def last_loss() -> float:
         torch.manual_seed(0)
         model = Model(depth=74, bottleneck=False, width=8, channels=1)
-        optimizer, losses = model.optimizers(lr=0.1)["network"], []
+        optimizer, losses = model.optimizers(lr=0.1)["network"][0], []
         for _ in range(50):
             items = torch.randint(len(image), (64,))
             loss = F.cross_entropy(model(image[items]), label[items])

@@ -117,14 +117,14 @@ def test_initial_weights_have_variance_two_over_fan_in() -> None:
 
 
 def test_rates() -> None:
-    factor = Model(depth=8).schedules()["network"]
+    factor = Model(depth=8).optimizers()["network"][1]
     at = {0: 1, 399: 1, 31_999: 1, 32_000: 0.1, 47_999: 0.1, 48_000: 0.01, 63_999: 0.01}
     assert {i: factor(i, 64_000) for i in at} == pytest.approx(at)
-    deep = Model(depth=110, width=1).schedules()["network"]
+    deep = Model(depth=110, width=1).optimizers()["network"][1]
     assert [deep(i, 64_000) for i in (0, 399, 400, 32_000)] == pytest.approx([0.1, 0.1, 1, 0.1])
-    quarters = Model(depth=8).schedules(drops=(0.25, 0.5, 0.75))["network"]
+    quarters = Model(depth=8).optimizers(drops=(0.25, 0.5, 0.75))["network"][1]
     assert [quarters(i, 4) for i in range(4)] == pytest.approx([1, 0.1, 0.01, 0.001])
-    group = Model(depth=8).optimizers()["network"].param_groups[0]
+    group = Model(depth=8).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.1, 0.9, 1e-4)
 
 
@@ -135,11 +135,11 @@ def test_rates() -> None:
         ({"depth": 50}, None),  # 6 * 8 + 2: a CIFAR design of its own
         ({"design": "imagenet", "depth": 20}, "18, 34, 50, 101, 152"),
         ({"design": "imagnet"}, "did you mean imagenet"),
-        ({"shortcut": "D"}, "unknown shortcut 'D'"),
-        ({"width": 0}, "width of resnet must be at least 1"),
-        ({"classes": 0}, "classes of resnet must be at least 1"),
+        ({"shortcut": "D"}, "unknown model.shortcut 'D'"),
+        ({"width": 0}, "model.width must be at least 1"),
+        ({"classes": 0}, "model.classes must be at least 1"),
         ({"mean": (0.1, 0.2)}, "mean of resnet"),
-        ({"std": (0.0,)}, "std of resnet must be positive"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"weights": "imagenet"}, "unknown weights 'imagenet'"),  # there are none of the CIFAR designs
     ],
 )
@@ -149,7 +149,7 @@ def test_arguments(arguments: dict[str, object], says: str | None) -> None:
             Model(**arguments)
         else:
             with pytest.raises(PaperzooError, match=re.escape(says)):
-                Model(**arguments)
+                paperzoo.create("resnet", **arguments)
 
 
 # Published weights ---------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_degradation() -> None:
     def last_loss(shortcut: str) -> float:
         torch.manual_seed(0)
         model = Model(depth=56, width=8, channels=1, shortcut=shortcut)
-        optimizer, losses = model.optimizers(lr=0.05)["network"], []
+        optimizer, losses = model.optimizers(lr=0.05)["network"][0], []
         for _ in range(40):
             items = torch.randint(len(image), (64,))
             loss = F.cross_entropy(model(image[items]), label[items])

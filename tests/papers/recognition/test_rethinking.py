@@ -75,7 +75,7 @@ def test_shift_without_scale_and_the_bias_are_the_same_thing() -> None:
     y = normal.conv(x)
     by_hand = ((y - y.mean((0, 2, 3), keepdim=True)) / (y.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt() + 0.5).relu()
     assert torch.allclose(normal(x), by_hand, atol=1e-5)
-    trained = {id(p) for g in Model(**LITTLE).optimizers()["network"].param_groups for p in g["params"]}
+    trained = {id(p) for g in Model(**LITTLE).optimizers()["network"][0].param_groups for p in g["params"]}
     assert len(trained) == len([p for p in Model(**LITTLE).parameters() if p.requires_grad])
 
 
@@ -112,9 +112,9 @@ def test_the_middle_is_seen_and_crops_are_for_training_alone() -> None:
 
 
 def test_rates_are_the_papers() -> None:
-    rates = {name: Model(**{**VARIANTS[name], "width": 0.1}).optimizers()["network"].param_groups[0]["lr"] for name in VARIANTS}
+    rates = {name: Model(**{**VARIANTS[name], "width": 0.1}).optimizers()["network"][0].param_groups[0]["lr"] for name in VARIANTS}
     assert rates == {"inception": 0.1, "inception-nobn": 0.1, "alexnet": 0.01, "mlp3x512": 0.01, "mlp1x512": 0.01}
-    factor, steps = Model(**LITTLE).schedules()["network"], RECIPES["paper"].steps
+    factor, steps = Model(**LITTLE).optimizers()["network"][1], RECIPES["paper"].steps
     epoch = steps // 64
     assert abs(epoch * 128 - 50_000) < 128 and abs(RECIPES["paper-random"].steps // 64 * 128 - 45_000) < 128
     assert [factor(i, steps) for i in (0, epoch - 1, epoch, 10 * epoch)] == pytest.approx([1, 1, 0.95, 0.95**10])
@@ -218,16 +218,16 @@ def test_random_labels_are_fitted_and_labels_that_change_are_not(wrong: bool, tm
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"design": "inceptoin"}, "unknown design 'inceptoin' of rethinking: did you mean inception"),
+        ({"design": "inceptoin"}, "unknown model.design 'inceptoin': did you mean inception"),
         ({"crop": 33}, "crop of rethinking is 33, but the images are 32x32: at most 32"),
-        ({"width": 0.0}, "width of rethinking must leave at least one of 32 channels"),
-        ({"dropout": 1.0}, "dropout of rethinking must be in"),
-        ({"layers": 0, "design": "mlp"}, "layers of rethinking must be at least 1, not 0"),
+        ({"width": 0.0}, "model.width must be at least 0.02, not 0.0"),
+        ({"dropout": 1.0}, "model.dropout must be less than 1"),
+        ({"layers": 0, "design": "mlp"}, "model.layers must be at least 1, not 0"),
     ],
 )
 def test_bad_input_is_named(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(PaperzooError, match=says):
-        Model(**arguments)  # type: ignore[arg-type]
+        paperzoo.create("rethinking", **arguments)
 
 
 def test_what_a_corrupted_name_is_made_from_and_who_may_judge_it() -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.training import constant
 from torch import Tensor, nn
 
+import paperzoo
 from paperzoo import catalog
 from paperzoo.data import Batch
 from paperzoo.engine.players import Players
@@ -36,7 +38,7 @@ def alone() -> Any:
 def draws(model: Model, number: int) -> Tensor:
     """b_l of ``number`` mini-batches, (number, L), as ``step`` throws them."""
     seen: list[list[float]] = []
-    opt = Players({}, {})
+    opt = Players({})
     opt.network = SimpleNamespace(minimize=lambda loss: None)  # type: ignore[assignment]
     model.forward = lambda image, alive: seen.append(alive) or torch.zeros(len(image), 10)  # type: ignore[assignment,method-assign]
     batch = Batch(image=torch.rand(2, 1, 8, 8), label=torch.tensor([1, 2]))
@@ -127,7 +129,7 @@ def test_expected_training_output_is_the_test_output_of_a_linear_block() -> None
 def test_a_step_moves_the_living_and_leaves_the_dead() -> None:
     torch.manual_seed(0)
     model = Model(depth=8, width=2, channels=1, survival=0.01, decay="uniform")  # all dead, nearly always
-    opt = Players(model.optimizers(), {})
+    opt = Players(constant(model.optimizers()))
     batch = Batch(image=torch.rand(8, 1, 8, 8), label=torch.arange(8))
     before = {n: p.clone() for n, p in model.named_parameters()}
     logged = model.step(batch, opt)
@@ -141,10 +143,10 @@ def test_a_step_moves_the_living_and_leaves_the_dead() -> None:
 
 
 def test_rates() -> None:
-    factor = Model(depth=8).schedules()["network"]
+    factor = Model(depth=8).optimizers()["network"][1]
     assert [factor(i, 400) for i in (0, 199, 200, 299, 300, 399)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-    assert Model(depth=8).schedules(warm_up=0.02)["network"](7, 400) == 0.1
-    group = Model(depth=8).optimizers()["network"].param_groups[0]
+    assert Model(depth=8).optimizers(warm_up=0.02)["network"][1](7, 400) == 0.1
+    group = Model(depth=8).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, True)
 
 
@@ -152,17 +154,17 @@ def test_rates() -> None:
     ("arguments", "says"),
     [
         ({"depth": 111}, "6n + 2"),
-        ({"survival": 0.0}, "survival of stochastic_depth"),
-        ({"survival": 1.5}, "survival of stochastic_depth"),
+        ({"survival": 0.0}, "model.survival must be positive"),
+        ({"survival": 1.5}, "model.survival must be at most 1"),
         ({"decay": "linaer"}, "did you mean linear"),
-        ({"classes": 0}, "classes of stochastic_depth must be at least 1"),
-        ({"std": (0.0,)}, "std of stochastic_depth must be positive"),
+        ({"classes": 0}, "model.classes must be at least 1"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"mean": (0.1, 0.2)}, "mean of stochastic_depth"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("stochastic_depth", **arguments)
 
 
 @pytest.mark.processor
@@ -174,7 +176,7 @@ def test_learns_and_needs_its_weights_at_test() -> None:
     image, label = torch.tensor(data.images, dtype=torch.float32)[:, None] / 16, torch.tensor(data.target)  # (N, 1, 8, 8)
     torch.manual_seed(0)
     model = Model(depth=26, width=8, channels=1)
-    opt = Players(model.optimizers(lr=0.05), model.schedules())
+    opt = Players(model.optimizers(lr=0.05))
     opt.total = opt.stage_steps = 150
     for opt.iteration in range(150):
         items = torch.randint(1400, (64,))

@@ -67,13 +67,13 @@ def test_a_frozen_body_is_bit_equal_with_its_buffers(wrong: bool, tmp_path: Path
 def test_the_optimiser_holds_what_trains_at_its_rate() -> None:
     for mode, rates in (("features", [0.5]), ("finetune", [0.5, 0.05]), ("scratch", [0.5, 0.5])):
         model = Model(**LITTLE, mode=mode)
-        groups = model.optimizers(lr=0.5)["network"].param_groups
+        groups = model.optimizers(lr=0.5)["network"][0].param_groups
         assert [group["lr"] for group in groups] == pytest.approx(rates)
         assert [id(p) for p in groups[0]["params"]] == [id(p) for p in model._last().parameters()]
         held = [id(p) for group in groups for p in group["params"]]
         assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
         assert len(held) == (2 if mode == "features" else len(list(model.parameters())))
-    assert Model(**LITTLE, mode="finetune").optimizers(body_rate=0.01)["network"].param_groups[1]["lr"] == pytest.approx(1e-5)
+    assert Model(**LITTLE, mode="finetune").optimizers(body_rate=0.01)["network"][0].param_groups[1]["lr"] == pytest.approx(1e-5)
 
 
 def test_parts_wake_from_the_head_down(tmp_path: Path) -> None:
@@ -211,15 +211,15 @@ def test_pictures(tmp_path: Path) -> None:
         ({"backbone": "dcgan"}, "the backbone dcgan is for image generation: it must be a classifier"),
         ({"backbone": "transfer"}, "the backbone transfer is transfer itself"),
         ({"backbone": "lenet:1998", "channels": 1, "classes": 10, "image_size": 32}, "lenet:1998 does not end in a linear layer"),
-        ({"backbone": "vgg:vgg11", "image_size": 16}, "image_size of vgg must be at least 32"),
+        ({"backbone": "vgg:vgg11", "image_size": 16}, "image_size must be at least 32, not 16"),
         ({"backbone": "resnet", "settings": {"widht": 3}}, "unknown argument 'model.widht' of resnet: did you mean model.width"),
         ({"settings": {"weights": "imagenet"}}, "weights are given by model.weights=imagenet, not by model.settings"),
         ({"settings": "width"}, "model.settings of transfer is written"),
         ({**LITTLE, "weights": "imagenet"}, "cnn knows no weights 'imagenet'"),
         ({"weights": "imagnet"}, "unknown weights 'imagnet'"),
         ({"mode": "scratch", "weights": "imagenet"}, "transfer:scratch begins with fresh weights"),
-        ({"mode": "freeze"}, "unknown mode 'freeze' of transfer"),
-        ({"classes": 1}, "at least 2 classes"),
+        ({"mode": "freeze"}, "unknown model.mode 'freeze'"),
+        ({"classes": 1}, "model.classes must be at least 2, not 1"),
         ({**LITTLE, "mode": "finetune", "unfreeze": 3}, "unfreeze of transfer must be 0 to 2 for cnn, not 3"),
         ({**LITTLE, "unfreeze": 1}, "unfreeze of transfer must be 0, for mode is features, not 1"),
     ],

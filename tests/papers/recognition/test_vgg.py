@@ -98,9 +98,9 @@ def test_signals_keep_their_size_through_nineteen_layers() -> None:
 
 def test_optimiser_and_rates_are_those_of_section_3() -> None:
     model = Model(**LITTLE)
-    group = model.optimizers()["network"].param_groups[0]
+    group = model.optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.01, 0.9, 5e-4)
-    factor = model.schedules()["network"]
+    factor = model.optimizers()["network"][1]
     at = {0: 1, 49: 1, 50: 0.1, 74: 0.1, 75: 0.01, 89: 0.01, 90: 0.001, 99: 0.001}
     assert {i: factor(i, 100) for i in at} == pytest.approx(at)
     assert abs(vgg.RECIPES["paper"].steps * 256 / 1_281_167 - 74) < 0.5  # epochs
@@ -116,18 +116,18 @@ def test_colours_are_normalised_by_channel() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"depth": 12}, "table 1 has 11, 13, 16, 19"),
+        ({"depth": 12}, "model.depth must be one of 11, 13, 16, 19, not 12"),
         ({"image_size": 31}, "at least 32"),
         ({"width": 0.001}, "width of vgg"),
-        ({"dropout": 1.0}, "dropout of vgg must be in [0, 1)"),
+        ({"dropout": 1.0}, "model.dropout must be less than 1, not 1.0"),
         ({"mean": (0.1, 0.2)}, "mean of vgg has one value or one for each of 3 channels, not 2"),
-        ({"std": (0.0,)}, "std of vgg must be positive"),
+        ({"std": (0.0,)}, "model.std must be a list of numbers, each positive"),
         ({"weights": "imagnet"}, "did you mean imagenet"),
     ],
 )
 def test_arguments_that_make_no_network_are_refused(arguments: dict[str, object], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("vgg", **arguments)
 
 
 def test_published_weights_load_and_files_that_are_not_them_are_refused(
@@ -163,7 +163,7 @@ def digits_loss(deviation: float | None, batch_norm: bool) -> float:
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.normal_(module.weight, std=deviation)
-    optimizer, losses = model.optimizers()["network"], []
+    optimizer, losses = model.optimizers()["network"][0], []
     for _ in range(50):
         items = torch.randint(len(images), (32,))
         loss = F.cross_entropy(model(images[items]), digits.label[items])

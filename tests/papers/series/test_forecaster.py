@@ -37,7 +37,7 @@ class Exact(Forecaster):
         known = {**dataset.schema.arguments, "horizon": horizon}
         super().__init__(transform="none", **known)
         self.formula = formula
-        self.calibrate(dataset["validation"].batch(range(len(dataset["validation"]))), Players({}, {}))
+        self.calibrate(dataset["validation"].batch(range(len(dataset["validation"]))), Players({}))
 
     def forward(self, history: Tensor) -> Tensor:
         raw = self.formula(history)  # (N, H, K)
@@ -173,7 +173,7 @@ def test_the_future_changes_no_forecast() -> None:
     data = paperzoo.dataset("sunspots-cycle")
     torch.manual_seed(0)
     model = forecaster.Model(**{**data.schema.arguments, "hidden": 4})
-    model.calibrate(data["validation"].batch(range(44)), Players({}, {}))
+    model.calibrate(data["validation"].batch(range(44)), Players({}))
     test = column(data, "test")
     random = np.random.default_rng(0)
     for at in (0, 20, 50):
@@ -280,10 +280,10 @@ def test_transforms_come_back_and_refuse_what_they_cannot() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"network": "transformer"}, "unknown network"),
-        ({"transform": "root"}, "unknown transform"),
+        ({"network": "transformer"}, "unknown model.network"),
+        ({"transform": "root"}, "unknown model.transform"),
         ({"hidden": 0}, "at least 1"),
-        ({"horizon": 0}, "horizon at least 1"),
+        ({"horizon": 0}, "horizon must be at least 1"),
         ({"history": 1}, "history must be at least 2"),
     ],
 )

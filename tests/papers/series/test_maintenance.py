@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics import alarms
 from paperzoo.papers.series import maintenance
-from paperzoo.papers.series.maintenance import FITTED, KINDS, OBSERVATIONS, RECIPES, VARIANTS, Model, statistics
+from paperzoo.papers.series.maintenance import FITTED, OBSERVATIONS, RECIPES, VARIANTS, Kind, Model, statistics
 from paperzoo.tasks.maintenance.measure import importance
 
 PARAMETERS = catalog.paper("maintenance").parameters
@@ -150,7 +150,7 @@ SETTINGS: dict[str, Any] = {
 def trained(kind: str, data: Dataset, steps: int = 150) -> Model:
     torch.manual_seed(0)
     model = Model(kind=kind, **SETTINGS)
-    opt = Players(model.optimizers(lr=1e-2), model.schedules())
+    opt = Players(model.optimizers(lr=1e-2))
     opt.total = opt.stage_steps = steps
     random = np.random.default_rng(0)
     for opt.iteration in range(1 if kind in FITTED else steps):
@@ -160,7 +160,7 @@ def trained(kind: str, data: Dataset, steps: int = 150) -> Model:
 
 
 @pytest.mark.processor
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VARIANTS)
 def test_learns_with_honest_probabilities_and_nothing_from_shuffled_labels(kind: str) -> None:
     data = toy(4000, 0)
     model = trained(kind, data)
@@ -203,7 +203,7 @@ def test_figures_of_a_split_by_hand() -> None:
 
 
 def test_every_variant_has_its_count_and_every_contest_its_recipes() -> None:
-    assert set(PARAMETERS) == set(VARIANTS) == set(KINDS)
+    assert set(PARAMETERS) == set(VARIANTS) == set(get_args(Kind))
     assert PARAMETERS["mlp"] == (48 * 4 * 64 + 64) + (64 * 64 + 64) + (64 + 1)
     assert PARAMETERS["lstm"] == 4 * 32 * (4 + 32 + 2) + (32 + 1)
     for name, recipe in RECIPES.items():
@@ -218,26 +218,26 @@ def test_every_variant_has_its_count_and_every_contest_its_recipes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"kind": "boost"}, "unknown kind 'boost' of maintenance: did you mean boosting"),
+        ({"kind": "boost"}, "unknown model.kind 'boost': did you mean boosting"),
         ({"observation": (3,)}, "lists days among [1, 2, 4, 8, 16], not [3]"),
         ({"observation": ()}, "lists days among"),
-        ({"prediction": 3}, "prediction of maintenance is 1 to 2 days, not 3"),
+        ({"prediction": 3}, "model.prediction must be at most 2, not 3"),
         ({"kind": "mlp", "pool": 5}, "pool of maintenance must divide the 48 steps"),
         ({"alarm_cost": 30.0}, "an alarm must cost less than a missed failure, not 30 against 20"),
         ({"sensors": ("a",)}, "1 sensors, 4 means and 4 deviations"),
-        ({"leaves": 1}, "leaves of maintenance must be at least 2"),
-        ({"dropout": 1.0}, "dropout of maintenance"),
+        ({"leaves": 1}, "model.leaves must be at least 2, not 1"),
+        ({"dropout": 1.0}, "model.dropout must be less than 1"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:
     with torch.device("meta"), pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**arguments)
+        paperzoo.create("maintenance", **arguments)
 
 
 def test_a_batch_without_a_failure_cannot_be_fitted() -> None:
     batch = Batch(readings=torch.randn(9, 384, 4), until=torch.full((9,), torch.inf))
     with pytest.raises(PaperzooError, match="0 of the 9 windows of this step come before a failure"):
-        Model().step(batch, Players({}, {}))
+        Model().step(batch, Players({}))
 
 
 @pytest.mark.processor

@@ -120,9 +120,9 @@ def test_gradients_are_right_in_any_precision() -> None:
 
 
 def test_rates() -> None:
-    factor = Model(**TINY).schedules()["network"]
+    factor = Model(**TINY).optimizers()["network"][1]
     assert [factor(epoch, 150) for epoch in (0, 29, 30, 60, 149)] == pytest.approx([1, 1, 0.1, 0.01, 1e-4])
-    group = Model(**TINY).optimizers()["network"].param_groups[0]
+    group = Model(**TINY).optimizers()["network"][0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.1, 0.9, 1e-4, True)
 
 
@@ -131,15 +131,15 @@ def test_rates() -> None:
     [
         ({"stem": "papier"}, "did you mean paper"),
         ({"flat": True}, "set model.depths=()"),
-        ({"frames": 0}, "frames of t3d must be at least 1, not 0"),
-        ({"growth": 0}, "growth of t3d must be at least 1"),
-        ({"blocks": ()}, "blocks of t3d"),
-        ({"depths": ((1, 0),)}, "depths of t3d"),
+        ({"frames": 0}, "model.frames must be at least 1, not 0"),
+        ({"growth": 0}, "model.growth must be at least 1"),
+        ({"blocks": ()}, "model.blocks must be a list of at least 1"),
+        ({"depths": ((1, 0),)}, "model.depths must be a list of numbers, each a list of numbers, each at least 1"),
     ],
 )
 def test_arguments(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(PaperzooError, match=re.escape(says)):
-        Model(**TINY | arguments)
+        paperzoo.create("t3d", **TINY | arguments)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -170,7 +170,7 @@ def test_a_moving_square(arguments: dict[str, object], frames: int, learns: bool
     """T3D tells left from right; frame by frame, or of a single frame, nobody can."""
     torch.manual_seed(0)
     model = Model(**TINY | arguments | {"frames": frames}, classes=2)
-    optimizer = model.optimizers(lr=0.05)["network"]
+    optimizer = model.optimizers(lr=0.05)["network"][0]
     for _ in range(60):
         video, label = squares(32)
         loss = F.cross_entropy(model(model.clip(video)), label)
@@ -225,12 +225,13 @@ def test_the_teacher_sees_the_frames_of_the_clip() -> None:
     [
         ({"teacher": "dcgan", "teacher_arguments": {}}, "dcgan is for image generation"),
         ({"teacher_arguments": {"channels": 2}}, "resnet:resnet20 sees 2 channels and t3d:transfer 1"),
-        ({"stills": 0}, "stills and hidden"),
+        ({"stills": 0}, "stills must be at least 1"),
+        ({"hidden": ()}, "hidden must be a list of at least 1"),
     ],
 )
 def test_what_cannot_be_transferred_from(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(PaperzooError, match=says):
-        Transfer(**{**TINY, **TEACHER, **arguments})
+        paperzoo.create("t3d:transfer", **{**TINY, **TEACHER, **arguments})
 
 
 def test_stages_and_batches_that_cannot_be() -> None:

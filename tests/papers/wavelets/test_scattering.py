@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.fitted import Forest, Kernel, Linear
 from paperzoo.papers.wavelets.affine_spaces import AffineSpaces
-from paperzoo.papers.wavelets.scattering import CLASSIFIERS, VARIANTS, Model, Scattering2D, deformed, shifted
+from paperzoo.papers.wavelets.scattering import VARIANTS, Kind, Model, Scattering2D, deformed, shifted
 
 
 @pytest.mark.parametrize(("J", "L", "shape"), [(2, 8, (28, 28)), (3, 8, (28, 28)), (3, 6, (30, 44)), (1, 5, (9, 9)), (4, 3, (64, 33))])
@@ -184,7 +184,7 @@ def mnist(number: int, start: int = 0) -> Split:
 
 
 @pytest.mark.processor
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize("classifier", get_args(Kind))
 def test_saved_and_loaded_is_the_same_classifier(classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if classifier != "svm":
         monkeypatch.setattr(Model, "show", lambda *given: [])
@@ -210,7 +210,7 @@ def test_learns_from_300_digits_what_pixels_do_not_tell() -> None:
     found = {}
     for variant in ("svm", "svm-pixels", "scattering"):
         model = Model(**{"J": 2, **VARIANTS[variant]}).eval()
-        model.step(mnist(300).batch(range(300)), Players({}, {}))
+        model.step(mnist(300).batch(range(300)), Players({}))
         with torch.no_grad():
             found[variant] = model.measure(built, "test")
     errors = {variant: measured["error %"] for variant, measured in found.items()}
@@ -225,12 +225,12 @@ def test_learns_from_300_digits_what_pixels_do_not_tell() -> None:
         ({"J": 5}, "J=5 averages over 32 pixels, too many for images of 28x28: J at most 4 fits"),
         ({"J": 3, "image_size": 8}, "J at most 2 fits"),
         ({"J": 1, "image_size": 2}, "none fits"),
-        ({"J": 0}, "J and L of at least 1"),
-        ({"order": 3}, "order 0, 1 or 2"),
-        ({"classifier": "random-forest"}, "unknown classifier 'random-forest' of scattering: did you mean forest"),
+        ({"J": 0}, "model.J must be at least 1, not 0"),
+        ({"order": 3}, "model.order must be one of 0, 1, 2, not 3"),
+        ({"classifier": "random-forest"}, "unknown model.classifier 'random-forest': did you mean forest"),
         ({"features": "pixel"}, "did you mean pixels"),
-        ({"cost": -1.0}, "a cost that is not negative"),
-        ({"room": 0}, "room of scattering must be at least 1"),
+        ({"cost": -1.0}, "model.cost must be at least 0"),
+        ({"room": 0}, "model.room must be at least 1"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], says: str) -> None:

@@ -17,10 +17,10 @@ being drawn, does not pass on. Read ``GlimpseSensor``, ``RecurrentAttention.forw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -28,12 +28,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.ranges import NotNegative, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.glimpses import Look, draw_animation, draw_paths
 from paperzoo.tasks.images import read_image
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class GlimpseSensor(nn.Module):
@@ -231,8 +232,6 @@ def falling(iteration: int, total: int) -> float:
 
 def optimizer(name: str, parameters: Any, lr: float) -> Optimizer:
     """Momentum 0.9, as in the paper, or Adam."""
-    if name not in (legal := ("SGD", "Adam")):
-        raise unknown("optimizer", name, legal, "of ram")
     return SGD(parameters, lr, momentum=0.9) if name == "SGD" else Adam(parameters, lr)
 
 
@@ -260,44 +259,43 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        glimpses: int = 7,
-        size: int = 8,
-        scales: int = 1,
-        std: float = 0.11,
-        core: str = "rnn",
+        glimpses: Size = 7,
+        size: Size = 8,
+        scales: Size = 1,
+        std: Positive = 0.11,
+        core: Literal["rnn", "lstm"] = "rnn",
         random: bool = False,
-        reward: str = "last",
-        discount: float = 0.9,
-        mix: Sequence[float] = (0.25, 0.25, 0.5),
-        joint: float = 0.0,
-        hidden: int = 256,
-        part: int = 128,
-        channels: int = 1,
-        classes: int = 10,
-        image_size: int = 28,
+        reward: Literal["last", "discounted", "cross_entropy_each", "mix"] = "last",
+        discount: Share = 0.9,
+        mix: Sequence[NotNegative] = (0.25, 0.25, 0.5),
+        joint: NotNegative = 0.0,
+        hidden: Size = 256,
+        part: Size = 128,
+        channels: Size = 1,
+        classes: Size = 10,
+        image_size: Pixels = 28,
     ) -> None:
         super().__init__()
-        whole = {"glimpses": glimpses, "size": size, "scales": scales, "hidden": hidden, "part": part}
-        for name, value in {**whole, "channels": channels, "classes": classes}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of ram must be at least 1, not {value}")
         if size > image_size:
             raise PaperzooError(f"a glimpse of {size}x{size} is larger than an image of {image_size}x{image_size}: set model.size")
-        for what, name, legal in (("core", core, ("rnn", "lstm")), ("reward", reward, (*REWARDS, "mix"))):
-            if name not in legal:
-                raise unknown(what, name, legal, "of ram")
-        if std <= 0 or joint < 0 or not 0 <= discount <= 1:
-            raise PaperzooError(f"ram needs std > 0, joint >= 0 and discount in [0, 1], not {std:g}, {joint:g} and {discount:g}")
-        if len(mix) != 3 or min(mix) < 0 or sum(mix) <= 0:
-            raise PaperzooError(f"mix of ram is three weights, none negative, of {', '.join(REWARDS)}; not {list(mix)}")
+        if len(mix) != 3 or sum(mix) <= 0:
+            raise PaperzooError(f"mix of ram is three weights, not all of them 0, of {', '.join(REWARDS)}; not {list(mix)}")
         self.channels, self.image_size = channels, image_size
         self.names = tuple(str(i) for i in range(classes))
         self.std, self.discount, self.joint = std, discount, joint
         self.weights: Sequence[float] = REWARDS.get(reward) or tuple(mix)
         self.network = RecurrentAttention(channels, classes, glimpses, size, scales, hidden, part, core, not random, joint > 0)
 
-    def optimizers(self, *, name: str = "SGD", lr: float = 0.01, lr_location: float = 0.0) -> dict[str, Optimizer]:
+    def optimizers(
+        self,
+        *,
+        name: Literal["SGD", "Adam"] = "SGD",
+        lr: NotNegative = 0.01,
+        lr_location: NotNegative = 0.0,
+    ) -> Optimizers:
         """A player for each loss: ``action`` (with the core and the glimpse network), ``location`` and ``baseline``.
+
+        All rates fall linearly.
 
         Args:
             name: ``"SGD"`` with momentum 0.9, or ``"Adam"``.
@@ -306,18 +304,14 @@ class Model(Classifier):
         """
         net = self.network
         if not net.learnt:
-            return {"action": optimizer(name, net.parameters(), lr)}
+            return {"action": (optimizer(name, net.parameters(), lr), falling)}
         lr_location = lr_location or (lr if name == "Adam" else lr / 1000)
         seeing = [*net.glimpse.parameters(), *net.core.parameters(), *net.action.parameters()]
         return {
-            "action": optimizer(name, seeing, lr),
-            "location": optimizer(name, net.location.parameters(), lr_location),
-            "baseline": optimizer(name, net.baseline.parameters(), lr),
+            "action": (optimizer(name, seeing, lr), falling),
+            "location": (optimizer(name, net.location.parameters(), lr_location), falling),
+            "baseline": (optimizer(name, net.baseline.parameters(), lr), falling),
         }
-
-    def schedules(self, **others: Any) -> Mapping[str, Schedule]:
-        """All rates fall linearly to 0."""
-        return dict.fromkeys(("action", "location", "baseline") if self.network.learnt else ("action",), falling)
 
     def chance(self, images: int, random: torch.Generator | None = None, drawn: bool = True) -> Tensor:
         """What is random in T glimpses, (images, T, 2): a first place, and deviations from the means, or zeros if not ``drawn``."""

@@ -5,18 +5,17 @@ Both are trained by cross-entropy alone, with ``ram.py``'s optimiser and falling
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import nn
-from torch.optim import Optimizer
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError
 from paperzoo.papers.attention.ram import falling, optimizer
+from paperzoo.ranges import NotNegative, Pixels, Size
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Plain(Classifier):
@@ -27,13 +26,9 @@ class Plain(Classifier):
         self.channels, self.image_size, self.network = channels, image_size, network
         self.names = tuple(str(i) for i in range(classes))
 
-    def optimizers(self, *, name: str = "SGD", lr: float = 0.01) -> dict[str, Optimizer]:
-        """SGD with momentum 0.9, or Adam."""
-        return {"action": optimizer(name, self.network.parameters(), lr)}
-
-    def schedules(self, **others: Any) -> Mapping[str, Schedule]:
-        """The rate falls linearly to 0."""
-        return {"action": falling}
+    def optimizers(self, *, name: Literal["SGD", "Adam"] = "SGD", lr: NotNegative = 0.01) -> Optimizers:
+        """SGD with momentum 0.9, or Adam; the rate falls linearly to 0."""
+        return {"action": (optimizer(name, self.network.parameters(), lr), falling)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         opt.action.minimize(F.cross_entropy(self(batch.image), batch.label))
@@ -42,7 +37,7 @@ class Plain(Classifier):
 class FullyConnected(Plain):
     """Two layers of 256 rectified units."""
 
-    def __init__(self, *, hidden: int = 256, channels: int = 1, classes: int = 10, image_size: int = 28) -> None:
+    def __init__(self, *, hidden: Size = 256, channels: Size = 1, classes: Size = 10, image_size: Pixels = 28) -> None:
         pixels = channels * image_size**2
         layers = [nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
         super().__init__(nn.Sequential(*layers), channels, classes, image_size)
@@ -55,9 +50,14 @@ class Convolutional(Plain):
         PaperzooError: images smaller than a filter.
     """
 
-    def __init__(self, *, hidden: int = 256, channels: int = 1, classes: int = 10, image_size: int = 28) -> None:
-        if image_size < 10:
-            raise PaperzooError(f"ram:conv has filters of 10x10, larger than images of {image_size}x{image_size}")
+    def __init__(
+        self,
+        *,
+        hidden: Size = 256,
+        channels: Size = 1,
+        classes: Size = 10,
+        image_size: Annotated[Pixels, Ge(10)] = 28,
+    ) -> None:
         maps = 8 * ((image_size - 10) // 5 + 1) ** 2
         layers = [nn.Conv2d(channels, 8, 10, stride=5), nn.ReLU(), nn.Flatten()]
         layers += [nn.Linear(maps, hidden), nn.ReLU(), nn.Linear(hidden, classes)]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,11 +24,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from paperzoo.data import Batch, Dataset, Schema
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.metrics.mmd import mmd_test
+from paperzoo.nn.schedules import Schedule, steps
+from paperzoo.ranges import NotNegative, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, noise
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
 
 
@@ -120,7 +122,8 @@ def position(normal: Tensor) -> Tensor:
     return uniform
 
 
-PRIORS = ("gaussian", "mixture", "swiss_roll")
+Prior = Literal["gaussian", "mixture", "swiss_roll"]
+PRIORS: tuple[str, ...] = get_args(Prior)
 
 
 class Adversarial(Autoencoder, ImageGenerator):
@@ -136,29 +139,25 @@ class Adversarial(Autoencoder, ImageGenerator):
     def optimizers(
         self,
         *,
-        lr: float = 0.01,
-        lr_discriminator: float = 0.1,
-        lr_generator: float = 0.1,
-        lr_classifier: float = 0.1,
+        lr: NotNegative = 0.01,
+        lr_discriminator: NotNegative = 0.1,
+        lr_generator: NotNegative = 0.1,
+        lr_classifier: NotNegative = 0.1,
         adam: bool = False,
-        drops: Sequence[float] = (),
-    ) -> dict[str, Optimizer]:
+        drops: Sequence[Share] = (),
+    ) -> Optimizers:
         """One for each phase, each with a rate of its own, ``lr`` that of the reconstruction.
 
         Gradient descent, with momentum 0.9 for reconstruction and classification (appendix), or Adam. ``drops`` are the shares of
-        the steps after which ``schedules`` divides the rates by 10.
+        the steps after which all rates are divided by 10.
         """
         rates = {"autoencoder": (lr, 0.9), "generator": (lr_generator, 0.0), "classifier": (lr_classifier, 0.9)}
-        made: dict[str, Optimizer] = {}
+        made: dict[str, tuple[Optimizer, Schedule]] = {}
         for name, networks in self.players().items():
             rate, momentum = rates.get(name, (lr_discriminator, 0.0))
             parameters = [p for network in networks for p in network.parameters()]
-            made[name] = Adam(parameters, rate, (0.5, 0.999)) if adam else SGD(parameters, rate, momentum)
+            made[name] = Adam(parameters, rate, (0.5, 0.999)) if adam else SGD(parameters, rate, momentum), steps(drops)
         return made
-
-    def schedules(self, *, drops: Sequence[float] = (), **others: Any) -> dict[str, Schedule]:
-        """All rates are divided by 10 at each of ``drops``."""
-        return dict.fromkeys(self.players(), lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops))
 
     def decode(self, code: Tensor) -> Tensor:
         image: Tensor = self.get_submodule("decoder")(code)
@@ -202,24 +201,19 @@ class Model(Adversarial):
     def __init__(
         self,
         *,
-        image_size: int = 28,
-        channels: int = 1,
-        latent: int = 8,
-        prior: str = "gaussian",
-        deviation: float = 5.0,
-        classes: int = 10,
-        width: int = 1000,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        latent: Size = 8,
+        prior: Prior = "gaussian",
+        deviation: Positive = 5.0,
+        classes: Size = 10,
+        width: Size = 1000,
     ) -> None:
         super().__init__()
-        check_sizes(image_size=image_size, channels=channels, latent=latent, classes=classes, width=width)
-        if prior not in PRIORS:
-            raise unknown("prior", prior, PRIORS, "of aae")
         if prior != "gaussian" and latent != 2:
             raise PaperzooError(f"the prior {prior!r} lies in the plane: latent must be 2, not {latent}")
         if self.labels and prior == "gaussian":
             raise PaperzooError(f"the prior 'gaussian' has no parts to hold classes to: choose {' or '.join(PRIORS[1:])}")
-        if not deviation > 0:
-            raise PaperzooError(f"deviation must be positive, not {deviation}")
         self.image_size, self.channels, self.latent = image_size, channels, latent
         self.imposed, self.deviation, self.classes = prior, deviation, classes
         self.prior = "normal" if prior == "gaussian" else "uniform"  # whether walks go along great circles or straight
@@ -289,13 +283,6 @@ class Map(Model):
                 f"aae:map needs data with labels, but {schema.name} has only {', '.join(schema.fields)}; aae does without, also "
                 f"with --set model.prior=mixture --set model.latent=2"
             )
-
-
-def check_sizes(**sizes: int) -> None:
-    """Raises ``PaperzooError`` unless all are positive."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise PaperzooError(f"{name} must be at least 1, not {size}")
 
 
 VARIANTS: dict[str, dict[str, object]] = {

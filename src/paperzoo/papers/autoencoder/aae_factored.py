@@ -24,12 +24,12 @@ from paperzoo.papers.autoencoder.aae import (
     Adversarial,
     Decoder,
     Discriminator,
-    check_sizes,
     dense,
     discriminator_loss,
     generator_loss,
     reconstruction_loss,
 )
+from paperzoo.ranges import NotNegative, Pixels, Several, Size
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import noise, spread
 from paperzoo.tasks.model import Players
@@ -66,9 +66,6 @@ class Factored(Adversarial):
 
     def __init__(self, image_size: int, channels: int, heads: int, style: int, width: int, noise: float) -> None:
         super().__init__()
-        check_sizes(image_size=image_size, channels=channels, style=style, width=width)
-        if noise < 0:
-            raise PaperzooError(f"noise must not be negative, but is {noise}")
         self.image_size, self.channels, self.heads, self.noise = image_size, channels, heads, noise
         self.latent = heads + style
         self.encoder = FactoredEncoder(channels * image_size**2, width, heads, style)
@@ -146,10 +143,15 @@ class Semi(Classifier, Factored):
     needs = ("image", "labelled")
 
     def __init__(
-        self, *, image_size: int = 28, channels: int = 1, classes: int = 10, style: int = 10, width: int = 1000, noise: float = 0.3
+        self,
+        *,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        classes: Several = 10,
+        style: Size = 10,
+        width: Size = 1000,
+        noise: NotNegative = 0.3,
     ) -> None:
-        if classes < 2:
-            raise PaperzooError(f"classes must be at least 2, not {classes}")
         super().__init__(image_size, channels, classes, style, width, noise)
 
     def players(self) -> dict[str, list[nn.Module]]:
@@ -180,10 +182,15 @@ class Clusters(Factored):
     """
 
     def __init__(
-        self, *, image_size: int = 28, channels: int = 1, clusters: int = 16, style: int = 5, width: int = 1000, noise: float = 0.0
+        self,
+        *,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        clusters: Several = 16,
+        style: Size = 5,
+        width: Size = 1000,
+        noise: NotNegative = 0.0,
     ) -> None:
-        if clusters < 2:
-            raise PaperzooError(f"clusters must be at least 2, not {clusters}")
         super().__init__(image_size, channels, clusters, style, width, noise)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:

@@ -23,8 +23,10 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Sizes
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import Autoencoder, check_range, squared_errors
 
 
@@ -94,33 +96,25 @@ class Model(Autoencoder):
     def __init__(
         self,
         *,
-        image_size: int = 28,
-        channels: int = 1,
-        maps: Sequence[int] = (100, 150, 200),
-        code: int = 300,
-        noise: float = 0.0,
-        dropped: float = 0.0,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        maps: Sizes = (100, 150, 200),
+        code: Size = 300,
+        noise: NotNegative = 0.0,
+        dropped: Part = 0.0,
     ) -> None:
         super().__init__()
-        if not maps or any(not isinstance(number, int) or number < 1 for number in [*maps, code]):
-            raise PaperzooError(f"there must be at least one layer, and 1 map or number in each, not maps {list(maps)}, code {code}")
         parts = 2 ** (len(maps) - 1)
         if image_size < parts or image_size % parts:
             raise PaperzooError(f"image_size {image_size} is not a multiple of {parts}: all of the {len(maps)} maps but one halve it")
-        if not (0 <= noise < math.inf and 0 <= dropped < 1):
-            raise PaperzooError(f"noise must not be negative and dropped must lie in [0, 1), not {noise} and {dropped}")
         self.image_size, self.channels, self.noise, self.dropped = image_size, channels, noise, dropped
         self.encoder = Encoder(image_size, channels, maps, code)
         self.decoder = Decoder(image_size, channels, maps, code)
         self.learning: int | None = None  # the one layer that learns, from 0
 
-    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.5) -> dict[str, Adam]:
-        """Adam for both networks."""
-        return {"autoencoder": Adam(self.parameters(), lr)}
-
-    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.5) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of a stage's steps, then linearly to zero."""
-        return {"autoencoder": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+    def optimizers(self, *, lr: NotNegative = 1e-3, decay_from: Share = 0.5) -> Optimizers:
+        """Adam for both networks, at a constant rate up to ``decay_from`` of a stage's steps, then linearly to zero."""
+        return {"autoencoder": (Adam(self.parameters(), lr), linear_decay(decay_from))}
 
     def stage(self, name: str) -> None:
         known = {f"layer {number + 1}": number for number in range(len(self.encoder.layers))}

@@ -30,8 +30,10 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.neighbour_error import neighbour_error
 from paperzoo.metrics.pca import Components, subspace_angle
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import NotNegative, Pixels, Share, Size, Sizes
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.reconstruction import MAPPED, Autoencoder, PointAutoencoder, check_range, labels, maps
 
 
@@ -57,10 +59,8 @@ def cross_entropy(x: Tensor, logits: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1).mean()
 
 
-def check_code(code: int, numbers: int, hidden: Sequence[int] = ()) -> None:
-    """Raises ``PaperzooError`` unless the code is smaller than the data, and all layers have units."""
-    if code < 1 or any(not isinstance(units, int) or units < 1 for units in hidden):
-        raise PaperzooError(f"code and hidden layers need at least 1 unit each, not code {code} and hidden {list(hidden)}")
+def check_code(code: int, numbers: int) -> None:
+    """Raises ``PaperzooError`` unless the code is smaller than the data."""
     if code >= numbers:
         raise PaperzooError(
             f"a code of {code} numbers is not smaller than the {numbers} of the data, which could then be copied through "
@@ -74,11 +74,6 @@ def angle(decoder: nn.Sequential, pca: Components) -> dict[str, float]:
     return {"subspace angle (degrees)": subspace_angle(columns, pca.axes)} if len(pca.axes) == len(columns) else {}
 
 
-def linear_decay(start: float) -> Schedule:
-    """Factor 1 for the share ``start`` of all steps, then falling linearly to 0 at the end."""
-    return lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - start)))
-
-
 class Model(Autoencoder):
     """Fully connected encoder and decoder, mirror images of each other; the code is linear.
 
@@ -89,20 +84,17 @@ class Model(Autoencoder):
             the decoder ends in a logistic, and is trained by cross-entropy.
     """
 
-    def __init__(self, *, image_size: int = 28, channels: int = 1, code: int = 32, hidden: Sequence[int] = ()) -> None:
+    def __init__(self, *, image_size: Pixels = 28, channels: Size = 1, code: Size = 32, hidden: Sequence[Size] = ()) -> None:
         super().__init__()
         self.image_size, self.channels, self.code, self.linear = image_size, channels, code, not hidden
-        check_code(code, channels * image_size**2, hidden)
+        check_code(code, channels * image_size**2)
         sizes = [channels * image_size**2, *hidden, code]
         self.encoder, self.decoder = dense(sizes), dense(sizes[::-1])
 
-    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Adam]:
-        """Adam for both networks."""
-        return {"autoencoder": Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr)}
-
-    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"autoencoder": linear_decay(decay_from)}
+    def optimizers(self, *, lr: NotNegative = 1e-3, decay_from: Share = 0.3) -> Optimizers:
+        """Adam for both networks, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        adam = Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr)
+        return {"autoencoder": (adam, linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         opt.autoencoder.minimize(self.loss(batch.image))
@@ -135,22 +127,17 @@ class Map(Model):
     """
 
     def __init__(
-        self, *, image_size: int = 28, channels: int = 1, code: int = 2, hidden: Sequence[int] = (1000, 500, 250)
+        self, *, image_size: Pixels = 28, channels: Size = 1, code: Size = 2, hidden: Sizes = (1000, 500, 250)
     ) -> None:
         super().__init__(image_size=image_size, channels=channels, code=code, hidden=hidden)
-        if not hidden:
-            raise PaperzooError("a map compares a deep autoencoder with a linear one: give it at least one hidden layer")
         sizes = [channels * image_size**2, code]
         self.linear_encoder, self.linear_decoder = dense(sizes), dense(sizes[::-1])
 
-    def optimizers(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> dict[str, Adam]:
+    def optimizers(self, *, lr: NotNegative = 1e-3, lr_linear: NotNegative = 4e-3, decay_from: Share = 0.3) -> Optimizers:
         """Adam for the deep pair and for the linear pair."""
         linear = [*self.linear_encoder.parameters(), *self.linear_decoder.parameters()]
-        return {**super().optimizers(lr=lr), "linear": Adam(linear, lr_linear)}
-
-    def schedules(self, *, lr: float = 1e-3, lr_linear: float = 4e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero, for both."""
-        return dict.fromkeys(("autoencoder", "linear"), linear_decay(decay_from))
+        deep = super().optimizers(lr=lr, decay_from=decay_from)
+        return {**deep, "linear": (Adam(linear, lr_linear), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         super().step(batch, opt)
@@ -214,19 +201,15 @@ def tsne(x: Tensor) -> dict[str, Tensor]:
 class Points(PointAutoencoder):
     """Linear encoder and decoder of points (N, dimensions); arguments as in ``Model``."""
 
-    def __init__(self, *, dimensions: int = 3, code: int = 2) -> None:
+    def __init__(self, *, dimensions: Size = 3, code: Size = 2) -> None:
         super().__init__()
         check_code(code, dimensions)
         self.dimensions, self.code = dimensions, code
         self.encoder, self.decoder = dense([dimensions, code]), dense([code, dimensions])
 
-    def optimizers(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Adam]:
-        """Adam for both networks."""
-        return {"autoencoder": Adam(self.parameters(), lr)}
-
-    def schedules(self, *, lr: float = 1e-3, decay_from: float = 0.3) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"autoencoder": linear_decay(decay_from)}
+    def optimizers(self, *, lr: NotNegative = 1e-3, decay_from: Share = 0.3) -> Optimizers:
+        """Adam for both networks, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        return {"autoencoder": (Adam(self.parameters(), lr), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         opt.autoencoder.minimize(squared_error(batch.point, self.decoder(self.encoder(batch.point))))

@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adagrad, Adam, Optimizer
+from torch.optim import Adagrad, Adam
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import NotNegative, Pixels, Several, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator, ImageGenerator
 from paperzoo.tasks.images import read_image
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import LikelihoodAutoencoder, Reconstruction, check_range, normal_grid
 
@@ -146,23 +148,20 @@ class Variational(LikelihoodAutoencoder):
         raise TypeError(f"{type(self).__name__} does not say what its likelihood is")
 
     def optimizers(
-        self, *, lr: float = 0.02, method: str = "adagrad", weight_decay: float = 0.0, decay_from: float = 1.0
-    ) -> dict[str, Optimizer]:
-        """Adagrad (section 5) or Adam, for both networks.
+        self,
+        *,
+        lr: NotNegative = 0.02,
+        method: Literal["adagrad", "adam"] = "adagrad",
+        weight_decay: NotNegative = 0.0,
+        decay_from: Share = 1.0,
+    ) -> Optimizers:
+        """Adagrad (section 5) or Adam, for both networks; the rate falls linearly to zero from ``decay_from`` of all steps on.
 
         Raises:
             PaperzooError: any other ``method``.
         """
         methods = {"adagrad": Adagrad, "adam": Adam}
-        if method not in methods:
-            raise unknown("optimizer.method", method, methods)
-        return {"vae": methods[method](self.parameters(), lr, weight_decay=weight_decay)}
-
-    def schedules(
-        self, *, lr: float = 0.02, method: str = "adagrad", weight_decay: float = 0.0, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"vae": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+        return {"vae": (methods[method](self.parameters(), lr, weight_decay=weight_decay), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         given, *told = self.given(batch)
@@ -203,14 +202,8 @@ class VAE(Variational, ImageGenerator):
         binarise: str,
     ) -> None:  # fmt: skip
         super().__init__()
-        if likelihood not in ("bernoulli", "gaussian"):
-            raise unknown("model.likelihood", likelihood, ("bernoulli", "gaussian"))
-        if binarise not in BINARISE:
-            raise unknown("model.binarise", binarise, BINARISE)
         if likelihood == "gaussian" and binarise != "none":
             raise PaperzooError(f"model.binarise={binarise} makes binary images, which a Gaussian likelihood is not for")
-        if min(latent, hidden, width) < 1:
-            raise PaperzooError(f"latent, hidden and width must be at least 1, not {latent}, {hidden} and {width}")
         if conv and image_size not in (8, 16, 32, 64, 128, 256):
             raise PaperzooError(f"image_size {image_size} is not one of 8, 16, 32, 64, 128, 256 (each layer halves the side)")
         self.image_size, self.channels, self.classes, self.latent = image_size, channels, classes, latent
@@ -286,14 +279,14 @@ class Model(VAE):
     def __init__(
         self,
         *,
-        image_size: int = 28,
-        channels: int = 1,
-        latent: int = 20,
-        hidden: int = 500,
-        width: int = 32,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        latent: Size = 20,
+        hidden: Size = 500,
+        width: Size = 32,
         conv: bool = False,
-        likelihood: str = "bernoulli",
-        binarise: str = "none",
+        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        binarise: Literal["none", "threshold", "sample"] = "none",
     ) -> None:
         super().__init__(0, image_size, channels, latent, hidden, width, conv, likelihood, binarise)
 
@@ -306,18 +299,16 @@ class Conditional(VAE, ConditionalGenerator):
     def __init__(
         self,
         *,
-        classes: int = 10,
-        image_size: int = 28,
-        channels: int = 1,
-        latent: int = 20,
-        hidden: int = 500,
-        width: int = 32,
+        classes: Several = 10,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        latent: Size = 20,
+        hidden: Size = 500,
+        width: Size = 32,
         conv: bool = False,
-        likelihood: str = "bernoulli",
-        binarise: str = "none",
+        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
+        binarise: Literal["none", "threshold", "sample"] = "none",
     ) -> None:
-        if classes < 2:
-            raise PaperzooError(f"classes must be at least 2, not {classes}")
         super().__init__(classes, image_size, channels, latent, hidden, width, conv, likelihood, binarise)
 
     def given(self, batch: Batch) -> tuple[Tensor, ...]:

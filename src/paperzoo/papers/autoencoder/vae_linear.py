@@ -20,6 +20,7 @@ from paperzoo.data import Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.ppca import gaussian_log_likelihood, ppca_log_likelihood
 from paperzoo.papers.autoencoder.vae import Gaussian, Variational, log_normal
+from paperzoo.ranges import NotNegative, Size
 from paperzoo.tasks.reconstruction import PointAutoencoder
 
 
@@ -47,12 +48,10 @@ class Linear(Variational, PointAutoencoder):
 
     bound_items, bound_numbers = 10_000, 10**9
 
-    def __init__(self, *, dimensions: int = 8, latent: int = 2, deviation: float = 0.0) -> None:
+    def __init__(self, *, dimensions: Size = 8, latent: Size = 2, deviation: NotNegative = 0.0) -> None:
         super().__init__()
         if not 1 <= latent < dimensions:
             raise PaperzooError(f"latent must be from 1 to {dimensions - 1}, less than the data's dimensions, not {latent}")
-        if not 0 <= deviation < math.inf:
-            raise PaperzooError(f"deviation must be positive, or 0 to learn it, not {deviation}")
         self.dimensions, self.latent = dimensions, latent
         self.encoder = LinearNetwork(dimensions, latent, latent)
         self.decoder = LinearNetwork(latent, dimensions, 1, deviation)

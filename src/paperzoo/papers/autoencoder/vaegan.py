@@ -1,7 +1,6 @@
 """VAE/GAN: an autoencoder that is told how like two images are by a discriminator, not by their pixels (Larsen et al. 2015).
 
-A variational autoencoder with a squared error on pixels blurs, since the mean of all that might be is nearest to each. Here its
-decoder is at once the generator of a GAN, and the error is measured where the discriminator looks: between the values of its l-th
+A squared error on pixels blurs. Here the decoder is at once the generator of a GAN, and the error is that of the discriminator's l-th
 layer, taken as Gaussian with unit variance. With x~ the decoded code of an image x, and x_p decoded from the prior (section 2.3),
 
     L_prior = KL(q(z|x) || N(0, I)),         L_llike = 1/2 ||Dis_l(x) - Dis_l(x~)||^2,                       (Eq. 3, 7)
@@ -29,9 +28,11 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.attributes import attribute_vectors, changed, exclusive, readable
 from paperzoo.metrics.sharpness import relative_sharpness
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import Eighths, Even, NotNegative, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, spread
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
 
@@ -151,38 +152,22 @@ class Model(Autoencoder, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 64,
-        channels: int = 3,
-        latent: int = 128,
-        width: int = 64,
-        gamma: float = 1e-5,
-        margin: float = 0.0,
+        image_size: Eighths = 64,
+        channels: Size = 3,
+        latent: Size = 128,
+        width: Even = 64,
+        gamma: NotNegative = 1e-5,
+        margin: NotNegative = 0.0,
     ) -> None:
         super().__init__()
-        if image_size < 16 or image_size % 8:
-            raise PaperzooError(f"image_size {image_size} is not a multiple of 8 from 16 (three layers halve the side)")
-        if width < 2 or width % 2:
-            raise PaperzooError(f"width must be even and at least 2, not {width}")
-        if latent < 1 or channels < 1:
-            raise PaperzooError(f"latent and channels must be at least 1, not {latent} and {channels}")
-        if gamma < 0 or margin < 0:
-            raise PaperzooError(f"gamma and margin must not be negative: {gamma} and {margin}")
         self.image_size, self.channels, self.latent, self.gamma, self.margin = image_size, channels, latent, gamma, margin
         self.encoder = Encoder(image_size, channels, latent, width)
         self.decoder = Decoder(image_size, channels, latent, width)
         self.discriminator = Discriminator(image_size, channels, width)
 
-    def optimizers(self, *, lr: float = 3e-4, decay_from: float = 1.0) -> dict[str, RMSprop]:
-        """RMSProp for each (section 4)."""
-        return {name: RMSprop(network.parameters(), lr) for name, network in self.named_children()}
-
-    def schedules(self, *, lr: float = 3e-4, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-
-        def fall(iteration: int, total: int) -> float:
-            return min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))
-
-        return dict.fromkeys(("encoder", "decoder", "discriminator"), fall)
+    def optimizers(self, *, lr: NotNegative = 3e-4, decay_from: Share = 1.0) -> Optimizers:
+        """RMSProp for each (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        return {name: (RMSprop(network.parameters(), lr), linear_decay(decay_from)) for name, network in self.named_children()}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         if len(batch) < 2:

@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import Eighths, NotNegative, Part, Several, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Judgement(NamedTuple):
@@ -133,36 +134,23 @@ class Model(ConditionalGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 32,
-        channels: int = 3,
-        classes: int = 10,
-        latent: int = 100,
-        width: int = 16,
-        average: float = 0.0,
+        image_size: Eighths = 32,
+        channels: Size = 3,
+        classes: Several = 10,
+        latent: Size = 100,
+        width: Size = 16,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        if image_size < 16 or image_size % 8:
-            raise PaperzooError(f"image_size {image_size} is not a multiple of 8 from 16 (three layers halve the side)")
-        if classes < 2:
-            raise PaperzooError(f"classes must be at least 2, not {classes}: with one class there is nothing to classify")
-        if width < 1:
-            raise PaperzooError(f"width must be at least 1, not {width}")
         self.classes, self.latent = classes, latent
         self.generator = Generator(image_size, channels, classes, latent, width)
         self.discriminator = Discriminator(image_size, channels, classes, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both (appendix)."""
-        return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-
-        def fall(iteration: int, total: int) -> float:
-            return min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))
-
-        return {"discriminator": fall, "generator": fall}
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
+        """Adam for both (appendix), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall, both = linear_decay(decay_from), ("discriminator", "generator")
+        return {n: (Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)), fall) for n in both}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         label = batch.label  # (N)

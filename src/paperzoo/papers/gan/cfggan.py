@@ -9,8 +9,7 @@ gradient says for every sample which way the data lie. A generator may follow it
 and the KL divergence to the data falls at each step, for any s > 0, if D_t is strong and eta small (section 2). The generator is a
 first map G~, then T steps. ``cfg`` solves for each D_t from the start (Algorithm 1); ``icfg`` goes on from D_{t-1} for U steps
 (Algorithm 2); ``xicfg`` fits a network, the approximator, to G_T by regression, which as G~ begins the next T steps (Algorithm 3).
-With T = 1 and s = 1 - sigma(D) one gradient step of that regression is the generator's step of a GAN with the log-D trick (Algorithm
-4; ``logd`` and ``minimax`` play that game). Read ``functional_step`` first, then ``CompositeGradient.learn``.
+With T = 1 and s = 1 - sigma(D) that is a GAN with the log-D trick (``logd``, ``minimax``). Read ``functional_step`` first.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +26,14 @@ from torch.func import functional_call
 from torch.optim import RMSprop
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError, unknown
-from paperzoo.papers.gan.dcgan import check_size, linear_decay
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan.gan import ToyNetwork, discriminator_loss, generator_loss
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
+from paperzoo.ranges import Count, NotNegative, Positive, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 
 
@@ -155,7 +155,9 @@ def named(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
 
 
 #: Algorithms 1 to 3; and the losses of the game, Algorithm 4
-METHODS, GAMES = ("cfg", "icfg", "xicfg"), ("log-d", "minimax")
+Method = Literal["cfg", "icfg", "xicfg", "log-d", "minimax"]
+GAMES = ("log-d", "minimax")
+Scale = Literal["one", "log-d", "minimax"]
 
 
 class CompositeGradient(Sampler):
@@ -182,15 +184,6 @@ class CompositeGradient(Sampler):
         Raises:
             PaperzooError: an unknown method or scale, fewer than one step, example or pass, or an eta that is not positive.
         """
-        if method not in (*METHODS, *GAMES):
-            raise unknown("method", method, (*METHODS, *GAMES), "of cfggan")
-        if scale not in ("one", *GAMES):
-            raise unknown("scale", scale, ("one", *GAMES), "of cfggan")
-        for name, value in {"functional_steps": T, "discriminator_steps": U, "pool": pool, "epochs": epochs}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} must be at least 1, not {value}")
-        if not 0 < eta < math.inf:
-            raise PaperzooError(f"eta must be positive, not {eta}: samples follow the gradient of the discriminator")
         self.method, self.scale, self.T, self.U, self.eta, self.epochs = method, scale, T, U, eta, epochs
         self.rate = 1.0  # factor on the approximator's learning rate, other than 1 only within a fit
         weights, rows = weights_of(self.discriminator), 0 if method in GAMES else pool
@@ -201,15 +194,19 @@ class CompositeGradient(Sampler):
         self.register_buffer("start", weights if method == "cfg" else torch.zeros(0))
         self.register_buffer("evaluations", torch.zeros(2, dtype=torch.int64))  # see ``measure``
 
-    def optimizers(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> dict[str, RMSprop]:
-        """RMSprop for both (authors' code)."""
-        both = ("discriminator", "approximator")
-        return {name: RMSprop(self.get_submodule(name).parameters(), lr, 0.95, 1e-18) for name in both}
+    def optimizers(self, *, lr: NotNegative = 2.5e-4, decay_from: Share = 1.0) -> Optimizers:
+        """RMSprop for both (authors' code), at a constant rate up to ``decay_from`` of all steps, then linearly to zero.
 
-    def schedules(self, *, lr: float = 2.5e-4, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero; the approximator's also falls within a fit."""
+        The approximator's rate also falls within a fit.
+        """
         fall = linear_decay(decay_from)
-        return {"discriminator": fall, "approximator": lambda iteration, total: self.rate * fall(iteration, total)}
+        return {
+            "discriminator": (RMSprop(self.discriminator.parameters(), lr, 0.95, 1e-18), fall),
+            "approximator": (
+                RMSprop(self.approximator.parameters(), lr, 0.95, 1e-18),
+                lambda iteration, total: self.rate * fall(iteration, total),
+            ),
+        }
 
     def real(self, batch: Batch) -> Tensor:
         """The batch in the networks' range."""
@@ -330,20 +327,29 @@ class Model(CompositeGradient, ImageGenerator):
     """
 
     def __init__(
-        self, *, image_size: int = 32, channels: int = 1, latent: int = 100, width: int = 32, network: str = "dcganx",
-        normalise: bool = True, method: str = "xicfg", scale: str = "one", functional_steps: int = 15,
-        discriminator_steps: int = 1, pool: int = 640, eta: float = 2.5, epochs: int = 10,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        image_size: Side = 32,
+        channels: Size = 1,
+        latent: Size = 100,
+        width: Size = 32,
+        network: Literal["dcganx", "resnet", "fc"] = "dcganx",
+        normalise: bool = True,
+        method: Method = "xicfg",
+        scale: Scale = "one",
+        functional_steps: Count = 15,
+        discriminator_steps: Count = 1,
+        pool: Size = 640,
+        eta: Positive = 2.5,
+        epochs: Count = 10,
+    ) -> None:
         super().__init__()
-        check_size(image_size, width)
         shape = (channels, image_size, image_size)
         approximators: dict[str, Callable[[], nn.Module]] = {
             "dcganx": lambda: Generator(image_size, channels, latent, width, normalise),
             "resnet": lambda: ResidualGenerator(image_size, channels, latent, width),
             "fc": lambda: FullyConnected(shape, latent, 512),
         }
-        if network not in approximators:
-            raise unknown("network", network, approximators, "of cfggan")
         self.latent, self.approximator = latent, approximators[network]()
         self.discriminator = (ResidualCritic if network == "resnet" else Discriminator)(image_size, channels, width)
         self.compose(shape, method, scale, functional_steps, discriminator_steps, pool, eta, epochs)
@@ -368,9 +374,19 @@ class Toy(CompositeGradient, PointGenerator):
     """The method on points, with two small ReLU networks; arguments as in ``Model``."""
 
     def __init__(
-        self, *, dimensions: int = 2, latent: int = 2, width: int = 128, method: str = "xicfg", scale: str = "one",
-        functional_steps: int = 100, discriminator_steps: int = 2, pool: int = 1024, eta: float = 0.02, epochs: int = 20,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        dimensions: Size = 2,
+        latent: Size = 2,
+        width: Size = 128,
+        method: Method = "xicfg",
+        scale: Scale = "one",
+        functional_steps: Count = 100,
+        discriminator_steps: Count = 2,
+        pool: Size = 1024,
+        eta: Positive = 0.02,
+        epochs: Count = 20,
+    ) -> None:
         super().__init__()
         self.latent, self.approximator = latent, ToyNetwork(latent, dimensions, width)
         self.discriminator = ToyNetwork(dimensions, 1, width)

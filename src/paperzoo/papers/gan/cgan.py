@@ -12,23 +12,24 @@ ignore it: ``blind=True`` is that experiment. Read ``ConditionalGAN.step`` first
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan import dcgan
-from paperzoo.papers.gan.dcgan import linear_decay
 from paperzoo.papers.gan.gan import Maxout, discriminator_loss, exponential_decay, generator_loss, set_momentum, uniform
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ConditionalGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Generator(nn.Module):
@@ -148,34 +149,25 @@ class Model(ConditionalGAN):
     def __init__(
         self,
         *,
-        image_size: int = 28,
-        channels: int = 1,
-        classes: int = 10,
-        latent: int = 100,
-        width: int = 1200,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        classes: Several = 10,
+        latent: Size = 100,
+        width: Annotated[Size, Ge(120), MultipleOf(120)] = 1200,
         blind: bool = False,
-        average: float = 0.0,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        check_classes(classes)
-        if width < 120 or width % 120:
-            raise PaperzooError(
-                f"width must be a multiple of 120, not {width}: the layers have a sixth, a fifth and a 24th of it"
-            )
         self.classes, self.latent, self.blind = classes, latent, blind
         self.generator = Generator(image_size, channels, classes, latent, width)
         self.discriminator = Discriminator(image_size, channels, classes, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 0.1) -> Mapping[str, SGD]:
-        """Stochastic gradient descent with momentum for both (section 4.1)."""
+    def optimizers(self, *, lr: NotNegative = 0.1) -> Optimizers:
+        """SGD with momentum for both; the rate is divided by 1.00004 at each step, down to a millionth of 1 (section 4.1)."""
         self._players = {n: SGD(self.get_submodule(n).parameters(), lr, 0.5) for n in ("discriminator", "generator")}
-        return self._players
-
-    def schedules(self, *, lr: float = 0.1) -> dict[str, Schedule]:
-        """Divided by 1.00004 at each step, down to a millionth of 1 (section 4.1)."""
         fall = exponential_decay(1.00004, lr)
-        return {"discriminator": fall, "generator": fall}
+        return {n: (optimizer, fall) for n, optimizer in self._players.items()}
 
     def step(self, batch: Batch, opt: Players) -> None:
         set_momentum(self._players, opt.iteration)  # 0.5, rising to 0.7 (section 4.1)
@@ -192,36 +184,24 @@ class Convolutional(ConditionalGAN):
     def __init__(
         self,
         *,
-        image_size: int = 64,
-        channels: int = 3,
-        classes: int = 10,
-        latent: int = 100,
-        width: int = 128,
+        image_size: Side = 64,
+        channels: Size = 3,
+        classes: Several = 10,
+        latent: Size = 100,
+        width: Size = 128,
         blind: bool = False,
-        average: float = 0.0,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        check_classes(classes)
-        dcgan.check_size(image_size, width)
         self.classes, self.latent, self.blind = classes, latent, blind
         self.generator = ConvolutionalGenerator(image_size, channels, classes, latent, width)
         self.discriminator = ConvolutionalDiscriminator(image_size, channels, classes, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both, as for DCGAN."""
-        return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        fall = linear_decay(decay_from)
-        return {"discriminator": fall, "generator": fall}
-
-
-def check_classes(classes: int) -> None:
-    """Raises ``PaperzooError`` for fewer than two classes: there would be nothing to condition on."""
-    if classes < 2:
-        raise PaperzooError(f"classes must be at least 2, not {classes}: with one class there is nothing to condition on")
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
+        """Adam for both, as for DCGAN, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall, both = linear_decay(decay_from), ("discriminator", "generator")
+        return {n: (Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)), fall) for n in both}
 
 
 VARIANTS: dict[str, dict[str, object]] = {"cgan": {}, "conv": {"class": "Convolutional"}}

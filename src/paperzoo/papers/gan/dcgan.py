@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Generator(nn.Module):
@@ -87,14 +88,6 @@ def init(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def check_size(image_size: int, width: int) -> None:
-    """Raises ``PaperzooError`` unless the side is a power of two from 16 to 256 and the width is positive."""
-    if image_size not in (16, 32, 64, 128, 256):
-        raise PaperzooError(f"image_size {image_size} is not one of 16, 32, 64, 128, 256 (each layer doubles the side)")
-    if width < 1:
-        raise PaperzooError(f"width must be at least 1, not {width}")
-
-
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """``-E log sigma(D(x)) - E log(1 - sigma(D(G(z))))`` from logits (N)."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
@@ -119,26 +112,21 @@ class Model(ImageGenerator):
     prior = "uniform"
 
     def __init__(
-        self, *, image_size: int = 64, channels: int = 3, latent: int = 100, width: int = 128, average: float = 0.0
+        self, *, image_size: Side = 64, channels: Size = 3, latent: Size = 100, width: Size = 128, average: Part = 0.0
     ) -> None:
         super().__init__()
-        check_size(image_size, width)
         self.latent = latent
         self.generator = Generator(image_size, channels, latent, width)
         self.discriminator = Discriminator(image_size, channels, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both (section 4)."""
-        return {
-            "discriminator": Adam(self.discriminator.parameters(), lr, (beta1, 0.999)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, 0.999)),
-        }
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
+        """Adam for both (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
         fall = linear_decay(decay_from)
-        return {"discriminator": fall, "generator": fall}
+        return {
+            "discriminator": (Adam(self.discriminator.parameters(), lr, (beta1, 0.999)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, 0.999)), fall),
+        }
 
     def step(self, batch: Batch, opt: Players) -> None:
         real = 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]
@@ -153,11 +141,6 @@ class Model(ImageGenerator):
         network = self.generator if self.average is None else self.average
         image: Tensor = network(z)
         return (image + 1) / 2
-
-
-def linear_decay(start: float) -> Schedule:
-    """Factor 1 for the share ``start`` of all steps, then falling linearly to 0 at the end."""
-    return lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - start)))
 
 
 VARIANTS: dict[str, dict[str, object]] = {"dcgan": {}}

@@ -14,19 +14,22 @@ is flat, so section 3 trains G to maximise log D(G(z)) instead: the same fixed p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from torch.optim.optimizer import Optimizer
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.average import Average
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import Schedule
+from paperzoo.ranges import NotNegative, Part, Pixels, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Maxout(nn.Linear):
@@ -177,31 +180,24 @@ class Model(Game, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 28,
-        channels: int = 1,
-        latent: int = 100,
-        width: int = 1200,
-        loss: str = "log-d",
-        average: float = 0.0,
+        image_size: Pixels = 28,
+        channels: Size = 1,
+        latent: Size = 100,
+        width: Annotated[Size, Ge(5), MultipleOf(5)] = 1200,
+        loss: Literal["log-d", "minimax"] = "log-d",
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        check_loss(loss)
-        if width < 5 or width % 5:
-            raise PaperzooError(f"width must be a multiple of 5, not {width}: a maxout unit has five pieces")
         self.latent, self.loss = latent, loss
         self.generator = Generator(image_size, channels, latent, width)
         self.discriminator = Discriminator(image_size, channels, width)
         self.average = Average(self.generator, average) if average else None
 
-    def optimizers(self, *, lr: float = 0.1) -> Mapping[str, Optimizer]:
-        """Stochastic gradient descent with momentum for both."""
+    def optimizers(self, *, lr: NotNegative = 0.1) -> Optimizers:
+        """SGD with momentum for both; the rate is divided by 1.000004 at each step, down to a millionth of 1."""
         self._players = {n: SGD(self.get_submodule(n).parameters(), lr, 0.5) for n in ("discriminator", "generator")}
-        return self._players
-
-    def schedules(self, *, lr: float = 0.1) -> dict[str, Schedule]:
-        """Divided by 1.000004 at each step, down to a millionth of 1."""
         fall = exponential_decay(1.000004, lr)
-        return {"discriminator": fall, "generator": fall}
+        return {n: (optimizer, fall) for n, optimizer in self._players.items()}
 
     def step(self, batch: Batch, opt: Players) -> None:
         set_momentum(self._players, opt.iteration)
@@ -216,14 +212,20 @@ class Model(Game, ImageGenerator):
 class Toy(Game, PointGenerator):
     """The game for points; arguments as in ``Model``."""
 
-    def __init__(self, *, dimensions: int = 2, latent: int = 2, width: int = 128, loss: str = "log-d") -> None:
+    def __init__(
+        self,
+        *,
+        dimensions: Size = 2,
+        latent: Size = 2,
+        width: Size = 128,
+        loss: Literal["log-d", "minimax"] = "log-d",
+    ) -> None:
         super().__init__()
-        check_loss(loss)
         self.latent, self.loss, self.average = latent, loss, None
         self.generator = ToyNetwork(latent, dimensions, width)
         self.discriminator = ToyNetwork(dimensions, 1, width)
 
-    def optimizers(self, *, lr: float = 1e-3, beta1: float = 0.5) -> Mapping[str, Optimizer]:
+    def optimizers(self, *, lr: NotNegative = 1e-3, beta1: Part = 0.5) -> Optimizers:
         """Adam for both."""
         return {n: Adam(self.get_submodule(n).parameters(), lr, (beta1, 0.999)) for n in ("discriminator", "generator")}
 
@@ -231,12 +233,6 @@ class Toy(Game, PointGenerator):
         """Points (N, D)."""
         points: Tensor = batch.point
         return points
-
-
-def check_loss(loss: str) -> None:
-    """Raises ``PaperzooError`` unless the loss is one of the paper's two."""
-    if loss not in ("log-d", "minimax"):
-        raise unknown("loss", loss, ("log-d", "minimax"), "of gan")
 
 
 VARIANTS: dict[str, dict[str, object]] = {"gan": {}, "minimax": {"loss": "minimax"}, "toy": {"class": "Toy"}}

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -27,10 +28,12 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.matching import matched_error, purity
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.dcgan import discriminator_loss, generator_loss, init, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import discriminator_loss, generator_loss, init
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Share, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, noise
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import grid, save
 
 
@@ -148,24 +151,17 @@ class Model(ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 28,
-        channels: int = 1,
-        noise: int = 62,
-        categories: int = 10,
-        continuous: int = 2,
-        discrete_weight: float = 1.0,
-        continuous_weight: float = 0.1,
-        width: int = 64,
-        average: float = 0.0,
+        image_size: Annotated[Pixels, Ge(8), MultipleOf(4)] = 28,
+        channels: Size = 1,
+        noise: Size = 62,
+        categories: Several = 10,
+        continuous: Sizeable = 2,
+        discrete_weight: NotNegative = 1.0,
+        continuous_weight: NotNegative = 0.1,
+        width: Size = 64,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        if image_size < 8 or image_size % 4:
-            raise PaperzooError(f"image_size {image_size} is not a multiple of 4 from 8 (two layers halve the side)")
-        for name, value, least in (("noise", noise, 1), ("categories", categories, 2), ("continuous", continuous, 0)):
-            if value < least:
-                raise PaperzooError(f"{name} must be at least {least}, not {value}")
-        if min(discrete_weight, continuous_weight) < 0:
-            raise PaperzooError(f"the weights of L_I must not be negative: {discrete_weight} and {continuous_weight}")
         self.noise, self.categories, self.continuous = noise, categories, continuous
         self.latent = noise + categories + continuous
         self.discrete_weight, self.continuous_weight = discrete_weight, continuous_weight
@@ -174,21 +170,18 @@ class Model(ImageGenerator):
         self.average = Average(self.generator, average) if average else None
 
     def optimizers(
-        self, *, lr_d: float = 2e-4, lr_g: float = 1e-3, beta1: float = 0.5, decay_from: float = 1.0
-    ) -> dict[str, Adam]:
-        """Adam at 0.0002 for D with the layers it shares with Q, at 0.001 for G with those of Q alone (appendix C)."""
+        self, *, lr_d: NotNegative = 2e-4, lr_g: NotNegative = 1e-3, beta1: Part = 0.5, decay_from: Share = 1.0
+    ) -> Optimizers:
+        """Adam at 0.0002 for D with the layers it shares with Q, at 0.001 for G with those of Q alone (appendix C).
+
+        The rates are constant up to ``decay_from`` of all steps, then fall linearly to zero.
+        """
+        fall = linear_decay(decay_from)
         shared = [*self.discriminator.trunk.parameters(), *self.discriminator.source.parameters()]
         return {
-            "discriminator": Adam(shared, lr_d, (beta1, 0.999)),
-            "generator": Adam([*self.generator.parameters(), *self.discriminator.q.parameters()], lr_g, (beta1, 0.999)),
+            "discriminator": (Adam(shared, lr_d, (beta1, 0.999)), fall),
+            "generator": (Adam([*self.generator.parameters(), *self.discriminator.q.parameters()], lr_g, (beta1, 0.999)), fall),
         }
-
-    def schedules(
-        self, *, lr_d: float = 2e-4, lr_g: float = 1e-3, beta1: float = 0.5, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        fall = linear_decay(decay_from)
-        return {"discriminator": fall, "generator": fall}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         z = self.draw(len(batch))

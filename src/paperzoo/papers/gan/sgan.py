@@ -15,7 +15,7 @@ Read ``discriminator_loss`` first, then ``Model.step``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,11 +24,13 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan import dcgan
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.task import Task
 
 
@@ -144,35 +146,30 @@ class Model(Classifier, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 32,
-        channels: int = 1,
-        classes: int = 10,
-        latent: int = 100,
-        width: int = 64,
+        image_size: Pixels = 32,
+        channels: Size = 1,
+        classes: Several = 10,
+        latent: Size = 100,
+        width: Size = 64,
         dense: bool = False,
         feature_matching: bool = False,
         supervised: bool = False,
     ) -> None:
         super().__init__()
-        if not dense:
-            dcgan.check_size(image_size, width)
-        if classes < 2 or width < 1:
-            raise PaperzooError(f"classes must be at least 2 and width at least 1, not {classes} and {width}")
+        if not dense and image_size not in (sides := get_args(Side)):
+            raise PaperzooError(f"image_size of a convolutional sgan must be one of {', '.join(map(str, sides))}, not {image_size}")
         self.channels, self.image_size, self.latent = channels, image_size, latent
         self.feature_matching, self.supervised = feature_matching, supervised
         self.generator = (DenseGenerator if dense else dcgan.Generator)(image_size, channels, latent, width)
         self.discriminator = (DenseDiscriminator if dense else ConvDiscriminator)(image_size, channels, width, classes)
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
-        """Adam for both."""
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
+        """Adam for both, at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "discriminator": Adam(self.discriminator.parameters(), lr, (beta1, 0.999)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, 0.999)),
+            "discriminator": (Adam(self.discriminator.parameters(), lr, (beta1, 0.999)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, 0.999)), fall),
         }
-
-    def schedules(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"discriminator": dcgan.linear_decay(decay_from), "generator": dcgan.linear_decay(decay_from)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         labelled, real = 2 * batch.labelled - 1, 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]

@@ -22,13 +22,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.dcgan import check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan.wgan_gp import ResidualCritic, ResidualGenerator
+from paperzoo.ranges import NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Answer(NamedTuple):
@@ -96,38 +96,30 @@ class Model(ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 32,
-        channels: int = 3,
-        latent: int = 128,
-        width: int = 128,
+        image_size: Side = 32,
+        channels: Size = 3,
+        latent: Size = 128,
+        width: Size = 128,
         rotation: bool = True,
-        alpha: float = 0.2,
-        beta: float = 1.0,
-        average: float = 0.0,
+        alpha: NotNegative = 0.2,
+        beta: NotNegative = 1.0,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        check_size(image_size, width)
-        if alpha < 0 or beta < 0:
-            raise PaperzooError(f"alpha and beta must not be negative, but are {alpha} and {beta}")
         self.latent, self.rotation, self.alpha, self.beta = latent, rotation, alpha, beta
         self.generator = ResidualGenerator(image_size, channels, latent, 2 * width)
         self.discriminator = Discriminator(image_size, channels, width)
         self.average = Average(self.generator, average) if average else None
 
     def optimizers(
-        self, *, lr: float = 2e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Adam]:
-        """Adam for both (section 4)."""
+        self, *, lr: NotNegative = 2e-4, beta1: Part = 0.0, beta2: Part = 0.9, decay_from: Share = 1.0
+    ) -> Optimizers:
+        """Adam for both (section 4), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "discriminator": Adam(self.discriminator.parameters(), lr, (beta1, beta2)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, beta2)),
+            "discriminator": (Adam(self.discriminator.parameters(), lr, (beta1, beta2)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, beta2)), fall),
         }
-
-    def schedules(
-        self, *, lr: float = 2e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"discriminator": linear_decay(decay_from), "generator": linear_decay(decay_from)}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         real = 2 * batch.image - 1  # (N, C, S, S), [0, 1] -> [-1, 1]

@@ -26,10 +26,12 @@ from torch.optim import RMSprop
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.rank_correlation import spearman
-from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import Discriminator, Generator
+from paperzoo.ranges import Count, NotNegative, Positive, Share, Side, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler, noise
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class ToyNetwork(nn.Module):
@@ -91,25 +93,17 @@ class WeightClippedGAN(Sampler):
         Raises:
             PaperzooError: a count or the bound is out of range.
         """
-        if bound <= 0:
-            raise PaperzooError(f"bound must be positive, not {bound}")
-        for name, count, least in (("critic_steps", critic_steps, 1), ("burst", burst, 1), ("warm_up", warm_up, 0)):
-            if count < least:
-                raise PaperzooError(f"{name} must be at least {least}, not {count}")
         if period <= warm_up:
             raise PaperzooError(f"period must be more than warm_up, which is {warm_up}, not {period}")
         self.bound, self.rounds = bound, (critic_steps, burst, warm_up, period)
 
-    def optimizers(self, *, lr: float = 5e-5, decay_from: float = 1.0) -> dict[str, RMSprop]:
-        """RMSProp for both, without momentum (algorithm 1)."""
+    def optimizers(self, *, lr: NotNegative = 5e-5, decay_from: Share = 1.0) -> Optimizers:
+        """RMSProp for both, without momentum (algorithm 1), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "critic": RMSprop(self.critic.parameters(), lr),
-            "generator": RMSprop(self.generator.parameters(), lr),
+            "critic": (RMSprop(self.critic.parameters(), lr), fall),
+            "generator": (RMSprop(self.generator.parameters(), lr), fall),
         }
-
-    def schedules(self, *, lr: float = 5e-5, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"critic": linear_decay(decay_from), "generator": linear_decay(decay_from)}
 
     def real(self, batch: Batch) -> Tensor:
         """The batch in the networks' range."""
@@ -158,19 +152,18 @@ class Model(WeightClippedGAN, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 64,
-        channels: int = 3,
-        latent: int = 100,
-        width: int = 128,
+        image_size: Side = 64,
+        channels: Size = 3,
+        latent: Size = 100,
+        width: Size = 128,
         normalise: bool = True,
-        bound: float = 0.01,
-        critic_steps: int = 5,
-        burst: int = 100,
-        warm_up: int = 25,
-        period: int = 500,
+        bound: Positive = 0.01,
+        critic_steps: Count = 5,
+        burst: Count = 100,
+        warm_up: Whole = 25,
+        period: Count = 500,
     ) -> None:
         super().__init__()
-        check_size(image_size, width)
         self.configure(bound, critic_steps, burst, warm_up, period)
         self.latent = latent
         self.generator = Generator(image_size, channels, latent, width)
@@ -204,14 +197,14 @@ class Toy(WeightClippedGAN, PointGenerator):
     def __init__(
         self,
         *,
-        dimensions: int = 2,
-        latent: int = 2,
-        width: int = 512,
-        bound: float = 0.01,
-        critic_steps: int = 5,
-        burst: int = 100,
-        warm_up: int = 25,
-        period: int = 500,
+        dimensions: Size = 2,
+        latent: Size = 2,
+        width: Size = 512,
+        bound: Positive = 0.01,
+        critic_steps: Count = 5,
+        burst: Count = 100,
+        warm_up: Whole = 25,
+        period: Count = 500,
     ) -> None:
         super().__init__()
         self.configure(bound, critic_steps, burst, warm_up, period)

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.dcgan import Discriminator, Generator, check_size, linear_decay
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.gan.dcgan import Discriminator, Generator
+from paperzoo.ranges import Count, NotNegative, Part, Share, Side, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, PointGenerator, Sampler
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class ToyNetwork(nn.Module):
@@ -144,19 +145,14 @@ class WassersteinGAN(Sampler):
     critic_steps: int
 
     def optimizers(
-        self, *, lr: float = 1e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Adam]:
-        """Adam for both (algorithm 1)."""
+        self, *, lr: NotNegative = 1e-4, beta1: Part = 0.0, beta2: Part = 0.9, decay_from: Share = 1.0
+    ) -> Optimizers:
+        """Adam for both (algorithm 1), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         return {
-            "critic": Adam(self.critic.parameters(), lr, (beta1, beta2)),
-            "generator": Adam(self.generator.parameters(), lr, (beta1, beta2)),
+            "critic": (Adam(self.critic.parameters(), lr, (beta1, beta2)), fall),
+            "generator": (Adam(self.generator.parameters(), lr, (beta1, beta2)), fall),
         }
-
-    def schedules(
-        self, *, lr: float = 1e-4, beta1: float = 0.0, beta2: float = 0.9, decay_from: float = 1.0
-    ) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"critic": linear_decay(decay_from), "generator": linear_decay(decay_from)}
 
     def real(self, batch: Batch) -> Tensor:
         """The batch in the networks' range."""
@@ -192,18 +188,16 @@ class Model(WassersteinGAN, ImageGenerator):
     def __init__(
         self,
         *,
-        image_size: int = 64,
-        channels: int = 3,
-        latent: int = 128,
-        width: int = 128,
-        penalty: float = 10.0,
-        critic_steps: int = 5,
+        image_size: Side = 64,
+        channels: Size = 3,
+        latent: Size = 128,
+        width: Size = 128,
+        penalty: NotNegative = 10.0,
+        critic_steps: Count = 5,
         residual: bool = False,
-        average: float = 0.0,
+        average: Part = 0.0,
     ) -> None:
         super().__init__()
-        check_size(image_size, width)
-        check_counts(critic_steps, penalty)
         self.latent, self.penalty, self.critic_steps = latent, penalty, critic_steps
         self.generator = (ResidualGenerator if residual else Generator)(image_size, channels, latent, width)
         self.critic = (
@@ -233,10 +227,15 @@ class Toy(WassersteinGAN, PointGenerator):
     """Two small fully connected networks for points; arguments as in ``Model``."""
 
     def __init__(
-        self, *, dimensions: int = 2, latent: int = 2, width: int = 512, penalty: float = 0.1, critic_steps: int = 5
+        self,
+        *,
+        dimensions: Size = 2,
+        latent: Size = 2,
+        width: Size = 512,
+        penalty: NotNegative = 0.1,
+        critic_steps: Count = 5,
     ) -> None:
         super().__init__()
-        check_counts(critic_steps, penalty)
         self.latent, self.penalty, self.critic_steps, self.average = latent, penalty, critic_steps, None
         self.generator = ToyNetwork(latent, dimensions, width)
         self.critic = ToyNetwork(dimensions, 1, width)
@@ -249,14 +248,6 @@ class Toy(WassersteinGAN, PointGenerator):
     def generate(self, z: Tensor) -> Tensor:
         points: Tensor = self.generator(z)
         return points
-
-
-def check_counts(critic_steps: int, penalty: float) -> None:
-    """Raises ``PaperzooError`` unless the critic moves at least once a round and lambda is not negative."""
-    if critic_steps < 1:
-        raise PaperzooError(f"critic_steps must be at least 1, not {critic_steps}")
-    if penalty < 0:
-        raise PaperzooError(f"penalty must not be negative, but is {penalty}")
 
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -29,9 +29,11 @@ from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.attention import attention
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import warmup_linear
 from paperzoo.pretrained.encoders import SIZES, Start, start
+from paperzoo.ranges import NotNegative, Part, Positive, Share, Size, SomeShare
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pretraining import Masked, Pretrainer
 
 
@@ -130,8 +132,6 @@ class WordHead(nn.Module):
 
 def begin(model: nn.Module, deviation: float = 0.02) -> None:
     """Matrices begin normal with this deviation, cut off at two of them; biases at 0, as in the authors' program."""
-    if not deviation > 0:
-        raise PaperzooError(f"deviation of bert must be positive, not {deviation}")
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
@@ -180,8 +180,6 @@ def build(begun: Start, dropout: float) -> Bert:
     if min(sizes.values()) < 1 or sizes["width"] % sizes["heads"]:
         said = ", ".join(f"{key}={value}" for key, value in sizes.items())
         raise PaperzooError(f"sizes of bert must be at least 1 and width a multiple of heads, not {said}")
-    if not 0 <= dropout < 1:
-        raise PaperzooError(f"dropout must be at least 0 and below 1, not {dropout}")
     return Bert(len(begun.arguments["vocabulary"]) or 30_522, dropout=dropout, **sizes)
 
 
@@ -195,18 +193,6 @@ def adamw(model: nn.Module, lr: float, heads: Sequence[str] = (), head_rate: flo
         for (decays, head), found in groups.items()
     ]
     return AdamW(settings, lr, betas=(0.9, 0.999), eps=1e-6)
-
-
-def schedule(warmup: float, end: float) -> Schedule:
-    """Linearly up to 1 in the share ``warmup`` of the steps, then linearly down to ``end`` after the last."""
-
-    def factor(iteration: int, total: int) -> float:
-        rise = warmup * total
-        if iteration + 1 <= rise:
-            return (iteration + 1) / rise
-        return 1 - (1 - end) * (iteration - rise) / max(1.0, total - rise)
-
-    return factor
 
 
 class Model(Pretrainer):
@@ -229,21 +215,19 @@ class Model(Pretrainer):
         *,
         vocabulary: Sequence[str] = (),
         weights: str = "",
-        layers: int = 12,
-        width: int = 768,
-        heads: int = 12,
-        inner: int = 3072,
-        positions: int = 512,
-        dropout: float = 0.1,
-        share: float = 0.15,
-        deviation: float = 0.02,
+        layers: Size = 12,
+        width: Size = 768,
+        heads: Size = 12,
+        inner: Size = 3072,
+        positions: Size = 512,
+        dropout: Part = 0.1,
+        share: SomeShare = 0.15,
+        deviation: Positive = 0.02,
         cased: bool = False,
     ) -> None:
         sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
         begun = start("bert", weights, False, vocabulary=vocabulary, cased=cased, **sizes)
         super().__init__(begun.arguments["vocabulary"], begun.arguments["cased"], begun.arguments["positions"])
-        if not 0 < share <= 1:
-            raise PaperzooError(f"share must be above 0 and at most 1, not {share}")
         self.share, self.brought = share, begun.brought
         self.bert = build(begun, dropout)
         pieces, width = self.bert.piece.weight.shape
@@ -251,13 +235,9 @@ class Model(Pretrainer):
         begin(self, deviation)
         begun.load(self, weights)
 
-    def optimizers(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, AdamW]:
-        """Section A.2: a rate of 1e-4, reached in 10,000 of 1,000,000 steps, then falling linearly."""
-        return {"bert": adamw(self, lr)}
-
-    def schedules(self, *, lr: float = 1e-4, warmup: float = 0.01, end: float = 0.0) -> dict[str, Schedule]:
-        """``warmup`` and ``end``: see ``schedule``."""
-        return {"bert": schedule(warmup, end)}
+    def optimizers(self, *, lr: NotNegative = 1e-4, warmup: Share = 0.01, end: NotNegative = 0.0) -> Optimizers:
+        """Section A.2: a rate of 1e-4, reached in 10,000 of 1,000,000 steps, then falling linearly, to ``end`` times as much."""
+        return {"bert": (adamw(self, lr), warmup_linear(warmup, end))}
 
     def mask(self, batch: Batch) -> Masked:
         """See the function ``mask``."""

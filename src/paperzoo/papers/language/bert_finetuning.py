@@ -17,19 +17,21 @@ Read ``bert.py`` for the encoder and its pre-training first, then ``Classify.log
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from paperzoo.data import Batch, Schema
 from paperzoo.data.text.wordpiece import Rows, WordPiece
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
-from paperzoo.papers.language.bert import Model, WordHead, adamw, begin, build, mask, schedule
+from paperzoo.nn.schedules import warmup_linear
+from paperzoo.papers.language.bert import Model, WordHead, adamw, begin, build, mask
 from paperzoo.pretrained.encoders import SIZES, start
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.ranges import NotNegative, Part, Positive, Share, Size
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pretraining import Masked, special
 from paperzoo.tasks.tagging import Tagger
 from paperzoo.tasks.text_classification import TextClassifier
@@ -52,27 +54,25 @@ class Classify(TextClassifier):
         self,
         *,
         vocabulary: Sequence[str] = (),
-        classes: int = 2,
+        classes: Size = 2,
         names: Sequence[str] = (),
         weights: str = "",
         fresh: bool = False,
-        pooling: str = "first",
-        longest: int = 128,
+        pooling: Literal["first", "mean"] = "first",
+        longest: Size = 128,
         pretrain: bool = False,
-        deviation: float = 0.02,
-        layers: int = 12,
-        width: int = 768,
-        heads: int = 12,
-        inner: int = 3072,
-        positions: int = 512,
-        dropout: float = 0.1,
+        deviation: Positive = 0.02,
+        layers: Size = 12,
+        width: Size = 768,
+        heads: Size = 12,
+        inner: Size = 3072,
+        positions: Size = 512,
+        dropout: Part = 0.1,
         cased: bool = False,
     ) -> None:
         sizes = dict(zip(SIZES, (layers, width, heads, inner, positions), strict=True))
         begun = start("bert", weights, fresh, vocabulary=vocabulary, cased=cased, **sizes)
         super().__init__(begun.arguments["vocabulary"], begun.arguments["cased"], classes, names, longest)
-        if pooling not in ("first", "mean"):
-            raise unknown("pooling", pooling, ("first", "mean"), "of bert")
         if not 4 <= longest <= begun.arguments["positions"]:
             raise PaperzooError(f"longest must be 4 to {begun.arguments['positions']}, the model's positions, not {longest}")
         self.pooling, self.brought, self.phase = pooling, begun.brought, ""
@@ -96,13 +96,19 @@ class Classify(TextClassifier):
         if name == "pretrain" and not hasattr(self, "words"):
             raise PaperzooError("a stage pretrain needs model.pretrain=true")
 
-    def optimizers(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, AdamW]:
-        """Section A.3: rates of 5e-5, 3e-5 or 2e-5; the new layer's is ``head_rate`` times as high."""
-        return {"bert": adamw(self, lr, ("head.",), head_rate)}
+    def optimizers(
+        self,
+        *,
+        lr: NotNegative = 2e-5,
+        head_rate: NotNegative = 1.0,
+        warmup: Share = 0.1,
+        end: NotNegative = 0.0,
+    ) -> Optimizers:
+        """Section A.3: rates of 5e-5, 3e-5 or 2e-5; the new layer's is ``head_rate`` times as high.
 
-    def schedules(self, *, lr: float = 2e-5, head_rate: float = 1.0, warmup: float = 0.1, end: float = 0.0) -> dict[str, Schedule]:
-        """``warmup`` and ``end``: see ``schedule``."""
-        return {"bert": schedule(warmup, end)}
+        They rise for the share ``warmup`` of the steps and then fall linearly, to ``end`` times as much.
+        """
+        return {"bert": (adamw(self, lr, ("head.",), head_rate), warmup_linear(warmup, end))}
 
     def logits(self, rows: Rows) -> Tensor:
         """(N, classes)."""
@@ -139,12 +145,12 @@ class Tag(Tagger):
         weights: str = "",
         fresh: bool = False,
         pieces: Sequence[str] = (),
-        layers: int = 12,
-        width: int = 768,
-        heads: int = 12,
-        inner: int = 3072,
-        positions: int = 512,
-        dropout: float = 0.1,
+        layers: Size = 12,
+        width: Size = 768,
+        heads: Size = 12,
+        inner: Size = 3072,
+        positions: Size = 512,
+        dropout: Part = 0.1,
         cased: bool = False,
     ) -> None:
         super().__init__(("<pad>", "<unk>"), tags)  # words are not numbered, their pieces are
@@ -159,7 +165,6 @@ class Tag(Tagger):
         begun.load(self, weights)
 
     optimizers = Classify.optimizers
-    schedules = Classify.schedules
 
     def _padded(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         """Pieces, and the number of the word that begins there (from 1), as (N, 2, T); and how many words there are (N)."""

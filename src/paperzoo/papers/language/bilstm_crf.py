@@ -1,25 +1,23 @@
 """BI-LSTM-CRF: a recurrent net scores the tags of each word, a chain scores whole tag sequences (Huang, Xu and Yu 2015).
 
-A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word
-with its own best tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A
-of transition scores ties neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
+A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word with its
+own best tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A of transition
+scores ties neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
 
     s(x, i) = sum_t  A[i_{t-1}, i_t] + f(i_t, t),        p(i | x) = exp s(x, i) / Z(x),
 
-with Z(x) the sum of exp s over all K^T paths, and training minimises -log p of the true path. Dynamic programming finds
-the sum (forward algorithm) and the best path (Viterbi) in T K^2 steps. The gradient of log Z is how often a path drawn
-from p uses each emission and each transition, which the forward-backward algorithm counts.
+with Z(x) the sum of exp s over all K^T paths, found in T K^2 steps (forward algorithm; Viterbi finds the best path). Training
+minimises -log p of the true path; the gradient of log Z counts how often a path drawn from p uses each emission and transition.
 
-``spelling`` links features of a word's spelling straight to the tags (section 4.2), ``vectors`` adds pretrained vectors
-(``--set model.vectors=glove.6B.100d.txt``), ``characters`` a network over letters (Lample et al. 2016, Ma and Hovy 2016). Read
-``score``, ``log_partition_textbook`` and ``viterbi`` first; ``forward_backward`` is the same sum, only faster.
+``spelling`` links features of a word's spelling to the tags (section 4.2), ``vectors`` adds pretrained vectors, ``characters``
+a network over letters (Lample et al. 2016). Read ``score``, ``log_partition_textbook`` and ``viterbi`` first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +28,12 @@ from torch.optim import SGD
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.text.pretrained import pretrained
 from paperzoo.data.text.tagging import Lexicon, finer, iobes
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.letters import inside, last, letter_network, mirror
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import Count, NotNegative, Part, Share, Size, Sizeable
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.tagging import Tagger
 
 
@@ -252,27 +252,21 @@ class Model(Tagger):
         *,
         vocabulary: Sequence[str] = ("<pad>", "<unk>"),
         tags: Sequence[str] = CONLL2003,
-        embedding: int = 50,
-        hidden: int = 300,
-        dropout: float = 0.0,
+        embedding: Size = 50,
+        hidden: Size = 300,
+        dropout: Part = 0.0,
         crf: bool = True,
-        scheme: str = "",
+        scheme: Literal["", "IOBES"] = "",
         characters: str = "",
         spelling: bool = False,
         vectors: str = "",
-        most: int = 100_000,
+        most: Count = 100_000,
         spellings: Sequence[str] = (),
         letters: Sequence[str] = (),
         vector_words: Sequence[str] = (),
-        vector_size: int = 0,
+        vector_size: Sizeable = 0,
     ) -> None:
         super().__init__(vocabulary, tags)
-        if embedding < 1 or hidden < 1 or most < 1:
-            raise PaperzooError(f"embedding, hidden and most must be at least 1, not {embedding}, {hidden} and {most}")
-        if not 0 <= dropout < 1:
-            raise PaperzooError(f"dropout must be at least 0 and below 1, not {dropout}")
-        if scheme not in ("", "IOBES"):
-            raise unknown("scheme", scheme, ("IOBES", "an empty string"))
         if spelling and not spellings:
             raise PaperzooError("spelling needs spellings, which tagged data brings")
         if characters and not letters:
@@ -302,13 +296,9 @@ class Model(Tagger):
             self.pair = nn.Parameter(torch.zeros(count, count))
         self.crf = crf
 
-    def optimizers(self, *, lr: float = 0.1, momentum: float = 0.0, decay_from: float = 1.0) -> dict[str, SGD]:
-        """SGD (section 3) at a rate of 0.1 (section 4.3)."""
-        return {"tagger": SGD(self.parameters(), lr, momentum)}
-
-    def schedules(self, *, lr: float = 0.1, momentum: float = 0.0, decay_from: float = 1.0) -> dict[str, Schedule]:
-        """Constant up to ``decay_from`` of all steps, then linearly to zero."""
-        return {"tagger": lambda iteration, total: min(1.0, (total - iteration) / max(1.0, total * (1 - decay_from)))}
+    def optimizers(self, *, lr: NotNegative = 0.1, momentum: Part = 0.0, decay_from: Share = 1.0) -> Optimizers:
+        """SGD (section 3) at a rate of 0.1 (section 4.3), which falls linearly to zero from ``decay_from`` of all steps on."""
+        return {"tagger": (SGD(self.parameters(), lr, momentum), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Algorithm 1."""

@@ -16,20 +16,22 @@ where a token goes up through the layers (Eq. of section 3.2). Read ``lstm_cell`
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer, RMSprop
+from torch.optim import SGD, AdamW, RMSprop
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import cosine
+from paperzoo.ranges import NotNegative, Part, Size, Sizeable, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.language_model import LanguageModel, State
-from paperzoo.tasks.model import Players, Schedule, noted
+from paperzoo.tasks.model import Optimizers, Players, noted
 
 # ---- One step of each cell, for reading: x (N, D), h and c (N, H). torch.nn holds the same weights in blocks, gate over gate:
 # ---- w_x (gates H, D), w_h (gates H, H), b_x and b_h (gates H). These functions give what its fast kernels give.
@@ -112,26 +114,17 @@ class Model(LanguageModel):
     def __init__(
         self,
         *,
-        cell: str = "lstm",
-        layers: int = 2,
-        hidden: int = 128,
-        embedding: int = 0,
-        dropout: float = 0.0,
-        scale: float = 0.0,
-        unit: str = "character",
-        streams: int = 64,
+        cell: Literal["lstm", "gru", "rnn"] = "lstm",
+        layers: Size = 2,
+        hidden: Size = 128,
+        embedding: Sizeable = 0,
+        dropout: Part = 0.0,
+        scale: NotNegative = 0.0,
+        unit: Literal["character", "word"] = "character",
+        streams: Size = 64,
         vocabulary: Sequence[str] = ("<unk>", *map(chr, range(32, 127)), "\n"),
     ) -> None:
         super().__init__(vocabulary, unit)
-        if cell not in CELLS:
-            raise unknown("cell", cell, CELLS, "of char_rnn")
-        for name, number in (("layers", layers), ("hidden", hidden), ("streams", streams)):
-            if number < 1:
-                raise PaperzooError(f"char_rnn's {name} must be at least 1, not {number}")
-        if not 0 <= dropout < 1 or embedding < 0 or scale < 0:
-            raise PaperzooError(
-                f"dropout must be at least 0 and below 1, embedding and scale not negative, not {dropout}, {embedding} and {scale}"
-            )
         self.network = Recurrent(cell, len(vocabulary), embedding or hidden, hidden, layers, dropout)
         if scale:
             for parameter in self.network.parameters():
@@ -142,33 +135,30 @@ class Model(LanguageModel):
         self.place: Tensor
 
     def optimizers(
-        self, *, method: str = "sgd", lr: float = 1.0, weight_decay: float = 0.0, epochs: int = 39, hold: float = 6,
-        shrink: float = 1.2,
-    ) -> dict[str, Optimizer]:  # fmt: skip
-        """``sgd``, ``rmsprop`` (char-rnn's) or ``adamw``; for the others see ``schedules``."""
-        parameters = self.network.parameters()
-        if method == "sgd":
-            return {"network": SGD(parameters, lr)}
-        if method == "rmsprop":
-            return {"network": RMSprop(parameters, lr, alpha=0.95)}
-        if method == "adamw":
-            return {"network": AdamW(parameters, lr, weight_decay=weight_decay)}
-        raise unknown("value of optimizer.method", method, ("sgd", "rmsprop", "adamw"), "of char_rnn")
+        self,
+        *,
+        method: Literal["sgd", "rmsprop", "adamw"] = "sgd",
+        lr: NotNegative = 1.0,
+        weight_decay: NotNegative = 0.0,
+        epochs: Whole = 39,
+        hold: NotNegative = 6,
+        shrink: Annotated[float, Ge(1)] = 1.2,
+    ) -> Optimizers:
+        """``sgd``, ``rmsprop`` (char-rnn's) or ``adamw``.
 
-    def schedules(
-        self, *, epochs: int = 39, hold: float = 6, shrink: float = 1.2, **others: object
-    ) -> dict[str, Schedule]:
-        """The rate is constant for ``hold`` of the ``epochs``, then divided by ``shrink`` at the start of each.
-
-        With ``epochs=0`` it falls along half a cosine.
+        The rate is constant for ``hold`` of the ``epochs``, then divided by ``shrink`` at the start of each. With ``epochs=0`` it
+        falls along half a cosine.
         """
 
-        def factor(iteration: int, total: int) -> float:
-            if not epochs:
-                return 0.5 * (1 + math.cos(math.pi * iteration / total))
+        def shrinking(iteration: int, total: int) -> float:
             return float(shrink ** -max(0.0, iteration * epochs // total + 1 - hold))
 
-        return {"network": factor}
+        parameters, schedule = self.network.parameters(), shrinking if epochs else cosine()
+        if method == "sgd":
+            return {"network": (SGD(parameters, lr), schedule)}
+        if method == "rmsprop":
+            return {"network": (RMSprop(parameters, lr, alpha=0.95), schedule)}
+        return {"network": (AdamW(parameters, lr, weight_decay=weight_decay), schedule)}
 
     def read(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         """See ``LanguageModel.read``."""

@@ -20,15 +20,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import FunctionType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from paperzoo.data import Batch, Schema
 from paperzoo.data.text.cooccurrence import Pairs, cooccurrences
 from paperzoo.errors import PaperzooError
+from paperzoo.ranges import Count, NotNegative, Positive, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.embedding import Embedding
 from paperzoo.tasks.model import Players
@@ -121,16 +123,22 @@ class Model(Embedding):
     """
 
     def __init__(
-        self, *, dim: int = 300, window: int = 10, x_max: float = 100.0, alpha: float = 0.75, distance: bool = True,
-        logarithm: bool = True, lr: float = 0.05, min_count: int = 5, threads: int = 2, memory: int = 256,
-        vocabulary: Sequence[str] = (), counts: Sequence[int] = (),
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        dim: Size = 300,
+        window: Count = 10,
+        x_max: NotNegative = 100.0,
+        alpha: NotNegative = 0.75,
+        distance: bool = True,
+        logarithm: bool = True,
+        lr: Positive = 0.05,
+        min_count: Whole = 5,
+        threads: Annotated[int, Ge(1), Le(1024)] = 2,
+        memory: Count = 256,
+        vocabulary: Sequence[str] = (),
+        counts: Sequence[Whole] = (),
+    ) -> None:
         super().__init__()
-        for name, number in (("dim", dim), ("window", window), ("threads", threads), ("memory", memory)):
-            if number < 1:
-                raise PaperzooError(f"glove's {name} must be at least 1, not {number}")
-        if not lr > 0 or x_max < 0 or alpha < 0:
-            raise PaperzooError(f"glove's lr must be positive, x_max and alpha not negative, not {lr}, {x_max} and {alpha}")
         if len(vocabulary) != len(counts):
             raise PaperzooError(f"glove got {len(vocabulary)} words but {len(counts)} counts: each word needs its count")
         self.window, self.distance, self.threads, self.memory, self.lr = window, distance, threads, memory, lr

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,10 +27,12 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
+from paperzoo.nn.schedules import Schedule
+from paperzoo.ranges import Count, NotNegative, Part, Size, Sizeable
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.translation import PAD, Translator
 
 
@@ -257,6 +260,26 @@ def smoothed_nll(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
     return -each[target != PAD].mean()
 
 
+def eq3(width: int, warmup: int) -> Schedule:
+    """Eq. 3: rises linearly for ``warmup`` steps, then falls with the inverse square root of the step."""
+
+    def factor(iteration: int, total: int) -> float:
+        step = iteration + 1
+        return float(width**-0.5 * min(step**-0.5, step * warmup**-1.5))
+
+    return factor
+
+
+def warmup_cosine(warmup: int) -> Schedule:
+    """Up to 1 in ``warmup`` steps, then down to 0 along half a cosine."""
+
+    def factor(iteration: int, total: int) -> float:
+        rest = max(0.0, (iteration - warmup) / max(1, total - warmup))
+        return min((iteration + 1) / warmup, 0.5 * (1 + math.cos(math.pi * rest)))
+
+    return factor
+
+
 class Model(Translator):
     """The network, and the average of its weights over the last moments of training, which translates once there is one.
 
@@ -281,55 +304,38 @@ class Model(Translator):
         vocabulary: Sequence[str] = (),
         merges: Sequence[str] = (),
         languages: Sequence[str] = ("", ""),
-        layers: int = 6,
-        width: int = 512,
-        inner: int = 2048,
-        heads: int = 8,
-        dropout: float = 0.1,
-        positions: int = 512,
-        norm: str = "post",
-        smoothing: float = 0.1,
-        average: int = 5,
-        average_every: int = 1400,
-        beam: int = 4,
-        alpha: float = 0.6,
+        layers: Size = 6,
+        width: Size = 512,
+        inner: Size = 2048,
+        heads: Size = 8,
+        dropout: Part = 0.1,
+        positions: Size = 512,
+        norm: Literal["post", "pre"] = "post",
+        smoothing: Part = 0.1,
+        average: Sizeable = 5,
+        average_every: Count = 1400,
+        beam: Size = 4,
+        alpha: NotNegative = 0.6,
     ) -> None:
         super().__init__(vocabulary, merges, languages, positions, beam, alpha)
-        if norm not in ("post", "pre"):
-            raise unknown("norm", norm, ("post", "pre"), "of transformer")
-        if min(layers, width, inner, heads, average_every) < 1 or average < 0 or width % (2 * heads):
-            raise PaperzooError(
-                f"layers, width, inner, heads and average_every must be at least 1, average at least 0, and width an even multiple of "
-                f"heads, not {layers}, {width}, {inner}, {heads}, {average_every} and {average}"
-            )
-        if not (0 <= dropout < 1 and 0 <= smoothing < 1):
-            raise PaperzooError(f"dropout and smoothing must be at least 0 and below 1, not {dropout} and {smoothing}")
+        if width % (2 * heads):
+            raise PaperzooError(f"width of transformer must be an even multiple of heads, not {width} for {heads} heads")
         self.smoothing, self.moments, self.every = smoothing, average, average_every
         self.network = Transformer(len(vocabulary) or 37_000, layers, width, inner, heads, dropout, positions, norm == "pre")
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if average else None
         self.register_buffer("averaged", torch.zeros((), dtype=torch.int64))
 
-    def optimizers(self, *, lr: float = 1.0, warmup: int = 4000, schedule: str = "paper") -> dict[str, Adam]:
+    def optimizers(
+        self,
+        *,
+        lr: NotNegative = 1.0,
+        warmup: Count = 4000,
+        schedule: Literal["paper", "cosine"] = "paper",
+    ) -> Optimizers:
         """Adam (section 5.3). With ``schedule=paper`` the rate is ``lr`` times Eq. 3; with ``cosine`` it reaches ``lr``."""
-        if schedule not in ("paper", "cosine"):
-            raise unknown("schedule", schedule, ("paper", "cosine"), "of transformer")
-        if warmup < 1:
-            raise PaperzooError(f"warmup must be at least 1 step, not {warmup}")
-        return {"translator": Adam(self.network.parameters(), lr, betas=(0.9, 0.98), eps=1e-9)}
-
-    def schedules(self, *, lr: float = 1.0, warmup: int = 4000, schedule: str = "paper") -> Mapping[str, Schedule]:
-        """``paper``: Eq. 3; ``cosine``: up to 1 in ``warmup`` steps, then down to 0 along half a cosine."""
+        adam = Adam(self.network.parameters(), lr, betas=(0.9, 0.98), eps=1e-9)
         width = self.network.embedding.embedding_dim
-
-        def paper(iteration: int, total: int) -> float:
-            step = iteration + 1
-            return width**-0.5 * min(step**-0.5, step * warmup**-1.5)  # type: ignore[no-any-return]
-
-        def cosine(iteration: int, total: int) -> float:
-            rest = max(0.0, (iteration - warmup) / max(1, total - warmup))
-            return min((iteration + 1) / warmup, 0.5 * (1 + math.cos(math.pi * rest)))
-
-        return {"translator": paper if schedule == "paper" else cosine}
+        return {"translator": (adam, eq3(width, warmup) if schedule == "paper" else warmup_cosine(warmup))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Predicts every token of the target from the source and from the tokens before it."""

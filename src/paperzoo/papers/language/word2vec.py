@@ -22,14 +22,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from heapq import heapify, heappop, heappush
 from types import FunctionType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.ranges import Count, NotNegative, Positive, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.embedding import Embedding
 from paperzoo.tasks.model import Players
@@ -269,8 +271,6 @@ def records(table: Tensor) -> np.ndarray:
     return table.numpy().view(np.dtype([("vector", np.float32, (table.shape[1],))]))[:, 0]
 
 
-CHOICES = {"architecture": ("skip-gram", "cbow"), "softmax": ("negative", "hierarchical"), "subsampling": ("paper", "code")}
-
 
 class Model(Embedding):
     """Word vectors, learnt by skip-gram or CBOW.
@@ -290,19 +290,23 @@ class Model(Embedding):
     """
 
     def __init__(
-        self, *, architecture: str = "skip-gram", softmax: str = "negative", dim: int = 300, window: int = 5,
-        negative: int = 5, sample: float = 1e-5, subsampling: str = "paper", min_count: int = 5, lr: float | None = None,
-        divide: bool = False, threads: int = 2, vocabulary: Sequence[str] = (), counts: Sequence[int] = (),
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        architecture: Literal["skip-gram", "cbow"] = "skip-gram",
+        softmax: Literal["negative", "hierarchical"] = "negative",
+        dim: Size = 300,
+        window: Count = 5,
+        negative: Size = 5,
+        sample: NotNegative = 1e-5,
+        subsampling: Literal["paper", "code"] = "paper",
+        min_count: Whole = 5,
+        lr: Positive | None = None,
+        divide: bool = False,
+        threads: Annotated[int, Ge(1), Le(1024)] = 2,
+        vocabulary: Sequence[str] = (),
+        counts: Sequence[Whole] = (),
+    ) -> None:
         super().__init__()
-        for name, value in (("architecture", architecture), ("softmax", softmax), ("subsampling", subsampling)):
-            if value not in CHOICES[name]:
-                raise unknown(name, value, CHOICES[name], "of word2vec")
-        for name, number in (("dim", dim), ("window", window), ("negative", negative), ("threads", threads)):
-            if number < 1:
-                raise PaperzooError(f"word2vec's {name} must be at least 1, not {number}")
-        if sample < 0 or (lr is not None and not lr > 0):
-            raise PaperzooError(f"word2vec's sample must not be negative and its lr positive, not {sample} and {lr}")
         if len(vocabulary) != len(counts):
             raise PaperzooError(f"word2vec got {len(vocabulary)} words but {len(counts)} counts: each word needs its count")
         self.cbow, self.negative = architecture == "cbow", negative if softmax == "negative" else 0

@@ -5,14 +5,12 @@ k x k pixels and C channels answers with a map,
 
     y[i, j] = sum_{c, a, b} w[c, a, b] x[c, i + a, j + b],
 
-and 32 filters make 32 maps. A non-linearity keeps what fits and forgets what does not. Pooling keeps the best answer of each
-2x2 places: a little shift changes nothing, and the next filters see twice as far. After some such stages the maps are small
-and many; they are laid out in one row (flatten), and a linear layer weighs them into one number a class.
+and 32 filters make 32 maps. A non-linearity keeps what fits. Pooling keeps the best answer of each 2x2 places, so that the next
+filters see twice as far. At last a linear layer weighs all maps, laid out in one row (flatten), into one number a class.
 
 Everything that one wants to try goes by its name in torch:
 
-    paperzoo train cnn --set model.activation=Tanh --set model.loss=MultiMarginLoss
-    paperzoo train cnn --set optimizer.name=SGD --set optimizer.lr=0.05 --set 'optimizer.arguments={"momentum": 0.9}'
+    paperzoo train cnn --set model.activation=Tanh --set optimizer.name=SGD --set 'optimizer.arguments={"momentum": 0.9}'
 
 ``cnn:plain`` has no batch normalisation. ``cnn:linear`` has no non-linearity at all: its three stages are together one linear
 map, and it learns no more than one can. Read ``ConvNet``; then look at the pictures of its filters and maps.
@@ -20,9 +18,9 @@ map, and it learns no more than one can. Read ``ConvNet``; then look at the pict
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,9 +29,11 @@ from torch.optim import Optimizer
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import one_cycle
+from paperzoo.ranges import NotNegative, Part, Pixels, Size, Sizes
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import compact, grid, save
 
 
@@ -101,10 +101,13 @@ def optimizer_names() -> list[str]:
 
 
 #: classes of torch.nn that change each number by itself and need no argument
-ACTIVATIONS = (
+Activation = Literal[
     "CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU", "LogSigmoid", "Mish",
     "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
-)  # fmt: skip
+]  # fmt: skip
+Loss = Literal[
+    "CrossEntropyLoss", "MultiMarginLoss", "BCEWithLogitsLoss", "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss",
+]  # fmt: skip
 
 
 class Model(Classifier):
@@ -114,7 +117,7 @@ class Model(Classifier):
         widths: filters of each stage; every stage halves the side.
         convolutions: in each stage.
         kernel: side of a filter, odd.
-        activation: one of ``ACTIVATIONS``, as torch.nn calls it.
+        activation: as torch.nn calls it.
         pooling: ``"max"`` or ``"average"``.
         normalise: batch normalisation after each convolution.
         dropout: share of the flattened features dropped in training.
@@ -129,37 +132,24 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (32, 64, 128),
-        convolutions: int = 1,
-        kernel: int = 3,
-        activation: str = "ReLU",
-        pooling: str = "max",
+        widths: Sizes = (32, 64, 128),
+        convolutions: Size = 1,
+        kernel: Size = 3,
+        activation: Activation = "ReLU",
+        pooling: Literal["max", "average"] = "max",
         normalise: bool = True,
-        dropout: float = 0.0,
-        loss: str = "CrossEntropyLoss",
-        channels: int = 1,
-        classes: int = 10,
-        image_size: int = 28,
+        dropout: Part = 0.0,
+        loss: Loss = "CrossEntropyLoss",
+        channels: Size = 1,
+        classes: Size = 10,
+        image_size: Pixels = 28,
         mean: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()
-        for what, name, legal in (
-            ("activation", activation, ACTIVATIONS), ("pooling", pooling, tuple(POOLINGS)), ("loss", loss, tuple(LOSSES)),
-        ):  # fmt: skip
-            if name not in legal:
-                raise unknown(what, name, legal, "of cnn")
-        if not widths or min(widths) < 1:
-            raise PaperzooError(f"widths of cnn names the filters of each stage, such as [32, 64, 128], not {list(widths)}")
-        whole = {"convolutions": convolutions, "kernel": kernel, "channels": channels, "classes": classes}
-        for name, value in whole.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of cnn must be at least 1, not {value}")
         if kernel % 2 == 0:
             raise PaperzooError(f"kernel of cnn must be odd, or no pixel is in its middle; it is {kernel}")
         if image_size >> len(widths) < 1:
             raise PaperzooError(f"images of {image_size} pixels vanish in {len(widths)} stages of cnn that halve them: set model.widths")
-        if not 0 <= dropout < 1:
-            raise PaperzooError(f"dropout of cnn must be at least 0 and less than 1, not {dropout:g}")
         if len(mean) not in (1, channels):
             raise PaperzooError(f"mean of cnn has one value or one for each of {channels} channels, not {len(mean)}")
         self.channels, self.image_size, self.loss = channels, image_size, loss
@@ -174,15 +164,20 @@ class Model(Classifier):
         return self.network(image - self.mean)  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, name: str = "AdamW", lr: float = 6e-3, arguments: Mapping[str, object] | None = None, rise: float = 0.25
-    ) -> dict[str, Optimizer]:
+        self,
+        *,
+        name: str = "AdamW",
+        lr: NotNegative = 6e-3,
+        arguments: Mapping[str, object] | None = None,
+        rise: Part = 0.25,
+    ) -> Optimizers:
         """One optimiser for all parameters.
 
         Args:
             name: as torch.optim calls it.
             lr: the highest rate.
             arguments: what else it takes, such as ``{"momentum": 0.9}``.
-            rise: see ``schedules``.
+            rise: the share of the steps in which the rate rises linearly; then it falls along a cosine to 0.
 
         Raises:
             PaperzooError: an unknown name, or arguments that this optimiser does not take.
@@ -192,19 +187,10 @@ class Model(Classifier):
         if not isinstance(arguments or {}, Mapping):
             raise PaperzooError(f'optimizer.arguments of cnn is written {{"momentum": 0.9}}, not {arguments!r}')
         try:
-            return {"network": getattr(torch.optim, name)(self.network.parameters(), lr=lr, **(arguments or {}))}
+            return {"network": (getattr(torch.optim, name)(self.network.parameters(), lr=lr, **(arguments or {})), one_cycle(rise))}
         except (TypeError, ValueError) as error:
             given = ", ".join(f"{key}={value}" for key, value in {"lr": lr, **(arguments or {})}.items())
             raise PaperzooError(f"torch.optim.{name} does not take {given}: {error}") from error
-
-    def schedules(self, *, rise: float = 0.25, **others: object) -> dict[str, Schedule]:
-        """One cycle: the rate rises linearly for the share ``rise`` of the steps, then falls along a cosine to 0."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = (iteration + 1) / total
-            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-        return {"network": factor}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on a batch."""

@@ -17,29 +17,32 @@ Read ``joins`` (who meets where), then ``FractalBlock.forward``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Le
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
-
-#: of each block, of each row: the columns whose outputs the join takes in
-Paths = Sequence[Sequence[Sequence[int]]]
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def joins(columns: int) -> list[list[int]]:
     """Who ends in which row: of each of the 2^(C-1) rows, the columns c (from 0) whose convolutions, 2^(C-1-c) rows high, end there."""
     rows = 2 ** (columns - 1)
     return [[c for c in range(columns) if row % (rows >> c) == 0] for row in range(1, rows + 1)]
+
+
+#: of each block, of each row: the columns whose outputs the join takes in
+Paths = Sequence[Sequence[Sequence[int]]]
 
 
 def one_column(column: int, columns: int, blocks: int) -> list[list[list[int]]]:
@@ -143,6 +146,11 @@ class FractalNet(nn.Module):
         return self.output(x.mean((2, 3)))  # type: ignore[no-any-return]  # (N, C, H, W) -> (N, C)
 
 
+def halvings(iteration: int, total: int) -> float:
+    """Divided by 10 whenever what remains of the training has halved: after 1/2, 3/4, 7/8, ... of the steps (section 4)."""
+    return float(0.1 ** ((total // (total - iteration)).bit_length() - 1))  # floor(log2(total / remaining))
+
+
 def common_chance(numbers: int, opt: Players, device: torch.device) -> list[float]:
     """Uniform numbers in [0, 1), the same on every process, so that a mini-batch has one draw however many share it.
 
@@ -171,29 +179,18 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        columns: int = 3,
-        blocks: int = 5,
-        width: int = 64,
-        dropout: float = 0.4,
-        local_drop: float = 0.15,
-        global_share: float = 0.5,
-        channels: int = 3,
-        classes: int = 10,
-        image_size: int = 32,
+        columns: Annotated[int, Ge(1), Le(6)] = 3,
+        blocks: Size = 5,
+        width: Size = 64,
+        dropout: Part = 0.4,
+        local_drop: Part = 0.15,
+        global_share: Share = 0.5,
+        channels: Size = 3,
+        classes: Size = 10,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()
-        if not 1 <= columns <= 6:
-            raise PaperzooError(f"columns of fractalnet must be from 1 to 6, not {columns}")
-        whole = {"blocks": blocks, "width": width, "channels": channels, "classes": classes, "image_size": image_size}
-        for name, value in whole.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of fractalnet must be at least 1, not {value}")
-        for name, share in {"dropout": dropout, "local_drop": local_drop}.items():
-            if not 0 <= share < 1:
-                raise PaperzooError(f"{name} of fractalnet must be at least 0 and less than 1, not {share:g}")
-        if not 0 <= global_share <= 1:
-            raise PaperzooError(f"global_share of fractalnet must be from 0 to 1, not {global_share:g}")
         if len(mean) not in (1, channels):
             raise PaperzooError(f"mean of fractalnet has one value or one for each of {channels} channels, not {len(mean)}")
         self.columns, self.blocks, self.channels, self.image_size = columns, blocks, channels, image_size
@@ -213,18 +210,9 @@ class Model(Classifier):
         paths = None if column is None else one_column(column - 1, self.columns, self.blocks)
         return self.network(image - self.mean, paths)  # type: ignore[no-any-return]
 
-    def optimizers(self, *, lr: float = 0.02, momentum: float = 0.9) -> dict[str, Optimizer]:
+    def optimizers(self, *, lr: NotNegative = 0.02, momentum: Part = 0.9) -> Optimizers:
         """SGD on all parameters (section 4)."""
-        return {"network": SGD(self.network.parameters(), lr, momentum)}
-
-    def schedules(self, **others: float) -> Mapping[str, Schedule]:
-        """Divided by 10 whenever what remains of the training has halved: after 1/2, 3/4, 7/8, ... of the steps (section 4)."""
-
-        def factor(iteration: int, total: int) -> float:
-            halvings = (total // (total - iteration)).bit_length() - 1  # floor(log2(total / remaining))
-            return float(0.1**halvings)
-
-        return {"network": factor}
+        return {"network": (SGD(self.network.parameters(), lr, momentum), halvings)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Draws the paths of the mini-batch, and takes one step on the cross-entropy."""

@@ -15,19 +15,22 @@ is the network of published inception scores and Fréchet distances, with the we
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer, RMSprop
+from torch.optim import SGD, RMSprop
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import exponential
 from paperzoo.papers.recognition.googlenet import GoogLeNet
 from paperzoo.pretrained.published import imagenet_names, load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Conv(nn.Module):
@@ -259,19 +262,19 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        design: str = "v3",
-        stem: str = "imagenet",
+        design: Literal["v3", "fid", "v1", "v1_bn"] = "v3",
+        stem: Literal["imagenet", "small"] = "imagenet",
         aux: bool = True,
-        width: float = 1.0,
-        channels: int = 3,
-        classes: int = 1000,
-        image_size: int = 299,
-        dropout: float = 0.5,
-        smoothing: float = 0.1,
+        width: Positive = 1.0,
+        channels: Size = 3,
+        classes: Size = 1000,
+        image_size: Pixels = 299,
+        dropout: Part = 0.5,
+        smoothing: Part = 0.1,
         weights: str = "",
     ) -> None:
         super().__init__()
-        check(design, stem, aux, width, image_size, dropout, smoothing)
+        check(design, stem, aux, image_size)
         self.channels, self.image_size, self.smoothing, self.design = channels, image_size, smoothing, design
         self.network: Inception | GoogLeNet
         if design in ("v1", "v1_bn"):
@@ -301,21 +304,21 @@ class Model(Classifier):
     def optimizers(
         self,
         *,
-        lr: float = 0.045,
-        decay: float = 0.9,
-        eps: float = 1.0,
-        momentum: float = 0.9,
-        fall: float = 0.94,
-        falls: int = 50,
-    ) -> dict[str, Optimizer]:
-        """RMSProp (section 8); for GoogLeNet SGD with momentum (1409.4842, section 6)."""
-        if isinstance(self.network, GoogLeNet):
-            return {"network": SGD(self.network.parameters(), lr, momentum)}
-        return {"network": RMSprop(self.network.parameters(), lr, decay, eps)}
+        lr: NotNegative = 0.045,
+        decay: Share = 0.9,
+        eps: NotNegative = 1.0,
+        momentum: Part = 0.9,
+        fall: Share = 0.94,
+        falls: Whole = 50,
+    ) -> Optimizers:
+        """RMSProp (section 8); for GoogLeNet SGD with momentum (1409.4842, section 6).
 
-    def schedules(self, *, fall: float = 0.94, falls: int = 50, **others: float) -> dict[str, Schedule]:
-        """The rate is multiplied by ``fall`` that many times in a training: every second of 100 epochs (section 8)."""
-        return {"network": lambda iteration, total: fall ** (falls * iteration // max(total, 1))}
+        The rate is multiplied by ``fall`` as many times as ``falls`` says: every second of 100 epochs (section 8).
+        """
+        schedule = exponential(fall, falls)
+        if isinstance(self.network, GoogLeNet):
+            return {"network": (SGD(self.network.parameters(), lr, momentum), schedule)}
+        return {"network": (RMSprop(self.network.parameters(), lr, decay, eps), schedule)}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of the last classifier and a share of the others'."""
@@ -326,11 +329,8 @@ class Model(Classifier):
         opt.network.minimize(loss)
 
 
-def check(design: str, stem: str, aux: bool, width: float, image_size: int, dropout: float, smoothing: float) -> None:
+def check(design: str, stem: str, aux: bool, image_size: int) -> None:
     """Raises ``PaperzooError`` for arguments of ``Model`` that make no network."""
-    for what, value, legal in (("design", design, tuple(URLS)), ("stem", stem, ("imagenet", "small"))):
-        if value not in legal:
-            raise unknown(what, value, legal, "of inception")
     if design in ("v1", "v1_bn"):
         whole, least = (28, 4) if stem == "small" else (224, 31)
     else:
@@ -341,12 +341,6 @@ def check(design: str, stem: str, aux: bool, width: float, image_size: int, drop
         )
     if image_size < least:
         raise PaperzooError(f"image_size of inception must be at least {least} with the stem {stem!r}, not {image_size}")
-    if width <= 0:
-        raise PaperzooError(f"width of inception must be positive, not {width:g}")
-    shares: Sequence[tuple[str, float]] = (("dropout", dropout), ("smoothing", smoothing))
-    for what, share in shares:
-        if not 0 <= share < 1:
-            raise PaperzooError(f"{what} of inception must be in [0, 1), not {share:g}")
 
 
 _V1 = {"image_size": 224, "dropout": 0.4, "smoothing": 0.0}

@@ -13,8 +13,8 @@ The criterion of Eq. 9 pulls the right penalty down and, softly, all others up. 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +23,11 @@ from torch.optim import AdamW
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import one_cycle
+from paperzoo.ranges import NotNegative, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class LeNet(nn.Module):
@@ -150,16 +152,6 @@ def eq9(penalties: Tensor, label: Tensor, j: float = 0.1) -> Tensor:
     return (right + torch.logsumexp(-torch.cat([penalties, rubbish], 1), 1)).mean()
 
 
-def one_cycle(warm: float = 0.25) -> Schedule:
-    """Rises linearly to 1 over the first quarter of the steps, then falls along a cosine to 0."""
-
-    def factor(iteration: int, total: int) -> float:
-        at = (iteration + 1) / total
-        return at / warm if at < warm else 0.5 * (1 + math.cos(math.pi * (at - warm) / (1 - warm)))
-
-    return factor
-
-
 class Model(Classifier):
     """One of the two networks, by ``original``.
 
@@ -169,23 +161,24 @@ class Model(Classifier):
         classes: number of classes; 10 for the original.
     """
 
-    def __init__(self, *, original: bool = False, image_size: int = 32, channels: int = 1, classes: int = 10) -> None:
+    def __init__(
+        self,
+        *,
+        original: bool = False,
+        image_size: Literal[32] = 32,
+        channels: Size = 1,
+        classes: Size = 10,
+    ) -> None:
         super().__init__()
-        if image_size != 32:
-            raise PaperzooError(f"lenet reads 32x32 images, not {image_size}x{image_size}: leave model.image_size at 32")
         if original and (channels, classes) != (1, 10):
             raise PaperzooError(f"lenet:1998 needs channels=1 and classes=10, not {channels} and {classes}; lenet takes any")
         self.original, self.image_size, self.channels = original, image_size, channels
         self.names = tuple(str(i) for i in range(classes))
         self.network = LeNet1998() if original else LeNet(channels, classes)
 
-    def optimizers(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> dict[str, AdamW]:
-        """AdamW."""
-        return {"network": AdamW(self.network.parameters(), lr, weight_decay=weight_decay)}
-
-    def schedules(self, *, lr: float = 4e-3, weight_decay: float = 0.02) -> dict[str, Schedule]:
-        """One rise and fall over the whole run."""
-        return {"network": one_cycle()}
+    def optimizers(self, *, lr: NotNegative = 4e-3, weight_decay: NotNegative = 0.02) -> Optimizers:
+        """AdamW; the rate rises over the first quarter of the steps, then falls along a cosine."""
+        return {"network": (AdamW(self.network.parameters(), lr, weight_decay=weight_decay), one_cycle(0.25))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         output = self.network(self.scale(batch.image))

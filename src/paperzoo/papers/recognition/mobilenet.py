@@ -13,21 +13,24 @@ ends. Read V1's ``Separable``, then ``InvertedResidual``; ``mobilenet:v2`` has p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
+from annotated_types import Ge, Le
 from torch import Tensor, nn
-from torch.optim import Optimizer, RMSprop
+from torch.optim import RMSprop
 
 from paperzoo.data import Batch
 from paperzoo.data.fetch.weights import MOBILENET_V2
-from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from paperzoo.nn.schedules import exponential
 from paperzoo.pretrained.published import Packed, imagenet_names, load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def scaled(channels: int, width: float, multiple: int) -> int:
@@ -155,31 +158,18 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        version: str = "v2",
-        width: float = 1.0,
-        halvings: int = 5,
-        channels: int = 3,
-        classes: int = 1000,
-        image_size: int = 224,
-        dropout: float = 0.2,
+        version: Literal["v1", "v2"] = "v2",
+        width: Positive = 1.0,
+        halvings: Annotated[int, Ge(0), Le(5)] = 5,
+        channels: Size = 3,
+        classes: Size = 1000,
+        image_size: Pixels = 224,
+        dropout: Part = 0.2,
         mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        std: Sequence[Positive] = IMAGENET_STD,
         weights: str = "",
     ) -> None:
         super().__init__()
-        if version not in PLACES:
-            raise unknown("version", version, PLACES, "of mobilenet")
-        if width <= 0:
-            raise PaperzooError(f"width of mobilenet must be positive, not {width:g}")
-        if not 0 <= halvings <= 5:
-            raise PaperzooError(f"halvings of mobilenet must be 0 to 5, not {halvings}")
-        for name, value in {"channels": channels, "classes": classes, "image_size": image_size}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of mobilenet must be at least 1, not {value}")
-        if not 0 <= dropout < 1:
-            raise PaperzooError(f"dropout of mobilenet must be in [0, 1), not {dropout:g}")
-        if min(std) <= 0:
-            raise PaperzooError(f"std of mobilenet must be positive, not {min(std):g}")
         self.channels, self.image_size, self.version = channels, image_size, version
         self.mean: Tensor
         self.std: Tensor
@@ -198,25 +188,24 @@ class Model(Classifier):
     def optimizers(
         self,
         *,
-        lr: float = 0.045,
-        decay: float = 0.9,
-        momentum: float = 0.9,
-        eps: float = 1.0,
-        weight_decay: float = 4e-5,
-        fall: float = 0.98,
-        epochs: int = 300,
-    ) -> dict[str, Optimizer]:
-        """RMSProp with momentum; the weights of convolutions and the linear layer decay, but V1's depthwise ones do not."""
+        lr: NotNegative = 0.045,
+        decay: Share = 0.9,
+        momentum: Part = 0.9,
+        eps: NotNegative = 1.0,
+        weight_decay: NotNegative = 4e-5,
+        fall: Share = 0.98,
+        epochs: Whole = 300,
+    ) -> Optimizers:
+        """RMSProp with momentum; the weights of convolutions and the linear layer decay, but V1's depthwise ones do not.
+
+        The rate is multiplied by ``fall`` after each of ``epochs`` equal parts of the training (V2, section 6.1).
+        """
         layers = [m for m in self.network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         shrinking = [m.weight for m in layers if not (self.version == "v1" and isinstance(m, nn.Conv2d) and m.groups > 1)]
         chosen = set(shrinking)
         others = [p for p in self.network.parameters() if p not in chosen]
         groups = [{"params": shrinking, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return {"network": RMSprop(groups, lr, decay, eps, momentum=momentum)}
-
-    def schedules(self, *, fall: float = 0.98, epochs: int = 300, **others: float) -> Mapping[str, Schedule]:
-        """The rate is multiplied by ``fall`` after each of ``epochs`` equal parts of the training (V2, section 6.1)."""
-        return {"network": lambda iteration, total: fall ** (epochs * iteration // max(total, 1))}
+        return {"network": (RMSprop(groups, lr, decay, eps, momentum=momentum), exponential(fall, epochs))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

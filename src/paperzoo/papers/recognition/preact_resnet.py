@@ -16,19 +16,22 @@ Read ``Unit.forward`` beside ``BasicBlock.forward`` of ``resnet``: the same laye
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import steps
 from paperzoo.papers.recognition.resnet import PadShortcut
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 TABLE_3 = {"preact110": 6.37, "preact164": 5.46, "preact1001": 4.92}
 
@@ -116,13 +119,13 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        depth: int = 164,
+        depth: Size = 164,
         bottleneck: bool = True,
-        shortcut: str = "",
-        width: int = 16,
-        channels: int = 3,
-        classes: int = 10,
-        image_size: int = 32,
+        shortcut: Literal["", "A", "B"] = "",
+        width: Size = 16,
+        channels: Size = 3,
+        classes: Size = 10,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
     ) -> None:
         super().__init__()
@@ -131,11 +134,6 @@ class Model(Classifier):
             such = "11, 20, 164, 1001" if bottleneck else "8, 20, 56, 110"
             kind = "bottlenecks" if bottleneck else "two 3x3 convolutions a unit"
             raise PaperzooError(f"depth {depth} of preact_resnet: with {kind} it is {layers}n + 2, such as {such}")
-        if shortcut not in ("", "A", "B"):
-            raise unknown("shortcut", shortcut, ("A", "B"), "of preact_resnet")
-        for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of preact_resnet must be at least 1, not {value}")
         if len(mean) not in (1, channels):
             raise PaperzooError(f"mean of preact_resnet has one value or one for each of {channels} channels, not {len(mean)}")
         self.channels, self.image_size = channels, image_size
@@ -151,25 +149,18 @@ class Model(Classifier):
     def optimizers(
         self,
         *,
-        lr: float = 0.1,
-        momentum: float = 0.9,
-        weight_decay: float = 1e-4,
-        drops: Sequence[float] = (0.5, 0.75),
-        warm_up: float = 400 / 64_000,
-    ) -> dict[str, Optimizer]:
-        """SGD on all parameters. ``drops`` and ``warm_up`` are shares of the steps; see ``schedules``."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+        lr: NotNegative = 0.1,
+        momentum: Part = 0.9,
+        weight_decay: NotNegative = 1e-4,
+        drops: Sequence[Share] = (0.5, 0.75),
+        warm_up: Share = 400 / 64_000,
+    ) -> Optimizers:
+        """SGD on all parameters.
 
-    def schedules(
-        self, *, drops: Sequence[float] = (0.5, 0.75), warm_up: float = 400 / 64_000, **others: float
-    ) -> Mapping[str, Schedule]:
-        """A tenth of the rate up to ``warm_up``, then all of it, divided by 10 at each of ``drops``."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = iteration / total
-            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
-
-        return {"network": factor}
+        A tenth of the rate for the share ``warm_up`` of the steps, then all of it, divided by 10 after each of the shares ``drops``.
+        """
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)
+        return {"network": (sgd, steps(drops, warm_up))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

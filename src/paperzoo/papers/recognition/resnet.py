@@ -15,20 +15,22 @@ Read ``BasicBlock`` first, then ``ResNet``. Section 4.2 (CIFAR) and Table 1 (Ima
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 Shortcut = Literal["A", "B", "C", "none"]
 
@@ -171,37 +173,28 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        depth: int = 20,
-        design: str = "cifar",
+        depth: Size = 20,
+        design: Literal["cifar", "imagenet"] = "cifar",
         shortcut: Shortcut = "A",
-        width: int = 16,
-        channels: int = 3,
-        classes: int | None = None,
-        image_size: int = 32,
+        width: Size = 16,
+        channels: Size = 3,
+        classes: Size | None = None,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
-        std: Sequence[float] = (1.0,),
+        std: Sequence[Positive] = (1.0,),
         weights: str = "",
     ) -> None:
         super().__init__()
-        if design not in (designs := ("cifar", "imagenet")):
-            raise unknown("design", design, designs, "of resnet")
-        if shortcut not in (shortcuts := ("A", "B", "C", "none")):
-            raise unknown("shortcut", shortcut, shortcuts, "of resnet")
         if design == "cifar" and (depth < 8 or depth % 6 != 2):
             raise PaperzooError(f"depth {depth} of resnet: CIFAR designs have 6n + 2 layers, such as 8, 20, 32, 44, 56, 110")
         if design == "imagenet" and depth not in TABLE_1:
             raise PaperzooError(f"depth {depth} of resnet: ImageNet designs have {', '.join(map(str, TABLE_1))} layers")
         classes = classes if classes is not None else 1000 if design == "imagenet" else 10
-        for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of resnet must be at least 1, not {value}")
         for name, values in {"mean": mean, "std": std}.items():
             if len(values) not in (1, channels):
                 raise PaperzooError(
                     f"{name} of resnet has one value or one for each of {channels} channels, not {len(values)}"
                 )
-        if min(std) <= 0:
-            raise PaperzooError(f"std of resnet must be positive, not {min(std)}")
         self.channels, self.image_size = channels, image_size
         self.warm_up = 400 / 64_000 if design == "cifar" and depth >= 110 else 0.0  # section 4.2
         self.mean: Tensor
@@ -220,19 +213,19 @@ class Model(Classifier):
         return self.network((image - self.mean) / self.std)  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.5, 0.75)
-    ) -> dict[str, Optimizer]:
-        """SGD on all parameters; ``drops`` are the shares of the steps after which ``schedules`` divides the rate by 10."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
+        self,
+        *,
+        lr: NotNegative = 0.1,
+        momentum: Part = 0.9,
+        weight_decay: NotNegative = 1e-4,
+        drops: Sequence[Share] = (0.5, 0.75),
+    ) -> Optimizers:
+        """SGD on all parameters; the rate is divided by 10 after the shares ``drops`` of the steps.
 
-    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75), **others: float) -> Mapping[str, Schedule]:
-        """The rate falls at 32,000 and 48,000 of 64,000 steps (section 4.2); 110 layers and more start at a tenth of it."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = iteration / total
-            return 0.1 if done < self.warm_up else 0.1 ** sum(done >= drop for drop in drops)
-
-        return {"network": factor}
+        That is after 32,000 and 48,000 of 64,000 (section 4.2); 110 layers and more start at a tenth of it.
+        """
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)
+        return {"network": (sgd, steps(drops, self.warm_up))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

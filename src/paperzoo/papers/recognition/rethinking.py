@@ -16,19 +16,22 @@ the study ``random_labels``. Read ``SmallInception``, which is figure 3, then ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.augment import random_crop
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import exponential
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Whole
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def whiten(image: Tensor) -> Tensor:
@@ -129,8 +132,6 @@ def perceptron(inputs: int, classes: int, hidden: int, layers: int, dropout: flo
     return nn.Sequential(*stack, nn.Linear(hidden, classes))
 
 
-DESIGNS = ("inception", "alexnet", "mlp")
-
 
 class Model(Classifier):
     """One of the paper's networks on whitened images, and stochastic gradient descent with momentum.
@@ -150,21 +151,22 @@ class Model(Classifier):
     """
 
     def __init__(
-        self, *, design: str = "inception", batch_norm: bool = True, layers: int = 1, width: float = 1.0, channels: int = 3,
-        classes: int = 10, image_size: int = 32, crop: int = 28, random_crop: bool = False, dropout: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        design: Literal["inception", "alexnet", "mlp"] = "inception",
+        batch_norm: bool = True,
+        layers: Size = 1,
+        width: Annotated[float, Ge(0.02)] = 1.0,
+        channels: Size = 3,
+        classes: Size = 10,
+        image_size: Pixels = 32,
+        crop: Size = 28,
+        random_crop: bool = False,
+        dropout: Part = 0.0,
+    ) -> None:
         super().__init__()
-        if design not in DESIGNS:
-            raise unknown("design", design, DESIGNS, "of rethinking")
-        for name, value in {"layers": layers, "channels": channels, "classes": classes, "crop": crop}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of rethinking must be at least 1, not {value}")
         if crop > image_size:
             raise PaperzooError(f"crop of rethinking is {crop}, but the images are {image_size}x{image_size}: at most {image_size}")
-        if not width >= 0.02:
-            raise PaperzooError(f"width of rethinking must leave at least one of 32 channels: a factor from 0.02, not {width:g}")
-        if not 0 <= dropout < 1:
-            raise PaperzooError(f"dropout of rethinking must be in [0, 1), not {dropout:g}")
         self.channels, self.image_size, self.crop, self.random_crop = channels, image_size, crop, random_crop
         self.rate = 0.1 if design == "inception" else 0.01  # appendix A
         self.network: nn.Sequential
@@ -186,20 +188,22 @@ class Model(Classifier):
         return self.network(whiten(centre(image, self.crop)))  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 0.0, momentum: float = 0.9, weight_decay: float = 0.0, decay: float = 0.95, epochs: int = 64
-    ) -> dict[str, Optimizer]:
+        self,
+        *,
+        lr: NotNegative = 0.0,
+        momentum: Part = 0.9,
+        weight_decay: NotNegative = 0.0,
+        decay: Share = 0.95,
+        epochs: Whole = 64,
+    ) -> Optimizers:
         """SGD on everything but the fixed scales.
 
         Args:
             lr: the first rate; 0 stands for the paper's, 0.1 for the small Inception and 0.01 for the others.
-            decay, epochs: ``schedules`` multiplies the rate by ``decay`` after each of the ``epochs`` parts of the run.
+            decay, epochs: the rate is multiplied by ``decay`` after each of the ``epochs`` equal parts of the run (appendix A).
         """
         trained = [p for p in self.network.parameters() if p.requires_grad]
-        return {"network": SGD(trained, lr or self.rate, momentum, weight_decay=weight_decay)}
-
-    def schedules(self, *, decay: float = 0.95, epochs: int = 64, **others: float) -> Mapping[str, Schedule]:
-        """The rate falls by 5 % an epoch (appendix A)."""
-        return {"network": lambda iteration, total: decay ** (epochs * iteration // total)}
+        return {"network": (SGD(trained, lr or self.rate, momentum, weight_decay=weight_decay), exponential(decay, epochs))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One step on the cross-entropy of a batch; says how many of it were wrong before the step."""

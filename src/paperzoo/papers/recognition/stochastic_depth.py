@@ -18,18 +18,21 @@ The layers are those of ``resnet``; read ``StochasticBlock.forward``, then ``Mod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import steps
 from paperzoo.papers.recognition.resnet import BasicBlock, ResNet
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size, SomeShare
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def survival_probabilities(blocks: int, last: float = 0.5, decay: str = "linear") -> list[float]:
@@ -103,31 +106,22 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        depth: int = 110,
-        survival: float = 0.5,
-        decay: str = "linear",
-        width: int = 16,
-        channels: int = 3,
-        classes: int = 10,
-        image_size: int = 32,
+        depth: Size = 110,
+        survival: SomeShare = 0.5,
+        decay: Literal["linear", "uniform"] = "linear",
+        width: Size = 16,
+        channels: Size = 3,
+        classes: Size = 10,
+        image_size: Pixels = 32,
         mean: Sequence[float] = (0.0,),
-        std: Sequence[float] = (1.0,),
+        std: Sequence[Positive] = (1.0,),
     ) -> None:
         super().__init__()
         if depth < 8 or depth % 6 != 2:
             raise PaperzooError(f"depth {depth} of stochastic_depth is not 6n + 2, such as 8, 20, 56, 110, 1202")
-        if not 0 < survival <= 1:
-            raise PaperzooError(f"survival of stochastic_depth, p_L, lies above 0 and is at most 1; it is {survival:g}")
-        if decay not in (decays := ("linear", "uniform")):
-            raise unknown("decay", decay, decays, "of stochastic_depth")
-        for name, value in {"width": width, "channels": channels, "classes": classes, "image_size": image_size}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of stochastic_depth must be at least 1, not {value}")
         for name, values in {"mean": mean, "std": std}.items():
             if len(values) not in (1, channels):
                 raise PaperzooError(f"{name} of stochastic_depth has one value or one for each of {channels} channels, not {len(values)}")
-        if min(std) <= 0:
-            raise PaperzooError(f"std of stochastic_depth must be positive, not {min(std)}")
         self.channels, self.image_size = channels, image_size
         self.p = survival_probabilities((depth - 2) // 2, survival, decay)
         self.mean: Tensor
@@ -143,24 +137,19 @@ class Model(Classifier):
     def optimizers(
         self,
         *,
-        lr: float = 0.1,
-        momentum: float = 0.9,
-        weight_decay: float = 1e-4,
+        lr: NotNegative = 0.1,
+        momentum: Part = 0.9,
+        weight_decay: NotNegative = 1e-4,
         nesterov: bool = True,
-        drops: Sequence[float] = (0.5, 0.75),
-        warm_up: float = 0.0,
-    ) -> dict[str, Optimizer]:
-        """SGD with Nesterov's momentum on all parameters. ``drops`` and ``warm_up`` are shares of the steps; see ``schedules``."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=nesterov)}
+        drops: Sequence[Share] = (0.5, 0.75),
+        warm_up: Share = 0.0,
+    ) -> Optimizers:
+        """SGD with Nesterov's momentum on all parameters.
 
-    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75), warm_up: float = 0.0, **others: float) -> Mapping[str, Schedule]:
-        """A tenth of the rate up to ``warm_up``, then all of it, divided by 10 after a half and three quarters of the steps."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = iteration / total
-            return 0.1 if done < warm_up else 0.1 ** sum(done >= drop for drop in drops)
-
-        return {"network": factor}
+        A tenth of the rate for the share ``warm_up`` of the steps, then all of it, divided by 10 after each of the shares ``drops``.
+        """
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=nesterov)
+        return {"network": (sgd, steps(drops, warm_up))}
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, float]:
         """Throws the coins, one a block for the whole mini-batch, and takes one step on the cross-entropy."""

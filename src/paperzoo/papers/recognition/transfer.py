@@ -9,31 +9,31 @@ network that has seen a million photographs is kept, and only a head W is new. T
     scratch    min over W, f  from random weights            to see what the transfer is worth
 
 Frozen means more than "no gradient": a frozen body is in eval mode (``Model.train``), for its running means would move, and no
-optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body. Try
-``--set model.unfreeze=3``; and a network of one's own: ``--set model.backbone=cnn --set model.weights=runs/cnn-small-mnist-s0``.
+optimiser holds it, for weight decay would shrink it. A new head begins at zero, so that its first steps do not spoil the body.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 
 from paperzoo import catalog
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import one_cycle
 from paperzoo.pretrained.published import header, last_checkpoint, load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Several, Size, Whole
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def asleep(layers: Sequence[nn.Module]) -> Iterator[None]:
             layer.training = mode
 
 
-MODES = ("features", "finetune", "scratch")
+Mode = Literal["features", "finetune", "scratch"]
 
 
 class Model(Classifier):
@@ -82,20 +82,16 @@ class Model(Classifier):
         *,
         backbone: str = "mobilenet:v2",
         weights: str = "",
-        mode: str = "features",
+        mode: Mode = "features",
         settings: Mapping[str, object] | None = None,
-        unfreeze: int = 0,
-        channels: int = 3,
-        classes: int = 1000,
-        image_size: int = 224,
+        unfreeze: Whole = 0,
+        channels: Size = 3,
+        classes: Several = 1000,
+        image_size: Pixels = 224,
     ) -> None:
         super().__init__()
-        if mode not in MODES:
-            raise unknown("mode", mode, MODES, "of transfer")
         if mode == "scratch" and weights:
             raise PaperzooError(f"transfer:scratch begins with fresh weights: leave out model.weights={weights}")
-        if classes < 2:
-            raise PaperzooError(f"transfer needs images of at least 2 classes to tell apart, not {classes}")
         if not isinstance(settings or {}, Mapping):
             raise PaperzooError(f'model.settings of transfer is written {{"width": 0.35}}, not {settings!r}')
         own = last_checkpoint(weights) if weights else None
@@ -176,15 +172,15 @@ class Model(Classifier):
         return self.network(image)  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 1e-3, body_rate: float = 0.1, weight_decay: float = 0.01, rise: float = 0.1
-    ) -> dict[str, Optimizer]:
+        self, *, lr: NotNegative = 1e-3, body_rate: NotNegative = 0.1, weight_decay: NotNegative = 0.01, rise: Part = 0.1
+    ) -> Optimizers:
         """AdamW on what trains.
 
         Args:
             lr: the head's highest rate.
             body_rate: the body's rate in units of the head's, in ``finetune``; from scratch it is 1.
             weight_decay: of head and body.
-            rise: see ``schedules``.
+            rise: the share of a stage's steps in which both rates rise linearly; then they fall along a cosine to 0.
         """
         head = list(self._last().parameters())
         chosen = set(head)
@@ -192,16 +188,7 @@ class Model(Classifier):
         if self.phase != "features":
             rate = body_rate if self.phase == "finetune" else 1.0
             groups.append({"params": [p for p in self.trainable if p not in chosen], "lr": lr * rate})
-        return {"network": AdamW(groups, lr, weight_decay=weight_decay)}
-
-    def schedules(self, *, rise: float = 0.1, **others: float) -> dict[str, Schedule]:
-        """Both rates rise linearly for the share ``rise`` of a stage's steps, then fall along a cosine to 0."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = (iteration + 0.5) / total  # half-way through the step, so that no step has rate 0
-            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-        return {"network": factor}
+        return {"network": (AdamW(groups, lr, weight_decay=weight_decay), one_cycle(rise, moment=0.5))}
 
     def layers(self) -> list[list[nn.Module]]:
         """The body's layers in the order in which they are built, each with the normalisation that follows it."""
@@ -256,7 +243,7 @@ def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Class
     return model
 
 
-VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in MODES}
+VARIANTS: dict[str, dict[str, object]] = {mode: {"mode": mode} for mode in get_args(Mode)}
 
 _DIGITS = {"backbone": "cnn", "channels": 1, "image_size": 28}
 _LITTLE = {"backbone": "cnn", "settings": {"widths": (8, 16, 32)}, "channels": 1, "image_size": 8}

@@ -14,24 +14,25 @@ Read ``VGG`` beside table 1. The ``_bn`` variants, with batch normalisation behi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isqrt
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
+from annotated_types import Ge
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from paperzoo.nn.schedules import steps
 from paperzoo.pretrained.published import imagenet_names, load_published
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players, Schedule
-
-#: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
-TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class VGG(nn.Module):
@@ -88,6 +89,10 @@ class VGG(nn.Module):
         return x
 
 
+#: table 1: weighted layers (configurations A, B, D, E) -> convolutions before each of the five poolings
+TABLE_1 = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
 #: torchvision's weights (BSD-3-Clause), trained on ImageNet
 URL = "https://download.pytorch.org/models/{}.pth"
 FILES = {
@@ -117,28 +122,20 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        depth: int = 16,
+        depth: Literal[11, 13, 16, 19] = 16,
         batch_norm: bool = False,
-        width: float = 1.0,
-        channels: int = 3,
-        classes: int = 1000,
-        image_size: int = 224,
-        dropout: float = 0.5,
+        width: Positive = 1.0,
+        channels: Size = 3,
+        classes: Size = 1000,
+        image_size: Annotated[Pixels, Ge(32)] = 224,
+        dropout: Part = 0.5,
         mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        std: Sequence[Positive] = IMAGENET_STD,
         weights: str = "",
     ) -> None:
         super().__init__()
-        if depth not in TABLE_1:
-            raise PaperzooError(f"depth {depth} of vgg: table 1 has {', '.join(map(str, TABLE_1))} weighted layers")
-        if image_size < 32:
-            raise PaperzooError(f"image_size of vgg must be at least 32, for five poolings halve it, not {image_size}")
         if round(64 * width) < 1:
             raise PaperzooError(f"width of vgg must leave at least one of 64 channels: a factor from 0.01, not {width:g}")
-        if not 0 <= dropout < 1:
-            raise PaperzooError(f"dropout of vgg must be in [0, 1), not {dropout:g}")
-        if min(std) <= 0:
-            raise PaperzooError(f"std of vgg must be positive, not {min(std):g}")
         self.channels, self.image_size = channels, image_size
         self.mean: Tensor
         self.std: Tensor
@@ -170,14 +167,15 @@ class Model(Classifier):
         return scores.mean((2, 3))  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 5e-4, drops: Sequence[float] = (0.5, 0.75, 0.9)
-    ) -> dict[str, Optimizer]:
-        """SGD (section 3.1); ``drops`` are the shares of the steps after which ``schedules`` divides the rate by 10."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay)}
-
-    def schedules(self, *, drops: Sequence[float] = (0.5, 0.75, 0.9), **others: float) -> Mapping[str, Schedule]:
-        """The rate is divided by 10 three times (section 3.1)."""
-        return {"network": lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops)}
+        self,
+        *,
+        lr: NotNegative = 0.01,
+        momentum: Part = 0.9,
+        weight_decay: NotNegative = 5e-4,
+        drops: Sequence[Share] = (0.5, 0.75, 0.9),
+    ) -> Optimizers:
+        """SGD; the rate is divided by 10 three times, after the shares ``drops`` of the steps (section 3.1)."""
+        return {"network": (SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay), steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch."""

@@ -18,22 +18,21 @@ called that. Read ``Model.step``, then ``paperzoo/tasks/forecasting.py``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import one_cycle
+from paperzoo.ranges import NotNegative, Part, Several, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.forecasting import Forecaster
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-NETWORKS = ("mlp", *CELLS, "bidirectional", "encoder_decoder")
 
 
 class MLP(nn.Module):
@@ -93,10 +92,10 @@ def squared_error(forecast: Tensor, target: Tensor, counted: Tensor) -> Tensor:
 
 
 class Model(Forecaster):
-    """A network of ``NETWORKS`` on standardised windows.
+    """One of six networks on standardised windows.
 
     Args:
-        network: one of ``NETWORKS``.
+        network: which of them.
         hidden: units of its hidden layer or state.
         difference: whether it says how fast the targets will have changed since they were last seen, in usual changes a step,
             rather than what they will be, and sees the window so too; a network that says nothing then is persistence, and one
@@ -110,25 +109,21 @@ class Model(Forecaster):
     def __init__(
         self,
         *,
-        network: str = "lstm",
-        hidden: int = 16,
+        network: Literal["mlp", "rnn", "lstm", "gru", "bidirectional", "encoder_decoder"] = "lstm",
+        hidden: Size = 16,
         difference: bool = False,
-        transform: str = "none",
-        history: int = 32,
-        horizon: int = 1,
+        transform: Literal["none", "sqrt", "log"] = "none",
+        history: Several = 32,
+        horizon: Size = 1,
         columns: Sequence[str] = ("value",),
         targets: Sequence[str] = ("value",),
         statistics: Mapping[str, Sequence[Sequence[float] | None]] | None = None,
-        held: int = 0,
+        held: Sizeable = 0,
         step: Sequence[Any] = (1, "step"),
-        season: int = 0,
+        season: Sizeable = 0,
         place: Sequence[str] = (),
     ) -> None:
         super().__init__(columns, targets, history, horizon, statistics or {}, transform, held, step, season, place)
-        if network not in NETWORKS:
-            raise unknown("network", network, NETWORKS, "of forecaster")
-        if hidden < 1:
-            raise PaperzooError(f"hidden of forecaster must be at least 1, not {hidden}")
         self.difference = difference
         inputs, outputs = len(self.columns) * (1 + difference), len(self.targets)
         if network == "mlp":
@@ -154,18 +149,9 @@ class Model(Forecaster):
         ahead = torch.arange(1, self.horizon + 1, device=self.change.device)[:, None]
         return ahead * self.change[self.at] if self.difference else torch.ones_like(ahead * self.change[self.at])
 
-    def optimizers(self, *, lr: float = 1e-2, weight_decay: float = 1e-2, rise: float = 0.3) -> dict[str, AdamW]:
-        """AdamW; ``lr`` is the highest rate, ``rise``: see ``schedules``."""
-        return {"network": AdamW(self.network.parameters(), lr, weight_decay=weight_decay)}
-
-    def schedules(self, *, rise: float = 0.3, **others: object) -> dict[str, Schedule]:
-        """One cycle: the rate rises linearly for the share ``rise`` of the steps, then falls along a cosine to 0."""
-
-        def factor(iteration: int, total: int) -> float:
-            done = (iteration + 1) / total
-            return done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-        return {"network": factor}
+    def optimizers(self, *, lr: NotNegative = 1e-2, weight_decay: NotNegative = 1e-2, rise: Part = 0.3) -> Optimizers:
+        """AdamW; the rate rises to ``lr`` for the share ``rise`` of the steps, then falls along a cosine to 0."""
+        return {"network": (AdamW(self.network.parameters(), lr, weight_decay=weight_decay), one_cycle(rise))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the windows that are there to be trained on; towards the end, calibration on those held out."""

@@ -17,23 +17,24 @@ No window can see what it is asked for: see ``paperzoo.data.series.machines`` fo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 
 from paperzoo.data import Batch
-from paperzoo.data.series.machines import HORIZON, OBSERVATIONS
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.data.series.machines import OBSERVATIONS
+from paperzoo.errors import PaperzooError
 from paperzoo.nn.fitted import descend, rounded_down
+from paperzoo.nn.schedules import cosine
+from paperzoo.ranges import NotNegative, Part, Positive, Several, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.maintenance import AlarmModel
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def statistics(readings: Tensor, observation: Sequence[int], per_day: int) -> Tensor:
@@ -177,14 +178,14 @@ class Recurrent(nn.Module):
 
 
 FITTED = ("boosting", "forest", "logistic")
-KINDS = (*FITTED, "mlp", "lstm")
+Kind = Literal["boosting", "forest", "logistic", "mlp", "lstm"]
 
 
 class Model(AlarmModel):
     """One of five models of the same windows.
 
     Args:
-        kind: one of ``KINDS``.
+        kind: which of them.
         observation: observation windows in days; networks see the longest.
         prediction: days ahead, 1 or 2.
         trees, leaves: of a forest or of boosting; ``leaves`` at most in each tree.
@@ -201,37 +202,28 @@ class Model(AlarmModel):
     def __init__(
         self,
         *,
-        kind: str = "boosting",
+        kind: Kind = "boosting",
         observation: Sequence[int] = (2,),
-        prediction: int = 1,
-        trees: int = 100,
-        leaves: int = 4,
-        hidden: int = 64,
-        dropout: float = 0.2,
-        pool: int = 1,
-        alarm_cost: float = 1.0,
-        failure_cost: float = 20.0,
+        prediction: Literal[1, 2] = 1,
+        trees: Size = 100,
+        leaves: Several = 4,
+        hidden: Size = 64,
+        dropout: Part = 0.2,
+        pool: Size = 1,
+        alarm_cost: Positive = 1.0,
+        failure_cost: Positive = 20.0,
         sensors: Sequence[str] = ("vibration", "temperature", "current", "load"),
-        per_day: int = 24,
+        per_day: Size = 24,
         mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         deviation: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
         shares: Sequence[float] = (0.01, 0.02),
     ) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise unknown("kind", kind, KINDS, "of maintenance")
         if not observation or not set(observation) <= set(OBSERVATIONS):
             raise PaperzooError(f"observation of maintenance lists days among {list(OBSERVATIONS)}, not {list(observation)}")
-        if not 1 <= prediction <= HORIZON:
-            raise PaperzooError(f"prediction of maintenance is 1 to {HORIZON} days, not {prediction}")
-        for name, value, least in (("trees", trees, 1), ("leaves", leaves, 2), ("hidden", hidden, 1), ("pool", pool, 1)):
-            if value < least:
-                raise PaperzooError(f"{name} of maintenance must be at least {least}, not {value}")
         steps = max(observation) * per_day
         if steps % pool:
             raise PaperzooError(f"pool of maintenance must divide the {steps} steps of the window; it is {pool}")
-        if not 0 <= dropout < 1:
-            raise PaperzooError(f"dropout of maintenance must be at least 0 and less than 1, not {dropout:g}")
         if not 0 < alarm_cost < failure_cost:
             raise PaperzooError(f"an alarm must cost less than a missed failure, not {alarm_cost:g} against {failure_cost:g}")
         if not len(sensors) == len(mean) == len(deviation):
@@ -267,13 +259,11 @@ class Model(AlarmModel):
         """Log-odds (N) of a failure within ``prediction`` days, for readings (N, T, sensors) in the log's units."""
         return self.network(self.inputs(readings)) - self.weight.log()  # type: ignore[no-any-return]
 
-    def optimizers(self, *, lr: float = 2e-3, weight_decay: float = 1e-2) -> Mapping[str, Optimizer]:
-        """AdamW for a network; none for what scikit-learn fits."""
-        return {} if self.kind in FITTED else {"network": AdamW(self.network.parameters(), lr=lr, weight_decay=weight_decay)}
-
-    def schedules(self, **_: object) -> Mapping[str, Schedule]:
-        """The rate falls along a cosine to 0."""
-        return {} if self.kind in FITTED else {"network": lambda at, total: 0.5 * (1 + math.cos(math.pi * at / total))}
+    def optimizers(self, *, lr: NotNegative = 2e-3, weight_decay: NotNegative = 1e-2) -> Optimizers:
+        """AdamW for a network, whose rate falls along a cosine to 0; none for what scikit-learn fits."""
+        if self.kind in FITTED:
+            return {}
+        return {"network": (AdamW(self.network.parameters(), lr=lr, weight_decay=weight_decay), cosine())}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on a batch; or the whole fit, on all windows that the batch holds.

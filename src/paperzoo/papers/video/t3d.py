@@ -13,19 +13,22 @@ from a frozen image network, stands in ``t3d_transfer.py``. Read ``TemporalTrans
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import steps
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Sizes
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.model import Players, Schedule
+from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.video import VideoClassifier
 
 
@@ -162,30 +165,21 @@ class Model(VideoClassifier):
     def __init__(
         self,
         *,
-        blocks: Sequence[int] = BLOCKS[121],
-        growth: int = 32,
-        width: int = 64,
-        stem: str = "paper",
-        depths: Sequence[Sequence[int]] = DEPTHS,
-        ttl: int = 128,
+        blocks: Sizes = BLOCKS[121],
+        growth: Size = 32,
+        width: Size = 64,
+        stem: Literal["paper", "small"] = "paper",
+        depths: Sequence[Sizes] = DEPTHS,
+        ttl: Size = 128,
         flat: bool = False,
-        channels: int = 3,
-        classes: int = 101,
-        image_size: int = 224,
-        frames: int = 32,
+        channels: Size = 3,
+        classes: Size = 101,
+        image_size: Pixels = 224,
+        frames: Size = 32,
     ) -> None:
         super().__init__()
-        if stem not in (stems := ("paper", "small")):
-            raise unknown("stem", stem, stems, "of t3d")
         if flat and depths:
             raise PaperzooError("a flat t3d sees one frame at a time and has no temporal depths: set model.depths=()")
-        numbers = {"growth": growth, "width": width, "ttl": ttl, "channels": channels, "classes": classes}
-        for name, value in {**numbers, "image_size": image_size, "frames": frames}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of t3d must be at least 1, not {value}")
-        for name, lists in {"blocks": [blocks], "depths": depths}.items():
-            if any(not values or min(values) < 1 for values in lists):
-                raise PaperzooError(f"{name} of t3d are whole numbers from 1, not {lists[0] if name == 'blocks' else lists}")
         self.channels, self.image_size, self.frames = channels, image_size, frames
         self.network = DenseNet3D(blocks, growth, width, stem, depths, ttl, flat, channels, classes)
 
@@ -198,14 +192,16 @@ class Model(VideoClassifier):
         return self.network(2 * video - 1).features  # type: ignore[no-any-return]
 
     def optimizers(
-        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
-    ) -> dict[str, Optimizer]:
-        """SGD with Nesterov's momentum; ``drops`` are the shares of the steps after which the rate is divided by 10."""
-        return {"network": SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=True)}
-
-    def schedules(self, *, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8), **others: float) -> Mapping[str, Schedule]:
-        """A tenth of the rate each 30 of 150 epochs."""
-        return {"network": lambda iteration, total: 0.1 ** sum(iteration >= drop * total for drop in drops)}
+        self,
+        *,
+        lr: NotNegative = 0.1,
+        momentum: Annotated[Part, Gt(0)] = 0.9,
+        weight_decay: NotNegative = 1e-4,
+        drops: Sequence[Share] = (0.2, 0.4, 0.6, 0.8),
+    ) -> Optimizers:
+        """SGD with Nesterov's momentum; the rate is divided by 10 after the shares ``drops`` of the steps: each 30 of 150 epochs."""
+        sgd = SGD(self.network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=True)
+        return {"network": (sgd, steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on the cross-entropy of a batch of clips."""

@@ -13,20 +13,23 @@ The image network stays as it is. Afterwards the video network is trained on lab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Gt
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from paperzoo import catalog
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.video.videos import videos_of
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.nn.schedules import steps
 from paperzoo.papers.video.t3d import BLOCKS, DEPTHS, Model
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size, Sizes
 from paperzoo.tasks.classification import Classifier
-from paperzoo.tasks.model import Players
+from paperzoo.tasks.model import Optimizers, Players
 
 
 def pairs(stills: Tensor, clips: Tensor, turn: int) -> tuple[Tensor, Tensor]:
@@ -59,25 +62,23 @@ class Transfer(Model):
         teacher: str = "mobilenet:v2",
         weights: str = "",
         teacher_arguments: Mapping[str, Any] = {},
-        stills: int = 4,
-        hidden: Sequence[int] = (512, 128),
-        blocks: Sequence[int] = BLOCKS[121],
-        growth: int = 32,
-        width: int = 64,
-        stem: str = "paper",
-        depths: Sequence[Sequence[int]] = DEPTHS,
-        ttl: int = 128,
-        channels: int = 3,
-        classes: int = 101,
-        image_size: int = 224,
-        frames: int = 32,
+        stills: Size = 4,
+        hidden: Sizes = (512, 128),
+        blocks: Sizes = BLOCKS[121],
+        growth: Size = 32,
+        width: Size = 64,
+        stem: Literal["paper", "small"] = "paper",
+        depths: Sequence[Sizes] = DEPTHS,
+        ttl: Size = 128,
+        channels: Size = 3,
+        classes: Size = 101,
+        image_size: Pixels = 224,
+        frames: Size = 32,
     ) -> None:
         super().__init__(
             blocks=blocks, growth=growth, width=width, stem=stem, depths=depths, ttl=ttl, channels=channels, classes=classes,
             image_size=image_size, frames=frames,
         )  # fmt: skip
-        if stills < 1 or not hidden or min(hidden) < 1:
-            raise PaperzooError(f"stills and hidden of t3d:transfer are whole numbers from 1, not {stills} and {tuple(hidden)}")
         made = catalog.create(teacher, **({"weights": weights} if weights else {}), **teacher_arguments)
         if not isinstance(made, Classifier):
             raise PaperzooError(f"the teacher of t3d:transfer must be an image classifier, and {teacher} is for {made.task}")
@@ -115,11 +116,16 @@ class Transfer(Model):
         self.phases = (name,)
 
     def optimizers(
-        self, *, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, drops: Sequence[float] = (0.2, 0.4, 0.6, 0.8)
-    ) -> dict[str, Optimizer]:
+        self,
+        *,
+        lr: NotNegative = 0.1,
+        momentum: Annotated[Part, Gt(0)] = 0.9,
+        weight_decay: NotNegative = 1e-4,
+        drops: Sequence[Share] = (0.2, 0.4, 0.6, 0.8),
+    ) -> Optimizers:
         """As ``Model``'s; while matching, with what stands on the network and the teacher."""
         own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.phases else ())]
-        return {"network": SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True)}
+        return {"network": (SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True), steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step of the present stage; which frames do not match is drawn anew in each."""

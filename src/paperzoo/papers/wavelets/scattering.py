@@ -17,17 +17,19 @@ coefficients these are.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.fitted import LINEAR, Fitted, Forest, Kernel, Linear
+from paperzoo.errors import PaperzooError
+from paperzoo.nn.fitted import Fitted, Forest, Kernel, Linear
 from paperzoo.papers.wavelets.affine_spaces import AffineSpaces
+from paperzoo.ranges import NotNegative, Pixels, Several, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Players
@@ -50,8 +52,6 @@ class Scattering2D(nn.Module):
 
     def __init__(self, J: int, L: int, height: int, width: int, order: int = 2) -> None:
         super().__init__()
-        if J < 1 or L < 1 or order not in (0, 1, 2):
-            raise PaperzooError(f"scattering needs J and L of at least 1 and order 0, 1 or 2, not J={J}, L={L}, order={order}")
         if min(height, width) <= 2**J:
             most = (min(height, width) - 1).bit_length() - 1
             fits = f"J at most {most} fits" if most > 0 else "none fits"
@@ -168,7 +168,7 @@ def average_matrix(n: int, J: int, r: int) -> np.ndarray:
     return phi[(to - np.arange(n >> r)) % (n >> r)]  # type: ignore[no-any-return]
 
 
-CLASSIFIERS = ("affine", *LINEAR, "rbf", "forest")
+Kind = Literal["affine", "lda", "logistic", "svm", "rbf", "forest"]
 
 
 class Model(Classifier):
@@ -192,28 +192,19 @@ class Model(Classifier):
     def __init__(
         self,
         *,
-        classifier: str = "affine",
-        features: str = "scattering",
-        J: int = 3,
-        L: int = 8,
-        order: int = 2,
-        cost: float = 0.0,
-        dimension: int = 100,
-        room: int = 1000,
-        channels: int = 1,
-        classes: int = 10,
-        image_size: int = 28,
+        classifier: Kind = "affine",
+        features: Literal["scattering", "pixels"] = "scattering",
+        J: Annotated[int, Ge(1), Le(10)] = 3,
+        L: Annotated[int, Ge(1), Le(64)] = 8,
+        order: Literal[0, 1, 2] = 2,
+        cost: NotNegative = 0.0,
+        dimension: Size = 100,
+        room: Size = 1000,
+        channels: Size = 1,
+        classes: Several = 10,
+        image_size: Annotated[Pixels, Le(2048)] = 28,
     ) -> None:
         super().__init__()
-        if classifier not in CLASSIFIERS:
-            raise unknown("classifier", classifier, CLASSIFIERS, "of scattering")
-        if features not in (legal := ("scattering", "pixels")):
-            raise unknown("features", features, legal, "of scattering")
-        for name, value in {"dimension": dimension, "room": room, "channels": channels, "image_size": image_size}.items():
-            if value < 1:
-                raise PaperzooError(f"{name} of scattering must be at least 1, not {value}")
-        if classes < 2 or cost < 0:
-            raise PaperzooError(f"scattering needs at least 2 classes and a cost that is not negative, not {classes} and {cost:g}")
         self.channels, self.image_size, self.kind = channels, image_size, classifier
         self.names = tuple(str(i) for i in range(classes))
         self.transform: nn.Module = nn.Identity()
@@ -332,7 +323,7 @@ def draw_coefficients(transform: Scattering2D, image: Tensor, path: Path) -> Pat
     return save(figure, path)
 
 
-_KINDS = {"scattering": "affine", **{name: name for name in CLASSIFIERS[1:]}}
+_KINDS = {"scattering": "affine", **{name: name for name in get_args(Kind)[1:]}}
 VARIANTS: dict[str, dict[str, object]] = {
     **{name: {"classifier": kind} for name, kind in _KINDS.items()},
     **{f"{kind}-pixels": {"classifier": kind, "features": "pixels"} for kind in _KINDS.values()},
