@@ -248,7 +248,8 @@ def test_pools_are_saved_and_left_out_of_what_ships() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"image_size": 30}, "30 is not a multiple of 4 from 32"),
+        ({"image_size": 28}, "model.image_size must be"),
+        ({"image_size": 33}, "model.image_size must be"),
         ({"image_size": 32, "patch": 286}, "patch 286 needs images of at least 128 pixels, not 32"),
     ],
 )

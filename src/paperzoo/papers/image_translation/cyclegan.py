@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Ge, Le, MultipleOf
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch
-from paperzoo.errors import PaperzooError
+from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.image_translation.pix2pix import Discriminator, check_patch, l1
+from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size
 from paperzoo.records import Recipe
 from paperzoo.tasks.image_translation import ImageTranslator
-from paperzoo.tasks.model import Players
+from paperzoo.tasks.model import Optimizers, Players
 
 
 class Generator(nn.Module):
@@ -151,29 +153,28 @@ class Model(ImageTranslator):
     def __init__(
         self,
         *,
-        image_size: int = 256,
-        channels: int = 3,
-        width: int = 64,
-        critic_width: int = 64,
-        blocks: int = 9,
-        cycle: float = 10.0,
-        identity: float = 0.0,
-        pool: int = 50,
+        image_size: Annotated[Pixels, Ge(32), MultipleOf(4)] = 256,
+        channels: Size = 3,
+        width: Size = 64,
+        critic_width: Size = 64,
+        blocks: Annotated[int, Ge(0), Le(100)] = 9,
+        cycle: NotNegative = 10.0,
+        identity: NotNegative = 0.0,
+        pool: Annotated[int, Ge(0), Le(1000)] = 50,
         patch: Literal[1, 16, 70, 286] = 70,
     ) -> None:
         super().__init__()
-        if image_size < 32 or image_size % 4:
-            raise PaperzooError(f"image_size {image_size} is not a multiple of 4 from 32 (two layers halve the side)")
         check_patch(patch, image_size)
         self.channels, self.image_size, self.cycle, self.identity = channels, image_size, cycle, identity
         self.g, self.f = Generator(channels, width, blocks), Generator(channels, width, blocks)
         self.d_y, self.d_x = (Discriminator(channels, critic_width, patch, norm, bias=True) for _ in range(2))
         self.pool_y, self.pool_x = (Pool(pool, channels, image_size) if pool else nn.Identity() for _ in range(2))
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 0.5) -> dict[str, Adam]:
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 0.5) -> Optimizers:
         """Adam (section 4), at a constant rate for the share ``decay_from`` of the steps, then linearly to zero."""
+        fall = linear_decay(decay_from)
         players = {"generators": (self.g, self.f), "discriminators": (self.d_y, self.d_x)}
-        return {name: Adam([p for n in networks for p in n.parameters()], lr, (beta1, 0.999)) for name, networks in players.items()}
+        return {k: (Adam([p for one in two for p in one.parameters()], lr, (beta1, 0.999)), fall) for k, two in players.items()}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         x, y = 2 * batch.image_a - 1, 2 * batch.image_b - 1  # (N, C, S, S), [0, 1] -> [-1, 1]

@@ -26,9 +26,11 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import dropout
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.ranges import NotNegative, Part, Share, Size
 from paperzoo.records import Recipe
 from paperzoo.tasks.image_translation import ImageTranslator
-from paperzoo.tasks.model import Players
+from paperzoo.tasks.model import Optimizers, Players
 
 #: convolutions of stride 2 in a discriminator that judges patches of so many pixels; one of stride 1 and the output follow
 STRIDED = {16: 1, 70: 3, 286: 5}
@@ -176,18 +178,16 @@ class Model(ImageTranslator):
     def __init__(
         self,
         *,
-        image_size: int = 256,
-        channels: int = 3,
-        width: int = 64,
-        weight: float = 100.0,
+        image_size: Literal[32, 64, 128, 256, 512] = 256,
+        channels: Size = 3,
+        width: Size = 64,
+        weight: NotNegative = 100.0,
         adversarial: bool = True,
         conditional: bool = True,
         skips: bool = True,
         patch: Literal[1, 16, 70, 286] = 70,
     ) -> None:
         super().__init__()
-        if image_size not in (32, 64, 128, 256, 512):
-            raise PaperzooError(f"image_size {image_size} is not one of 32, 64, 128, 256, 512 (each layer halves the side)")
         check_patch(patch, image_size)
         if not adversarial and not weight:
             raise PaperzooError("without a discriminator (adversarial) and without L1 (weight) there is no loss")
@@ -197,10 +197,11 @@ class Model(ImageTranslator):
         seen = 2 * channels if conditional else channels
         self.discriminator = Discriminator(seen, width, patch) if adversarial else None
 
-    def optimizers(self, *, lr: float = 2e-4, beta1: float = 0.5, decay_from: float = 1.0) -> dict[str, Adam]:
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
         """Adam for both (section 3.3), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
-        networks = {"discriminator": self.discriminator, "generator": self.generator}
-        return {name: Adam(network.parameters(), lr, (beta1, 0.999)) for name, network in networks.items() if network is not None}
+        players = {"discriminator": self.discriminator, "generator": self.generator}
+        fall = linear_decay(decay_from)
+        return {name: (Adam(one.parameters(), lr, (beta1, 0.999)), fall) for name, one in players.items() if one is not None}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         x, y = 2 * batch.image_a - 1, 2 * batch.image_b - 1  # (N, C, S, S), [0, 1] -> [-1, 1]
