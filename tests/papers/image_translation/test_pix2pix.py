@@ -138,7 +138,7 @@ def test_the_noise_stays_on_and_is_all_that_differs_between_two_translations(mon
 
 
 def test_half_of_what_passes_the_noise_is_dropped_and_the_rest_doubled() -> None:
-    out = Noise().eval()(torch.ones(4, 64, 32, 32))
+    out = Noise(0.5).eval()(torch.ones(4, 64, 32, 32))
     assert set(out.unique().tolist()) == {0.0, 2.0} and out.mean().item() == pytest.approx(1, abs=0.01)
 
 

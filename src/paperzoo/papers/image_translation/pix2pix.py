@@ -25,7 +25,7 @@ from torch.optim import Adam
 
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
-from paperzoo.nn.dropout import dropout
+from paperzoo.nn.dropout import Dropout, dropout
 from paperzoo.nn.schedules import linear_decay
 from paperzoo.ranges import NotNegative, Part, Share, Size
 from paperzoo.records import Recipe
@@ -84,14 +84,14 @@ def up(inputs: int, outputs: int, last: bool, noisy: bool) -> nn.Sequential:
     """A level of the decoder; the last gives the image."""
     layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=last)]
     layers += [nn.Tanh()] if last else [norm(outputs)]
-    return nn.Sequential(*layers, *([Noise()] if noisy else []))
+    return nn.Sequential(*layers, *([Noise(0.5)] if noisy else []))
 
 
-class Noise(nn.Module):
-    """Dropout of one half, at test time too: the generator's noise z (section 3.3)."""
+class Noise(Dropout):
+    """Dropout at test time too: the generator's noise z (section 3.3)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return dropout(x, 0.5)
+        return dropout(x, self.p)
 
 
 #: batch normalisation with the statistics of the batch, at test time too (section 3.3)
