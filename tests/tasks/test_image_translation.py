@@ -320,7 +320,7 @@ class BrightnessJudge:
 
 
 def test_style_and_identity_by_a_judge(unpaired: Dataset) -> None:
-    judge = BrightnessJudge("shapes", "edges")  # edges are drawn on white, and so, however, are the shapes
+    judge = BrightnessJudge("shapes: all", "edges: all")  # edges are drawn on white, and so, however, are the shapes
     found = measure.scores(Remembers(lambda x: x / 10, lambda x: 0.9 + x / 10), unpaired, "test", judge)
     assert found["style %[brightness]"] == 100 and found["source style %[brightness]"] == 0
     assert found["back style %[brightness]"] == 100 and found["truth style %[brightness]"] == 0
@@ -333,6 +333,12 @@ def test_style_and_identity_by_a_judge(unpaired: Dataset) -> None:
     swapped = measure.judged(Remembers(lambda x: x), ("edges", "shapes"), judge, truth.roll(1, 0), truth, {})
     assert swapped["identity top-1 %[brightness]"] == 0
     assert measure.judged(Remembers(lambda x: x), ("cats", "dogs"), judge, test.image_a, truth, {}) == {}
+
+
+def test_a_style_that_is_parted_into_classes_counts_as_a_whole() -> None:
+    known = np.array(["noto", "twemoji", "noto", "fluent"])
+    p = np.array([[0.3, 0.4, 0.3, 0.0], [0.1, 0.6, 0.3, 0.0], [0.0, 0.1, 0.4, 0.5]])
+    assert [measure.share(p, known, domain) for domain in ("noto", "twemoji", "fluent")] == pytest.approx([100 / 3] * 3)
 
 
 # Pictures and samples --------------------------------------------------------------------------------------------------

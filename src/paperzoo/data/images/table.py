@@ -228,6 +228,9 @@ DATASETS = {
         tuple(EMOJI.values()),
         sized=True,
     ),
+    "emoji-vendor": Entry(
+        "the same, to be sorted by vendor and category", "images.emoji.emoji_vendor", tuple(EMOJI.values()), sized=True
+    ),
     **{
         f"emoji-{kind}:{a}>{b}": Entry(
             f"{about}, {a} and {b}",

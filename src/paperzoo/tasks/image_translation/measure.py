@@ -100,32 +100,35 @@ def cycle(model: ImageTranslator, source: Tensor, answer: Tensor) -> dict[str, f
 def judged(
     model: ImageTranslator, domains: tuple[str, str], judge: Any, answer: Tensor, truth: Tensor, others: Mapping[str, Tensor]
 ) -> dict[str, float]:
-    """What a judge of domains sees, whose classes are named after them; nothing for one that does not know both domains.
+    """What a judge of domains sees; nothing for one that does not know both. Its classes are named after the domains, or begin with
+    their names: ``noto: Flags``.
 
     ``style %``: of the translations those that it takes for domain B's. ``identity top-1 %`` and ``top-5 %``: of the translations
     those whose true twin is the nearest, or among the five nearest, of the held-out images of B by the judge's features. Both also of
     the source and the other baselines; ``truth style %`` and, of B translated to A, ``back style %``.
     """
-    names = tuple(judge.model.names)
-    if not set(domains) <= set(names):
+    known = np.array([name.partition(":")[0] for name in judge.model.names])
+    if not set(domains) <= set(known):
         return {}
-    (a, b), at, found = map(names.index, domains), f"[{judge.name}]", dict[str, float]()
+    (a, b), at, found = domains, f"[{judge.name}]", dict[str, float]()
     seen, gallery = judge(truth)
     centre = gallery.mean(0)
     for name, images in {"": answer, **{f"{other} ": images for other, images in others.items()}}.items():
         p, features = judge(images)
-        found[f"{name}style %{at}"] = share(p, b)
+        found[f"{name}style %{at}"] = share(p, known, b)
         near = retrieval(features - centre, gallery - centre)
         found |= {f"{name}identity top-{k} %{at}": percent for k, percent in near.items()}
-    found[f"truth style %{at}"] = share(seen, b)
+    found[f"truth style %{at}"] = share(seen, known, b)
     if len(model.domains) > 1:
-        found[f"back style %{at}"] = share(judge(model.translated(truth, "a"))[0], a)
+        found[f"back style %{at}"] = share(judge(model.translated(truth, "a"))[0], known, a)
     return found
 
 
-def share(p: np.ndarray, label: int) -> float:
-    """Percent of rows of probabilities (N, K) whose largest is that of ``label``."""
-    return 100 * float((p.argmax(1) == label).mean())
+def share(p: np.ndarray, known: np.ndarray, domain: str) -> float:
+    """Percent of rows of probabilities (N, K) by which ``domain`` is the likeliest, whose classes ``known`` (K) names."""
+    domains = sorted(set(known))
+    summed = np.stack([p[:, known == one].sum(1) for one in domains], 1)  # (N, domains)
+    return 100 * float((summed.argmax(1) == domains.index(domain)).mean())
 
 
 def spread(items: int, most: int) -> np.ndarray:
