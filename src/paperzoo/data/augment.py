@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.data.batch import Batch
 from paperzoo.errors import PaperzooError
+
+if TYPE_CHECKING:
+    from paperzoo.data.batch import Batch
 
 
 def random_crop(image: Tensor, height: int, width: int) -> Tensor:
@@ -89,4 +92,4 @@ def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
         raise PaperzooError(f"augment={name}: the images of a pair are of different size, {sizes}, and cannot be cut as one")
     else:
         changed = [change(value) for value in values]
-    return Batch(**{**vars(batch), **dict(zip(fields, changed, strict=True))})
+    return type(batch)(**{**vars(batch), **dict(zip(fields, changed, strict=True))})
