@@ -226,6 +226,7 @@ def test_the_card_shows_results(monkeypatch: pytest.MonkeyPatch) -> None:
     every = [measured, missing, {**measured, "paper": "dcgan", "mean": 77.0}]
     monkeypatch.setattr(results, "rows", lambda paper="": [row for row in every if row["paper"] == paper])
     text = cards.card("lenet")
+    assert "  model.image_size=32  (one of 32)" in text and "  optimizer.lr=0.004  (float, at least 0)" in text
     assert "lenet, small on mnist: error % 0.8123 ± 0.032 (3 seeds, 33 s): scaled; target at most 0.9" in text
     assert "unverified, not run yet" in text and "77" not in text
 
