@@ -176,7 +176,10 @@ WRONG = [
     (["train", "dcgan", "--set", "precision=fp16"], "precision must be one of auto, bf16, float32"),
     (["train", "dcgan", "--set", "judge=inceptoin"], "unknown judge"),
     (["train", "dcgan", "--set", "steps"], "write KEY=VALUE"),
-    (["train", "dcgan", "--recipe", "smoke", "--set", "model.image_size=20"], "model.image_size must be one of 16, 32, 64, 128, 256, not 20"),
+    (
+        ["train", "dcgan", "--recipe", "smoke", "--set", "model.image_size=20"],
+        "model.image_size must be one of 16, 32, 64, 128, 256, not 20",
+    ),
     (
         ["train", "dcgan", "--recipe", "smoke", "--set", "model.channels=3"],
         "model.channels is 3, but the images of digits have 1",

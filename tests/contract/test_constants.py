@@ -207,7 +207,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "linear_autoencoder": set(),
     "maintenance": set(),
     "mobilenet": {(nn.BatchNorm2d, *BATCH)},
-    "pix2pix": {(nn.BatchNorm2d, *BATCH)},  # of which no share is kept
+    "pix2pix": {(nn.BatchNorm2d, *BATCH)},
     "preact_resnet": {(nn.BatchNorm2d, *BATCH)},
     "ram": set(),
     "resnet": {(nn.BatchNorm2d, *BATCH)},

@@ -156,6 +156,21 @@ def test_the_statistics_are_those_of_the_batch_in_both_modes() -> None:
     assert out.mean((0, 2, 3)).abs().max() < 1e-5 and (out.var((0, 2, 3), unbiased=False) - 1).abs().max() < 1e-3
 
 
+def test_the_statistics_of_each_image_are_those_of_batches_of_one() -> None:
+    batch, image = (Model(**{**SMALL, "statistics": kind}) for kind in ("batch", "image"))
+    image.load_state_dict(batch.state_dict())
+    x = torch.rand(3, 3, 32, 32)
+    y = 2 * torch.rand(3, 3, 32, 32) - 1
+    assert torch.allclose(batch.translated(x), image.translated(x), atol=1e-5)
+    together = image.discriminator(image.pair(x, y))
+    for at in range(3):
+        one = slice(at, at + 1)
+        assert torch.allclose(batch.discriminator(batch.pair(x[one], y[one])), together[one], atol=1e-4)
+    assert not torch.allclose(batch.discriminator(batch.pair(x, y)), together, atol=1e-2)
+    scales = [m.weight for m in Model(**{**SMALL, "width": 16, "statistics": "image"}).modules() if isinstance(m, nn.InstanceNorm2d)]
+    assert torch.cat(scales).std().item() == pytest.approx(0.02, rel=0.2)
+
+
 # A step ----------------------------------------------------------------------------------------------------------------
 
 

@@ -36,6 +36,15 @@ from paperzoo.tasks.model import Optimizers, Players
 STRIDED = {16: 1, 70: 3, 286: 5}
 
 
+#: what normalises a layer, by its channels
+Norm = Callable[[int], nn.Module]
+
+#: batch normalisation with the statistics of the batch, at test time too (section 3.3); and with those of each image by itself, which is
+#: the same where the batch is one image ("instance normalization", section 3.3)
+norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
+alone: Norm = partial(nn.InstanceNorm2d, affine=True)
+
+
 class Generator(nn.Module):
     """Images (N, channels, S, S) in [-1, 1] to their counterparts of the same shape; section 3.2.1, figure 3 and appendix 6.1.1.
 
@@ -44,7 +53,7 @@ class Generator(nn.Module):
     encoder-decoder. The sides of an image may be any multiples of S, the side that the network is made for.
     """
 
-    def __init__(self, image_size: int, channels: int, width: int, skips: bool = True) -> None:
+    def __init__(self, image_size: int, channels: int, width: int, skips: bool = True, normalise: Norm = norm) -> None:
         super().__init__()
         levels = image_size.bit_length() - 1  # halvings until the side is 1
         widths = [width * min(2**level, 8) for level in range(levels)]
@@ -52,10 +61,11 @@ class Generator(nn.Module):
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         for level, outputs in enumerate(widths):
             inputs = widths[level - 1] if level else channels
-            self.encoder.append(down(inputs, outputs, first=level == 0, last=level == levels - 1))
+            normalised = 0 < level < levels - 1
+            self.encoder.append(down(inputs, outputs, level == 0, normalise if normalised else None))
         now, noisy = widths[-1], min(3, levels - 4)  # figure 3: the first three of the eight levels
         for level, outputs in enumerate([*widths[-2::-1], channels]):
-            self.decoder.append(up(now, outputs, last=level == levels - 1, noisy=level < noisy))
+            self.decoder.append(up(now, outputs, level < noisy, normalise if level < levels - 1 else None))
             now = 2 * outputs if skips else outputs
         self.apply(init)
 
@@ -71,20 +81,17 @@ class Generator(nn.Module):
         return h
 
 
-def down(inputs: int, outputs: int, first: bool, last: bool) -> nn.Sequential:
-    """A level of the encoder. No normalisation in the first (appendix 6.1.1) nor, as at a batch of one image it would make
-    everything zero, in the last."""
-    normalised = not (first or last)
+def down(inputs: int, outputs: int, first: bool, normalise: Norm | None) -> nn.Sequential:
+    """A level of the encoder. The first is not normalised (appendix 6.1.1), nor is the last: of one image it would be all zero."""
     layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
-    layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normalised))
-    return nn.Sequential(*layers, *([norm(outputs)] if normalised else []))
+    layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=normalise is None))
+    return nn.Sequential(*layers, *([normalise(outputs)] if normalise else []))
 
 
-def up(inputs: int, outputs: int, last: bool, noisy: bool) -> nn.Sequential:
-    """A level of the decoder; the last gives the image."""
-    layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=last)]
-    layers += [nn.Tanh()] if last else [norm(outputs)]
-    return nn.Sequential(*layers, *([Noise(0.5)] if noisy else []))
+def up(inputs: int, outputs: int, noisy: bool, normalise: Norm | None) -> nn.Sequential:
+    """A level of the decoder; the last, which is not normalised, gives the image."""
+    layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=normalise is None)]
+    return nn.Sequential(*layers, normalise(outputs) if normalise else nn.Tanh(), *([Noise(0.5)] if noisy else []))
 
 
 class Noise(Dropout):
@@ -92,10 +99,6 @@ class Noise(Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         return dropout(x, self.p)
-
-
-#: batch normalisation with the statistics of the batch, at test time too (section 3.3)
-norm = partial(nn.BatchNorm2d, track_running_stats=False)
 
 
 class Discriminator(nn.Module):
@@ -110,7 +113,7 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, width: int, patch: int = 70, normalise: Callable[[int], nn.Module] = norm, bias: bool = False
+        self, channels: int, width: int, patch: int = 70, normalise: Norm = norm, bias: bool = False
     ) -> None:
         super().__init__()
         strided, kernel, pad = (STRIDED[patch], 4, 1) if patch > 1 else (0, 1, 0)
@@ -129,12 +132,12 @@ class Discriminator(nn.Module):
 
 
 def init(module: nn.Module) -> None:
-    """Appendix 6.2: all weights from N(0, 0.02^2); a batch norm's scale around 1."""
+    """Appendix 6.2: all weights from N(0, 0.02^2); a norm's scale around 1."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
@@ -171,6 +174,8 @@ class Model(ImageTranslator):
         conditional: whether it sees the input beside the answer.
         skips: a U-Net; without them an encoder-decoder.
         patch: side of the patches that the discriminator judges.
+        statistics: layers are normalised by those of the batch, or of each image as if it were a batch of one. An image is always
+            translated as a batch of its own, so that training in batches of several needs the latter.
     """
 
     alone = True
@@ -186,6 +191,7 @@ class Model(ImageTranslator):
         conditional: bool = True,
         skips: bool = True,
         patch: Literal[1, 16, 70, 286] = 70,
+        statistics: Literal["batch", "image"] = "batch",
     ) -> None:
         super().__init__()
         check_patch(patch, image_size)
@@ -193,9 +199,9 @@ class Model(ImageTranslator):
             raise PaperzooError("without a discriminator (adversarial) and without L1 (weight) there is no loss")
         self.channels, self.image_size, self.multiple = channels, image_size, image_size
         self.weight, self.conditional = weight, conditional
-        self.generator = Generator(image_size, channels, width, skips)
-        seen = 2 * channels if conditional else channels
-        self.discriminator = Discriminator(seen, width, patch) if adversarial else None
+        normalise, seen = norm if statistics == "batch" else alone, 2 * channels if conditional else channels
+        self.generator = Generator(image_size, channels, width, skips, normalise)
+        self.discriminator = Discriminator(seen, width, patch, normalise) if adversarial else None
 
     def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
         """Adam for both (section 3.3), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
@@ -247,7 +253,7 @@ RECIPES = {
         data="edges>shapes",
         steps=40,
         batch_size=4,
-        model={"image_size": 32, "width": 4, "patch": 16},
+        model={"image_size": 32, "width": 4, "patch": 16, "statistics": "image"},
         optimizer={"lr": 1e-3, "decay_from": 0.5},
         augment=("flip",),
         precision="float32",
