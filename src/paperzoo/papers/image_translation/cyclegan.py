@@ -27,7 +27,7 @@ from paperzoo.data import Batch
 from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.image_translation.pix2pix import Discriminator, check_patch, l1
 from paperzoo.ranges import NotNegative, Part, Pixels, Share, Size
-from paperzoo.records import Recipe
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.image_translation import ImageTranslator
 from paperzoo.tasks.model import Optimizers, Players
 
@@ -217,6 +217,18 @@ RECIPES = {
         batch_size=1,
         augment=("jitter", "flip"),
         note="200 epochs of the larger domain, 1,334 zebras; the rate falls over the second half (section 4)",
+    ),
+    "small": Recipe(
+        data="emoji-unpaired:noto>twemoji",
+        steps=1500,
+        batch_size=2,
+        model={"image_size": 64, "width": 16, "critic_width": 16, "blocks": 3},
+        optimizer={"lr": 5e-4},
+        augment=("flip",),
+        variants=("nine_blocks", "no_cycle"),
+        targets=(
+            Target("psnr (dB)", at_most=-2, than="nine_blocks:small", variants=("no_cycle",)),
+        ),
     ),
     "smoke": Recipe(
         data="shapes-unpaired",

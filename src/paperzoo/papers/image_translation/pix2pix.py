@@ -28,7 +28,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout, dropout
 from paperzoo.nn.schedules import linear_decay
 from paperzoo.ranges import NotNegative, Part, Share, Size
-from paperzoo.records import Recipe
+from paperzoo.records import Recipe, Target
 from paperzoo.tasks.image_translation import ImageTranslator
 from paperzoo.tasks.model import Optimizers, Players
 
@@ -248,6 +248,33 @@ RECIPES = {
         batch_size=1,
         augment=("jitter", "flip"),
         note="200 epochs of the 400 facades (appendix 6.2)",
+    ),
+    "small": Recipe(
+        data="edges>emoji-twemoji",
+        steps=2500,
+        batch_size=8,
+        model={"image_size": 64, "width": 16, "statistics": "image"},
+        optimizer={"lr": 1e-3, "decay_from": 0.3},
+        augment=("flip",),
+        variants=("l1_cgan", "l1", "cgan", "unconditional", "no_skips", "patch1", "patch16"),
+        targets=(
+            Target("psnr above baselines (dB)", at_least=2, variants=("l1_cgan",)),
+            Target("sharpness relative to truth", at_least=0.4, variants=("l1_cgan",)),
+            Target("l1 error", at_most=0, than="l1_cgan:small", variants=("l1",)),
+            Target("sharpness relative to truth", at_most=0, than="l1_cgan:small", variants=("l1",)),
+            Target("psnr (dB)", at_most=0, than="l1_cgan:small", variants=("no_skips",)),
+        ),
+    ),
+    "small-vendor": Recipe(
+        data="emoji-pairs:noto>twemoji",
+        steps=2500,
+        batch_size=8,
+        model={"image_size": 64, "width": 16, "statistics": "image"},
+        optimizer={"lr": 1e-3, "decay_from": 0.3},
+        augment=("flip",),
+        variants=("l1_cgan", "l1"),
+        targets=(Target("l1 error below baselines %", at_least=10),),
+        note="the drawings of two vendors agree in what they show, not in where its parts lie",
     ),
     "smoke": Recipe(
         data="edges>shapes",

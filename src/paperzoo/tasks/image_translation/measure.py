@@ -105,7 +105,8 @@ def judged(
 
     ``style %``: of the translations those that it takes for domain B's. ``identity top-1 %`` and ``top-5 %``: of the translations
     those whose true twin is the nearest, or among the five nearest, of the held-out images of B by the judge's features. Both also of
-    the source and the other baselines; ``truth style %`` and, of B translated to A, ``back style %``.
+    the source and the other baselines, and by how much identity is more than under Reinhard's colours; ``truth style %`` and, of B
+    translated to A, ``back style %``.
     """
     known = np.array([name.partition(":")[0] for name in judge.model.names])
     if not set(domains) <= set(known):
@@ -118,6 +119,9 @@ def judged(
         found[f"{name}style %{at}"] = share(p, known, b)
         near = retrieval(features - centre, gallery - centre)
         found |= {f"{name}identity top-{k} %{at}": percent for k, percent in near.items()}
+        if name == "reinhard ":
+            for k in near:
+                found[f"identity top-{k} above reinhard %{at}"] = found[f"identity top-{k} %{at}"] - near[k]
     found[f"truth style %{at}"] = share(seen, known, b)
     if len(model.domains) > 1:
         found[f"back style %{at}"] = share(judge(model.translated(truth, "a"))[0], known, a)
