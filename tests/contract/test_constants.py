@@ -40,6 +40,7 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("cnn", "paper-fashion-mnist", "", "network", AdamW, {"lr": 6e-3}, "default"),
     ("cnn", "paper-cifar10", "deep", "network", SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "default"),
     ("conv_autoencoder", "paper", "", "autoencoder", Adam, {"lr": 1e-3}, "default"),
+    ("cyclegan", "paper", "", "generators discriminators", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4, authors' code"),
     ("dcgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4"),
     ("forecaster", "paper-sunspots", "", "network", AdamW, {"lr": 1e-3, "weight_decay": 0.0}, "default"),
     ("fractalnet", "paper", "", "network", SGD, {"lr": 0.02, "momentum": 0.9}, "section 4"),
@@ -54,6 +55,7 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("linear_autoencoder", "paper", "deep", "autoencoder", Adam, {"lr": 1e-3}, "default"),
     ("linear_autoencoder", "paper-linear", "", "autoencoder", Adam, {"lr": 4e-3}, "default"),
     ("maintenance", "paper-mini-network", "lstm", "network", AdamW, {"lr": 2e-3}, "default"),
+    ("pix2pix", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 3.3"),
     ("preact_resnet", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, "appendix"),
     ("ram", "paper", "", "action baseline", SGD, {"lr": 0.01, "momentum": 0.9}, "section 4: momentum 0.9"),
     ("ram", "paper", "", "location", SGD, {"lr": 1e-5, "momentum": 0.9}, "section 4: momentum 0.9"),
@@ -102,6 +104,8 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("char_rnn", "paper-zaremba-medium", "zaremba-medium", "network", {0: 1.0, 1328 * 6 - 1: 1.0, 1328 * 6: 1 / 1.2}, "section 4.1"),
     ("char_rnn", "paper-zaremba-large", "zaremba-large", "network", {0: 1.0, 1328 * 14 - 1: 1.0, 1328 * 15: 1.15**-2}, "section 4.1"),
     ("char_rnn", "paper-characters", "char-gru", "network", {0: 2e-3, 424 * 10 - 1: 2e-3, 424 * 10: 2e-3 * 0.97}, "char-rnn's defaults"),
+    ("cyclegan", "paper", "", "generators", {0: 2e-4, 133_400: 2e-4, 200_100: 1e-4, 266_799: 2e-4 / 133_400},
+     "section 4: 100 epochs, then linearly to zero"),
     ("dcgan", "paper", "", "generator", {0: 2e-4, 117_999: 2e-4}, "section 4"),
     ("fractalnet", "paper", "", "network",
      {0: 0.02, 99_999: 0.02, 100_000: 2e-3, 150_000: 2e-4, 175_000: 2e-5, 187_500: 2e-6}, "section 4"),
@@ -109,6 +113,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("inception", "paper", "", "network", {0: 0.045, 1599: 0.045, 1600: 0.0423, 3200: 0.045 * 0.94**2}, "section 8"),
     ("googlenet", "paper", "", "network", {0: 0.01, 39_999: 0.01, 40_000: 0.0096}, "section 6"),
     ("mobilenet", "paper", "", "network", {0: 0.045, 833: 0.045, 834: 0.0441}, "V2, section 6.1"),
+    ("pix2pix", "paper", "", "generator", {0: 2e-4, 79_999: 2e-4}, "section 3.3"),
     ("preact_resnet", "paper", "", "network",
      {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 1e-3}, "appendix"),
     ("ram", "paper", "", "action", {0: 0.01, 250_000: 0.005, 499_999: 2e-8}, "section 4.1: linearly to zero"),
@@ -145,6 +150,9 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("char_rnn", "zaremba-small", {"layers": 2, "hidden": 200, "dropout": 0.0, "scale": 0.1}, "1409.2329, section 4.1"),
     ("char_rnn", "zaremba-medium", {"layers": 2, "hidden": 650, "dropout": 0.5, "scale": 0.05}, "1409.2329, section 4.1"),
     ("char_rnn", "zaremba-large", {"layers": 2, "hidden": 1500, "dropout": 0.65, "scale": 0.04}, "1409.2329, section 4.1"),
+    ("cyclegan", "", {"image_size": 256, "blocks": 9, "cycle": 10.0, "identity": 0.0, "pool": 50, "patch": 70}, "section 4, appendix 7.2"),
+    ("cyclegan", "six_blocks", {"image_size": 128, "blocks": 6}, "appendix 7.2"),
+    ("cyclegan", "identity", {"identity": 0.5}, "section 5.2"),
     ("dcgan", "", {"latent": 100, "image_size": 64, "width": 128}, "figure 1"),
     ("fractalnet", "", {"columns": 3, "blocks": 5, "width": 64, "dropout": 0.4, "local_drop": 0.15, "global_share": 0.5}, "section 4"),
     ("glove", "", {"dim": 300, "window": 10, "x_max": 100.0, "alpha": 0.75, "distance": True, "logarithm": True, "lr": 0.05},
@@ -152,6 +160,7 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("inception", "v3", {"dropout": 0.5, "smoothing": 0.1, "image_size": 299}, "section 7"),
     ("googlenet", "", {"dropout": 0.4, "smoothing": 0.0, "image_size": 224}, "table 1"),
     ("infogan", "", {"noise": 62, "categories": 10, "continuous": 2, "discrete_weight": 1.0, "continuous_weight": 0.1}, "appendix C.1"),
+    ("pix2pix", "", {"image_size": 256, "weight": 100.0, "conditional": True, "skips": True, "patch": 70}, "section 3.3, appendix 6.1"),
     ("preact_resnet", "", {"depth": 164, "bottleneck": True, "width": 16}, "table 1"),
     ("ram", "", {"glimpses": 7, "size": 8, "scales": 1, "hidden": 256, "part": 128}, "section 4.1"),
     ("rethinking", "", {"crop": 28, "dropout": 0.0, "random_crop": False}, "appendix A"),
@@ -186,6 +195,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "char_rnn": set(),
     "cnn": {(nn.BatchNorm2d, *BATCH)},
     "conv_autoencoder": set(),
+    "cyclegan": set(),  # of instances: no share, nothing learnt
     "dcgan": {(nn.BatchNorm2d, *BATCH)},
     "forecaster": set(),
     "fractalnet": {(nn.BatchNorm2d, *BATCH)},
@@ -198,6 +208,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "linear_autoencoder": set(),
     "maintenance": set(),
     "mobilenet": {(nn.BatchNorm2d, *BATCH)},
+    "pix2pix": {(nn.BatchNorm2d, *BATCH)},
     "preact_resnet": {(nn.BatchNorm2d, *BATCH)},
     "ram": set(),
     "resnet": {(nn.BatchNorm2d, *BATCH)},
@@ -217,9 +228,14 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "word2vec": set(),
 }
 
+#: papers whose batch normalisation has the statistics of the batch at test time, too (1611.07004, section 3.3); and whose convolutions see
+#: images reflected at their borders (1703.10593, appendix 7.2)
+OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
+
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
-    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "dcgan": {0.2}, "infogan": {0.1}, "sgan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
+    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2},
+    "wgan": {0.2}, "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so
@@ -230,6 +246,7 @@ DROPOUT: list[tuple[str, str, list[float], str]] = [
     ("fractalnet", "", [rate for rate in (0.0, 0.1, 0.2, 0.3, 0.4) for _ in range(7)], "section 4: by block"),
     ("vgg", "", [0.5, 0.5], "section 3.1"),
     ("mobilenet", "", [0.2], "default"),
+    ("pix2pix", "", [0.5] * 3, "figure 3"),
 ]
 
 
@@ -276,6 +293,7 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("cgan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code of 1406.2661"),
     ("cgan", "", {}, "discriminator", (nn.Linear,), uniform(0.005), "uniform", "authors' code of 1406.2661"),
     ("cgan", "conv", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("cyclegan", "", {"image_size": 32, "width": 16, "critic_width": 16, "blocks": 1}, "", LAYER, normal(0.02), "normal", "section 4"),
     ("dcgan", "", {"image_size": 32}, "", LAYER, normal(0.02), "normal", "section 4"),
     ("fractalnet", "", {"blocks": 2}, "", LAYER, glorot, "normal", "section 4: Xavier"),
     ("gan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code, mnist.yaml"),
@@ -286,6 +304,7 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("lenet", "", {}, "", LAYER, default, "uniform", "default"),
     ("linear_autoencoder", "deep", {}, "", (nn.Linear,), he, "normal", "default"),
     ("mobilenet", "v2", {"width": 0.5}, "", CONVOLUTION, he, "normal", "default"),
+    ("pix2pix", "", {"image_size": 32, "width": 16}, "", LAYER, normal(0.02), "normal", "appendix 6.2"),
     ("preact_resnet", "preact20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("resnet", "resnet20", {}, "", CONVOLUTION, he, "normal", "section 3.4: 1502.01852"),
     ("sgan", "", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
@@ -369,9 +388,9 @@ def test_normalisation_slopes_and_padding(name: str) -> None:
             if isinstance(module, kinds):
                 norms.add((type(module), module.eps, getattr(module, "momentum", None)))
                 assert module.affine if hasattr(module, "affine") else module.elementwise_affine
-                assert getattr(module, "track_running_stats", True)
+                assert getattr(module, "track_running_stats", True) == (name not in OF_THE_BATCH)
             if isinstance(module, CONVOLUTION):  # zeros beyond the border, and windows without holes
-                assert module.padding_mode == "zeros" and set(module.dilation) == {1}
+                assert module.padding_mode in ("zeros", *REFLECTED.get(name, ())) and set(module.dilation) == {1}
             if isinstance(module, nn.LeakyReLU):
                 slopes.add(module.negative_slope)
     assert norms == NORMS[name] and slopes == SLOPES.get(name, set())

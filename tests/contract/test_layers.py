@@ -1,8 +1,8 @@
 """What each network does to its input, layer by layer in the order of computing: one line a network.
 
 The lines are read beside the papers' tables and figures. ``conv 16 3x3 /2`` has 16 outputs and stride 2, and is padded by half
-its kernel unless another padding stands there (``p0``); ``up`` is a transposed convolution, ``bn`` batch normalisation, ``ln``
-layer normalisation, ``drop`` dropout in training; ``*2 -1`` is arithmetic with numbers; ``+`` adds two branches.
+its kernel unless another padding stands there (``p0``); ``up`` is a transposed convolution, ``bn`` batch normalisation, ``in`` that
+of instances, ``ln`` that of layers, ``drop`` dropout in training; ``*2 -1`` is arithmetic with numbers; ``+`` adds two branches.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ def short(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | Non
         return said + (f" groups {groups}" if groups > 1 else "")
     if name == "batch_norm":
         return "bn"
+    if name == "instance_norm":
+        return "in"
     if name == "layer_norm":
         return "ln"
     if name == "local_response_norm":
@@ -89,7 +91,8 @@ def short(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | Non
     if name == "scaled_dot_product_attention":
         return "attention" + (f" drop {pick(4, 'dropout_p'):g}" if pick(4, "dropout_p", 0.0) else "")
     if name == "pad":
-        return f"pad {'x'.join(map(str, args[1]))}"
+        mode = pick(2, "mode", "constant")
+        return f"pad {'x'.join(map(str, args[1]))}" + (f" {mode}" if mode != "constant" else "")
     if name == "adaptive_avg_pool2d":
         return "mean"
     if name in ("mean", "sum", "amax"):
@@ -340,6 +343,22 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
     ("ram", {}, "network.glimpse", (image(side=29), noise(2),),
      "+1, *28, /2, +0.5, +, /, linear 128, relu, linear 128, relu, linear 256, linear 256, +, relu"),
     ("ram", {}, "network.core", (noise(256), (noise(256), noise(256)),), "linear 256, linear 256, +, relu"),
+    ("pix2pix", {"image_size": 32, "width": 2}, "generator", (image(3),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 8 4x4 /2 p1, bn, leaky 0.2, conv 16 4x4 /2 p1, bn, leaky 0.2, "
+     "conv 16 4x4 /2 p1, relu, up 16 4x4 /2 p1, bn, drop 0.5, cat, relu, up 8 4x4 /2 p1, bn, cat, relu, up 4 4x4 /2 p1, bn, cat, relu, "
+     "up 2 4x4 /2 p1, bn, cat, relu, up 3 4x4 /2 p1, tanh"),
+    ("pix2pix", {"image_size": 32, "width": 2}, "discriminator", (image(6),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 8 4x4 /2 p1, bn, leaky 0.2, conv 16 4x4 p1, bn, leaky 0.2, "
+     "conv 1 4x4 p1"),
+    ("pix2pix:patch1", {"image_size": 32, "width": 2}, "discriminator", (image(6),),
+     "conv 2 1x1, leaky 0.2, conv 4 1x1, bn, leaky 0.2, conv 1 1x1"),
+    ("cyclegan", {"image_size": 32, "width": 2, "critic_width": 2, "blocks": 1}, "g", (image(3),),
+     "pad 3x3x3x3 reflect, conv 2 7x7 p0, in, relu, pad 1x1x1x1 reflect, conv 4 3x3 /2 p0, in, relu, pad 1x1x1x1 reflect, "
+     "conv 8 3x3 /2 p0, in, relu, pad 1x1x1x1 reflect, conv 8 3x3 p0, in, relu, pad 1x1x1x1 reflect, conv 8 3x3 p0, in, +, "
+     "up 4 3x3 /2, in, relu, up 2 3x3 /2, in, relu, pad 3x3x3x3 reflect, conv 3 7x7 p0, tanh"),
+    ("cyclegan", {"image_size": 32, "width": 2, "critic_width": 2, "blocks": 1}, "d_x", (image(3),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, in, leaky 0.2, conv 8 4x4 /2 p1, in, leaky 0.2, conv 16 4x4 p1, in, leaky 0.2, "
+     "conv 1 4x4 p1"),
     ("ram:fc", {}, "network", (image(side=28),), "linear 256, relu, linear 256, relu, linear 10"),
     ("ram:conv", {}, "network", (image(side=28),), "conv 8 10x10 /5 p0, relu, linear 256, relu, linear 10"),
 ]  # fmt: skip

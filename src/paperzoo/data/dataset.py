@@ -35,8 +35,9 @@ class Schema:
     picture: Preparation | None = None
 
     def prepared(self) -> dict[str, Any]:
-        """What a saved model keeps of how its data were prepared, as plain JSON values."""
-        return {"picture": asdict(self.picture)} if self.picture else {}
+        """What a saved model keeps of its data, as plain JSON values: how pictures were prepared, and of two domains the name."""
+        picture = {"picture": asdict(self.picture)} if self.picture else {}
+        return {**picture, "data": self.name} if "image_a" in self.fields and "/" not in self.name else picture  # no path of the user's
 
 
 class Column(Protocol):

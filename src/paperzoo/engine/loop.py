@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from paperzoo.data import Order
-from paperzoo.data.augment import AUGMENTATIONS
+from paperzoo.data.augment import augmented
 from paperzoo.engine import checkpoint, precision
 from paperzoo.engine.chance import guarded, seed_all
 from paperzoo.engine.interrupt import signals
@@ -90,7 +90,7 @@ class Loop:
         data = self.job.dataset(stage.data) if stage.data else self.data
         self.split = data.joined(recipe.train_on).to(self.device)
         size = stage.batch_size or recipe.batch_size
-        self.order = Order(len(self.split), size, recipe.order, self.job.seed)
+        self.order = Order(self.split.lengths, size, recipe.order, self.job.seed)
         if len(self.split) < self.order.batch_size:
             few = f"{data.name} has {len(self.split)} items to train on, fewer than a batch of {self.order.batch_size}"
             self.book.say([f"{few}: a step sees some of them more than once"])
@@ -111,7 +111,7 @@ class Loop:
         seed_all(self.job.seed, opt.iteration, self.rank)
         batch = self.split.batch(indices).to(self.device)
         for name in self.recipe.augment:
-            batch.image = AUGMENTATIONS[name](batch.image)
+            batch = augmented(batch, name, paired=len(self.order.lengths) == 1)
         for part in batch.cut(parts) if parts > 1 else [batch]:
             opt.share = len(part) * parts / len(batch)
             self.book.note(opt.iteration, self.model.step(part, opt))

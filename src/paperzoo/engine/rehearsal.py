@@ -19,7 +19,7 @@ from torch.nn.modules.module import (
 
 from paperzoo.catalog import shown
 from paperzoo.data import Dataset
-from paperzoo.data.augment import AUGMENTATIONS
+from paperzoo.data.augment import IMAGES, augmented
 from paperzoo.data.datasets import check_name
 from paperzoo.engine.chance import seed_all
 from paperzoo.engine.job import Job, stages
@@ -68,13 +68,13 @@ def _one_item(job: Job, data: Dataset, split: str, room: int) -> None:
         if recipe.batch_size * item > room:
             much = f"{_bytes(recipe.batch_size * item)}, where {_bytes(room)} are free"
             raise PaperzooError(f"a batch of {shown(recipe.batch_size)} items of {data.name} takes {much}: set a smaller batch_size")
-    if recipe.augment and "image" not in vars(batch):
+    if recipe.augment and not vars(batch).keys() & set(IMAGES):
         has = ", ".join(data.schema.fields)
         raise PaperzooError(f"augment={','.join(recipe.augment)} is for images, but {data.name} has {has}")
     with torch.random.fork_rng(devices=[]):
         for name in recipe.augment:
             try:
-                batch.image = AUGMENTATIONS[name](batch.image)
+                batch = augmented(batch, name, paired=len(data[split].lengths) == 1)
             except (RuntimeError, ValueError, IndexError) as error:
                 raise PaperzooError(f"augment={name} does not fit the images of {data.name}: {_line(error)}") from error
 

@@ -39,7 +39,7 @@ def read_image(source: Any, channels: int, size: int, prepared: Preparation | Ma
         name = plain(source)
         source = ordinary(os.fspath(source), "image")
     elif not isinstance(source, Image.Image):
-        array = _array(source)
+        array = array_of(source)
         if array.shape == (channels, size, size):
             image = torch.from_numpy(array)[None]  # (1, C, H, W)
             _look(image if how is None or how.square >= size else _middle(image, how.square), how, name)
@@ -96,7 +96,7 @@ def _middle(image: Tensor, side: int) -> Tensor:
     return image[..., low : low + side, low : low + side]
 
 
-def _array(source: Any) -> np.ndarray:
+def array_of(source: Any) -> np.ndarray:
     """An array or tensor of pixels as float32 (C, H, W) in [0, 1]."""
     array = source.detach().cpu().numpy() if isinstance(source, Tensor) else np.asarray(source)
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "uifb":

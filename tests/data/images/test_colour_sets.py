@@ -25,7 +25,7 @@ from paperzoo.data.fetch.sources import Source
 from paperzoo.data.images import digits
 from paperzoo.data.images import sprites as sp
 from paperzoo.data.images import stamps as st
-from paperzoo.data.images.emoji import CATEGORIES, emoji, emoji_category
+from paperzoo.data.images.emoji import CATEGORIES, VENDORS, emoji, emoji_category, emoji_vendor
 from paperzoo.data.images.folders import image_folder, imagenet_folder, read_rgb
 from paperzoo.data.images.svhn import svhn
 from paperzoo.errors import PaperzooError
@@ -275,6 +275,12 @@ def test_emoji_by_category(tmp_path: Path) -> None:
     assert sum(map(len, built.splits.values())) == 180  # two of each subject, not eight, and no twins
     tested = {f"{0x1F400 + red:x}" for red, splits in subject.items() if splits == {"test"}}
     assert tested and tested == {code for code in whole.codes["test"] if "-" not in code}
+    hands = emoji_vendor(*both, vendors=("noto", "openmoji"))
+    assert hands.schema.names[9 * VENDORS.index("noto") + 2] == "noto: Flags" and hands.schema.arguments["classes"] == 36
+    for name, split in hands.splits.items():
+        image, label = items(split)
+        assert np.array_equal(image, items(built[name])[0]) and np.array_equal(label % 9, items(built[name])[1])
+        assert (label // 9 == np.where(image[:, 2, 16, 16] == 200, VENDORS.index("openmoji"), VENDORS.index("noto"))).all()
 
 
 # Parts ---------------------------------------------------------------------------------------------------------------

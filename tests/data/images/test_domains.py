@@ -314,3 +314,26 @@ def test_what_unpaired_folders_leave_out_is_said(tmp_path: Path) -> None:
     assert np.array([s.lengths for s in built.splits.values()]).sum(0).tolist() == [20, 20]
     with pytest.raises(PaperzooError, match=r"raw.heic"):
         unpaired_images(both, strict=True)
+
+
+def test_the_papers_own_sets_are_read_from_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERZOO_DATA", str(tmp_path))
+    for split, items, first in (("train", 4, 0), ("val", 2, 100), ("test", 2, 150)):
+        for index in range(items):
+            both = np.concatenate([np.full((8, 8, 3), 200, np.uint8), np.full((8, 8, 3), first + 10 * index, np.uint8)], 1)
+            place = tmp_path / "sources" / "facades" / split / f"{split}{index}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(both).save(place)
+    built = dataset("facades", image_size=8)
+    assert {name: len(split) for name, split in built.splits.items()} == {"train": 4, "validation": 2, "test": 2}
+    assert built.schema.arguments["domains"] == ("labels", "facades") and built.name == "facades"
+    batch = built["train"].batch(range(4))
+    assert (batch.image_b * 255 == 200).all() and (batch.image_a * 255).amax((1, 2, 3)).tolist() == [0, 10, 20, 30]  # labels lie right
+    for domain, level in (("A", 50), ("B", 90)):
+        for index in range(3 if domain == "A" else 5):
+            place = tmp_path / "sources" / "horse2zebra" / f"train{domain}" / f"{index}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8, 3), level + index, np.uint8)).save(place)
+    built = dataset("horse2zebra", image_size=8)
+    assert built.schema.arguments["domains"] == ("horses", "zebras") and not built.schema.arguments["paired"]
+    assert (built["train"].batch(range(2)).image_b * 255 >= 90).all()

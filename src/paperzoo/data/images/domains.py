@@ -7,6 +7,7 @@ channels: 1 only if all pictures of both are grey.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import warnings
 from collections import defaultdict
@@ -20,6 +21,7 @@ from PIL import Image
 from paperzoo.data.dataset import Column, Dataset, Images, Schema, Split, Unpaired
 from paperzoo.data.images import folders
 from paperzoo.data.images.folders import ImageFiles, Source, complain_unread, is_grey, read_all, size_of
+from paperzoo.data.images.table import FACADES, HORSE2ZEBRA
 from paperzoo.data.listing import (
     SPLITS,
     Item,
@@ -276,6 +278,21 @@ def _say_shared(groups: Iterable[Sequence[Path]], cuts: Sequence[Mapping[str, Se
     if both:
         named = some([f"{below(a, roots[0])} and {below(b, roots[1])}" for a, b in both])
         warnings.warn(f"{len(both)} pictures are the same in both domains ({named})", stacklevel=3)
+
+
+def facades(path: Path, image_size: int | None = None) -> Dataset:
+    """Pix2pix's facades: labels are translated from and photographs to. 256 pixels unless another side is asked for."""
+    return _named("facades", image_pairs(path, "direction=BtoA", image_size or 256, 3), FACADES.licence, ("labels", "facades"))
+
+
+def horse2zebra(path: Path, image_size: int | None = None) -> Dataset:
+    """CycleGAN's horses and zebras, of which none are paired. 256 pixels unless another side is asked for."""
+    return _named("horse2zebra", unpaired_images(path, image_size or 256, 3), HORSE2ZEBRA.licence, ("horses", "zebras"))
+
+
+def _named(name: str, built: Dataset, licence: str, domains: tuple[str, str]) -> Dataset:
+    schema = dataclasses.replace(built.schema, name=name, arguments={**built.schema.arguments, "domains": domains})
+    return dataclasses.replace(built, schema=schema, licence=licence)
 
 
 # Both ----------------------------------------------------------------------------------------------------------------

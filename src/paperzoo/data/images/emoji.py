@@ -97,6 +97,29 @@ def emoji_category(*archives: Path, vendors: Sequence[str] = VENDORS, image_size
         PaperzooError: no renderer is installed, or an archive is damaged or of another form.
     """
     whole = emoji(*archives, vendors=vendors, image_size=image_size)
+    splits = {name: Split(images, labels) for name, (images, labels, _) in _one_each(whole).items()}
+    schema = Schema("emoji-category", ("image", "label"), whole.schema.arguments, CATEGORIES)
+    return Dataset(schema, splits, whole.licence, f"{whole.source}; one skin tone and gender of each")
+
+
+def emoji_vendor(*archives: Path, vendors: Sequence[str] = VENDORS, image_size: int | None = None) -> Dataset:
+    """The emoji of ``emoji-category`` to be sorted by who drew them and what they show: a label for each vendor and category.
+
+    Its names begin with the vendor's: ``noto: Flags``. Who is to tell one hand from another, and one subject from another, needs both.
+
+    Args, Raises: as ``emoji_category``.
+    """
+    whole = emoji(*archives, vendors=vendors, image_size=image_size)
+    splits = {}
+    for name, (images, labels, vendor) in _one_each(whole).items():
+        splits[name] = Split(images, Values("label", vendor.values * len(CATEGORIES) + labels.values))
+    names = tuple(f"{vendor}: {category}" for vendor in VENDORS for category in CATEGORIES)
+    schema = Schema("emoji-vendor", ("image", "label"), {**whole.schema.arguments, "classes": len(names)}, names)
+    return Dataset(schema, splits, whole.licence, f"{whole.source}; one skin tone and gender of each")
+
+
+def _one_each(whole: Emoji) -> dict[str, tuple[Images, Values, Values]]:
+    """Split -> images, categories and vendors, one item a subject and vendor."""
     everything, codes = whole.joined("train+test"), whole.codes["train"] + whole.codes["test"]
     images, labels, vendor = everything.columns
     assert isinstance(images, Images) and isinstance(labels, Values) and isinstance(vendor, Values)
@@ -111,9 +134,10 @@ def emoji_category(*archives: Path, vendors: Sequence[str] = VENDORS, image_size
         seen.add(pixels)
         share = _share(subject)
         chosen["test" if share < _TENTH else "validation" if share < 2 * _TENTH else "train"].append(item)
-    splits = {s: Split(Images(images.pixels[items]), Values("label", labels.values[items])) for s, items in chosen.items()}
-    schema = Schema("emoji-category", ("image", "label"), whole.schema.arguments, CATEGORIES)
-    return Dataset(schema, splits, whole.licence, f"{whole.source}; one skin tone and gender of each")
+    return {
+        split: (Images(images.pixels[items]), Values("label", labels.values[items]), Values("vendor", vendor.values[items]))
+        for split, items in chosen.items()
+    }
 
 
 def _draw(archive: Path, size: int) -> dict[str, np.ndarray]:

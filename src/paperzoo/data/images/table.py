@@ -150,6 +150,20 @@ CELEBA = Source(
     how="Put CelebA's img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt there, or link to them",
 )
 
+FACADES = Source(
+    name="facades",
+    transport="folder",
+    licence="CMP facades: for research (Tylecek and Sara 2013)",
+    how="Put the train/, val/ and test/ of pix2pix's facades there, each picture a facade beside its labels, or link to them",
+)
+
+HORSE2ZEBRA = Source(
+    name="horse2zebra",
+    transport="folder",
+    licence="ImageNet terms: research only",
+    how="Put the trainA/, trainB/, testA/ and testB/ of CycleGAN's horse2zebra there, or link to them",
+)
+
 IMAGENET = Source(
     name="imagenet",
     transport="folder",
@@ -305,6 +319,9 @@ DATASETS = {
         tuple(EMOJI.values()),
         sized=True,
     ),
+    "emoji-vendor": Entry(
+        "the same, to be sorted by vendor and category", "images.emoji.emoji_vendor", tuple(EMOJI.values()), sized=True
+    ),
     **{
         f"emoji-{kind}:{a}>{b}": Entry(
             f"{about}, {a} and {b}",
@@ -348,6 +365,8 @@ DATASETS = {
         )
         for attribute in ("glasses", "beard")
     },
+    "facades": Entry("606 facades, and their labels to translate from", "images.domains.facades", (FACADES,), sized=True),
+    "horse2zebra": Entry("2,401 photographs of horses and of zebras", "images.domains.horse2zebra", (HORSE2ZEBRA,), sized=True),
     "edges>shapes": Entry("coloured shapes, 32x32, and their edges", "images.translation.edges_shapes"),
     "shapes-unpaired": Entry("the same, edges and colours of other shapes", "images.translation.shapes_unpaired"),
     "shapes": Entry("coloured shapes, 32x32, with attributes", "images.translation.shapes"),
