@@ -32,18 +32,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.image_translation import ImageTranslator
 from paperzoo.tasks.model import Optimizers, Players
 
-#: convolutions of stride 2 in a discriminator that judges patches of so many pixels; one of stride 1 and the output follow
-STRIDED = {16: 1, 70: 3, 286: 5}
-
-
-#: what normalises a layer, by its channels
-Norm = Callable[[int], nn.Module]
-
-#: batch normalisation with the statistics of the batch, at test time too (section 3.3); and with those of each image by itself, which is
-#: the same where the batch is one image ("instance normalization", section 3.3)
-norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
-alone: Norm = partial(nn.InstanceNorm2d, affine=True)
-
 
 class Generator(nn.Module):
     """Images (N, channels, S, S) in [-1, 1] to their counterparts of the same shape; section 3.2.1, figure 3 and appendix 6.1.1.
@@ -53,8 +41,9 @@ class Generator(nn.Module):
     encoder-decoder. The sides of an image may be any multiples of S, the side that the network is made for.
     """
 
-    def __init__(self, image_size: int, channels: int, width: int, skips: bool = True, normalise: Norm = norm) -> None:
+    def __init__(self, image_size: int, channels: int, width: int, skips: bool = True, normalise: Norm | None = None) -> None:
         super().__init__()
+        normalise = normalise or norm
         levels = image_size.bit_length() - 1  # halvings until the side is 1
         widths = [width * min(2**level, 8) for level in range(levels)]
         self.skips = skips
@@ -81,6 +70,15 @@ class Generator(nn.Module):
         return h
 
 
+#: what normalises a layer, by its channels
+Norm = Callable[[int], nn.Module]
+
+#: batch normalisation with the statistics of the batch, at test time too (section 3.3); and with those of each image by itself, which is
+#: the same where the batch is one image ("instance normalization", section 3.3)
+norm: Norm = partial(nn.BatchNorm2d, track_running_stats=False)
+alone: Norm = partial(nn.InstanceNorm2d, affine=True)
+
+
 def down(inputs: int, outputs: int, first: bool, normalise: Norm | None) -> nn.Sequential:
     """A level of the encoder. The first is not normalised (appendix 6.1.1), nor is the last: of one image it would be all zero."""
     layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
@@ -101,6 +99,10 @@ class Noise(Dropout):
         return dropout(x, self.p)
 
 
+#: convolutions of stride 2 in a discriminator that judges patches of so many pixels; one of stride 1 and the output follow
+STRIDED = {16: 1, 70: 3, 286: 5}
+
+
 class Discriminator(nn.Module):
     """Images, or pairs of images joined along their channels, (N, channels, H, W) to a map of logits (N, 1, h, w), one a patch.
 
@@ -113,9 +115,10 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, channels: int, width: int, patch: int = 70, normalise: Norm = norm, bias: bool = False
+        self, channels: int, width: int, patch: int = 70, normalise: Norm | None = None, bias: bool = False
     ) -> None:
         super().__init__()
+        normalise = normalise or norm
         strided, kernel, pad = (STRIDED[patch], 4, 1) if patch > 1 else (0, 1, 0)
         layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel, 2 if strided else 1, pad), nn.LeakyReLU(0.2)]
         now = width
