@@ -85,7 +85,7 @@ def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
         before = torch.get_rng_state()
         low = flip(batch.low)
         torch.set_rng_state(before)
-        return Batch(**{**vars(batch), "low": low, "high": flip(batch.high)})
+        return type(batch)(**{**vars(batch), "low": low, "high": flip(batch.high)})
     change, fields = AUGMENTATIONS[name], [field for field in IMAGES if field in vars(batch)]
     if not fields:
         raise PaperzooError(f"augment={name} is for images, but the batch has {', '.join(vars(batch))}")
