@@ -121,6 +121,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("resnet", "paper", "resnet56", "network", {0: 0.1, 32_000: 0.01}, "section 4.2: only the deepest begins at 0.01"),
     ("resnet", "paper", "resnet110", "network", {0: 0.01, 399: 0.01, 400: 0.1, 32_000: 0.01}, "section 4.2"),
     ("rethinking", "paper", "", "network", {0: 0.1, 390: 0.1, 391: 0.095}, "appendix A: 0.95 an epoch"),
+    ("srcnn", "paper", "", "network", {0: 1e-4, 6_249_999: 1e-4}, "section 3.3; of the last layer see its own test"),
     ("ssgan", "paper", "", "generator", {0: 2e-4, 99_999: 2e-4}, "section 4.1"),
     ("stochastic_depth", "paper", "", "network",
      {0: 0.1, 87_890: 0.1, 87_891: 0.01, 131_836: 1e-3}, "section 4: 250 and 375 of 500 epochs"),
@@ -166,6 +167,8 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("rethinking", "", {"crop": 28, "dropout": 0.0, "random_crop": False}, "appendix A"),
     ("scattering", "", {"J": 3, "L": 8, "order": 2}, "section 4.1"),
     ("sgan", "feature_matching", {"latent": 100, "width": 250}, "1606.03498, section 6.1"),
+    ("srcnn", "", {"kernels": "9-1-5", "n1": 64, "n2": 32, "scale": 3, "start": "gaussian"}, "sections 3.3 and 4"),
+    ("srcnn", "9-5-5", {"kernels": "9-5-5"}, "section 4.3"),
     ("ssgan", "", {"alpha": 0.2, "beta": 1.0, "latent": 128, "average": 0.0}, "section 4.1"),
     ("stochastic_depth", "", {"survival": 0.5, "decay": "linear"}, "section 4"),
     ("t3d", "", {"growth": 32, "frames": 32, "image_size": 224}, "section 4"),
@@ -215,6 +218,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "rethinking": {(nn.BatchNorm2d, *BATCH)},
     "scattering": set(),
     "sgan": {(nn.BatchNorm1d, *BATCH), (nn.BatchNorm2d, *BATCH)},
+    "srcnn": set(),
     "ssgan": {(nn.BatchNorm2d, *BATCH)},
     "stochastic_depth": {(nn.BatchNorm2d, *BATCH)},
     "t3d": {(nn.BatchNorm2d, *BATCH), (nn.BatchNorm3d, *BATCH)},
@@ -308,6 +312,8 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("preact_resnet", "preact20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("resnet", "resnet20", {}, "", CONVOLUTION, he, "normal", "section 3.4: 1502.01852"),
     ("sgan", "", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("srcnn", "9-5-5", {}, "", CONVOLUTION, normal(0.001), "normal", "section 3.3"),
+    ("srcnn", "9-5-5", {"start": "he"}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("ssgan", "", {"width": 64}, "discriminator", LAYER, glorot, "uniform", "SNGAN's code"),
     ("stochastic_depth", "resnet20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("t3d", "", {"width": 16, "growth": 8, "ttl": 16}, "", CONVOLUTION, he, "normal", "1502.01852"),
@@ -372,7 +378,7 @@ def test_arguments(name: str, variant: str, arguments: dict[str, Any], where: st
 def test_every_paper_has_its_constants() -> None:
     names = set(catalog.list_papers())
     assert set(NORMS) == names
-    by_hand = {"bert", "mobilenet", "transfer"}  # whose parameters are in groups: see their own tests and those below
+    by_hand = {"bert", "mobilenet", "srcnn", "transfer"}  # whose parameters are in groups: see their own tests and those below
     without = {"glove", "scattering", "word2vec"}  # which update themselves
     assert {row[0] for row in OPTIMISERS} | by_hand | without == names
     for name in without:

@@ -101,7 +101,32 @@ def read_rgb(source: Path | Image.Image) -> Image.Image:
         return _rgb(opened)
 
 
+def read_layers(source: Path | Image.Image) -> Image.Image:
+    """The first frame of an image file, or a PIL image, in 8 bits and upright, with its transparency: of mode L, LA, RGB or RGBA.
+
+    Raises:
+        OSError, ValueError: as ``read_rgb``.
+    """
+    if isinstance(source, Path):
+        with Image.open(source, formats=formats()) as opened:
+            return read_layers(opened)
+    image = _upright(source)
+    if image.has_transparency_data:
+        return image if image.mode == "LA" else image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
 def _rgb(opened: Image.Image) -> Image.Image:
+    image = _upright(opened)
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, "white")
+        ground.alpha_composite(image.convert("RGBA"))
+        image = ground
+    return image.convert("RGB")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """In 8 bits and upright, of whatever mode."""
     if 0 in opened.size:
         raise ValueError("it has no pixels")
     deep = opened.format == "PNG" and opened.mode == "I"  # what Pillow before 10.3 makes of 16-bit greys
@@ -113,11 +138,7 @@ def _rgb(opened: Image.Image) -> Image.Image:
         array = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
         array /= max(1 if image.mode == "F" else 255, array.max())
         image = Image.fromarray((array.clip(0, 1) * 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, "white")
-        ground.alpha_composite(image.convert("RGBA"))
-        image = ground
-    return image.convert("RGB")
+    return image
 
 
 def read_square(

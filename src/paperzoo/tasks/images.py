@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from paperzoo.data.pictures import Preparation, border, fit, formats, opposite, prepare
+from paperzoo.data.pictures import Preparation, border, fit, formats, opposite, prepare, read_layers
 from paperzoo.errors import PaperzooError
 from paperzoo.files import ordinary
 from paperzoo.terminal import plain
+
+Read = TypeVar("Read")
 
 
 def read_image(source: Any, channels: int, size: int, prepared: Preparation | Mapping[str, Any] | None = None) -> Tensor:
@@ -44,17 +46,42 @@ def read_image(source: Any, channels: int, size: int, prepared: Preparation | Ma
             image = torch.from_numpy(array)[None]  # (1, C, H, W)
             _look(image if how is None or how.square >= size else _middle(image, how.square), how, name)
             return image
-        whole = (array * 255).round().astype(np.uint8)
-        source = Image.fromarray(whole[0] if len(whole) == 1 else whole.transpose(1, 2, 0))
+        source = _eight_bits(array)
+    pixels = _read(source, name, lambda: _pixels(source, how, channels, size))
+    _look(pixels.to(torch.float32).div(255), how, name)
+    return fit(pixels, size).to(torch.float32).div_(255)
+
+
+def read_whole(source: Any) -> Image.Image:
+    """A path, PIL image, array or tensor as a picture of its own size, in 8 bits and upright, of mode L, LA, RGB or RGBA.
+
+    Raises:
+        PaperzooError: as ``read_image``.
+    """
+    name = "the image"
+    if isinstance(source, str | os.PathLike):
+        name = plain(source)
+        source = ordinary(os.fspath(source), "image")
+    elif not isinstance(source, Image.Image):
+        source = _eight_bits(array_of(source))
+    return _read(source, name, lambda: read_layers(source))
+
+
+def _read(source: Any, name: str, read: Callable[[], Read]) -> Read:
+    """What ``read()`` answers; whatever it raises, as one sentence."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's, on odd metadata and large scans
-            pixels = _pixels(source, how, channels, size)
+            return read()
     except Exception as error:  # Pillow's plug-ins raise a dozen kinds, SyntaxError among them
         why = plain(str(error).replace(f" {str(source)!r}", "") or type(error).__name__)
         raise PaperzooError(f"{name} cannot be read as an image: {why}") from error
-    _look(pixels.to(torch.float32).div(255), how, name)
-    return fit(pixels, size).to(torch.float32).div_(255)
+
+
+def _eight_bits(array: np.ndarray) -> Image.Image:
+    """Pixels float32 (C, H, W) in [0, 1] as a picture."""
+    whole = (array * 255).round().astype(np.uint8)
+    return Image.fromarray(whole[0] if len(whole) == 1 else whole.transpose(1, 2, 0))
 
 
 def _preparation(prepared: Preparation | Mapping[str, Any] | None, channels: int, size: int) -> Preparation | None:

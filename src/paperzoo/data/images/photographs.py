@@ -220,6 +220,31 @@ def held_out(package: Path, folder: str, files: Sequence[str], kind: str, image_
     return squares(kind, splits, image_size or PATCH, "by photograph", f"photographs in {package.name}", kind == "photographs-skimage")
 
 
+def inside(image_size: int | None = None) -> Dataset:
+    """The two photographs inside scikit-learn, a Chinese temple and a flower, in eight parts each, 213x160 pixels.
+
+    Of either photograph the six parts to the left are ``train``, the upper right one ``validation`` and the lower right one ``test``.
+
+    Args:
+        image_size: side of the squares. Default: 96.
+    """
+    from sklearn.datasets import load_sample_images
+
+    parts = [
+        picture[tall * i // 2 :, wide * j // 4 :][: tall // 2, : wide // 4]
+        for picture in load_sample_images().images
+        for tall, wide in [picture.shape[:2]]
+        for j in range(4)
+        for i in range(2)
+    ]
+    arrays, place = flat(parts), np.arange(len(parts)) % 8
+    whole = Photographs(arrays["pixels"], arrays["sides"])
+    cuts = {"train": place < 6, "validation": place == 6, "test": place == 7}
+    splits = {split: whole.some(np.flatnonzero(chosen)) for split, chosen in cuts.items()}
+    licence = "CC BY 2.0 (danielbuechele and vultilion, of flickr)"
+    return squares("photographs-sklearn", splits, image_size or PATCH, licence, "inside scikit-learn", pictures=True)
+
+
 # Published sets ------------------------------------------------------------------------------------------------------
 
 

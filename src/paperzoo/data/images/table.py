@@ -379,6 +379,9 @@ DATASETS = {
         (GCOMPRIS, LOMIRI),
         sized=True,
     ),
+    "photographs-sklearn": Entry(
+        "16 parts of the two photographs inside scikit-learn", "images.photographs.inside", sized=True
+    ),
     "photographs-skimage": Entry(
         "8 photographs of scikit-image, to test on",
         "images.photographs.held_out",
