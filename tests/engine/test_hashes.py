@@ -16,6 +16,7 @@ from paperzoo import PaperzooError, catalog, results
 from paperzoo.engine import hashes, judge
 from paperzoo.engine.judge import Record
 from paperzoo.engine.run import Run, read_json, write_json
+from paperzoo.engine.sources import Place, Sources
 from paperzoo.report.tables import text_table
 
 TASK = '''
@@ -387,10 +388,10 @@ def test_the_tasks_are_read_off_the_source_as_python_gathers_them() -> None:
     for name in catalog.list_papers():
         for variant in catalog.paper(name).variants:
             entry = catalog.load(f"{name}:{variant}")
-            sources = hashes.Sources(root)
+            sources = Sources(root)
             file, model = entry.place
             place = sources.resolve(sources.module_of(file), model)
-            assert isinstance(place, hashes.Place)
+            assert isinstance(place, Place)
             found = [(task.module, task.name) for task in sources.tasks(place)]
             assert found == [(type(task).__module__, type(task).__name__) for task in entry.model_class.tasks] and found, name
 

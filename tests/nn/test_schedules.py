@@ -51,6 +51,9 @@ def test_warmup_linear_rises_by_steps_and_ends_where_it_should() -> None:
     assert along(warmup_linear(0.2), 10) == pytest.approx([0.5, 1, 1, *((8 - i) / 8 for i in range(1, 8))])
     assert warmup_linear(0.2, 0.5)(10, 10) == pytest.approx(0.5) and warmup_linear(0.2, 0.5)(6, 10) == pytest.approx(0.75)
     assert along(warmup_linear(0.0), 4) == pytest.approx([1, 0.75, 0.5, 0.25])
+    assert along(warmup_linear(0.25), 10) == pytest.approx([0.4, 0.8, 1, *((7.5 - i) / 7.5 for i in (0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5))])
+    for warmup in (0.01, 0.1, 0.24, 0.25, 0.26, 0.99):  # the rise ends within a step
+        assert max(along(warmup_linear(warmup), 10)) <= 1
 
 
 def test_warmup_cosine_rises_by_steps_and_falls_along_half_a_cosine() -> None:

@@ -55,7 +55,7 @@ def warmup_linear(warmup: float, end: float = 0.0) -> Schedule:
         rise = warmup * total
         if iteration + 1 <= rise:
             return (iteration + 1) / rise
-        return 1 - (1 - end) * (iteration - rise) / max(1.0, total - rise)
+        return 1 - (1 - end) * max(0.0, iteration - rise) / max(1.0, total - rise)  # rise may end within a step
 
     return factor
 
