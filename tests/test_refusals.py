@@ -16,7 +16,7 @@ import pytest
 import torch
 from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
-from paperzoo import catalog, cli
+from paperzoo import cli, ranges
 from paperzoo.cli import parse_settings
 from paperzoo.engine import rehearsal
 from paperzoo.engine.job import resolve
@@ -176,15 +176,15 @@ TYPES: list[tuple[Any, list[object], list[object]]] = [
 @pytest.mark.parametrize(("annotation", "taken", "refused"), TYPES, ids=[str(row[0])[:60] for row in TYPES])
 def test_types_and_ranges_of_arguments(annotation: Any, taken: list[object], refused: list[object]) -> None:
     for value in taken:
-        catalog.check_type("k", value, given(annotation))
+        ranges.check("k", value, given(annotation))
     for value in refused:
         with pytest.raises(PaperzooError, match=r"^(unknown )?k ") as error:
-            catalog.check_type("k", value, given(annotation))
-        assert catalog.shown(value) in str(error.value)
+            ranges.check("k", value, given(annotation))
+        assert ranges.shown(value) in str(error.value)
 
 
 def test_a_default_that_is_not_finite_means_something() -> None:
-    catalog.check_type("k", math.inf, given(float, math.inf))
+    ranges.check("k", math.inf, given(float, math.inf))
 
 
 def test_what_an_error_says_of_a_range() -> None:
@@ -199,7 +199,7 @@ def test_what_an_error_says_of_a_range() -> None:
         (Literal["", "IOBES"], "IOBE", "unknown k 'IOBE': did you mean IOBES?"),
     ):
         with pytest.raises(PaperzooError, match=f"^{re.escape(says)}$"):
-            catalog.check_type("k", value, given(annotation, 3))
+            ranges.check("k", value, given(annotation, 3))
 
 
 def test_a_file_of_ones_own_whose_parts_are_others(typed: Typed, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import pytest
 from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
-from paperzoo import catalog, cli
+from paperzoo import catalog, cli, ranges
 
 #: numbers that need no range, and why
 FREE: dict[str, str] = {}
@@ -87,17 +87,17 @@ def test_every_number_has_a_range() -> None:
 def test_every_default_and_every_recipe_lies_within() -> None:
     for name, _, key, parameter in ROWS:
         if parameter.default is not parameter.empty:
-            catalog.check_type(f"{name} {key}", parameter.default, parameter)
+            ranges.check(f"{name} {key}", parameter.default, parameter)
     for paper in catalog.list_papers():
         for variant in catalog.paper(paper).variants:
             entry = catalog.load(f"{paper}:{variant}")
             model, optimizer = catalog.signature(entry), catalog.keywords(entry.model_class.optimizers)
             for recipe in [r for r in entry.paper.recipes.values() if not r.variants or variant in r.variants]:
                 for key, value in {**entry.arguments, **recipe.model}.items():
-                    catalog.check_type(f"{entry.name} model.{key}", value, model[key])
+                    ranges.check(f"{entry.name} model.{key}", value, model[key])
                 for arguments in (recipe.optimizer, *(stage.optimizer for stage in recipe.stages)):
                     for key, value in arguments.items():
-                        catalog.check_type(f"{entry.name} optimizer.{key}", value, optimizer[key])
+                        ranges.check(f"{entry.name} optimizer.{key}", value, optimizer[key])
 
 
 @pytest.mark.parametrize("name", catalog.list_papers())
@@ -115,6 +115,6 @@ def test_what_lies_beside_a_range_is_refused(
             out, said = capsys.readouterr()
             assert stop.value.code == 2 and not out, (key, value)
             assert said.startswith((f"paperzoo: {key} must be ", f"paperzoo: unknown {key} ")) and said.count("\n") == 1, said
-            assert catalog.shown(value) in said and not list(tmp_path.iterdir()), said
+            assert ranges.shown(value) in said and not list(tmp_path.iterdir()), said
             tried += 1
     assert tried or not any(row[0].partition(":")[0] == name for row in ROWS)

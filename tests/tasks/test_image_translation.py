@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -274,8 +277,14 @@ def test_nearness_by_its_definition() -> None:
         assert found[f"{name}psnr (dB)"] == pytest.approx(-20 * math.log10(off), abs=1e-4)
         assert found[f"{name}l1 error"] == pytest.approx(off, rel=1e-5)
     assert found["psnr above baselines (dB)"] == pytest.approx(20 * math.log10(0.05 / 0.1), abs=1e-4)  # over the best
+    assert found["other ssim"] > found["source ssim"]
+    assert found["ssim above baselines"] == pytest.approx(found["ssim"] - found["other ssim"])
     assert found["l1 error below baselines %"] == pytest.approx(-100, rel=1e-4)
     assert measure.nearness(truth, truth, {"source": truth})["psnr (dB)"] == 60
+
+
+def _decoded(uri: str) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGB"))
 
 
 def test_scores_of_pairs(shapes: Dataset) -> None:
@@ -346,8 +355,10 @@ def test_a_style_that_is_parted_into_classes_counts_as_a_whole() -> None:
 
 
 def test_pictures_of_source_translation_and_truth(shapes: Dataset, unpaired: Dataset, tmp_path: Path) -> None:
-    (path,) = Remembers(lambda x: 1 - x).show(shapes, "test", tmp_path, "final")
-    assert path.name == "final-translations.png"
+    path, page = Remembers(lambda x: 1 - x).show(shapes, "test", tmp_path, "final")
+    assert path.name == "final-translations.png" and page.name == "final-slider.html"
+    under, over = (_decoded(uri) for uri in re.findall(r"data:image/png;base64,([^\"]+)", page.read_text()))  # translation, source
+    assert under.shape == over.shape and np.array_equal(over[:160, :160], 255 - under[:160, :160]) and over[0, 0, 0] > 200
     batch = shapes["test"].batch(measure.spread(len(shapes["test"]), 12))
     scale = 2
     with Image.open(path) as picture:
@@ -357,7 +368,7 @@ def test_pictures_of_source_translation_and_truth(shapes: Dataset, unpaired: Dat
         found = array[:, top : top + 32 * scale : scale, : 32 * scale : scale]
         assert (found - expected[0]).abs().mean() < 0.03  # 256 colours
     names = [p.name for p in Remembers(lambda x: x, lambda x: x).show(unpaired, "test", tmp_path, "both")]
-    assert names == ["both-translations.png", "both-translations-back.png"]
+    assert names == ["both-translations.png", "both-translations-back.png", "both-slider.html"]
 
 
 def test_samples_are_sources_translations_and_truths(shapes: Dataset, tmp_path: Path) -> None:

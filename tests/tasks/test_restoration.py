@@ -137,7 +137,8 @@ def test_the_part_with_most_detail_is_found() -> None:
 def test_kernel_model_and_original_stand_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheets: list[Image.Image] = []
     monkeypatch.setattr(draw, "compact", lambda sheet: sheets.append(sheet) or sheet)
-    (path,) = Kernel(weight=-0.4).eval().show(photographs(), "test", tmp_path, "final")
+    path, page = Kernel(weight=-0.4).eval().show(photographs(), "test", tmp_path, "final")
+    assert page.read_text().count("data:image/png") == 2 and "left bicubic x2, right restored" in page.read_text()
     assert path.name == "final-restored.png" and Image.open(path).size == sheets[0].size
     data, side = photographs()["test"], draw.TIMES * draw.DETAIL
     row, batch = np.asarray(sheets[0])[: side + 1], data.batch([0])

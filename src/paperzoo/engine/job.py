@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paperzoo import catalog
+from paperzoo import catalog, ranges
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import absolute, check_name, dataset
@@ -111,7 +111,7 @@ def resolve(
     changes, options = dict(overrides or {}), {}
     if data is not None:
         if changes.get("data", data) != data:
-            raise PaperzooError(f"data is given twice, as {catalog.shown(data)} and as {catalog.shown(changes['data'])}")
+            raise PaperzooError(f"data is given twice, as {ranges.shown(data)} and as {ranges.shown(changes['data'])}")
         changes["data"] = data
     model, optimizer, fields = dict(chosen.model), dict(chosen.optimizer), {}
     legal_model = catalog.signature(entry)
@@ -121,14 +121,14 @@ def resolve(
         if key not in legal_keys:
             raise unknown("override", key, legal_keys, f"of {entry.name}")
         if key.startswith("model."):
-            value = changes[key] = catalog.as_meant(value, legal_model[key[6:]])
-            catalog.check_type(key, value, legal_model[key[6:]])
+            value = changes[key] = ranges.as_meant(value, legal_model[key[6:]])
+            ranges.check(key, value, legal_model[key[6:]])
             if key[6:] in ("weights", "vectors") and Path(value).expanduser().exists():
                 value = changes[key] = str(Path(value).expanduser().absolute())  # so that the run means the same from every folder
             model[key[6:]] = value
         elif key.startswith("optimizer."):
-            value = changes[key] = catalog.as_meant(value, legal_optimizer[key[10:]])
-            catalog.check_type(key, value, legal_optimizer[key[10:]])
+            value = changes[key] = ranges.as_meant(value, legal_optimizer[key[10:]])
+            ranges.check(key, value, legal_optimizer[key[10:]])
             optimizer[key[10:]] = value
         elif key in OPTIONS:
             options[key] = _field(key, value)
@@ -142,7 +142,7 @@ def resolve(
         check_name(final.data)
         begins = not init or Path(init).expanduser().exists()
     except (OSError, ValueError, RuntimeError) as error:  # a path of too long a name, with a NUL, or of a user that there is not
-        raise PaperzooError(f"{catalog.shown(final.data)} or {catalog.shown(init)} is no path: {error}") from error
+        raise PaperzooError(f"{ranges.shown(final.data)} or {ranges.shown(init)} is no path: {error}") from error
     final = dataclasses.replace(final, data=absolute(final.data))
     changes |= {"data": final.data} if "data" in changes else {}
     if final.judge and final.judge not in JUDGES:
@@ -153,7 +153,7 @@ def resolve(
         notes.append(f"{final.judge} cannot judge {final.data}: {instead}")
         final = dataclasses.replace(final, judge=other)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {catalog.shown(seed)}")
+        raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {ranges.shown(seed)}")
     if not begins:
         raise PaperzooError(f"--init {init}: there is no such run or file")
     own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).expanduser().resolve())
@@ -165,7 +165,7 @@ def _field(key: str, value: Any) -> Any:
     """A recipe field or run option, checked."""
 
     def wrong(wanted: str) -> PaperzooError:
-        return PaperzooError(f"{key} must be {wanted}, not {catalog.shown(value)}")
+        return PaperzooError(f"{key} must be {wanted}, not {ranges.shown(value)}")
 
     if key in _WHOLE:
         if not isinstance(value, int) or isinstance(value, bool) or not _WHOLE[key] <= value < 2**53:

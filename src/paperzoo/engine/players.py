@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from paperzoo import catalog
+from paperzoo import catalog, ranges
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.schedules import Schedule
 from paperzoo.records import Recipe, Stage
@@ -203,7 +203,7 @@ def optimizers(model: Model, arguments: Mapping[str, Any]) -> Optimizers:
         )
     legal = catalog.keywords(type(model).optimizers)
     for name in legal.keys() & arguments.keys():
-        catalog.check_type(f"optimizer.{name}", arguments[name], legal[name])
+        ranges.check(f"optimizer.{name}", arguments[name], legal[name])
     return model.optimizers(**arguments)
 
 

@@ -17,7 +17,6 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from paperzoo.catalog import shown
 from paperzoo.data import Dataset
 from paperzoo.data.augment import IMAGES, augmented
 from paperzoo.data.datasets import check_name
@@ -25,6 +24,7 @@ from paperzoo.engine.chance import seed_all
 from paperzoo.engine.job import Job, stages
 from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.ranges import shown
 from paperzoo.tasks.model import Model
 
 #: tensors and networks in a model; the largest of the collection have a few thousand

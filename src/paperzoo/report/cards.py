@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from paperzoo import catalog
+from paperzoo import catalog, ranges
 from paperzoo.catalog import Entry
 from paperzoo.records import Claim, Paper, Recipe
 from paperzoo.results import notes
@@ -115,7 +115,7 @@ def _recipe(name: str, recipe: Recipe) -> list[str]:
 def _settings(entry: Entry) -> list[str]:
     parts = {"model": catalog.signature(entry), "optimizer": catalog.keywords(entry.model_class.optimizers)}
     settings = {f"{part}.{name}": parameter for part, legal in parts.items() for name, parameter in legal.items()}
-    return [f"{key}={catalog.shown(p.default)}  ({catalog.written(p.annotation)})" for key, p in settings.items()]
+    return [f"{key}={ranges.shown(p.default)}  ({ranges.written(p.annotation)})" for key, p in settings.items()]
 
 
 def _claim(claim: Claim) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import math
 from collections.abc import Sequence
@@ -70,3 +72,35 @@ def save_frames(frames: Sequence[Image.Image], path: Path, duration: int) -> Pat
     return write(
         path, lambda file: first.save(file, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
     )
+
+
+def slider(left: Image.Image, right: Image.Image, said: tuple[str, str], path: Path) -> Path:
+    """Writes two pictures of one size as a fragment of a report's page: one lies on the other, and its right edge can be dragged.
+
+    It needs no script, which a report refuses to run: the browser itself lets the edge be dragged.
+
+    Args:
+        said: what each shows, in words.
+
+    Raises:
+        ValueError: two sizes.
+        PaperzooError: as ``save``.
+    """
+    if left.size != right.size:
+        raise ValueError(f"two pictures of one size wanted, not {left.size} and {right.size}")
+    width, height = left.size
+    size = f'width="{width}" height="{height}" style="max-width:none"'
+    shown = [f'<img src="{_uri(image)}" alt="{html.escape(name)}" {size}>' for image, name in zip((left, right), said, strict=True)]
+    over = f"position:absolute;top:0;left:0;width:{width // 2}px;min-width:16px;max-width:{width}px;height:{height}px"
+    fragment = (
+        f'<figure><div style="position:relative;width:{width}px;height:{height}px">{shown[1]}'
+        f'<div style="{over};overflow:hidden;resize:horizontal;border-right:2px solid #d33">{shown[0]}</div></div>'
+        f"<figcaption>left {html.escape(said[0])}, right {html.escape(said[1])}: drag the corner below the line</figcaption></figure>\n"
+    )
+    return write(path, fragment)
+
+
+def _uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -225,8 +225,12 @@ RECIPES = {
         model={"image_size": 64, "width": 16, "critic_width": 16, "blocks": 3},
         optimizer={"lr": 5e-4},
         augment=("flip",),
+        judge="zoo-vendor",
         variants=("nine_blocks", "no_cycle"),
         targets=(
+            Target("style %[zoo-vendor]", at_least=80, variants=("nine_blocks",)),
+            Target("identity top-1 above reinhard %[zoo-vendor]", at_least=5, variants=("nine_blocks",)),
+            Target("identity top-5 above reinhard %[zoo-vendor]", at_least=5, variants=("nine_blocks",)),
             Target("psnr (dB)", at_most=-2, than="nine_blocks:small", variants=("no_cycle",)),
         ),
     ),

@@ -262,6 +262,7 @@ RECIPES = {
         variants=("l1_cgan", "l1", "cgan", "unconditional", "no_skips", "patch1", "patch16"),
         targets=(
             Target("psnr above baselines (dB)", at_least=2, variants=("l1_cgan",)),
+            Target("ssim above baselines", at_least=0.05, variants=("l1_cgan",)),
             Target("sharpness relative to truth", at_least=0.4, variants=("l1_cgan",)),
             Target("l1 error", at_most=0, than="l1_cgan:small", variants=("l1",)),
             Target("sharpness relative to truth", at_most=0, than="l1_cgan:small", variants=("l1",)),

@@ -303,6 +303,16 @@ RECIPES = {
         variants=("resnet20",),
         note="the judge zoo-emoji: the category of an emoji of any of four vendors",
     ),
+    "small-vendor": Recipe(
+        data="emoji-vendor",
+        steps=1200,
+        batch_size=128,
+        augment=("shift2", "flip"),
+        model={"image_size": 32},
+        optimizer={"lr": 0.05},
+        variants=("resnet20",),
+        note="the judge zoo-vendor: who drew an emoji, and of which category it is",
+    ),
     "smoke": Recipe(
         data="digits", steps=60, model={"width": 8, "channels": 1, "image_size": 8, "mean": (0.0,), "std": (1.0,)}
     ),

@@ -49,8 +49,8 @@ def scores(model: ImageTranslator, dataset: Dataset, split: str, judge: Any = No
 def nearness(answer: Tensor, truth: Tensor, others: Mapping[str, Tensor]) -> dict[str, float]:
     """PSNR, SSIM and L1 error of translations, and of each baseline by its name, to the truth; all (N, C, H, W) in [0, 1].
 
-    ``psnr above baselines (dB)`` and ``l1 error below baselines %`` are over the best of them. PSNR and SSIM reward blur, so
-    ``sharpness relative to truth`` stands beside them. All are means over images; a pair counts with at most 60 dB.
+    ``psnr above baselines (dB)``, ``ssim above baselines`` and ``l1 error below baselines %`` are over the best of them. PSNR and SSIM
+    reward blur, so ``sharpness relative to truth`` stands beside them. All are means over images; a pair counts with at most 60 dB.
     """
     found: dict[str, float] = {}
     for name, images in (("", answer), *((f"{other} ", images) for other, images in others.items())):
@@ -58,6 +58,7 @@ def nearness(answer: Tensor, truth: Tensor, others: Mapping[str, Tensor]) -> dic
         found[f"{name}ssim"] = float(ssim(images, truth).mean())
         found[f"{name}l1 error"] = float((images - truth).abs().mean())
     found["psnr above baselines (dB)"] = found["psnr (dB)"] - max(found[f"{name} psnr (dB)"] for name in others)
+    found["ssim above baselines"] = found["ssim"] - max(found[f"{name} ssim"] for name in others)
     best = min(found[f"{name} l1 error"] for name in others)
     if best:
         found["l1 error below baselines %"] = 100 * (1 - found["l1 error"] / best)

@@ -14,28 +14,40 @@ from paperzoo.data import Dataset
 from paperzoo.data.bicubic import enlarge, imresize
 from paperzoo.metrics.restoration import luma, rgb, ycbcr
 from paperzoo.tasks.generation import spread
-from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.pictures import compact, grid, save, slider
 from paperzoo.tasks.restoration.measure import Trial, trials
 
 if TYPE_CHECKING:
     from paperzoo.tasks.restoration.contract import SuperResolver
 
-#: photographs in the picture, side of the part that is shown enlarged, and how much that is enlarged
-SHOWN, DETAIL, TIMES = 3, 64, 3
+#: photographs in the picture, side of the part that is shown enlarged, and how much that is enlarged; side of what lies under the slider
+SHOWN, DETAIL, TIMES, UNDER = 3, 64, 3, 256
 _GAP, _LINE = 6, 16
 
 
-def photographs(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> Path:
+def photographs(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
     """Three photographs, a row each: the original with a frame around the part of 64x64 pixels with most detail, then that part as the
-    bicubic kernel, the model and the original have it, with PSNR and SSIM of the whole photograph below."""
+    bicubic kernel, the model and the original have it, with PSNR and SSIM of the whole photograph below.
+
+    And for the report a larger part of the first of them, the kernel's and the model's under a slider.
+    """
     items = spread(len(dataset[split]), SHOWN)
-    rows = [_row(one, low) for one, low in zip(trials(model, dataset, split, items), _small(dataset, split, items), strict=True)]
+    tried = [*zip(trials(model, dataset, split, items), _small(dataset, split, items), strict=True)]
+    rows = [_row(one, low) for one, low in tried]
     sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     top = 0
     for row in rows:
         sheet.paste(row, (0, top))
         top += row.height
-    return save(compact(sheet), folder / f"{stem}-restored.png")
+    return [save(compact(sheet), folder / f"{stem}-restored.png"), _slider(*tried[0], folder / f"{stem}-slider.html")]
+
+
+def _slider(one: Trial, low: Tensor, path: Path) -> Path:
+    side = min(UNDER, *one.original.shape[-2:])
+    top, left = most_detail(one.original, side)
+    parts = [in_colour(image, low, one.scale)[..., top : top + side, left : left + side] for image in (one.bicubic, one.restored)]
+    kernel, restored = (grid(part, 1, 2) for part in parts)
+    return slider(kernel, restored, (f"bicubic x{one.scale}", "restored"), path)
 
 
 def _small(dataset: Dataset, split: str, items: object) -> list[Tensor]:
