@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import names
 from paperzoo.data.fetch import weights
@@ -32,6 +32,13 @@ DATASETS: dict[str, Entry] = images.DATASETS | points.DATASETS | video.DATASETS 
 OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN
 
 
+#: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first
+CHANGES = {
+    **dict.fromkeys(("labels", "pixels", "draw"), ("corrupted", "corruption")),
+    "scale": ("scaled", "scales"),
+    **dict.fromkeys(("features", "grid"), ("encoded", "encoder")),
+}
+
 #: a folder that has one of these below it is one of pictures
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -55,7 +62,8 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
 
     ``NAME#labels=0.5`` has half of its training labels drawn anew, ``NAME#pixels=random`` pixels out of order; see
     ``paperzoo.data.change.corrupted``. Images are resized before their pixels are changed. ``photographs#scale=3`` has
-    photographs at low and high resolution, see ``paperzoo.data.change.scaled``.
+    photographs at low and high resolution, see ``paperzoo.data.change.scaled``, and ``NAME#features=mobilenet`` what a frozen encoder
+    makes of its images, see ``paperzoo.data.change.encoded``.
 
     Args:
         image_size: height and width wanted. Images of fixed size are padded with black if they are smaller by at most
@@ -84,14 +92,11 @@ def check_name(name: str) -> None:
                 raise PaperzooError(f"--data {shown(asked.stem)}: there is no {shown(place)}") from error
     elif asked.base not in DATASETS:
         raise unknown("data set", asked.base, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
-    if asked.change is not None and asked.change.startswith("scale="):
-        from paperzoo.data.change.scaled import scales
-
-        scales(asked.change, asked.whole)
-    elif asked.change is not None:
-        from paperzoo.data.change.corrupted import corruption
-
-        corruption(asked.change, asked.whole)
+    if asked.change is not None:
+        first = asked.change.partition("=")[0]
+        if first and first not in CHANGES:
+            raise unknown("option", first, CHANGES, f"of {asked.whole}")
+        _change(*CHANGES.get(first, CHANGES["labels"]))(asked.change, asked.whole)
 
 
 def absolute(name: str) -> str:
@@ -124,12 +129,13 @@ def _dataset(name: DataName, image_size: int | None, channels: int | None, stric
 
 @lru_cache(maxsize=4)
 def _changed(name: DataName, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
-    from paperzoo.data.change.corrupted import corrupted
-    from paperzoo.data.change.scaled import scaled
-
     change = name.change or ""
-    apply = scaled if change.startswith("scale=") else corrupted
-    return apply(_dataset(name.unchanged(), image_size, channels, strict), change)
+    module = CHANGES[change.partition("=")[0]][0]
+    return _change(module, module)(_dataset(name.unchanged(), image_size, channels, strict), change)  # type: ignore[no-any-return]
+
+
+def _change(module: str, function: str) -> Callable[..., Any]:
+    return getattr(import_module(f"paperzoo.data.change.{module}"), function)  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4)

@@ -43,6 +43,8 @@ VOCABULARY = (
     Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
     Field("label", "int64", ("N",), "class, from 0; where there is a field labelled, of that image"),
     Field("label", "float32", ("N",), "score, where the schema names no classes", beside="texts"),
+    Field("features", "float32", ("N", "D"), "what the last linear layer of a frozen encoder sees of the image"),
+    Field("grid", "float32", ("N", "K", "h", "w"), "the encoder's last feature map of the image"),
     Field("attributes", "float32", ("N", "A"), "1 where the image has the attribute, else 0"),
     Field("vendor", "int64", ("N",), "who drew the image: number in images.emoji.VENDORS"),
     # points
