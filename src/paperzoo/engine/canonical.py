@@ -124,15 +124,15 @@ class Writer:
         return target.name.rpartition(".")[2] if target.name.startswith("paperzoo.") else target.name
 
     def _Name(self, node: ast.Name) -> str:
-        found = self._lookup(node.id)
-        if found is None:
+        referent = self._lookup(node.id)
+        if referent is None:
             return node.id
-        return found if isinstance(found, str) else self._refer(found)
+        return referent if isinstance(referent, str) else self._refer(referent)
 
     def _resolved(self, node: ast.expr) -> Target | None:
         if isinstance(node, ast.Name):
-            found = self._lookup(node.id)
-            return None if isinstance(found, str) else found
+            referent = self._lookup(node.id)
+            return None if isinstance(referent, str) else referent
         if isinstance(node, ast.Attribute) and (target := self._resolved(node.value)) is not None:
             return self.sources.attribute(target, node.attr)
         return None
@@ -152,8 +152,8 @@ class Writer:
                 self._instance(node.attr)
             elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "super":
                 after = self._resolved(value.args[0]) if value.args else self.item.place
-                found = self.walk.member(self._class, node.attr, after=after) if isinstance(after, Place) else ""
-                return f"super({found}).{node.attr}"
+                reference = self.walk.member(self._class, node.attr, after=after) if isinstance(after, Place) else ""
+                return f"super({reference}).{node.attr}"
         target = self._resolved(value)
         if isinstance(target, Place) and self.sources.definition(target) is not None and self.sources.is_model(target):
             concrete = self._class if self._class and target in self.sources.mro(self._class) else target

@@ -159,8 +159,8 @@ def walks(root: Path, file: Path, name: str = "Model") -> tuple[Walk, Walk]:
     module = sources.module_of(file)
     if module != OWN:
         sources.own = None
-    found = sources.resolve(module, name)
-    model = found if isinstance(found, Place) else Place(module, name)
+    target = sources.resolve(module, name)
+    model = target if isinstance(target, Place) else Place(module, name)
     method = Walk(sources, model, ENTRY, whole=True)
     return method, Walk(sources, model, (*MEASURES, ACTIVE), method.order, tasks=sources.tasks(model))
 

@@ -71,8 +71,8 @@ class Job:
         except (MemoryError, RuntimeError) as error:
             if size is None or not (isinstance(error, MemoryError) or "memory" in str(error)):
                 raise
-            what = f"{name or self.recipe.data} at {size}x{size} pixels"
-            raise PaperzooError(f"{what} takes too much memory: set a smaller model.image_size") from error
+            data = f"{name or self.recipe.data} at {size}x{size} pixels"
+            raise PaperzooError(f"{data} takes too much memory: set a smaller model.image_size") from error
         self.entry.model_class.check(built.schema)
         if channels is not None and built.schema.arguments.get("channels", channels) != channels:
             raise PaperzooError(

@@ -140,8 +140,8 @@ def judge(name: str) -> Judge:
             model = model.to("cuda")
     else:
         path = WEIGHTS / record.file
-        if record.sha256 and (found := sha256(path)) != record.sha256:
-            raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {found[:16]}..., not {record.sha256[:16]}...")
+        if record.sha256 and (digest := sha256(path)) != record.sha256:
+            raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {digest[:16]}..., not {record.sha256[:16]}...")
         model = load_file(path)
     task = model.able("judges")
     if task is None:

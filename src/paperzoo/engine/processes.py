@@ -83,10 +83,10 @@ def agreed(one: Fabric, make: Callable[[], T]) -> T:
             answer = (make(), "")
         except PaperzooError as error:
             answer = (None, str(error))
-    made, wrong = one.broadcast(answer)
+    value, wrong = one.broadcast(answer)
     if wrong:
         raise PaperzooError(wrong)
-    return made  # type: ignore[return-value]
+    return value  # type: ignore[return-value]
 
 
 def spawn(devices: int, work: Callable[..., None], *arguments: Any) -> None:

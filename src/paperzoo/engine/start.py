@@ -48,9 +48,9 @@ class Start:
             PaperzooError: weights of another network.
         """
         if job.init:
-            given = load(job.init)
-            load_into(model, given.state_dict(), Path(job.init))
-            names = getattr(given, "names", ())
+            initial = load(job.init)
+            load_into(model, initial.state_dict(), Path(job.init))
+            names = getattr(initial, "names", ())
             if set(names) == set(data.schema.names):  # the same classes, maybe in another order
                 data = data.named(names)
         return cls(data, model)
