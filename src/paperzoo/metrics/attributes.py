@@ -31,9 +31,9 @@ def readable(label: np.ndarray, attributes: np.ndarray, classes: int) -> np.ndar
         label: whole numbers in [0, classes), (N).
         attributes: (N, K) in {0, 1}.
     """
-    one = np.eye(classes)[label]  # (N, classes)
+    one_hot = np.eye(classes)[label]  # (N, classes)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (one.T @ attributes) / one.sum(0)[:, None]  # (classes, K)
+        mean = (one_hot.T @ attributes) / one_hot.sum(0)[:, None]  # (classes, K)
     return np.where((mean == 0) | (mean == 1), mean, np.nan)
 
 

@@ -22,8 +22,8 @@ BINS = 10
 def cut(image: Tensor, side: int, across: int, margin: int = 0) -> Tensor:
     """``across`` times ``across`` patches of each image (N, C, H, W), evenly spaced: (N * across^2, C, side, side)."""
     rows, columns = (np.linspace(margin, n - margin - side, across).round().astype(int) for n in image.shape[2:])
-    found = [image[:, :, a : a + side, b : b + side] for a in rows for b in columns]
-    return torch.stack(found, 1).flatten(0, 1)
+    patches = [image[:, :, a : a + side, b : b + side] for a in rows for b in columns]
+    return torch.stack(patches, 1).flatten(0, 1)
 
 
 def ask(x: Tensor, author: Tensor, known: Tensor, asked: Tensor) -> Tensor:
@@ -56,8 +56,8 @@ def left_out(x: Tensor, author: Tensor, group: Tensor, known: Tensor) -> Tensor:
     if bool((own == own[0]).all()):
         raise ValueError("works of one group cannot be judged by others")
     opinion = torch.empty(len(known), x.shape[1], int(author.max()) + 1, dtype=torch.float64)
-    for one in torch.unique(own):
-        opinion[own == one] = ask(x, author, known[own != one], known[own == one])
+    for held_out in torch.unique(own):
+        opinion[own == held_out] = ask(x, author, known[own != held_out], known[own == held_out])
     return opinion
 
 
@@ -110,15 +110,15 @@ def examine(x: Tensor, author: Tensor, group: Tensor, known: Tensor, disputed: T
     """
     heard, opinion = left_out(x, author, group, known), ask(x, author, known, disputed)
     answers = {"patch": opinion.argmax(2), **{how: vote(opinion, how).argmax(1)[:, None] for how in ("majority", "mean")}}
-    found: dict[str, Any] = {"believed": 100 * float((vote(heard).argmax(1) != author[known]).double().mean())}
-    found |= {name: 100 * float((answer != author[disputed][:, None]).double().mean()) for name, answer in answers.items()}
+    measured: dict[str, Any] = {"believed": 100 * float((vote(heard).argmax(1) != author[known]).double().mean())}
+    measured |= {name: 100 * float((answer != author[disputed][:, None]).double().mean()) for name, answer in answers.items()}
     classes = torch.arange(opinion.shape[2])
     was, true = ((author[items][:, None] == classes).numpy().ravel() for items in (known, disputed))  # (M * K)
     worth = calibrated(log_odds(vote(heard)).ravel(), was, log_odds(vote(opinion)).ravel())
-    found["Brier"] = {name: 100 * float(np.square(p - true).mean()) for name, p in worth.items()}
+    measured["Brier"] = {name: 100 * float(np.square(p - true).mean()) for name, p in worth.items()}
     bins = {name: reliability(p.clip(0, 1), true, BINS) for name, p in worth.items()}
-    found["bins"] = {name: np.nan_to_num([b.count, b.confidence, b.accuracy]).tolist() for name, b in bins.items()}
-    return found
+    measured["bins"] = {name: np.nan_to_num([b.count, b.confidence, b.accuracy]).tolist() for name, b in bins.items()}
+    return measured
 
 
 def chances(x: Tensor, author: Tensor) -> np.ndarray:
@@ -135,10 +135,10 @@ def chances(x: Tensor, author: Tensor) -> np.ndarray:
     known, unknown = (torch.nonzero(chosen)[:, 0] for chosen in (author >= 0, author < 0))
     heard = log_odds(vote(left_out(x, author, torch.arange(len(author)), known))[:, 1])
     right = (author[known] == 1).numpy()
-    found = np.empty(len(author))
+    probability = np.empty(len(author))
     for i, item in enumerate(known.tolist()):  # what a score is worth, the others must say as well
         rest = np.arange(len(known)) != i
-        found[item] = calibrated(heard[rest], right[rest], heard[i : i + 1])["Platt"][0]
+        probability[item] = calibrated(heard[rest], right[rest], heard[i : i + 1])["Platt"][0]
     if len(unknown):
-        found[unknown.numpy()] = calibrated(heard, right, log_odds(vote(ask(x, author, known, unknown))[:, 1]))["Platt"]
-    return found
+        probability[unknown.numpy()] = calibrated(heard, right, log_odds(vote(ask(x, author, known, unknown))[:, 1]))["Platt"]
+    return probability
