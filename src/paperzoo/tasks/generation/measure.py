@@ -38,8 +38,8 @@ def of_images(model: ImageGenerator, dataset: Dataset, judge: Any = None) -> dic
     With data that have a test split also whether training images were learnt by heart; see ``learnt_by_heart``.
     """
     fake = model.sample(SAMPLES if judge else 1000)
-    found = scores(fake, dataset, judge) if judge else mean_image_gap(fake, dataset)
-    return {**found, **learnt_by_heart(fake, dataset)}
+    metrics = scores(fake, dataset, judge) if judge else mean_image_gap(fake, dataset)
+    return {**metrics, **learnt_by_heart(fake, dataset)}
 
 
 def of_classes(model: ConditionalGenerator, dataset: Dataset, judge: Any = None) -> dict[str, float]:
@@ -51,14 +51,14 @@ def of_classes(model: ConditionalGenerator, dataset: Dataset, judge: Any = None)
     """
     fake = model.sample(SAMPLES if judge else 1000)
     label = model.labels(len(fake))
-    found = scores(fake, dataset, judge, label) if judge else mean_image_gap(fake, dataset)
-    found |= learnt_by_heart(fake, dataset)
+    metrics = scores(fake, dataset, judge, label) if judge else mean_image_gap(fake, dataset)
+    metrics |= learnt_by_heart(fake, dataset)
     items = dataset["train"]
     chosen = spread(len(items), NEIGHBOURS)
     real = torch.cat([items.batch(part).label.cpu() for part in np.array_split(chosen, -(-len(chosen) // 1000))])
-    found["ms-ssim within class"] = within_class(lambda i: fake[i], label)
-    found["ms-ssim within class of real"] = within_class(lambda i: items.batch(chosen[i.numpy()]).image.cpu(), real)
-    return {name: value for name, value in found.items() if not np.isnan(value)}
+    metrics["ms-ssim within class"] = within_class(lambda i: fake[i], label)
+    metrics["ms-ssim within class of real"] = within_class(lambda i: items.batch(chosen[i.numpy()]).image.cpu(), real)
+    return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
 def of_points(model: PointGenerator, dataset: Dataset, split: str) -> dict[str, float]:

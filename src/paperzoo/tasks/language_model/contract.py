@@ -114,8 +114,8 @@ class LanguageModel(Model):
                 scores, state = self.read(piece.to(device), state)
                 parts.append(scores[0].float().log_softmax(1).cpu())
         self.train(was_training)
-        found = torch.cat(parts).gather(1, tokens[0, 1:, None])[:, 0].exp().clamp(min=1e-45)  # (T)
-        return Reading(tuple(self.vocabulary[n] for n in numbers), tuple(found.tolist()), self.unit)
+        probability = torch.cat(parts).gather(1, tokens[0, 1:, None])[:, 0].exp().clamp(min=1e-45)  # (T)
+        return Reading(tuple(self.vocabulary[n] for n in numbers), tuple(probability.tolist()), self.unit)
 
     def encode(self, text: str) -> list[int]:
         """A text as numbers. Unknown words are ``<unk>``.

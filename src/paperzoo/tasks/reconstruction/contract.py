@@ -96,8 +96,8 @@ class Autoencoder(Model):
     def spaced(self, items: Split, most: int) -> tuple[Tensor, ...]:
         """``given`` of at most ``most`` items, evenly spaced, on the CPU."""
         chosen = spread(len(items), most)
-        found = [self.given(items.batch(chosen[start : start + 1000])) for start in range(0, len(chosen), 1000)]
-        return tuple(torch.cat([part.cpu() for part in parts]) for parts in zip(*found, strict=True))
+        batches = [self.given(items.batch(chosen[start : start + 1000])) for start in range(0, len(chosen), 1000)]
+        return tuple(torch.cat([part.cpu() for part in parts]) for parts in zip(*batches, strict=True))
 
     def rows(self, image: Tensor, *told: Tensor) -> list[Tensor]:
         """What the picture of reconstructions shows of images (N, C, H, W), from top to bottom; each (N, C, H, W)."""
