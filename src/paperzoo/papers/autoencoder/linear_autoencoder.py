@@ -115,8 +115,8 @@ class Model(Autoencoder):
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """As for any autoencoder; if it is linear, the largest principal angle to PCA's space too."""
-        found = super().measure(dataset, split)
-        return found | angle(self.decoder, self.pca(dataset, self.code)) if self.linear else found
+        metrics = super().measure(dataset, split)
+        return metrics | angle(self.decoder, self.pca(dataset, self.code)) if self.linear else metrics
 
 
 class Map(Model):
@@ -154,17 +154,17 @@ class Map(Model):
         ``neighbour error %``, ``linear neighbour error %`` and ``pca neighbour error %``: held-out images, of at most 2,000,
         whose nearest other on the map is of another class.
         """
-        found, items = super().measure(dataset, split), dataset[split]
+        metrics, items = super().measure(dataset, split), dataset[split]
         there_and_back, total = nn.Sequential(self.linear_encoder, self.linear_decoder), 0.0
         for indices in items.batches(500):
             x = items.batch(indices).image.flatten(1)
             total += len(x) * float(squared_error(x.cpu(), self._apart(there_and_back, x)))
-        found["linear squared error"] = total / len(items)
+        metrics["linear squared error"] = total / len(items)
         label, _ = labels(dataset, split, MAPPED)
         if label is not None and len(label) > 1:
             panels = self.panels(dataset, split)
-            found |= {f"{name} neighbour error %".removeprefix("deep "): neighbour_error(c, label) for name, c in panels.items()}
-        return found
+            metrics |= {f"{name} neighbour error %".removeprefix("deep "): neighbour_error(c, label) for name, c in panels.items()}
+        return metrics
 
     def panels(self, dataset: Dataset, split: str) -> dict[str, Tensor]:
         """The codes (N, code) of at most 2,000 held-out images by PCA, by the linear and by the deep encoder."""

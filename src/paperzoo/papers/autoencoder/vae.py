@@ -164,11 +164,11 @@ class Variational(LikelihoodAutoencoder):
         return {"vae": (methods[method](self.parameters(), lr, weight_decay=weight_decay), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        given, *told = self.given(batch)
-        x = self.targets(given)
-        q = self.posterior(x, *told)
+        inputs, *conditions = self.given(batch)
+        x = self.targets(inputs)
+        q = self.posterior(x, *conditions)
         z = draw(q, torch.randn_like(q.mean))
-        kl, likelihood = kl_divergence(q), self.log_likelihood(x, z, *told)  # (N) each, in nats
+        kl, likelihood = kl_divergence(q), self.log_likelihood(x, z, *conditions)  # (N) each, in nats
         opt.vae.minimize((kl - likelihood).mean())  # minus Eq. 10, with one sample an item (L = 1)
         return {"kl": kl.mean(), "reconstruction": -likelihood.mean()}
 

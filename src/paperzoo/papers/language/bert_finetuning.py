@@ -178,8 +178,8 @@ class Tag(Tagger):
             begins.append(torch.tensor(places[: room + 1]))
         packed = self.wordpiece.pack(numbered, room + 2)
         place = torch.zeros_like(packed.tokens)
-        for row, found in zip(place, begins, strict=True):
-            row[: len(found)] = found
+        for row, numbers in zip(place, begins, strict=True):
+            row[: len(numbers)] = numbers
         return torch.stack([packed.tokens, place], 1), torch.tensor([len(words) for words in sentences])
 
     def _scores(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -192,9 +192,9 @@ class Tag(Tagger):
     def tag(self, tokens: Tensor, length: Tensor) -> Tensor:
         """The best tag of each word, int64 (N, words); O for words that found no room."""
         scores, rows, words = self._scores(tokens)
-        found = torch.zeros(len(tokens), int(length.max()), dtype=torch.int64, device=tokens.device)
-        found[rows, words] = scores.argmax(1)
-        return found
+        tags = torch.zeros(len(tokens), int(length.max()), dtype=torch.int64, device=tokens.device)
+        tags[rows, words] = scores.argmax(1)
+        return tags
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Cross-entropy at the first piece of every word."""

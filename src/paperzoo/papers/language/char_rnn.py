@@ -87,8 +87,8 @@ class Recurrent(nn.Module):
     def forward(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Scores (N, T, V) and the state (h, and c of an LSTM), each (L, N, H); ``None`` is a state of zeros."""
         x = self.dropout(self.embedding(tokens))  # (N, T, embedding)
-        given = None if state is None else state if isinstance(self.cells, nn.LSTM) else state[0]
-        h, after = self.cells(x, given)  # (N, T, H)
+        initial = None if state is None else state if isinstance(self.cells, nn.LSTM) else state[0]
+        h, after = self.cells(x, initial)  # (N, T, H)
         scores: Tensor = self.output(self.dropout(h))
         return scores, after if isinstance(after, tuple) else (after,)
 

@@ -214,9 +214,9 @@ class Model(Classifier):
 
     def measure(self, dataset: Dataset, split: str, judge: object = None) -> dict[str, float]:
         """As any classifier, and ``training error %``: of the labels trained on, whatever they are, without crops or dropout."""
-        found = super().measure(dataset, split, judge)
-        training = found if split == "train" else super().measure(dataset, "train")
-        return {**found, "training error %": training["error %"]}
+        metrics = super().measure(dataset, split, judge)
+        training = metrics if split == "train" else super().measure(dataset, "train")
+        return {**metrics, "training error %": training["error %"]}
 
 
 #: the data: true and random labels

@@ -79,17 +79,17 @@ class Transfer(Model):
             blocks=blocks, growth=growth, width=width, stem=stem, depths=depths, ttl=ttl, channels=channels, classes=classes,
             image_size=image_size, frames=frames,
         )  # fmt: skip
-        made = catalog.create(teacher, **({"weights": weights} if weights else {}), **teacher_arguments)
-        if not isinstance(made, Classifier):
-            raise PaperzooError(f"the teacher of t3d:transfer must be an image classifier, and {teacher} is for {made.task}")
-        if made.channels not in (3, channels):
-            raise PaperzooError(f"{teacher} sees {made.channels} channels and t3d:transfer {channels}: set model.teacher_arguments")
-        self.teacher: Classifier = made.requires_grad_(False)
+        classifier = catalog.create(teacher, **({"weights": weights} if weights else {}), **teacher_arguments)
+        if not isinstance(classifier, Classifier):
+            raise PaperzooError(f"the teacher of t3d:transfer must be an image classifier, and {teacher} is for {classifier.task}")
+        if classifier.channels not in (3, channels):
+            raise PaperzooError(f"{teacher} sees {classifier.channels} channels and t3d:transfer {channels}: set model.teacher_arguments")
+        self.teacher: Classifier = classifier.requires_grad_(False)
         self.train()  # but the teacher
         self.stills = stills
         self.phases: tuple[str, ...] = ("match", "classify")
         with torch.no_grad():
-            seen = made.features(torch.zeros(1, made.channels, image_size, image_size)).shape[1]
+            seen = classifier.features(torch.zeros(1, classifier.channels, image_size, image_size)).shape[1]
         widths = [seen + self.network.classifier.in_features, *hidden]
         layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
         self.matcher = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
