@@ -213,8 +213,8 @@ class Split:
     def __getitem__(self, index: int) -> Batch:
         if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} of a split of {len(self)}")
-        one = self.batch([index % len(self)])
-        return Batch(**{k: v[0] for k, v in one.__dict__.items()})
+        batch = self.batch([index % len(self)])
+        return Batch(**{k: v[0] for k, v in batch.__dict__.items()})
 
     def batches(self, size: int, limit: int | None = None) -> list[np.ndarray]:
         """Item numbers in order, cut into batches of ``size``; at most ``limit`` items."""

@@ -58,8 +58,8 @@ class Preparation:
     def from_json(cls, plain: Mapping[str, Any]) -> Preparation:
         """What ``dataclasses.asdict`` made of one; keys that are unknown here are left out."""
         known = {f.name for f in dataclasses.fields(cls)}
-        given = {k: v for k, v in plain.items() if k in known}
-        return cls(**{**given, "ground": tuple(given["ground"]) if given.get("ground") else None})
+        fields = {k: v for k, v in plain.items() if k in known}
+        return cls(**{**fields, "ground": tuple(fields["ground"]) if fields.get("ground") else None})
 
 
 @cache

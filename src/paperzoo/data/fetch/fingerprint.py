@@ -36,14 +36,14 @@ def fingerprint(path: Path) -> Files:
 
 
 def _below(root: Path) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     for place, folders, names in os.walk(root):
         if "run.json" in names:
             folders.clear()
             continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        found += [Path(place, n) for n in sorted(names) if not n.startswith(".") and Path(place, n).is_file()]
-    return found
+        paths += [Path(place, n) for n in sorted(names) if not n.startswith(".") and Path(place, n).is_file()]
+    return paths
 
 
 def _content(file: Path, size: int, whole: bool) -> str:
