@@ -42,12 +42,12 @@ def random_blocks(number: int, height: int, width: int, share: float = 0.25, gen
     if min(height, width) < 8:
         raise PaperzooError(f"blocks are cut out of images of at least 8x8 pixels, not {height}x{width}")
     mask = torch.zeros(number, 1, height, width)
-    for hole in mask[:, 0]:
-        while hole.mean() < share:
+    for one in mask[:, 0]:
+        while one.mean() < share:
             draw = torch.rand(4, generator=generator).tolist()
             tall, wide = (side // 8 + int(u * (side // 3 - side // 8 + 1)) for u, side in zip(draw, (height, width), strict=False))
             top, left = int(draw[2] * (height - tall + 1)), int(draw[3] * (width - wide + 1))
-            hole[top : top + tall, left : left + wide] = 1
+            one[top : top + tall, left : left + wide] = 1
     return mask
 
 
