@@ -100,7 +100,7 @@ class Target:
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
     def bounds(self) -> tuple[float, ...]:
-        """Those that are set."""
+        """The bounds that are set."""
         return tuple(bound for bound in (self.at_least, self.at_most) if bound is not None)
 
     def __str__(self) -> str:
@@ -250,7 +250,7 @@ def _tables(path: Path, given: dict[str, Any], key: str, kind: Any) -> list[Any]
     return [_record(kind, table, f"{path}: {key} {at}") for at, table in enumerate(tables, 1)]
 
 
-#: where what stands in no record belongs
+#: keys that belong in no record, and where they belong
 ELSEWHERE = {
     "name": "a record is named after its file",
     "findings": "write results/<paper>/notes.md",
@@ -262,7 +262,7 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Head:
-    """What a list of papers needs of a record."""
+    """The part of a record that a list of papers needs."""
 
     title: str
     year: int

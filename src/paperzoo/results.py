@@ -57,7 +57,7 @@ def add(directory: Path) -> Path:
     entry = catalog.load(info["name"])
     info = {**info, "paper": entry.paper.name, "recipe_name": entry.renamed(info["recipe_name"])}  # names of today
     own = entry.paper.recipes.get(info["recipe_name"])
-    if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # one that says what the recipe says changes nothing
+    if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # overrides may repeat the recipe's own values
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
     from paperzoo.data.datasets import parse
 
@@ -289,7 +289,7 @@ def rows(paper: str = "") -> list[dict[str, Any]]:
 
 
 def _promises(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> bool:
-    """Whether an absent result is worth a row: a recipe with targets, or the paper's own for its first variant."""
+    """Whether a result that is missing gets a row: a recipe with targets, or the paper's own for its first variant."""
     first = next(v for v in entry.paper.variants if not recipe.variants or v in recipe.variants)
     return entry.variant == first or bool(recipe.targets_of(entry.variant))
 
@@ -345,7 +345,7 @@ def changed(entry: catalog.Entry, recipe: Recipe, file: Mapping[str, Any]) -> li
 
 
 def _changed(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, Any], kind: str) -> bool:
-    """A run of before there were such hashes is judged by that of its paper's file."""
+    """A run recorded before these hashes existed is compared by the hash of its paper's file."""
     if f"{kind}_hash" not in run:
         return bool(file["code_hash"] != code_hash(entry.file))
     settings = file["recipe"]
@@ -383,8 +383,8 @@ def differences(entry: catalog.Entry, target: Target, runs: list[dict[str, Any]]
 def verdict(target: Target | None, claim: Claim | None, values: list[float]) -> tuple[str, str]:
     """Status of a result and how sure it is, from its values by seed (differences, if the target names another result).
 
-    ``measured`` is a figure that no one promised anything about. Fewer than three seeds are said, and so is a mean within two
-    standard errors of its target.
+    ``measured`` is a figure without a target. The second names fewer than three seeds, and a mean within two standard errors of its
+    target.
     """
     few = f"{len(values)} seed{'s' * (len(values) != 1)}" if len(values) < SEEDS else ""
     if target is None or not values:
@@ -401,7 +401,7 @@ def verdict(target: Target | None, claim: Claim | None, values: list[float]) -> 
 
 
 def of_runs(claim: Claim | None, target: Target, values: list[float]) -> float:
-    """The runs' mean, or what of them the claim that the target names is of the paper's: the median, the best of its first n."""
+    """The runs' mean; or, where the target names a claim, the statistic that it states: the median, or the best of the first n."""
     if claim is None or not target.claim or claim.statistic in ("mean", "single"):
         return statistics.fmean(values)
     if claim.statistic == "median":

@@ -154,7 +154,7 @@ class Sequences:
 
 
 class Unpaired:
-    """Images or points of several domains that are not paired: fields of their own, and each domain as long as it is.
+    """Images or points of several domains that are not paired: each domain has fields and a length of its own.
 
     An epoch lasts as long as the longest domain. Item i is the i-th of every domain, from the beginning again where one is
     shorter; domains of equal length may so be paired, for measuring. Numbers (N, D), as ``Order`` draws them of ``lengths``,

@@ -126,7 +126,7 @@ def _rgb(opened: Image.Image) -> Image.Image:
 
 
 def _upright(opened: Image.Image) -> Image.Image:
-    """In 8 bits and upright, of whatever mode."""
+    """The picture in 8 bits and upright; modes of 8 bits are kept."""
     if 0 in opened.size:
         raise ValueError("it has no pixels")
     deep = opened.format == "PNG" and opened.mode == "I"  # what Pillow before 10.3 makes of 16-bit greys

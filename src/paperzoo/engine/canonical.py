@@ -1,5 +1,5 @@
-"""A definition written down in a form that depends on what it says and not on how it is written: names of locals are numbered,
-docstrings, annotations and messages left out, and what it refers to stands by its turn."""
+"""The canonical form of a definition, which depends on its meaning and not on its wording: locals are numbered, docstrings,
+annotations and messages are left out, and a reference is the number of the item's first occurrence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scope:
 
 
 class Writer:
-    """Writes one item down, and asks the walk for whatever it refers to."""
+    """Writes one item in canonical form, and registers with the walk what it refers to."""
 
     def __init__(self, walk: Walk, item: Item) -> None:
         self.walk, self.item, self.sources = walk, item, walk.sources
@@ -75,7 +75,7 @@ class Writer:
                 parts.append(f"{name}={self.write(value)}")
         return f"{type(node).__name__}({', '.join(parts)})"
 
-    # ---- Statements that say nothing, or less than is written.
+    # ---- Statements that are left out, or written only in part.
 
     def _Import(self, node: ast.Import) -> str:
         return ""
@@ -93,7 +93,7 @@ class Writer:
         return f"Assert({self.write(node.test)})"
 
     def _AnnAssign(self, node: ast.AnnAssign) -> str:
-        if self.scopes or not isinstance(node.target, ast.Name):  # of a function: nothing but a note to the reader
+        if self.scopes or not isinstance(node.target, ast.Name):  # within a function an annotation has no effect
             return f"Assign(targets=[{self.write(node.target)}], value={self.write(node.value)})" if node.value else ""
         value = f" = {self.write(node.value)}" if node.value else ""
         if self._class is None:  # of a module
@@ -161,7 +161,7 @@ class Writer:
         return f"{self.write(value)}.{node.attr}"
 
     def _instance(self, name: str) -> None:
-        """``self.name`` is met: what a model's task says of it is reached; what its paper says is found by name."""
+        """Registers the member ``self.name`` of a model. Those defined in ``tasks/`` are reached by this alone, a paper's by name too."""
         if self.item.concrete is not None:
             self.walk.member(self.item.concrete, name)
 

@@ -25,7 +25,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 @dataclass(frozen=True)
 class Record:
-    """Which weights a judge is, and which data it may judge.
+    """A judge's weights, and the data that it may judge.
 
     Attributes:
         file: in the folder of weights that ship; for a published network the name of its weights.
@@ -73,8 +73,8 @@ JUDGES = {
 
 @dataclass
 class Judge:
-    """A model of images that answers with class probabilities and features, as its task says: of a classifier, those under its last
-    layer. It has ``channels`` and ``image_size``.
+    """A model of images that answers with class probabilities and features, as its task defines them: for a classifier, the features
+    are the input of the last layer. It has ``channels`` and ``image_size``.
     """
 
     name: str

@@ -61,7 +61,7 @@ class Players:
         self.base = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken
-        self.share = 1.0  # of the present part: its items beside those of an average part
+        self.share = 1.0  # items of the present part over those of an average part
         self._parts: list[list[_Term]] = []
         for name, optimizer in self.optimizers.items():
             setattr(self, name, Player(self, name))

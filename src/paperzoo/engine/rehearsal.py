@@ -80,7 +80,7 @@ def _one_item(job: Job, data: Dataset, split: str, room: int) -> None:
 
 
 def _weigh(job: Job, data: Dataset, room: int) -> None:
-    """Builds the model without memory for its numbers, which are counted as they come."""
+    """Builds the model on the meta device, without memory for its tensors, and refuses it once their sizes add up to too much."""
     seen = number = 0
 
     def count(_: Any, name: str, part: Any) -> None:

@@ -1,4 +1,4 @@
-"""A run's directory, and what was found in it.
+"""A run's directory and its files.
 
 ``run.json`` (what is trained, with which code, on what), ``metrics.jsonl`` (one line a log), ``checkpoints/``, ``figures/``,
 TensorBoard events, and ``result.json`` when it is done.

@@ -20,7 +20,7 @@ from paperzoo.errors import PaperzooError, compared
 from paperzoo.saved import newest
 from paperzoo.tasks.model import Model
 
-#: arguments by which a model understands its data's numbers; filled in from the data, and never to be exchanged beneath a model
+#: arguments that say what the numbers in the data mean; filled in from the data, and fixed once a model has been trained
 MEANING = ("channels", "classes", "vocabulary", "merges", "tags", "languages", "columns", "targets")
 
 

@@ -1,4 +1,4 @@
-"""What anyone can forecast without a network, and every network is printed beside.
+"""Forecasts without a network, which every network's are printed beside.
 
 Each takes ``Windows`` and the number k of one of their columns, and gives forecasts float64 (N, H), in raw units.
 """

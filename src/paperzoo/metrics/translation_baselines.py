@@ -1,6 +1,6 @@
-"""What anyone can translate without a network, and every network is printed beside.
+"""Translations without a network, which every network's are printed beside.
 
-Each is fitted to images (N, 3, H, W) in [0, 1] of both domains and translates such images; see also the source left as it is.
+Each is fitted to images (N, 3, H, W) in [0, 1] of both domains and translates such images; see also the unchanged source.
 """
 
 from __future__ import annotations

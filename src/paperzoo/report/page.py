@@ -111,7 +111,7 @@ def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str
 
 
 def _hashes(info: Mapping[str, Any]) -> str:
-    """Those that runs of before lack are left out."""
+    """The run's hashes by name; an older run may lack some."""
     named = {"recipe_hash": "recipe", "method_hash": "method", "protocol_hash": "protocol", "code_hash": "paper file"}
     return ", ".join(f"{word} {info[key]}" for key, word in named.items() if key in info)
 
@@ -146,7 +146,7 @@ def commands(run: Run, info: Mapping[str, Any], entry: catalog.Entry) -> dict[st
 
 
 def setting(value: Any) -> str:
-    """A value as ``--set KEY=VALUE`` reads it: a string as it is unless it would be read as something else."""
+    """A value as ``--set KEY=VALUE`` reads it: a string without quotes unless it would be read as something else."""
     if isinstance(value, str):
         try:
             json.loads(value)

@@ -8,7 +8,7 @@ A study is a module of ``paperzoo.studies``. Its docstring is the question and w
 - ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure;
 - ``OWN`` and ``own(place)``, if it can be asked about the user's data: the kinds it reads, and a table.
 
-Nothing is trained twice: a finished run with the same recipe, seed and paper file is taken as it is.
+Nothing is trained twice: a finished run with the same recipe, seed, method and protocol is reused.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _one(name: str, number: int, quick: bool, out: str) -> str:
 
 
 def _numbers(directory: Path, study: ModuleType) -> Path:
-    """Where a study's numbers of a run lie: they hold for this code of the study alone, whatever it says of them."""
+    """The file of a study's numbers of a run, named by the hash of the study's code without its prose: other code computes them anew."""
     digest = code_hash(Path(str(study.__file__)), ("TITLE", "EXPECTED", "FINDING", "BEYOND"))
     return directory / f"{study.__name__.rpartition('.')[2]}-{digest}.json"
 

@@ -175,7 +175,7 @@ def _code_blocks(text: str) -> str:
 
 
 def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
-    """A line for each metric that something was promised or claimed of; the others of the same runs share one behind it."""
+    """A line for each metric with a target or a claim; the other metrics of the same runs share one line after it."""
     lines = [
         "| variant | recipe, data | metric | mean ± deviation | seeds | target | claim | status | seconds | hardware, commit |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",

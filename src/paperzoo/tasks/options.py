@@ -13,9 +13,9 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from paperzoo.errors import PaperzooError, unknown
 
-#: what all take
+#: arguments that all take
 COMMON = ("self", "items", "seed", "input")
-#: what a word can be made into, the first that an annotation allows; and what it is called
+#: types that a word can be converted to, the first that an annotation allows; and their names in messages
 KINDS: dict[type, str] = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 
 
@@ -24,9 +24,9 @@ class Option:
     """A keyword argument that can be given as a word.
 
     Attributes:
-        kind: what the word is made into.
+        kind: the type that the word is converted to.
         bounds: the values that are legal, as ``annotated_types`` says it.
-        about: what the function's docstring says of it.
+        about: its description in the function's docstring.
     """
 
     kind: type

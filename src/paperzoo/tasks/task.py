@@ -25,7 +25,7 @@ class Task:
         named: whether a saved model keeps what its data call the classes, as ``model.names``.
         samples: whether ``model.sample`` draws samples that ``write`` writes.
         judges: whether ``judgement`` says what the model sees in images.
-        usual: what the command line passes to ``sample`` unless it is told otherwise; ``items`` is how many.
+        usual: what the command line passes to ``sample`` unless the user sets another value; ``items`` is how many.
         span: the least and the greatest value that a sample may have, where there are such.
     """
 

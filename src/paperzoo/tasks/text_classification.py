@@ -28,7 +28,7 @@ from paperzoo.tasks.task import Task
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a model says of a text.
+    """A model's answer for a text.
 
     Attributes:
         name, probability: of the likeliest class.

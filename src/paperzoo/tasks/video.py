@@ -28,7 +28,7 @@ CLIPS = 64  # that pass through a network at once while measuring
 
 @dataclass(frozen=True)
 class VideoClassification(Classification):
-    """What a classifier says of one video: probabilities are means over its ``clips``."""
+    """A classifier's answer for one video: probabilities are means over its ``clips``."""
 
     clips: int = 1
 

@@ -33,7 +33,7 @@ class Drawings:
 
 
 def emoji_drawings(whole: Dataset) -> Drawings:
-    """Of the data set ``emoji``: emoji of a single code point, colour 32x32 on white, that all four vendors have; an author is a vendor."""
+    """Emoji of the set ``emoji`` with a single code point, colour 32x32 on white, that all four vendors have; an author is a vendor."""
     assert isinstance(whole, Emoji)
     items, codes = whole.joined("train+test"), whole.codes["train"] + whole.codes["test"]
     every = items.batch(np.arange(len(items)))

@@ -165,7 +165,7 @@ def _shapes(a: Source, b: Source) -> str:
         return ""
     try:
         (width, height), (wide, high) = _size(a), _size(b)
-    except Exception:  # whoever reads it says why it cannot be read
+    except Exception:  # the reader reports why it cannot be read
         return ""
     same = abs(width * high - wide * height) <= max(width, height, wide, high)
     return "" if same else f"it has {width}x{height} pixels, but its partner {wide}x{high}, another shape"
@@ -301,7 +301,7 @@ _FIELDS = ("image_a", "image_b")
 
 
 def _column(sources: Sequence[Source], read: Mapping[Source, np.ndarray], size: int, channels: int, name: str) -> Column:
-    """Of what was read the pixels; where nothing was, for there is too much, the files."""
+    """The pixels, if they were read into memory; else, for large sets, a column that reads the files when they are asked for."""
     if not read:
         return ImageFiles(sources, size, size, channels, name=name)
     return Images(torch.from_numpy(np.stack([as_channels(read[source], channels) for source in sources])), name)

@@ -186,7 +186,7 @@ def size_of(image_size: int | None, channels: int | None) -> int:
 
 
 def _cut(files: dict[str, list[Item]], root: Path, names: Sequence[str] = ()) -> dict[str, list[Item]]:
-    """All splits; what is odd about them is said."""
+    """All splits, with warnings of copies and of classes with few test images."""
     groups = copies(path for items in files.values() for path, _ in items)
     splits = cut(files, root, groups)
     say_copies(files, groups, root, stacklevel=5)

@@ -127,7 +127,7 @@ def edges_photos(package: Path, image_size: int | None = None) -> Dataset:
 def _by_code(
     archives: Sequence[Path], vendors: Sequence[str], image_size: int | None
 ) -> tuple[list[dict[str, np.ndarray]], str, str]:
-    """Of each vendor the images uint8 (3, S, S) by code point; their licence and where they come from."""
+    """Each vendor's images uint8 (3, S, S) by code point; their licence and source."""
     by_code, wholes = [], []
     for archive, vendor in zip(archives, vendors, strict=True):
         whole = emoji(archive, vendors=[vendor], image_size=image_size)
@@ -151,7 +151,7 @@ def _in_both(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> list[s
 
 
 def _one_each(codes: Iterable[str]) -> list[str]:
-    """Of every subject the code points with the fewest parts, in order of the subjects."""
+    """The code points with the fewest parts of every subject, in order of the subjects."""
     first: dict[str, str] = {}
     for code in sorted(codes, key=lambda c: (c.count("-"), c)):
         first.setdefault(subject_of(code), code)

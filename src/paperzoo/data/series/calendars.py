@@ -113,7 +113,7 @@ def _usual(apart: np.ndarray) -> int:
 
 
 def _months(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of dates: months since 1970, days of the month from 1 on, and days that the month has."""
+    """Months since 1970, days of the month from 1 on, and the length of the month, of dates."""
     month = days.astype("M8[M]")
     first = month.astype("M8[D]")
     return month.astype(int), (days - first).astype(int) + 1, ((month + 1).astype("M8[D]") - first).astype(int)

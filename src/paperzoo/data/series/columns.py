@@ -104,7 +104,7 @@ def open_parquet(path: Path) -> Any:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a table is read as one sentence: no plain file, not UTF-8, no CSV, damaged parquet."""
+    """Turns any error while a table is read into one sentence: no plain file, not UTF-8, no CSV, damaged parquet."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):

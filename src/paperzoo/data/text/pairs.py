@@ -106,7 +106,7 @@ def pairs(
 
 
 def _writable(mapped: np.ndarray) -> np.ndarray:
-    """The same file, so mapped that what is written goes nowhere: torch takes no array that cannot be written to."""
+    """The same file, mapped copy-on-write: torch takes no array that is read-only, and the file must not change."""
     assert isinstance(mapped, np.memmap)
     again: np.ndarray = np.load(str(mapped.filename), mmap_mode="c")
     return again

@@ -251,7 +251,7 @@ class Model(GlimpseClassifier):
         return self.network.action(features)  # type: ignore[no-any-return]
 
     def outputs(self, dataset: Dataset, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """As the paper begins, at a random place, drawn anew but always the same."""
+        """The first glimpse is at a random place, as in the paper; the draws are the same at every call."""
         items, random = dataset[split], torch.Generator().manual_seed(0)
         for indices in items.batches(500):
             batch = items.batch(indices).to(self.network.action.weight.device)

@@ -65,7 +65,7 @@ class Decoder(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Vectors (N, inputs), codes and what else it is told, to logits (N) that they come from the prior."""
+    """Vectors (N, inputs), codes and one-hot labels if there are any, to logits (N) that they come from the prior."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class Adversarial(Autoencoder, ImageGenerator):
         return code
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of its tasks, and whether held-out codes can be told from the prior.
+        """The metrics of its tasks, and whether held-out codes can be told apart from samples of the prior.
 
         ``mmd`` is the squared discrepancy between the codes of at most 1,000 held-out images and as many samples of the prior,
         ``mmd p-value`` that of a permutation test; see ``metrics/mmd.py``. Left out for fewer than 20 images.

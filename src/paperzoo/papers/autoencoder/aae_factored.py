@@ -38,7 +38,7 @@ from paperzoo.tasks.reconstruction import check_range
 
 
 class Content(NamedTuple):
-    """What a factored encoder says of N images: ``logits`` (N, heads) of the class, ``style`` (N, D)."""
+    """A factored encoder's output for N images: ``logits`` (N, heads) of the class, ``style`` (N, D)."""
 
     logits: Tensor
     style: Tensor
@@ -122,7 +122,7 @@ class Factored(Adversarial):
         return self.join(self.encoder(check_range(image)))
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As for all, and a grid with a row a class (the first 20) and the same style down each column; zero in the first."""
+        """The figures of its tasks, and a grid with a row a class (the first 20) and the same style down each column; zero in the first."""
         rows, style = min(self.heads, 20), noise(10, self.latent - self.heads, "normal", 0)
         style[0] = 0
         one_hot = F.one_hot(torch.arange(rows).repeat_interleave(10), self.heads).float()
@@ -194,7 +194,7 @@ class Clusters(Factored):
         super().__init__(image_size, channels, clusters, style, width, noise)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for all, and with labelled data ``cluster error %``, ``purity %`` and ``clusters used``.
+        """The metrics of its tasks, and with labelled data ``cluster error %``, ``purity %`` and ``clusters used``.
 
         Each cluster takes the label of the one image of the validation split (if there is none, among 20,000 of the training split)
         that is in it with the highest probability; the error is that of these labels on ``split`` (section 6). The purity is that

@@ -149,7 +149,7 @@ class Model(Autoencoder):
         return image
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any autoencoder; for a denoising one also what becomes of corrupted images, each beside the clean one.
+        """Any autoencoder's metrics; of a denoising one also errors of corrupted images against the clean ones.
 
         ``corrupted squared error`` before, ``restored squared error`` after, and ``pca restored squared error`` by PCA.
         """

@@ -71,7 +71,7 @@ class Linear(Variational, PointAutoencoder):
         return mean
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of its tasks, the model's exact ``log-likelihood (nats)`` and that of probabilistic PCA.
+        """The metrics of its tasks, the model's exact ``log-likelihood (nats)`` and that of probabilistic PCA.
 
         All of at most 10,000 points; ``elbo below ppca (nats)`` is what is to be at most 0.01.
         """

@@ -45,7 +45,7 @@ class Posterior(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What the discriminator says of N images: ``logit`` (N) that they are real, and ``layer`` (N, D), its l-th."""
+    """The discriminator's output for N images: ``logit`` (N) that they are real, and ``layer`` (N, D), its l-th."""
 
     logit: Tensor
     layer: Tensor
@@ -207,7 +207,7 @@ class Model(Autoencoder, ImageGenerator):
         return self.decode(z)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of its tasks, ``sample sharpness relative to real`` of 1,000 samples beside that of the
+        """The metrics of its tasks, ``sample sharpness relative to real`` of 1,000 samples beside that of the
         reconstructions, and attribute arithmetic where the data have attributes."""
         metrics = super().measure(dataset, split, judge)
         (real,) = self.spaced(dataset[split], 1000)
@@ -217,7 +217,7 @@ class Model(Autoencoder, ImageGenerator):
         return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
     def attributes(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Of at most 10,000 training images the vector of each attribute (K, latent), the attributes (N, K) and labels (N)."""
+        """The vector of each attribute (K, latent), and attributes (N, K) and labels (N), of at most 10,000 training images."""
         items = dataset["train"]
         chosen = spread(len(items), 10_000)
         batches = [items.batch(chosen[start : start + 1000]) for start in range(0, len(chosen), 1000)]

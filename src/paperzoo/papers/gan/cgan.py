@@ -105,7 +105,7 @@ def one_hot(label: Tensor, classes: int) -> Tensor:
 
 
 class ConditionalGAN(ConditionalGenerator):
-    """The method itself, whatever the networks are."""
+    """The method itself, for any two networks."""
 
     prior = "uniform"
     generator: nn.Module

@@ -235,7 +235,7 @@ class Model(ImageGenerator):
         return torch.cat(parts).numpy()
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any generator; then what the categorical code is worth.
+        """Any generator's metrics; then how well the categorical code stands for classes.
 
         ``code recovered %``: samples whose code Q reads back. ``purity %[judge]``: samples that the judge takes for the class
         that is most frequent under their code. ``matched class error %``: Q as a classifier of the split's real images, with
@@ -255,7 +255,7 @@ class Model(ImageGenerator):
         return metrics
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As for any generator, and for each continuous code a grid with a row a category and the code from -2 to 2 along it.
+        """Any generator's figures, and for each continuous code a grid with a row a category and the code from -2 to 2 along it.
 
         The range is that of the paper's figure 2: twice what the generator was trained on.
         """

@@ -126,7 +126,7 @@ class Classify(TextClassifier):
         return None
 
     def mask(self, batch: Batch) -> Masked:
-        """As ``Model``, in pre-training."""
+        """Masks words as ``Model`` does in pre-training."""
         return mask(batch.tokens, special(self.vocabulary), self.bert.piece.num_embeddings)
 
     scores = Model.scores
@@ -183,7 +183,7 @@ class Tag(Tagger):
         return torch.stack([packed.tokens, place], 1), torch.tensor([len(words) for words in sentences])
 
     def _scores(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the K words that have a place: scores (K, tags), and row and number (K) of each."""
+        """Scores (K, tags) of the K words that have a place, and row and number (K) of each."""
         pieces, place = tokens.unbind(1)  # (N, T) each
         hidden, _ = self.bert(pieces, torch.zeros_like(pieces), (pieces != self.wordpiece.pad).sum(1))  # type: ignore[union-attr]
         rows, at = place.nonzero().unbind(1)

@@ -95,7 +95,7 @@ class Transfer(Model):
         self.matcher = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def train(self, mode: bool = True) -> Self:
-        """As every module, but the teacher stays as it is: its running means would move."""
+        """The mode of all but the teacher, which stays in eval mode: else its running means would move."""
         super().train(mode)
         self.teacher.eval()
         return self
@@ -123,7 +123,7 @@ class Transfer(Model):
         weight_decay: NotNegative = 1e-4,
         drops: Sequence[Share] = (0.2, 0.4, 0.6, 0.8),
     ) -> Optimizers:
-        """As ``Model``'s; while matching, with what stands on the network and the teacher."""
+        """SGD as in ``t3d.Model``; while matching, the matcher on top of network and teacher is trained too."""
         own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.phases else ())]
         return {"network": (SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True), steps(drops))}
 

@@ -177,7 +177,7 @@ class Model(Classifier):
     Args:
         classifier: ``"affine"`` (the paper's affine spaces), ``"lda"``, ``"logistic"``, ``"svm"`` (linear), ``"rbf"`` (the
             paper's Gaussian SVM) or ``"forest"``.
-        features: ``"scattering"``, or ``"pixels"`` to see what it is good for.
+        features: ``"scattering"``, or ``"pixels"`` for comparison.
         J: scales.
         L: angles.
         order: 0, 1 or 2.

@@ -68,7 +68,7 @@ class Walk(NamedTuple):
 class Forecaster(Model):
     """Forecasts K of D columns, H steps ahead, from the last T. Subclasses define ``forward``, and call ``calibrate`` in ``step``.
 
-    What the data knows of itself (columns, scale, season, ...) is filled in from its schema. Intervals are split conformal, on
+    Properties of the data (columns, scale, season, ...) are filled in from its schema. Intervals are split conformal, on
     the scale that the network sees: their half-width, one for each step ahead, is such that it held 90 % of the errors on windows
     that were never trained on, the validation stretch. Without such windows there are no intervals: they are infinite. In
     walk-forward evaluation the errors already known renew them; ``predict`` cannot know which of a user's rows it was trained on.
@@ -134,7 +134,7 @@ class Forecaster(Model):
         return (seen - self.location) / self.spread
 
     def wanted(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the network should have said, (N, H, K) on its own scale; and where it counts, (N, H)."""
+        """The network's targets, (N, H, K) on its own scale; and the mask of those that count, (N, H)."""
         if batch.target.shape[1] < self.horizon:
             raise PaperzooError(f"the data's windows reach {batch.target.shape[1]} steps ahead: set model.horizon, now {self.horizon}")
         z = (self._straight(batch.target[:, : self.horizon]) - self.location[self.at]) / self.spread[self.at]
@@ -163,7 +163,7 @@ class Forecaster(Model):
             self.scores[rows], self.scored[rows] = value[..., :-1], value[..., -1] > 0
 
     def half_width(self) -> Tensor:
-        """Of intervals, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
+        """Half the intervals' width, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
         if not len(self.scores):
             return torch.full((self.horizon, len(self.targets)), torch.inf, device=self.location.device)
         scores = np.where(self.scored.cpu().numpy()[..., None], self.scores.cpu().numpy(), np.nan)

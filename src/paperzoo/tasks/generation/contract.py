@@ -146,7 +146,7 @@ class ConditionalGenerator(ImageGenerator):
         return self.render(self.latents(items, seed), self.labels(items, label))
 
     def walk(self) -> Tensor:
-        """As for any generator, each walk within one class."""
+        """Any generator's walks, each within one class."""
         return self.render(self._paths(), (torch.arange(8) % self.classes).repeat_interleave(10))
 
 

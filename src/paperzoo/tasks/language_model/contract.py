@@ -1,4 +1,4 @@
-"""What a paper that says what comes next in a text must define; samples and readings."""
+"""What a language model's paper must define; samples and readings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST = 1_000_000
 
 
 class LanguageModel(Model):
-    """A model that says what comes next in a text. Subclasses define ``read``.
+    """A model that predicts the next token of a text. Subclasses define ``read``.
 
     Args:
         vocabulary: the tokens; number 0 is ``<unk>``.

@@ -39,7 +39,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What a model says of a log.
+    """A model's alarms for a log.
 
     Attributes:
         prediction: days that an alarm looks ahead.

@@ -1,4 +1,4 @@
-"""How well alarms are told from quiet, what they cost, and which sensors matter."""
+"""How well the model ranks windows before failures above others, what alarms cost, and which sensors matter."""
 
 from __future__ import annotations
 

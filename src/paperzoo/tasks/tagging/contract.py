@@ -81,7 +81,7 @@ class Tagger(Model):
         return taggings[0] if single else taggings
 
     def outputs(self, dataset: Dataset, split: str) -> tuple[list[tuple[list[str], list[str]]], list[list[str]]]:
-        """The words of each sentence with its true tags, and the found ones.
+        """The words of each sentence with its true tags, and the predicted ones.
 
         Data with another vocabulary is numbered anew from its words.
         """

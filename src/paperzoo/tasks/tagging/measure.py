@@ -15,7 +15,7 @@ def entities(model: Tagger, dataset: Dataset, split: str) -> dict[str, float]:
     """Scores over the whole split.
 
     ``entity F1 %`` with its ``entity precision %`` and ``entity recall %``: strict and micro-averaged, by seqeval.
-    ``illegal transitions %``: of all transitions of the found tags, ends of sentences included, those that cannot be.
+    ``illegal transitions %``: of all transitions of the predicted tags, ends of sentences included, those that the scheme forbids.
     ``token accuracy % (secondary)``: of the real words, padding not counted. Most words are O, so it says little.
     """
     gold, predicted = model.outputs(dataset, split)

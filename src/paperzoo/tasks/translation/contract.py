@@ -135,7 +135,7 @@ class Translator(Model):
         return self.translations(input)
 
     def translations(self, texts: Sequence[str], attention: bool = True) -> list[Translation]:
-        """In batches of like length, one of the other; blank sentences stay so."""
+        """The translations of ``texts``, computed in batches of like length; a blank sentence stays blank."""
         rows = self.numbers(texts)
         answers = [Translation(text, "", 0.0) for text in texts]
         full = [i for i, text in enumerate(texts) if text.strip()]

@@ -22,8 +22,8 @@ NEAREST = 100_000
 def scores(model: Translator, dataset: Dataset, split: str) -> dict[str, float]:
     """Scores over the whole split.
 
-    ``BLEU`` by sacrebleu (its signature is written by ``show``), beside that of two baselines: ``BLEU of the source``, copied as
-    it is, and ``BLEU of retrieval``: the translation of the training sentence whose words are nearest (cosine of tf-idf).
+    ``BLEU`` by sacrebleu (its signature is written by ``show``), beside that of two baselines: ``BLEU of the source``, copied
+    unchanged, and ``BLEU of retrieval``: the translation of the training sentence whose words are nearest (cosine of tf-idf).
     ``exact %``: translations equal to their reference. ``nats a piece``: of the references, given all pieces before.
     """
     texts = texts_of(dataset[split])
