@@ -256,7 +256,7 @@ class Source:
                     shutil.copyfileobj(_bounded(reply, self.size), out)
                 return target
             except (OSError, urllib.error.URLError, ValueError) as error:
-                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):  # the next address is no better
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):  # of the disk: no address helps
                     raise
                 reasons.append(f"{url}: {error}")
         raise self._missing("; ".join(reasons) or "no address is known")

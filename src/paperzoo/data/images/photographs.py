@@ -37,7 +37,7 @@ PATCH = 96
 
 SPLITS = ("train", "validation", "test")
 
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 # Sets ----------------------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def squares(
             largest = column.all.sides.min(1).max(initial=0)
             fault = f"none of the {len(column.all)} photographs of {split} in {name} has {side}x{side} pixels"
             raise PaperzooError(f"{fault}: image_size is at most {largest} for them")
-    picture = Preparation(side, side, 3, ground=(0.0, 1.0))  # of what brightness a photograph ends, says nothing
+    picture = Preparation(side, side, 3, ground=(0.0, 1.0))  # the brightness at a photograph's edge says nothing of its ground
     schema = Schema(name, ("image",), {"channels": 3, "image_size": side}, picture=picture)
     return Dataset(schema, {split: Split(column) for split, column in columns.items()}, licence, source, pictures)
 

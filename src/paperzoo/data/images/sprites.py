@@ -29,7 +29,7 @@ PICTURES, GROUPS = 60, 4
 NEAR = 10
 
 _FOLDER = "usr/share/games/wesnoth/1.16/data/core/images/units"
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 def sprites(package: Path, image_size: int | None = None) -> Dataset:

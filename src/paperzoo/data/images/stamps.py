@@ -41,7 +41,7 @@ CLASSES = {
 # drawings and toys; pictures turned left to right that are there unturned as well; wheels without a vehicle
 _NOT = ("/cartoon/", "/toys/", "_mirror.", "vehicles/7spoke256.", "vehicles/wheel_tractor.")
 _FOLDER = "usr/share/tuxpaint/stamps"
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 def stamps(package: Path, image_size: int | None = None) -> Dataset:

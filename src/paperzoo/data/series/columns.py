@@ -478,7 +478,7 @@ def _unlike(times: Sequence[datetime]) -> tuple[int, int]:
     """How many different steps there are between rows, counted by the calendar that they fit, and counted in days if that is a day
     of each month, neither the first nor the last. Without a calendar, or with a step back, steps count more."""
     if len({t.tzinfo is None for t in times}) > 1:
-        return 0, 0  # an error of its own
+        return 0, 0  # refused elsewhere, with an error of its own
     clock = microseconds([t.replace(tzinfo=None) for t in times])
     apart = np.unique(np.diff(clock))
     if len(apart) and apart[0] > 0 and (fit := calendar(clock)):

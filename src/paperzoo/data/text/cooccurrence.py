@@ -183,7 +183,7 @@ def _merged(runs: list[Path], words: int, unit: int, memory: int, scratch: Path,
     kinds = (np.int32, np.int32, np.float64)
     if rows * 16 <= memory:
         arrays = [np.empty(rows, kind) for kind in kinds]
-    else:  # the mapping keeps the file, which goes with it
+    else:  # the file has no name and lasts as long as the mapping
         arrays = []
         for kind in kinds:
             with tempfile.TemporaryFile(dir=folder) as file:

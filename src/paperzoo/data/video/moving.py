@@ -137,7 +137,7 @@ ACTIONS = {
 FRAMES = 4
 
 _FOLDER = "usr/share/games/wesnoth/1.16/data/core/images/units"
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 def action_of(name: str) -> tuple[str, int, int] | None:

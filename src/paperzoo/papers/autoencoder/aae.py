@@ -196,7 +196,7 @@ class Model(Adversarial):
         width: units of each hidden layer.
     """
 
-    labels: ClassVar[bool] = False  # whether the discriminator is told labels
+    labels: ClassVar[bool] = False  # whether the discriminator sees labels
 
     def __init__(
         self,

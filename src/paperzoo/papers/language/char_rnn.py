@@ -52,10 +52,10 @@ def lstm_cell(
         rows = slice(block * size, (block + 1) * size)
         return x @ w_x[rows].T + b_x[rows] + h @ w_h[rows].T + b_h[rows]  # (N, H)
 
-    i = torch.sigmoid(mixed(0))  # how much of the news is let in
-    f = torch.sigmoid(mixed(1))  # how much of the memory is kept
-    g = torch.tanh(mixed(2))  # the news
-    o = torch.sigmoid(mixed(3))  # how much of the memory is shown
+    i = torch.sigmoid(mixed(0))  # input gate
+    f = torch.sigmoid(mixed(1))  # forget gate
+    g = torch.tanh(mixed(2))  # candidate cell state
+    o = torch.sigmoid(mixed(3))  # output gate
     c = f * c + i * g
     return o * torch.tanh(c), c
 

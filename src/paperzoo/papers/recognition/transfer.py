@@ -237,7 +237,7 @@ def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Class
         )
     accepted = {k: v for k, v in arguments.items() if k in legal or k not in ("channels", "classes", "image_size")}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*has another number of outputs")  # a new head is what is wanted
+        warnings.filterwarnings("ignore", ".*has another number of outputs")  # the head is replaced on purpose
         model = catalog.build(entry, {**entry.arguments, **accepted, **({"weights": weights} if weights else {})})
     assert isinstance(model, Classifier)
     return model
