@@ -128,7 +128,7 @@ class ConditionalGenerator(ImageGenerator):
         asked = [label] * items if single else list(range(items)) if label is None else list(label)  # type: ignore[arg-type]
         if len(asked) != items:
             raise PaperzooError(f"{len(asked)} labels were given for {items} samples: give one, or one for each")
-        whole = [int(entry) for entry in asked]  # type: ignore[arg-type]
+        whole = [int(value) for value in asked]  # type: ignore[arg-type]
         for value, number in zip(asked, whole, strict=True):
             if label is not None and (value != number or not 0 <= number < self.classes):
                 raise PaperzooError(f"label {value!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
