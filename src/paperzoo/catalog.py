@@ -56,12 +56,12 @@ class Catalogue(Mapping[str, Row]):
         Raises:
             PaperzooError: a record cannot be read, or two files have one name.
         """
-        found: dict[str, Row] = {}
+        by_name: dict[str, Row] = {}
         for path in sorted(PAPERS.glob("*/*.toml"), key=lambda path: path.stem):
-            if path.stem in found:
-                raise PaperzooError(f"two papers are named {path.stem}: {found[path.stem].record} and {path}")
-            found[path.stem] = Row(f"{path.parent.name}.{path.stem}", **vars(records.head(path)))
-        return found
+            if path.stem in by_name:
+                raise PaperzooError(f"two papers are named {path.stem}: {by_name[path.stem].record} and {path}")
+            by_name[path.stem] = Row(f"{path.parent.name}.{path.stem}", **vars(records.head(path)))
+        return by_name
 
     def __getitem__(self, name: str) -> Row:
         return self.rows[name]
@@ -86,12 +86,12 @@ def list_papers(task: str | None = None, family: str | None = None) -> list[str]
     Raises:
         PaperzooError: no paper has this task or family.
     """
-    for what, wanted, legal in (
+    for kind, wanted, legal in (
         ("task", task, {r.task for r in CATALOG.values()}),
         ("family", family, {r.family for r in CATALOG.values()}),
     ):
         if wanted is not None and wanted not in legal:
-            raise unknown(what, wanted, legal)
+            raise unknown(kind, wanted, legal)
     return sorted(n for n, r in CATALOG.items() if task in (None, r.task) and family in (None, r.family))
 
 
@@ -140,8 +140,8 @@ class Entry:
             module = importlib.import_module(f"{module.__package__}.{file.stem}")
         if not hasattr(module, name):
             raise PaperzooError(f"{file} has no class {name}, which the variant {self.variant} of {self.paper.name} names")
-        found: type[Model] = getattr(module, name)
-        return found
+        model_class: type[Model] = getattr(module, name)
+        return model_class
 
     @property
     def name(self) -> str:
@@ -211,7 +211,7 @@ def load(name: str) -> Entry:
         path, variant = _file(name)
         if path.resolve() in _NAMED:
             return _own(path, variant)
-        if same := [one for one in _NAMED if one.name == path.name]:
+        if same := [file for file in _NAMED if file.name == path.name]:
             return _own(same[-1], variant)
         raise PaperzooError(
             f"this was made by the file {path}, whose code runs only if you name it in the same command: add --code {path.name} "
@@ -257,7 +257,7 @@ def _own(path: Path, variant: str) -> Entry:
 
 def _by_name(value: Any, kind: type) -> bool:
     named = isinstance(value, Mapping) and bool(value)
-    return named and all(isinstance(name, str) and isinstance(one, kind) for name, one in value.items())
+    return named and all(isinstance(name, str) and isinstance(member, kind) for name, member in value.items())
 
 
 @cache
@@ -301,13 +301,13 @@ def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     Raises:
         PaperzooError: an annotation cannot be read.
     """
-    found = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
-    told = SimpleNamespace(__annotations__={n: p.annotation for n, p in found.items() if p.annotation is not p.empty})
+    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    annotated = SimpleNamespace(__annotations__={n: p.annotation for n, p in parameters.items() if p.annotation is not p.empty})
     try:
-        meant = get_type_hints(told, function.__globals__, include_extras=True)
+        meant = get_type_hints(annotated, function.__globals__, include_extras=True)
     except Exception as error:  # an annotation is an expression, which may raise anything
         raise PaperzooError(f"an annotation of {function.__qualname__} cannot be read: {error}") from error
-    return {n: p.replace(annotation=meant.get(n, Any)) for n, p in found.items()}
+    return {n: p.replace(annotation=meant.get(n, Any)) for n, p in parameters.items()}
 
 
 def build(entry: Entry, arguments: Mapping[str, Any]) -> Model:

@@ -111,8 +111,8 @@ def list_command(
 @app.command(rich_help_panel=LOOK)
 def find(text: Annotated[str, typer.Argument(help="Part of a name, title, task or family.")]) -> None:
     """Papers whose name, title, task or family contains TEXT."""
-    if found := catalog.find(text):
-        _table(found)
+    if matches := catalog.find(text):
+        _table(matches)
         return
     raise PaperzooError(f"nothing in the catalogue contains {text!r}: `paperzoo list` shows all")
 
@@ -245,8 +245,8 @@ def _more(source: str, verb: str) -> str:
     function = getattr(catalog.load(read_json(record)["name"] if record.is_file() else source).model_class, verb, None)
     if function is None:
         return f"{source} has nothing to {verb}.\n"
-    said = [f"  --{name.replace('_', '-')}  {option.about or option.wanted()}" for name, option in options(function).items()]
-    return "\n".join([f"{source} also takes:", *said, ""]) if said else f"{source} takes no other options.\n"
+    lines = [f"  --{name.replace('_', '-')}  {option.about or option.wanted()}" for name, option in options(function).items()]
+    return "\n".join([f"{source} also takes:", *lines, ""]) if lines else f"{source} takes no other options.\n"
 
 
 @app.command(rich_help_panel=USE, cls=OfModel)
@@ -274,8 +274,8 @@ def sample(
     if task is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which draws no samples: try `paperzoo predict`")
     draw: Callable[..., Any] = getattr(model, "sample")  # noqa: B009  (a task that samples has it)
-    given = {**task.usual, **values(draw, ctx.obj, source, _own(ctx)), "seed": seed, **({} if items is None else {"items": items})}
-    print(task.write(draw(**given), out))
+    arguments = {**task.usual, **values(draw, ctx.obj, source, _own(ctx)), "seed": seed, **({} if items is None else {"items": items})}
+    print(task.write(draw(**arguments), out))
 
 
 @app.command(rich_help_panel=USE, cls=OfModel)
@@ -299,19 +299,19 @@ def predict(
     ask = getattr(model, "predict", None)
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
-    given = values(ask, ctx.obj, source, _own(ctx))
+    arguments = values(ask, ctx.obj, source, _own(ctx))
     console, failed = Console(soft_wrap=True), False
-    for one in inputs:
+    for item in inputs:
         try:
-            answer = rich_text(ask(one, **given))
+            answer = rich_text(ask(item, **arguments))
         except PaperzooError as error:
             if len(inputs) == 1:
                 raise
             failed = True
-            _complain(error if plain(one) in plain(error) else f"{one}: {error}")
+            _complain(error if plain(item) in plain(error) else f"{item}: {error}")
             continue
         if len(inputs) > 1:
-            answer = Text(plain(one) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
+            answer = Text(plain(item) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
         console.print(answer, highlight=False)
     if failed:
         raise typer.Exit(2)
@@ -527,12 +527,12 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             raise PaperzooError(f"--set {key}: {twice[0]} is given twice")
         return dict(pairs)
 
-    found: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for setting in settings:
         key, sign, text = setting.partition("=")
         if not sign or not key:
             raise PaperzooError(f"--set {setting!r}: write KEY=VALUE, for example --set steps=500")
-        if key in found:
+        if key in parsed:
             raise PaperzooError(f"--set {key} is given twice")
         lowered = {"none": "null", "true": "true", "false": "false"}.get(text.lower(), text)
         try:
@@ -543,8 +543,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             raise PaperzooError(f"--set {key}: a value of {len(text):,} characters cannot be read: {error}") from error
         if isinstance(value, dict | list) and text.count("[") + text.count("{") > 20 and _depth(value) > 5:
             raise PaperzooError(f"--set {key}: a value is a list in a list at most, not nested {_depth(value)} deep")
-        found[key] = value
-    return found
+        parsed[key] = value
+    return parsed
 
 
 def _depth(value: Any) -> int:

@@ -100,7 +100,7 @@ class Target:
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
     def bounds(self) -> tuple[float, ...]:
-        """Those that are set."""
+        """The bounds that are set."""
         return tuple(bound for bound in (self.at_least, self.at_most) if bound is not None)
 
     def __str__(self) -> str:
@@ -224,13 +224,13 @@ def read(path: Path) -> Paper:
     Raises:
         PaperzooError: the file is not TOML, or a key is missing, unknown or of a wrong type; it names file and key.
     """
-    given = _toml(path, _text(path))
+    table = _toml(path, _text(path))
     for key in ("name", "findings", "fails", "recipes", "variants", "claims", "deviations", "exemptions"):
-        if key in given:
+        if key in table:
             raise PaperzooError(f"{path}: {key} does not belong here: {ELSEWHERE.get(key, f'write [[{key[:-1]}]], a table each')}")
-    claims: list[Claim] = _tables(path, given, "claim", Claim)
-    deviations: list[Deviation] = _tables(path, given, "deviation", Deviation)
-    exemptions: list[Exemption] = _tables(path, given, "exemption", Exemption)
+    claims: list[Claim] = _tables(path, table, "claim", Claim)
+    deviations: list[Deviation] = _tables(path, table, "deviation", Deviation)
+    exemptions: list[Exemption] = _tables(path, table, "exemption", Exemption)
     seen: set[str] = set()
     for at, claim in enumerate(claims, 1):
         if not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", claim.id):
@@ -238,7 +238,7 @@ def read(path: Path) -> Paper:
         if claim.id in seen:
             raise PaperzooError(f"{path}: two claims have the id {claim.id!r}")
         seen.add(claim.id)
-    paper: Paper = _record(Paper, {**given, "name": path.stem}, str(path))
+    paper: Paper = _record(Paper, {**table, "name": path.stem}, str(path))
     return dataclasses.replace(paper, claims=tuple(claims), deviations=tuple(deviations), exemptions=tuple(exemptions))
 
 
@@ -250,7 +250,7 @@ def _tables(path: Path, given: dict[str, Any], key: str, kind: Any) -> list[Any]
     return [_record(kind, table, f"{path}: {key} {at}") for at, table in enumerate(tables, 1)]
 
 
-#: where what stands in no record belongs
+#: keys that belong in no record, and where they belong
 ELSEWHERE = {
     "name": "a record is named after its file",
     "findings": "write results/<paper>/notes.md",
@@ -262,7 +262,7 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Head:
-    """What a list of papers needs of a record."""
+    """The part of a record that a list of papers needs."""
 
     title: str
     year: int
@@ -275,9 +275,9 @@ def head(path: Path) -> Head:
     Raises:
         PaperzooError: as ``read``.
     """
-    given = _toml(path, re.split(r"^\[", _text(path), maxsplit=1, flags=re.M)[0])
-    found: Head = _record(Head, {key: given[key] for key in _types(Head) if key in given}, str(path))
-    return found
+    keys = _toml(path, re.split(r"^\[", _text(path), maxsplit=1, flags=re.M)[0])
+    header: Head = _record(Head, {key: keys[key] for key in _types(Head) if key in keys}, str(path))
+    return header
 
 
 def _text(path: Path) -> str:
@@ -317,7 +317,7 @@ def _fits(value: Any, wanted: Any) -> bool:
     if get_origin(wanted) is Literal:
         return value in parts
     if get_origin(wanted) is Mapping:
-        return isinstance(value, dict) and all(_fits(one, parts[1]) for one in value.values())
+        return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
     if parts:
         return any(_fits(value, part) for part in parts)
     if isinstance(value, bool):

@@ -57,7 +57,7 @@ def add(directory: Path) -> Path:
     entry = catalog.load(info["name"])
     info = {**info, "paper": entry.paper.name, "recipe_name": entry.renamed(info["recipe_name"])}  # names of today
     own = entry.paper.recipes.get(info["recipe_name"])
-    if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # one that says what the recipe says changes nothing
+    if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # overrides may repeat the recipe's own values
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
     from paperzoo.data.datasets import parse
 
@@ -126,32 +126,32 @@ def check_again(name: str, recipe: str = "") -> Iterator[str]:
     """
     entry = catalog.load(name)
     full = entry.recipe(recipe)[0] if recipe else ""
-    found = [(path, read_json(path)) for path in sorted((folder() / entry.paper.name).glob("*.json"))]
+    recorded = [(path, read_json(path)) for path in sorted((folder() / entry.paper.name).glob("*.json"))]
     wanted = [
         (path, file)
-        for path, file in found
+        for path, file in recorded
         if file["variant"] in ([entry.variant] if ":" in name else entry.paper.variants) and full in ("", file["recipe_name"])
     ]
     if not wanted:
         raise PaperzooError(f"nothing is recorded of {name}{f', recipe {full}' if full else ''}: there are no losses to compare with")
     for path, file in wanted:
         own = catalog.load(f"{file['paper']}:{file['variant']}")
-        what = f"{own.name} {file['recipe_name']}"
+        label = f"{own.name} {file['recipe_name']}"
         now = own.paper.recipes.get(file["recipe_name"])
         if now is None or now.hash() != file["recipe_hash"]:
-            yield f"{what}: the recipe has changed since: only a new run can tell; it stays stale (method)"
+            yield f"{label}: the recipe has changed since: only a new run can tell; it stays stale (method)"
             continue
         stale = [run for run in file["runs"] if _changed(own, file, run, "method")]
         for run in stale or file["runs"][:1]:
-            agree, said = _compared(own, file, run)
+            agree, comparison = _compared(own, file, run)
             if agree and run in stale:
                 run["method_hash"] = method_hash(own, file["recipe"]["model"])
-                run["rechecked"] = {"commit": commit(), "hardware": hardware(), "found": said}
+                run["rechecked"] = {"commit": commit(), "hardware": hardware(), "found": comparison}
                 write_json(path, file)
                 _files.cache_clear()
             good, bad = ("stamped", "it stays stale (method)") if run in stale else ("as fresh as it was", "though its method is the same")
             later = "; stale (protocol) until it is measured again" if _changed(own, file, run, "protocol") else ""
-            yield f"{what}, seed {run['seed']}: {said}: {good if agree else bad}{later}"
+            yield f"{label}, seed {run['seed']}: {comparison}: {good if agree else bad}{later}"
 
 
 def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, Any]) -> tuple[bool, str]:
@@ -165,19 +165,19 @@ def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, A
     kept = [int(step) + 1 for points in recorded.values() for step, _ in points]
     steps = max(kept) if exact else min(int(point[0]) for point in curve.values())
     job = resolve(f"{file['paper']}:{file['variant']}", file["recipe_name"], seed=run["seed"])
-    with recheck.threads(int(found[1]) if (found := re.match(r"(\d+) of \d+ cores", run["hardware"])) else 0):
+    with recheck.threads(int(cores[1]) if (cores := re.match(r"(\d+) of \d+ cores", run["hardware"])) else 0):
         first, means = recheck.first_steps(job, steps)
         here = hardware()
     if exact:
         pairs = [(f"{loss} at step {int(step)}", value, _at(first, loss, at)) for loss, points in recorded.items()
                  for at, (step, value) in enumerate(points)]  # fmt: skip
         pairs.sort(key=lambda pair: int(pair[0].rpartition(" ")[2]))
-        what = f"the losses of the first {steps} steps"
+        subject = f"the losses of the first {steps} steps"
     else:
         mine_of = {loss: float(f"{mean:.4g}") for loss, mean in means.items()}
         points_at = {loss: value for loss, (step, value) in curve.items() if step == steps}
         pairs = [(f"the mean of {loss} over {steps} steps", value, mine_of.get(loss)) for loss, value in points_at.items()]
-        what = f"the losses' means over the first {steps} steps"
+        subject = f"the losses' means over the first {steps} steps"
     there = {k: run["versions"].get(k) for k in ("torch", "numpy")}
     same = here == run["hardware"] and there == {k: versions().get(k) for k in there}
     allowed = 0.0 if same else TOLERANCE
@@ -187,9 +187,9 @@ def _compared(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, A
         if not abs(mine - value) <= allowed * abs(value):  # not-a-number is no agreement
             return False, f"they part: {where} is {mine:.6g}, recorded {value:.6g}{'' if same else f' ({_elsewhere(run, here)})'}"
     if all(mine == value for _, value, mine in pairs):
-        return True, f"{what} are {'bitwise equal' if exact else 'equal in the four digits recorded'}"
+        return True, f"{subject} are {'bitwise equal' if exact else 'equal in the four digits recorded'}"
     worst = max(abs(mine - value) / abs(value) for _, value, mine in pairs if mine is not None and value)
-    return True, f"{what} agree within {worst:.1e} of their size ({_elsewhere(run, here)}; {TOLERANCE:.0%} is allowed)"
+    return True, f"{subject} agree within {worst:.1e} of their size ({_elsewhere(run, here)}; {TOLERANCE:.0%} is allowed)"
 
 
 def _at(first: Mapping[str, list[list[float]]], loss: str, at: int) -> float | None:
@@ -254,11 +254,11 @@ def notes(paper: Paper) -> tuple[str, str]:
     parts = re.split(r"^## +(.*?) *$", path.read_text(encoding="utf-8"), flags=re.M)
     if parts[0].strip():
         raise PaperzooError(f"{path} begins without a heading: write {' or '.join(f'## {heading}' for heading in NOTES)}")
-    found = dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
-    for heading in found:
+    sections = dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True))
+    for heading in sections:
         if heading not in NOTES:
             raise unknown("heading", heading, NOTES, f"in {path}")
-    return found.get(NOTES[0], ""), found.get(NOTES[1], "")
+    return sections.get(NOTES[0], ""), sections.get(NOTES[1], "")
 
 
 @cache
@@ -273,7 +273,7 @@ def rows(paper: str = "") -> list[dict[str, Any]]:
     Keys: ``paper, variant, recipe, data, metric, judge, mean, spread`` (standard deviation over seeds), ``seeds`` (that change
     something), ``target, claim, status, sure`` (what stands against the status), ``seconds, hardware, commit, reason``.
     """
-    found: list[dict[str, Any]] = []
+    collected: list[dict[str, Any]] = []
     for name in [paper] if paper else catalog.list_papers():
         base = catalog.load(name)
         for variant in base.paper.variants:
@@ -282,14 +282,14 @@ def rows(paper: str = "") -> list[dict[str, Any]]:
                 if recipe_name.startswith("smoke") or (recipe.variants and variant not in recipe.variants):
                     continue
                 files = [f for f in _files() if (f["paper"], f["variant"], f["recipe_name"]) == (name, variant, recipe_name)]
-                found += [row for f in files for row in _measured(entry, recipe, f)]
+                collected += [row for f in files for row in _measured(entry, recipe, f)]
                 if not files and _promises(entry, recipe_name, recipe):
-                    found.append(_unverified(entry, recipe_name, recipe))
-    return found
+                    collected.append(_unverified(entry, recipe_name, recipe))
+    return collected
 
 
 def _promises(entry: catalog.Entry, recipe_name: str, recipe: Recipe) -> bool:
-    """Whether an absent result is worth a row: a recipe with targets, or the paper's own for its first variant."""
+    """Whether a result that is missing gets a row: a recipe with targets, or the paper's own for its first variant."""
     first = next(v for v in entry.paper.variants if not recipe.variants or v in recipe.variants)
     return entry.variant == first or bool(recipe.targets_of(entry.variant))
 
@@ -340,12 +340,12 @@ def deviation(values: list[float]) -> float | None:
 
 def changed(entry: catalog.Entry, recipe: Recipe, file: Mapping[str, Any]) -> list[str]:
     """What has changed since a file's runs were made: ``"method"`` (or its recipe), ``"protocol"``, both or neither."""
-    found = [kind for kind in ("method", "protocol") if any(_changed(entry, file, run, kind) for run in file["runs"])]
-    return list(dict.fromkeys([*(["method"] if file["recipe_hash"] != recipe.hash() else []), *found]))
+    kinds = [kind for kind in ("method", "protocol") if any(_changed(entry, file, run, kind) for run in file["runs"])]
+    return list(dict.fromkeys([*(["method"] if file["recipe_hash"] != recipe.hash() else []), *kinds]))
 
 
 def _changed(entry: catalog.Entry, file: Mapping[str, Any], run: Mapping[str, Any], kind: str) -> bool:
-    """A run of before there were such hashes is judged by that of its paper's file."""
+    """A run recorded before these hashes existed is compared by the hash of its paper's file."""
     if f"{kind}_hash" not in run:
         return bool(file["code_hash"] != code_hash(entry.file))
     settings = file["recipe"]
@@ -360,10 +360,10 @@ def status(row: Mapping[str, Any]) -> str:
 
 def distinct(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Runs that differ in what they measured or in their losses: a seed that changes nothing is not a seed."""
-    found: dict[str, dict[str, Any]] = {}
+    by_content: dict[str, dict[str, Any]] = {}
     for run in runs:
-        found.setdefault(json.dumps([run["metrics"], run.get("curve")], sort_keys=True), run)
-    return list(found.values())
+        by_content.setdefault(json.dumps([run["metrics"], run.get("curve")], sort_keys=True), run)
+    return list(by_content.values())
 
 
 def differences(entry: catalog.Entry, target: Target, runs: list[dict[str, Any]]) -> list[tuple[int, float]]:
@@ -383,8 +383,8 @@ def differences(entry: catalog.Entry, target: Target, runs: list[dict[str, Any]]
 def verdict(target: Target | None, claim: Claim | None, values: list[float]) -> tuple[str, str]:
     """Status of a result and how sure it is, from its values by seed (differences, if the target names another result).
 
-    ``measured`` is a figure that no one promised anything about. Fewer than three seeds are said, and so is a mean within two
-    standard errors of its target.
+    ``measured`` is a figure without a target. The second names fewer than three seeds, and a mean within two standard errors of its
+    target.
     """
     few = f"{len(values)} seed{'s' * (len(values) != 1)}" if len(values) < SEEDS else ""
     if target is None or not values:
@@ -401,7 +401,7 @@ def verdict(target: Target | None, claim: Claim | None, values: list[float]) -> 
 
 
 def of_runs(claim: Claim | None, target: Target, values: list[float]) -> float:
-    """The runs' mean, or what of them the claim that the target names is of the paper's: the median, the best of its first n."""
+    """The runs' mean; or, where the target names a claim, the statistic that it states: the median, or the best of the first n."""
     if claim is None or not target.claim or claim.statistic in ("mean", "single"):
         return statistics.fmean(values)
     if claim.statistic == "median":

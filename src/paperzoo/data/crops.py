@@ -53,11 +53,11 @@ class Photographs:
         return mirror
 
     def some(self, numbers: np.ndarray) -> Photographs:
-        """Those with these numbers."""
+        """The photographs with these numbers."""
         return Photographs(self.pixels, self.sides[numbers], self.starts[numbers])
 
     def at_least(self, side: int) -> Photographs:
-        """Those whose sides are all at least so long."""
+        """The photographs both of whose sides are at least so long."""
         return self.some(np.flatnonzero(self.sides.min(1) >= side)) if len(self) else self
 
     def join(self, other: Photographs) -> Photographs:

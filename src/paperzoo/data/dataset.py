@@ -154,7 +154,7 @@ class Sequences:
 
 
 class Unpaired:
-    """Images or points of several domains that are not paired: fields of their own, and each domain as long as it is.
+    """Images or points of several domains that are not paired: each domain has fields and a length of its own.
 
     An epoch lasts as long as the longest domain. Item i is the i-th of every domain, from the beginning again where one is
     shorter; domains of equal length may so be paired, for measuring. Numbers (N, D), as ``Order`` draws them of ``lengths``,
@@ -213,8 +213,8 @@ class Split:
     def __getitem__(self, index: int) -> Batch:
         if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} of a split of {len(self)}")
-        one = self.batch([index % len(self)])
-        return Batch(**{k: v[0] for k, v in one.__dict__.items()})
+        batch = self.batch([index % len(self)])
+        return Batch(**{k: v[0] for k, v in batch.__dict__.items()})
 
     def batches(self, size: int, limit: int | None = None) -> list[np.ndarray]:
         """Item numbers in order, cut into batches of ``size``; at most ``limit`` items."""

@@ -163,8 +163,8 @@ def _build(name: DataName, image_size: int | None, channels: int | None, strict:
 
 def _function(build: str) -> Callable[..., Dataset]:
     module, _, function = build.rpartition(".")
-    found: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
-    return found
+    builder: Callable[..., Dataset] = getattr(import_module(f"paperzoo.data.{module}"), function)
+    return builder
 
 
 def _read_as(name: DataName, path: Path) -> str:

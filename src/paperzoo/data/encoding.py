@@ -108,8 +108,8 @@ def decode(content: bytes, where: str) -> str:
 
 def lines(text: str) -> list[str]:
     """The lines of a text, without their ends: LF, CR LF, or CR in a text that has no LF. An empty last line is none."""
-    found = [line.removesuffix("\r") for line in text.split("\n")] if "\n" in text else text.split("\r")
-    return found if found[-1] else found[:-1]
+    parts = [line.removesuffix("\r") for line in text.split("\n")] if "\n" in text else text.split("\r")
+    return parts if parts[-1] else parts[:-1]
 
 
 def numbered_lines(path: Path, longest: int = _LONGEST) -> Iterator[tuple[int, str]]:
@@ -145,10 +145,10 @@ def _decoded(read: Callable[[int], bytes], where: str) -> Iterator[str]:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             line += error.object[: error.start].decode(name).count("\n")
-            said = f"{where} is not {name.upper()}: byte {error.object[error.start]:#04x} at offset {before - pending + error.start}"
+            fault = f"{where} is not {name.upper()}: byte {error.object[error.start]:#04x} at offset {before - pending + error.start}"
             around = recent[: max(0, len(recent) - pending)]
             hint = _hint(around + error.object, len(around) + error.start, name, first, ascii_only, error.reason)
-            raise PaperzooError(f"{said} (line {line}); {hint}") from None
+            raise PaperzooError(f"{fault} (line {line}); {hint}") from None
         yield text
         recent, ascii_only = block[-64:], ascii_only and text.isascii()
         if not block:

@@ -70,22 +70,22 @@ def split_folders(root: Path) -> dict[str, Path]:
         PaperzooError: the folder cannot be read, or two folders stand for one split.
     """
     folders = folders_of(root)
-    given: dict[str, Path] = {}
+    by_split: dict[str, Path] = {}
     for folder in (f for f in folders if f.name.lower() in SPLITS):
         split = SPLITS[folder.name.lower()]
-        if split in given:
-            raise PaperzooError(f"{plain(root)} has both {given[split].name} and {folder.name} for its {split} images: keep one")
-        given[split] = folder
-    if "train" not in given:
+        if split in by_split:
+            raise PaperzooError(f"{plain(root)} has both {by_split[split].name} and {folder.name} for its {split} images: keep one")
+        by_split[split] = folder
+    if "train" not in by_split:
         return {"train": root}
-    others = [f.name for f in folders if f not in given.values()]
-    if others and len(given) > 1:
+    others = [f.name for f in folders if f not in by_split.values()]
+    if others and len(by_split) > 1:
         warnings.warn(
-            f"{plain(root)} has {some(others)} beside {' and '.join(f.name for f in given.values())}: all are taken as classes, none as "
+            f"{plain(root)} has {some(others)} beside {' and '.join(f.name for f in by_split.values())}: all are taken as classes, none as "
             "a split",
             stacklevel=4,
         )
-    return {"train": root} if others else given
+    return {"train": root} if others else by_split
 
 
 def class_name(folder: Path) -> str:
@@ -114,7 +114,7 @@ def pictures_in(folder: Path, deep: bool, skipped: Skipped, inside: Sequence[Pat
 
 
 def _walk(folder: Path, deep: bool, skipped: Skipped, above: tuple[tuple[int, int], ...]) -> list[Path]:
-    found, below = [], []
+    files, below = [], []
     try:
         here = folder.stat()
         names = entries(folder)
@@ -137,14 +137,14 @@ def _walk(folder: Path, deep: bool, skipped: Skipped, above: tuple[tuple[int, in
         elif kind_of(info.st_mode):
             skipped["pipes, devices or sockets, which are never opened"].append(path)
         elif suffix in suffixes():
-            found.append(path)
+            files.append(path)
         elif suffix in UNREAD:
             skipped["pictures of a kind that is not read here (convert them to PNG)"].append(path)
         elif looks_like_a_picture(path):
-            found.append(path)
+            files.append(path)
     for path in below:
-        found += _walk(path, deep, skipped, above)
-    return found
+        files += _walk(path, deep, skipped, above)
+    return files
 
 
 def _identity(info: os.stat_result) -> tuple[int, int]:
@@ -160,10 +160,10 @@ def complain(root: Path, skipped: Skipped, strict: bool, stacklevel: int = 3, mo
     parts = [f"{len(files)} {why}: {some([below(f, root) for f in files], most)}" for why, files in skipped.items() if files]
     if not parts:
         return
-    said = f"in {plain(root)} there are {'; '.join(parts)}"
+    message = f"in {plain(root)} there are {'; '.join(parts)}"
     if strict:
-        raise PaperzooError(said)
-    warnings.warn(f"{said}. They are left out", stacklevel=stacklevel)
+        raise PaperzooError(message)
+    warnings.warn(f"{message}. They are left out", stacklevel=stacklevel)
 
 
 def some(names: Sequence[object], most: int = 3) -> str:
@@ -190,10 +190,10 @@ def copies(paths: Iterable[Path]) -> list[list[Path]]:
             finer: list[list[Path]] = []
             for group in groups:
                 by_key: dict[Hashable, list[Path]] = defaultdict(list)
-                for path, found in zip(group, pool.map(key, group), strict=True):
-                    if found is not None:
-                        by_key[found].append(path)
-                finer += [one for one in by_key.values() if len(one) > 1]
+                for path, value in zip(group, pool.map(key, group), strict=True):
+                    if value is not None:
+                        by_key[value].append(path)
+                finer += [same for same in by_key.values() if len(same) > 1]
             groups = finer
     return groups
 
@@ -243,19 +243,19 @@ def say_copies(files: Mapping[str, Sequence[Item]], groups: Sequence[Sequence[Pa
     total = len(place) - sum(len(group) - 1 for group in groups)
     two_classes = [g for g in groups if len({place[p][1] for p in g}) > 1]
     two_splits = [g for g in groups if len({place[p][0] for p in g}) > 1]
-    said = [f"the {len(place)} files of {plain(root)} hold {total} different ones"]
+    parts = [f"the {len(place)} files of {plain(root)} hold {total} different ones"]
     if two_classes:
         apart = [next(p for p in g if place[p][1] != place[g[0]][1]) for g in two_classes]
-        said.append(f"{len(two_classes)} lie under two classes ({_pairs(two_classes, apart, root)}), so that one of the labels is wrong")
+        parts.append(f"{len(two_classes)} lie under two classes ({_pairs(two_classes, apart, root)}), so that one of the labels is wrong")
     if two_splits:
         apart = [next(p for p in g if place[p][0] != place[g[0]][0]) for g in two_splits]
-        said.append(
+        parts.append(
             f"{len(two_splits)} lie in two splits ({_pairs(two_splits, apart, root)}), so that what is tested has been trained on; "
             "the folders are left as they are"
         )
     if not two_classes and not two_splits:
-        said.append(f"copies ({_pairs(groups, [g[1] for g in groups], root)}) are kept in one split")
-    warnings.warn("; ".join(said), stacklevel=stacklevel)
+        parts.append(f"copies ({_pairs(groups, [g[1] for g in groups], root)}) are kept in one split")
+    warnings.warn("; ".join(parts), stacklevel=stacklevel)
 
 
 def _pairs(groups: Sequence[Sequence[Path]], others: Sequence[Path], root: Path) -> str:
@@ -317,7 +317,7 @@ def cut(
             f"{' or '.join(missing)}"
         )
     parts = {**taken, "train": rest}
-    return {**files, **{split: sorted(item for unit in found for item in unit) for split, found in parts.items()}}
+    return {**files, **{split: sorted(item for unit in units for item in unit) for split, units in parts.items()}}
 
 
 def _even(chosen: list[list[Item]], rest: list[list[Item]], total: Counter[int]) -> tuple[list[list[Item]], list[list[Item]]]:

@@ -108,8 +108,8 @@ def parse(text: str, kinds: Mapping[str, Own]) -> DataName:
     stem = whole
     before, sign, behind = whole.rpartition("@")
     if sign and not (own and all(map(exists, places(rest[: len(whole) - len(kind) - 1])))):
-        if found := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", behind, re.ASCII):
-            stem, few = before, (int(found[1]), int(found[2] or 0))
+        if match := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", behind, re.ASCII):
+            stem, few = before, (int(match[1]), int(match[2] or 0))
         elif own is None:
             stem, unread = before, behind
     if own is None:

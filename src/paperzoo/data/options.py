@@ -24,16 +24,16 @@ def options(text: str, legal: Mapping[str, str], where: str, whole: Mapping[str,
     Raises:
         PaperzooError: an option that there is not, that is given twice, or without a value, or is no such number.
     """
-    found: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for part in filter(None, text.split("&")):
         key, _, value = part.partition("=")
         if key not in legal:
             raise unknown("option", key, legal, f"of {where}")
-        if not value or key in found:
+        if not value or key in chosen:
             raise PaperzooError(f"{where}: write #{key}=..., once: {legal[key]}")
-        found[key] = value
+        chosen[key] = value
     for key, least in (whole or {}).items():
-        value = found.get(key, str(least))
+        value = chosen.get(key, str(least))
         if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) >= least):
             raise PaperzooError(f"{where}: {key} is a whole number from {least} on, not {value[:20]!r}")
-    return found
+    return chosen

@@ -81,19 +81,19 @@ def below(folder: Path, *endings: str) -> Iterator[Path]:
         here = left.pop()
         try:
             with os.scandir(here) as entries:
-                found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries if not entry.name.startswith(".")]
+                content = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
             raise PaperzooError(f"cannot read the folder {shown(here)}: {_why(error)}") from None
-        left += [Path(path) for path, is_folder in found if is_folder]
-        yield from (Path(path) for path, is_folder in found if not is_folder and path.lower().endswith(endings))
+        left += [Path(path) for path, is_folder in content if is_folder]
+        yield from (Path(path) for path, is_folder in content if not is_folder and path.lower().endswith(endings))
 
 
 def files_below(folder: Path, *endings: str) -> list[Path]:
     """``below`` in order of the paths; raises ``PaperzooError`` if there is no such file."""
-    found = sorted(below(folder, *endings))
-    if not found:
+    files = sorted(below(folder, *endings))
+    if not files:
         raise PaperzooError(f"the folder {shown(folder)} has no {endings[0]} files")
-    return found
+    return files
 
 
 def names_in(folder: Path, most: int = 10) -> str:

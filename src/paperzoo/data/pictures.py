@@ -58,8 +58,8 @@ class Preparation:
     def from_json(cls, plain: Mapping[str, Any]) -> Preparation:
         """What ``dataclasses.asdict`` made of one; keys that are unknown here are left out."""
         known = {f.name for f in dataclasses.fields(cls)}
-        given = {k: v for k, v in plain.items() if k in known}
-        return cls(**{**given, "ground": tuple(given["ground"]) if given.get("ground") else None})
+        fields = {k: v for k, v in plain.items() if k in known}
+        return cls(**{**fields, "ground": tuple(fields["ground"]) if fields.get("ground") else None})
 
 
 @cache
@@ -126,7 +126,7 @@ def _rgb(opened: Image.Image) -> Image.Image:
 
 
 def _upright(opened: Image.Image) -> Image.Image:
-    """In 8 bits and upright, of whatever mode."""
+    """The picture in 8 bits and upright; modes of 8 bits are kept."""
     if 0 in opened.size:
         raise ValueError("it has no pixels")
     deep = opened.format == "PNG" and opened.mode == "I"  # what Pillow before 10.3 makes of 16-bit greys

@@ -1,5 +1,5 @@
-"""A definition written down in a form that depends on what it says and not on how it is written: names of locals are numbered,
-docstrings, annotations and messages left out, and what it refers to stands by its turn."""
+"""The canonical form of a definition, which depends on its meaning and not on its wording: locals are numbered, docstrings,
+annotations and messages are left out, and a reference is the number of the item's first occurrence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scope:
 
 
 class Writer:
-    """Writes one item down, and asks the walk for whatever it refers to."""
+    """Writes one item in canonical form, and registers with the walk what it refers to."""
 
     def __init__(self, walk: Walk, item: Item) -> None:
         self.walk, self.item, self.sources = walk, item, walk.sources
@@ -75,7 +75,7 @@ class Writer:
                 parts.append(f"{name}={self.write(value)}")
         return f"{type(node).__name__}({', '.join(parts)})"
 
-    # ---- Statements that say nothing, or less than is written.
+    # ---- Statements that are left out, or written only in part.
 
     def _Import(self, node: ast.Import) -> str:
         return ""
@@ -93,7 +93,7 @@ class Writer:
         return f"Assert({self.write(node.test)})"
 
     def _AnnAssign(self, node: ast.AnnAssign) -> str:
-        if self.scopes or not isinstance(node.target, ast.Name):  # of a function: nothing but a note to the reader
+        if self.scopes or not isinstance(node.target, ast.Name):  # within a function an annotation has no effect
             return f"Assign(targets=[{self.write(node.target)}], value={self.write(node.value)})" if node.value else ""
         value = f" = {self.write(node.value)}" if node.value else ""
         if self._class is None:  # of a module
@@ -124,15 +124,15 @@ class Writer:
         return target.name.rpartition(".")[2] if target.name.startswith("paperzoo.") else target.name
 
     def _Name(self, node: ast.Name) -> str:
-        found = self._lookup(node.id)
-        if found is None:
+        referent = self._lookup(node.id)
+        if referent is None:
             return node.id
-        return found if isinstance(found, str) else self._refer(found)
+        return referent if isinstance(referent, str) else self._refer(referent)
 
     def _resolved(self, node: ast.expr) -> Target | None:
         if isinstance(node, ast.Name):
-            found = self._lookup(node.id)
-            return None if isinstance(found, str) else found
+            referent = self._lookup(node.id)
+            return None if isinstance(referent, str) else referent
         if isinstance(node, ast.Attribute) and (target := self._resolved(node.value)) is not None:
             return self.sources.attribute(target, node.attr)
         return None
@@ -152,8 +152,8 @@ class Writer:
                 self._instance(node.attr)
             elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "super":
                 after = self._resolved(value.args[0]) if value.args else self.item.place
-                found = self.walk.member(self._class, node.attr, after=after) if isinstance(after, Place) else ""
-                return f"super({found}).{node.attr}"
+                reference = self.walk.member(self._class, node.attr, after=after) if isinstance(after, Place) else ""
+                return f"super({reference}).{node.attr}"
         target = self._resolved(value)
         if isinstance(target, Place) and self.sources.definition(target) is not None and self.sources.is_model(target):
             concrete = self._class if self._class and target in self.sources.mro(self._class) else target
@@ -161,7 +161,7 @@ class Writer:
         return f"{self.write(value)}.{node.attr}"
 
     def _instance(self, name: str) -> None:
-        """``self.name`` is met: what a model's task says of it is reached; what its paper says is found by name."""
+        """Registers the member ``self.name`` of a model. Those defined in ``tasks/`` are reached by this alone, a paper's by name too."""
         if self.item.concrete is not None:
             self.walk.member(self.item.concrete, name)
 

@@ -92,7 +92,7 @@ class Walk:
         return hashlib.sha256("\n".join([*self.texts, plain]).encode()).hexdigest()[:12]
 
     def refer(self, item: Item) -> str:
-        """How an item is referred to: by its turn, which does not depend on names and places."""
+        """An item's reference: the number of its first occurrence, which does not depend on names and places."""
         if item in self.known and self.sources.room(item.place.module) not in MEASURING:
             return "@method"
         if item not in self.order:
@@ -135,7 +135,7 @@ class Walk:
         self.models.setdefault(place)
 
     def _members_by_name(self) -> bool:
-        """Members of papers' model classes whose name was met as an attribute of anything; and those that are there by themselves."""
+        """Members of papers' model classes whose name was met as an attribute; and those that need no mention (``ENTRY``, ...)."""
         for concrete in list(self.models):
             for owner in self.sources.mro(concrete):
                 if self.sources.room(owner.module) in MEASURING:
@@ -159,8 +159,8 @@ def walks(root: Path, file: Path, name: str = "Model") -> tuple[Walk, Walk]:
     module = sources.module_of(file)
     if module != OWN:
         sources.own = None
-    found = sources.resolve(module, name)
-    model = found if isinstance(found, Place) else Place(module, name)
+    target = sources.resolve(module, name)
+    model = target if isinstance(target, Place) else Place(module, name)
     method = Walk(sources, model, ENTRY, whole=True)
     return method, Walk(sources, model, (*MEASURES, ACTIVE), method.order, tasks=sources.tasks(model))
 
@@ -196,7 +196,7 @@ def _others(entry: catalog.Entry, settings: Mapping[str, Any]) -> list[catalog.E
 
 
 def protocol_hash(entry: catalog.Entry, judge: str = "") -> str:
-    """12 hex digits that stay the same as long as the entry's model would be measured as it is, by this judge if one is named."""
+    """12 hex digits that stay the same as long as the entry's model would be measured in the same way, by this judge if one is named."""
     return _of(entry)[1].digest(_judge(judge))
 
 
@@ -205,5 +205,5 @@ def _judge(name: str) -> list[Any]:
         return []
     from paperzoo.engine.judge import JUDGES
 
-    record = JUDGES.get(name)  # one that is no more
+    record = JUDGES.get(name)  # none, if the judge has been removed since
     return [name, record.sha256, record.standardise] if record else [name]

@@ -59,7 +59,7 @@ class Job:
         return {**self.entry.arguments, **self.recipe.model}
 
     def dataset(self, name: str = "", arguments: Mapping[str, Any] | None = None) -> Dataset:
-        """The data (of one stage, if named), at the size that the model is told to have, checked against the task.
+        """The data (of one stage, if named), at the size set for the model, checked against the task.
 
         Args:
             arguments: of a model that there is already; default: those that are set by variant, recipe or user.
@@ -71,8 +71,8 @@ class Job:
         except (MemoryError, RuntimeError) as error:
             if size is None or not (isinstance(error, MemoryError) or "memory" in str(error)):
                 raise
-            what = f"{name or self.recipe.data} at {size}x{size} pixels"
-            raise PaperzooError(f"{what} takes too much memory: set a smaller model.image_size") from error
+            data = f"{name or self.recipe.data} at {size}x{size} pixels"
+            raise PaperzooError(f"{data} takes too much memory: set a smaller model.image_size") from error
         self.entry.model_class.check(built.schema)
         if channels is not None and built.schema.arguments.get("channels", channels) != channels:
             raise PaperzooError(
@@ -245,7 +245,7 @@ def to_json(job: Job) -> dict[str, Any]:
 def unchanged(info: Mapping[str, Any], job: Job) -> bool:
     """Whether what ``to_json`` wrote before is what the job would train and measure now: recipe, method and protocol.
 
-    What was written before there were such hashes is judged by that of the paper's file.
+    A job written before these hashes existed is compared by the hash of the paper's file.
     """
     if info["recipe_hash"] != job.recipe.hash():
         return False

@@ -27,7 +27,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 @dataclass(frozen=True)
 class Record:
-    """Which weights a judge is, and which data it may judge.
+    """A judge's weights, and the data that it may judge.
 
     Attributes:
         file: in the folder of weights that ship; for a published network the name of its weights.
@@ -81,8 +81,8 @@ JUDGES = {
 
 @dataclass
 class Judge:
-    """A model of images that answers with class probabilities and features, as its task says: of a classifier, those under its last
-    layer. It has ``channels`` and ``image_size``.
+    """A model of images that answers with class probabilities and features, as its task defines them: for a classifier, the features
+    are the input of the last layer. It has ``channels`` and ``image_size``.
     """
 
     name: str
@@ -148,8 +148,8 @@ def judge(name: str) -> Judge:
             model = model.to("cuda")
     else:
         path = WEIGHTS / record.file
-        if record.sha256 and (found := sha256(path)) != record.sha256:
-            raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {found[:16]}..., not {record.sha256[:16]}...")
+        if record.sha256 and (digest := sha256(path)) != record.sha256:
+            raise PaperzooError(f"{path} is not the judge {name}: its SHA-256 is {digest[:16]}..., not {record.sha256[:16]}...")
         model = load_file(path)
     task = model.able("judges")
     if task is None:

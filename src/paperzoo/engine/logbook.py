@@ -110,7 +110,7 @@ class Logbook:
         return [{name.rpartition(" (")[0]: value for name, value in row.items()} for row in rows]
 
     def close(self) -> None:
-        """Closes what is written to; a full disk has been said before."""
+        """Closes what is written to; a full disk has been reported before."""
         for opened in (self.file, self.board):
             try:
                 if opened is not None:

@@ -119,7 +119,7 @@ class Loop:
         last = opt.iteration == opt.total
         due = {k: bool(n) and (opt.iteration % n == 0 or last) for k, n in self.every.items()}
         if due["log"] and self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # or the time would be that of asking for the work
+            torch.cuda.synchronize(self.device)  # otherwise only the queueing of the work would be timed
         self.seconds += time.perf_counter() - began
         if any(due.values()) or (self.stop and self.world == 1):
             self.book.log(opt, self.seconds)

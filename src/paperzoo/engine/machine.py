@@ -43,13 +43,13 @@ def commit() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what a result may depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in ("paperzoo", "torch", "numpy", "lightning-fabric", "numba"):
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def hardware() -> str:

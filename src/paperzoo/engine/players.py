@@ -61,7 +61,7 @@ class Players:
         self.base = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken
-        self.share = 1.0  # of the present part: its items beside those of an average part
+        self.share = 1.0  # items of the present part over those of an average part
         self._parts: list[list[_Term]] = []
         for name, optimizer in self.optimizers.items():
             setattr(self, name, Player(self, name))
@@ -97,8 +97,8 @@ class Players:
                 return
             parts, self._parts = self._parts, []
             gradients = {name: _accumulated(parts) for name in losses}  # one optimiser
-        for name, found in gradients.items():
-            self._update(name, found)
+        for name, gradient in gradients.items():
+            self._update(name, gradient)
 
     def _weighed(self, term: Loss) -> Tensor:
         """The term such that its mean over processes is the mean over all items that count."""
@@ -215,14 +215,14 @@ def parted(made: Optimizers) -> tuple[dict[str, Optimizer], dict[str, Schedule]]
     """
     optimizers: dict[str, Optimizer] = {}
     schedules: dict[str, Schedule] = {}
-    for name, one in made.items():
-        match one:
+    for name, entry in made.items():
+        match entry:
             case Optimizer():
-                optimizers[name] = one
+                optimizers[name] = entry
             case (Optimizer() as optimizer, schedule) if callable(schedule):
                 optimizers[name], schedules[name] = optimizer, schedule
             case _:
-                raise PaperzooError(f"optimizers must return an optimiser or (optimizer, schedule) for {name}, not {type(one).__name__}")
+                raise PaperzooError(f"optimizers must return an optimiser or (optimizer, schedule) for {name}, not {type(entry).__name__}")
     return optimizers, schedules
 
 

@@ -70,11 +70,11 @@ def usual() -> Literal["auto", "bf16", "float32"]:
     Raises:
         PaperzooError: ``PAPERZOO_PRECISION`` is no precision.
     """
-    told = os.environ.get("PAPERZOO_PRECISION", "auto")
+    setting = os.environ.get("PAPERZOO_PRECISION", "auto")
     for way in WAYS:
-        if told == way:
+        if setting == way:
             return way
-    raise unknown("precision", told, WAYS, "in the environment variable PAPERZOO_PRECISION")
+    raise unknown("precision", setting, WAYS, "in the environment variable PAPERZOO_PRECISION")
 
 
 def prepare(

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def fabric(devices: int = 1, strategy: str = "auto", nodes: int = 1) -> Fabric:
-    """Fabric on whatever accelerator there is, without its talk."""
+    """Fabric on the accelerator, or on the processor where there is none, with its log messages switched off."""
     from lightning_fabric import Fabric
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its import sets it to INFO
@@ -62,7 +62,7 @@ def world(devices: int) -> int:
 
 
 def joined() -> Fabric:
-    """This process as one of those that torchrun has started; with one, a Fabric of its own."""
+    """This process as one of those that torchrun has started; if it has started only one, a Fabric for a single process."""
     started, here = int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
     one = fabric(here, "ddp", started // here) if started > 1 else fabric()
     one.launch()
@@ -83,10 +83,10 @@ def agreed(one: Fabric, make: Callable[[], T]) -> T:
             answer = (make(), "")
         except PaperzooError as error:
             answer = (None, str(error))
-    made, wrong = one.broadcast(answer)
+    value, wrong = one.broadcast(answer)
     if wrong:
         raise PaperzooError(wrong)
-    return made  # type: ignore[return-value]
+    return value  # type: ignore[return-value]
 
 
 def spawn(devices: int, work: Callable[..., None], *arguments: Any) -> None:

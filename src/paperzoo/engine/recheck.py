@@ -43,10 +43,10 @@ def first_steps(job: Job, steps: int) -> tuple[dict[str, list[list[float]]], dic
 
 def by_name(first: list[list[object]]) -> dict[str, list[list[float]]]:
     """``[step, name, loss]`` as ``metrics.jsonl`` has them, to pairs of step and loss by name."""
-    found: dict[str, list[list[float]]] = {}
+    pairs: dict[str, list[list[float]]] = {}
     for step, name, loss in first:
-        found.setdefault(str(name), []).append([step, loss])  # type: ignore[list-item]
-    return found
+        pairs.setdefault(str(name), []).append([step, loss])  # type: ignore[list-item]
+    return pairs
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def _one_item(job: Job, data: Dataset, split: str, room: int) -> None:
 
 
 def _weigh(job: Job, data: Dataset, room: int) -> None:
-    """Builds the model without memory for its numbers, which are counted as they come."""
+    """Builds the model on the meta device, without memory for its tensors, and refuses it once their sizes add up to too much."""
     seen = number = 0
 
     def count(_: Any, name: str, part: Any) -> None:
@@ -131,19 +131,19 @@ def _built(job: Job, data: Dataset) -> Model:
 
 
 def _optimizers(job: Job, model: Model, arguments: dict[str, Any], steps: int) -> None:
-    recipe, given = job.recipe, [key for key in job.overrides if key.startswith("optimizer.")]
+    recipe, keys = job.recipe, [key for key in job.overrides if key.startswith("optimizer.")]
     try:
         opt = Players(optimizers(model, arguments), recipe.clip, recipe.accumulate)
-        factors = [float(one(at, steps)) for one in opt.schedules.values() for at in (0, steps // 2, max(0, steps - 1))]
+        factors = [float(schedule(at, steps)) for schedule in opt.schedules.values() for at in (0, steps // 2, max(0, steps - 1))]
     except PaperzooError:
         raise
     except Exception as error:
-        if given:
-            said = ", ".join(f"{key}={shown(job.overrides[key])}" for key in given)
-            raise PaperzooError(f"{said} makes no optimiser of {job.entry.name}: {_line(error)}") from error
+        if keys:
+            settings = ", ".join(f"{key}={shown(job.overrides[key])}" for key in keys)
+            raise PaperzooError(f"{settings} makes no optimiser of {job.entry.name}: {_line(error)}") from error
         raise
-    if given and not all(map(math.isfinite, factors)):
-        raise PaperzooError(f"{', '.join(given)} of {job.entry.name}: the learning rate would not be finite")
+    if keys and not all(map(math.isfinite, factors)):
+        raise PaperzooError(f"{', '.join(keys)} of {job.entry.name}: the learning rate would not be finite")
 
 
 def available() -> int:

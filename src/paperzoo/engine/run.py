@@ -1,4 +1,4 @@
-"""A run's directory, and what was found in it.
+"""A run's directory and its files.
 
 ``run.json`` (what is trained, with which code, on what), ``metrics.jsonl`` (one line a log), ``checkpoints/``, ``figures/``,
 TensorBoard events, and ``result.json`` when it is done.
@@ -72,8 +72,8 @@ class Run:
         if known and path is not None:
             now, listing = fingerprint(path), self.directory / "data.json"
             if digest(now) != known["digest"]:
-                what = difference(read_json(listing), now) if listing.exists() else f"{len(now)} files, then {known['files']}"
-                notes.append(f"the data in {path} are no longer those that this run began with: {what}")
+                change = difference(read_json(listing), now) if listing.exists() else f"{len(now)} files, then {known['files']}"
+                notes.append(f"the data in {path} are no longer those that this run began with: {change}")
         if not unchanged(info, job_of(self)):
             notes.append(f"the code of {info['name']} is no longer that which this run began with")
         return tuple(notes)
@@ -201,14 +201,14 @@ def read_json(path: Path) -> dict[str, Any]:
         PaperzooError: it is damaged.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise PaperzooError(f"{path} is damaged: {error}") from error
     except OSError as error:
         raise PaperzooError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise PaperzooError(f"{path} is damaged: it holds no JSON object")
-    return found
+    return content
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -220,7 +220,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a JSON-lines file with a step and seconds; a line cut short by a kill, or damaged, ends it."""
-    found = []
+    lines = []
     for text in path.read_bytes().split(b"\n") if path.exists() else []:
         try:
             line = json.loads(text)
@@ -228,8 +228,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
                 break
         except (ValueError, TypeError, KeyError, RecursionError):
             break
-        found.append(line)
-    return found
+        lines.append(line)
+    return lines
 
 
 def cut_back(path: Path, step: int) -> None:

@@ -108,8 +108,8 @@ class Sources:
             return self.imported(*file.imports[name])
         if name in file.nodes:
             return Place(module, name)
-        found = (self.resolve(star, name) for star in file.stars)
-        return next((f for f in found if f is not None), None)
+        targets = (self.resolve(star, name) for star in file.stars)
+        return next((target for target in targets if target is not None), None)
 
     def imported(self, module: str, name: str) -> Target:
         """What ``from module import name`` (``import module`` if the name is empty) stands for."""
@@ -132,8 +132,8 @@ class Sources:
     def definition(self, place: Place) -> ast.ClassDef | None:
         """The class of this place, if it is one."""
         file = self.file(place.module)
-        found = file.nodes.get(place.name, []) if file else []
-        return next((n for n in found if isinstance(n, ast.ClassDef)), None)
+        statements = file.nodes.get(place.name, []) if file else []
+        return next((n for n in statements if isinstance(n, ast.ClassDef)), None)
 
     def bases(self, place: Place) -> list[Place]:
         """The bases of a class that are followed."""
@@ -173,18 +173,18 @@ class Sources:
 
     def tasks(self, place: Place) -> list[Place]:
         """The classes of a model class's tasks in order, as ``tasks.task.gathered`` finds them: its own, then those of its bases."""
-        found: list[Place] = []
+        tasks: list[Place] = []
         stated = [n.value for n in self.members(place).get(TASKS, []) if isinstance(n, ast.Assign | ast.AnnAssign)]
         own = [self.expression(place.module, e.func if isinstance(e, ast.Call) else e) for v in stated for e in getattr(v, "elts", [])]
         classes = [self._class_of(target) for target in own if isinstance(target, Place)]
         for task in [*classes, *(task for base in self.bases(place) for task in self.tasks(base))]:
-            if any(task in self.mro(other) for other in found):
+            if any(task in self.mro(other) for other in tasks):
                 continue
-            general = [i for i, other in enumerate(found) if other in self.mro(task)]
+            general = [i for i, other in enumerate(tasks) if other in self.mro(task)]
             if general:
-                found[general[0]] = task
-            found = [f for i, f in enumerate(found) if i not in general[1:]] + ([] if general else [task])
-        return found
+                tasks[general[0]] = task
+            tasks = [f for i, f in enumerate(tasks) if i not in general[1:]] + ([] if general else [task])
+        return tasks
 
     def _class_of(self, place: Place) -> Place:
         """The class that a module-level name is an instance of, where it is one: ``THIS = ThisTask()``."""
@@ -198,11 +198,11 @@ class Sources:
     def members(self, place: Place) -> dict[str, list[ast.stmt]]:
         """The statements of a class's body by the name that they bind."""
         if place not in self._members:
-            found = self._members.setdefault(place, {})
+            members = self._members.setdefault(place, {})
             node = self.definition(place)
             for statement in node.body if node else []:
                 for name in bound_names(statement):
-                    found.setdefault(name, []).append(statement)
+                    members.setdefault(name, []).append(statement)
         return self._members[place]
 
 

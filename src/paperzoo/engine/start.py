@@ -20,7 +20,7 @@ from paperzoo.errors import PaperzooError, compared
 from paperzoo.saved import newest
 from paperzoo.tasks.model import Model
 
-#: arguments by which a model understands its data's numbers; filled in from the data, and never to be exchanged beneath a model
+#: arguments that say what the numbers in the data mean; filled in from the data, and fixed once a model has been trained
 MEANING = ("channels", "classes", "vocabulary", "merges", "tags", "languages", "columns", "targets")
 
 
@@ -48,9 +48,9 @@ class Start:
             PaperzooError: weights of another network.
         """
         if job.init:
-            given = load(job.init)
-            load_into(model, given.state_dict(), Path(job.init))
-            names = getattr(given, "names", ())
+            initial = load(job.init)
+            load_into(model, initial.state_dict(), Path(job.init))
+            names = getattr(initial, "names", ())
             if set(names) == set(data.schema.names):  # the same classes, maybe in another order
                 data = data.named(names)
         return cls(data, model)

@@ -33,7 +33,7 @@ def load_file(path: Path) -> Model:
     load_into(model, tensors, path)
     if any(task.named for task in type(model).tasks) and header.get("names"):
         model.names = tuple(header["names"])  # type: ignore[assignment]  # what the data call the classes
-    model.prepared = header.get("prepared") or {}  # what saved it before there was such a thing does not say
+    model.prepared = header.get("prepared") or {}  # older files lack this key
     return model.eval()
 
 
@@ -49,7 +49,7 @@ def load(source: str | Path, code: Sequence[str] = ()) -> Model:
 
 
 def newest_model(directory: Path) -> Model:
-    """The model of a run's newest good checkpoint; those that are passed over are said.
+    """The model of a run's newest good checkpoint; a warning names those that are skipped.
 
     Raises:
         PaperzooError: as ``load_file``, or there is no checkpoint that can be read.

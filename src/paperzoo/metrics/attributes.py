@@ -22,18 +22,17 @@ def attribute_vectors(codes: np.ndarray, attributes: np.ndarray) -> np.ndarray:
 
 
 def readable(label: np.ndarray, attributes: np.ndarray, classes: int) -> np.ndarray:
-    """What each class says of each attribute: float (classes, K), 0 or 1 where all items of the class agree.
+    """The attributes that a class determines: float (classes, K), 0 or 1 where all items of the class agree.
 
-    Not-a-number where they do not, or where there are none of the class: from the class alone such an attribute cannot
-    be read.
+    Not-a-number where they do not, or where the class has no items: from the class alone such an attribute cannot be read.
 
     Args:
         label: whole numbers in [0, classes), (N).
         attributes: (N, K) in {0, 1}.
     """
-    one = np.eye(classes)[label]  # (N, classes)
+    one_hot = np.eye(classes)[label]  # (N, classes)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (one.T @ attributes) / one.sum(0)[:, None]  # (classes, K)
+        mean = (one_hot.T @ attributes) / one_hot.sum(0)[:, None]  # (classes, K)
     return np.where((mean == 0) | (mean == 1), mean, np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Who made this? Opinions of patches, by one who knows works of all authors; their vote; and what the vote is worth.
+"""Who made this? A classifier's opinions of patches, their vote, and the vote's calibration.
 
 x (N, P, D) are features of P patches of each of N works, ``author`` int64 (N) says who made them, of K authors.
 """
@@ -22,18 +22,18 @@ BINS = 10
 def cut(image: Tensor, side: int, across: int, margin: int = 0) -> Tensor:
     """``across`` times ``across`` patches of each image (N, C, H, W), evenly spaced: (N * across^2, C, side, side)."""
     rows, columns = (np.linspace(margin, n - margin - side, across).round().astype(int) for n in image.shape[2:])
-    found = [image[:, :, a : a + side, b : b + side] for a in rows for b in columns]
-    return torch.stack(found, 1).flatten(0, 1)
+    patches = [image[:, :, a : a + side, b : b + side] for a in rows for b in columns]
+    return torch.stack(patches, 1).flatten(0, 1)
 
 
 def ask(x: Tensor, author: Tensor, known: Tensor, asked: Tensor) -> Tensor:
     """Opinions of the works ``asked``, log-probabilities (M, P, K), by a logistic regression on the patches of those ``known``.
 
-    They are as if all authors had been known by as many works. Otherwise whoever is left out would be the less likely for it, and by
-    features that tell nothing, every answer wrong.
+    Authors are weighted as if all had equally many known works. Otherwise an author whose works are left out would become less likely
+    by that alone, and features without information would make every answer wrong.
 
     Args:
-        author: what it is for works that are not known does not matter, if it is below K.
+        author: for works that are not known any number below K.
         known, asked: int64, numbers of works.
     """
     judge = Linear("logistic", x.shape[2], int(author.max()) + 1)
@@ -44,7 +44,7 @@ def ask(x: Tensor, author: Tensor, known: Tensor, asked: Tensor) -> Tensor:
 
 
 def left_out(x: Tensor, author: Tensor, group: Tensor, known: Tensor) -> Tensor:
-    """Opinions (M, P, K) of the works ``known`` (M), each by one who knows all of these but those of its group.
+    """Opinions (M, P, K) of the works ``known`` (M), each by a classifier fitted to all of these but those of its group.
 
     Args:
         group: int64 (N), such as the subject.
@@ -56,8 +56,8 @@ def left_out(x: Tensor, author: Tensor, group: Tensor, known: Tensor) -> Tensor:
     if bool((own == own[0]).all()):
         raise ValueError("works of one group cannot be judged by others")
     opinion = torch.empty(len(known), x.shape[1], int(author.max()) + 1, dtype=torch.float64)
-    for one in torch.unique(own):
-        opinion[own == one] = ask(x, author, known[own != one], known[own == one])
+    for held_out in torch.unique(own):
+        opinion[own == held_out] = ask(x, author, known[own != held_out], known[own == held_out])
     return opinion
 
 
@@ -81,7 +81,7 @@ def log_odds(log_probability: Tensor) -> np.ndarray:
 
 
 def calibrated(score: np.ndarray, right: np.ndarray, asked: np.ndarray) -> dict[str, np.ndarray]:
-    """Probabilities (M) of log-odds ``asked`` (M): ``raw``, and as log-odds of the same kind (N), right or not (N), say they are.
+    """Probabilities (M) of log-odds ``asked`` (M): ``raw``, and calibrated on other log-odds (N), right or not (N).
 
     ``Platt``: a logistic function of the score, fitted to targets drawn together as if there were one more of either kind (Platt
     1999, section 2.2). ``isotonic``: the function that rises and has the least squared error (Zadrozny and Elkan 2002).
@@ -103,26 +103,26 @@ def calibrated(score: np.ndarray, right: np.ndarray, asked: np.ndarray) -> dict[
 
 
 def examine(x: Tensor, author: Tensor, group: Tensor, known: Tensor, disputed: Tensor) -> dict[str, Any]:
-    """What is believed, from what was left out of the known, and what is true of the disputed, in percent.
+    """The errors that leaving out groups of the known works predicts, and the errors on the disputed ones, in percent.
 
     ``believed``: error of the images left out. ``patch``, ``majority``, ``mean``: errors of the disputed by one patch, by both votes.
     ``Brier`` and ``bins`` (count, mean probability, share that is true) by calibration, of "k drew this" for every k.
     """
     heard, opinion = left_out(x, author, group, known), ask(x, author, known, disputed)
     answers = {"patch": opinion.argmax(2), **{how: vote(opinion, how).argmax(1)[:, None] for how in ("majority", "mean")}}
-    found: dict[str, Any] = {"believed": 100 * float((vote(heard).argmax(1) != author[known]).double().mean())}
-    found |= {name: 100 * float((answer != author[disputed][:, None]).double().mean()) for name, answer in answers.items()}
+    measured: dict[str, Any] = {"believed": 100 * float((vote(heard).argmax(1) != author[known]).double().mean())}
+    measured |= {name: 100 * float((answer != author[disputed][:, None]).double().mean()) for name, answer in answers.items()}
     classes = torch.arange(opinion.shape[2])
     was, true = ((author[items][:, None] == classes).numpy().ravel() for items in (known, disputed))  # (M * K)
     worth = calibrated(log_odds(vote(heard)).ravel(), was, log_odds(vote(opinion)).ravel())
-    found["Brier"] = {name: 100 * float(np.square(p - true).mean()) for name, p in worth.items()}
+    measured["Brier"] = {name: 100 * float(np.square(p - true).mean()) for name, p in worth.items()}
     bins = {name: reliability(p.clip(0, 1), true, BINS) for name, p in worth.items()}
-    found["bins"] = {name: np.nan_to_num([b.count, b.confidence, b.accuracy]).tolist() for name, b in bins.items()}
-    return found
+    measured["bins"] = {name: np.nan_to_num([b.count, b.confidence, b.accuracy]).tolist() for name, b in bins.items()}
+    return measured
 
 
 def chances(x: Tensor, author: Tensor) -> np.ndarray:
-    """The probability (N) of each work that it is genuine, by Platt's calibration; of a known one by the others alone.
+    """The probability (N) of each work that it is genuine, by Platt's calibration; of a known work from the other known works alone.
 
     Args:
         author: int64 (N), 1 genuine, 0 not, -1 unknown.
@@ -135,10 +135,10 @@ def chances(x: Tensor, author: Tensor) -> np.ndarray:
     known, unknown = (torch.nonzero(chosen)[:, 0] for chosen in (author >= 0, author < 0))
     heard = log_odds(vote(left_out(x, author, torch.arange(len(author)), known))[:, 1])
     right = (author[known] == 1).numpy()
-    found = np.empty(len(author))
-    for i, item in enumerate(known.tolist()):  # what a score is worth, the others must say as well
+    probability = np.empty(len(author))
+    for i, item in enumerate(known.tolist()):  # the calibration, too, is fitted to the other works alone
         rest = np.arange(len(known)) != i
-        found[item] = calibrated(heard[rest], right[rest], heard[i : i + 1])["Platt"][0]
+        probability[item] = calibrated(heard[rest], right[rest], heard[i : i + 1])["Platt"][0]
     if len(unknown):
-        found[unknown.numpy()] = calibrated(heard, right, log_odds(vote(ask(x, author, known, unknown))[:, 1]))["Platt"]
-    return found
+        probability[unknown.numpy()] = calibrated(heard, right, log_odds(vote(ask(x, author, known, unknown))[:, 1]))["Platt"]
+    return probability

@@ -1,4 +1,4 @@
-"""What anyone can forecast without a network, and every network is printed beside.
+"""Forecasts without a network, which every network's are printed beside.
 
 Each takes ``Windows`` and the number k of one of their columns, and gives forecasts float64 (N, H), in raw units.
 """
@@ -124,7 +124,7 @@ def _statsmodels(module: str, name: str) -> type:
     from importlib import import_module
 
     try:
-        found: type = getattr(import_module(f"statsmodels.tsa.{module}"), name)
+        model_class: type = getattr(import_module(f"statsmodels.tsa.{module}"), name)
     except ImportError as error:
         raise PaperzooError('AR(p) and exponential smoothing need statsmodels: pip install "paperzoo[series]"') from error
-    return found
+    return model_class

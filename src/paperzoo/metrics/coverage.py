@@ -26,8 +26,8 @@ def conformal(scores: np.ndarray, level: float = 0.9) -> np.ndarray:
     ordered = np.sort(scores, 0)  # not-a-number last
     count = (~np.isnan(scores)).sum(0)
     place = np.ceil((count + 1) * level - 1e-9).astype(int)
-    found = np.take_along_axis(ordered, np.clip(place - 1, 0, len(scores) - 1)[None], 0)[0]
-    return np.where(place <= count, found, math.inf)
+    width = np.take_along_axis(ordered, np.clip(place - 1, 0, len(scores) - 1)[None], 0)[0]
+    return np.where(place <= count, width, math.inf)
 
 
 def followed(held: np.ndarray, scores: np.ndarray, known: np.ndarray, level: float = 0.9) -> np.ndarray:
@@ -39,7 +39,7 @@ def followed(held: np.ndarray, scores: np.ndarray, known: np.ndarray, level: flo
         known: (N), how many of ``scores`` are known when each forecast is made; never falls.
     """
     queue, ordered, at = deque(held.tolist()), sorted(held.tolist()), 0
-    place, found = math.ceil((len(held) + 1) * level - 1e-9), np.full(len(scores), math.inf)
+    place, widths = math.ceil((len(held) + 1) * level - 1e-9), np.full(len(scores), math.inf)
     for i, count in enumerate(known.tolist() if place <= len(held) else []):
         for score in scores[at:count].tolist():
             if not math.isnan(score):
@@ -47,8 +47,8 @@ def followed(held: np.ndarray, scores: np.ndarray, known: np.ndarray, level: flo
                 insort(ordered, score)
                 del ordered[bisect_left(ordered, queue.popleft())]
         at = max(at, count)
-        found[i] = ordered[place - 1]
-    return found
+        widths[i] = ordered[place - 1]
+    return widths
 
 
 def coverage(actual: np.ndarray, low: np.ndarray, high: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ def spans(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[tuple[str, int, 
 
     An I- that continues nothing makes no span; in IOBES a B- that no E- closes makes none.
     """
-    found, start = [], 0
+    triples, start = [], 0
     while start < len(tags):
         end = start + 1
         if tags[start][0] == "B":
@@ -39,9 +39,9 @@ def spans(tags: Sequence[str], scheme: Scheme = "IOB2") -> list[tuple[str, int, 
                 end += 1
         closed = tags[end - 1][0] in "ES" if scheme == "IOBES" else True
         if tags[start][0] in "BS" and closed:
-            found.append((tags[start][2:], start, end))
+            triples.append((tags[start][2:], start, end))
         start = end
-    return found
+    return triples
 
 
 def follows(before: str, tag: str, scheme: Scheme = "IOB2") -> bool:

@@ -29,9 +29,9 @@ def best_lag(forecast: np.ndarray, past: np.ndarray) -> tuple[int, float]:
     """
     f, p = forecast - forecast.mean(), past - past.mean(0)
     scale = np.sqrt((f @ f) * (p * p).sum(0))
-    found = np.divide(f @ p, scale, out=np.zeros(past.shape[1]), where=scale > 0)
-    lag = int(found.argmax())
-    return lag, float(found[lag])
+    correlation = np.divide(f @ p, scale, out=np.zeros(past.shape[1]), where=scale > 0)
+    lag = int(correlation.argmax())
+    return lag, float(correlation[lag])
 
 
 def repeats(lag: int, correlation: float, relative: float, horizon: int = 1) -> bool:

@@ -1,4 +1,4 @@
-"""Codes found without labels, held against labels: what a clustering is worth as a classifier."""
+"""Codes found without labels, compared with labels: how well a clustering serves as a classifier."""
 
 from __future__ import annotations
 

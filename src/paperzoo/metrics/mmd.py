@@ -35,5 +35,5 @@ def mmd_test(x: np.ndarray, y: np.ndarray, permutations: int = 999, seed: int = 
     random = np.random.default_rng(seed)
     columns = np.stack([weight, *(random.permutation(weight) for _ in range(permutations))], 1)
     weights = torch.from_numpy(columns)  # (N + M, permutations + 1), the true one first
-    found = (weights * (kernel @ weights)).sum(0).clamp(min=0)
-    return float(found[0]), float((found >= found[0] - 1e-12).double().mean())
+    discrepancy = (weights * (kernel @ weights)).sum(0).clamp(min=0)
+    return float(discrepancy[0]), float((discrepancy >= discrepancy[0] - 1e-12).double().mean())

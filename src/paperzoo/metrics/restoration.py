@@ -75,7 +75,7 @@ def without_border(image: Tensor, border: int) -> Tensor:
 
 
 def measured(image: Tensor, border: int) -> Tensor:
-    """What is compared of images (N, C, H, W) in [0, 1]: Y in 8 bits without the border, (N, 1, H', W')."""
+    """The part of images (N, C, H, W) in [0, 1] that is compared: Y in 8 bits without the border, (N, 1, H', W')."""
     parts = torch.split(without_border(image, border), 64, -2)  # a few rows at a time stay in the processor's cache
     return torch.cat([eight_bits(luma(eight_bits(part))) for part in parts], -2)
 

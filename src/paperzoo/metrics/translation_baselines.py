@@ -1,6 +1,6 @@
-"""What anyone can translate without a network, and every network is printed beside.
+"""Translations without a network, which every network's are printed beside.
 
-Each is fitted to images (N, 3, H, W) in [0, 1] of both domains and translates such images; see also the source left as it is.
+Each is fitted to images (N, 3, H, W) in [0, 1] of both domains and translates such images; see also the unchanged source.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class ColourTransfer:
 
 def colour_transfer(a: Tensor, b: Tensor) -> ColourTransfer:
     """From domain A to B, (N, 3, H, W) and (M, 3, H, W)."""
-    one, other = (lab(images).reshape(-1, 3) for images in (a, b))  # (N * H * W, 3)
-    return ColourTransfer((one.mean(0), one.std(0)), (other.mean(0), other.std(0)))
+    pixels_a, pixels_b = (lab(images).reshape(-1, 3) for images in (a, b))  # (N * H * W, 3)
+    return ColourTransfer((pixels_a.mean(0), pixels_a.std(0)), (pixels_b.mean(0), pixels_b.std(0)))
 
 
 def lab(images: Tensor) -> np.ndarray:

@@ -28,11 +28,11 @@ def analogies(vectors: np.ndarray, questions: np.ndarray) -> np.ndarray:
     The answer is the row nearest, by cosine, to b - a + c of the unit vectors, *other than a, b and c*: without that, b or
     c is nearest almost always. Pass the most frequent rows only, for so are published figures made (30,000 words).
     """
-    rows, found = unit(vectors), []
+    rows, answers = unit(vectors), []
     for start in range(0, len(questions), _CHUNK):
         a, b, c = questions[start : start + _CHUNK].T
         cosines = (rows[b] - rows[a] + rows[c]) @ rows.T  # (Q, V), up to a positive factor
         for asked in (a, b, c):
             cosines[np.arange(len(asked)), asked] = -np.inf
-        found.append(cosines.argmax(1))
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+        answers.append(cosines.argmax(1))
+    return np.concatenate(answers) if answers else np.zeros(0, np.int64)

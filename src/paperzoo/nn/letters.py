@@ -64,8 +64,8 @@ class LetterCNN(nn.Module):
 
     def forward(self, letters: Tensor) -> Tensor:
         """Every row has at least one letter."""
-        found = self.convolution(self.embedding(letters).transpose(1, 2))  # (M, filters, L)
-        best: Tensor = found.masked_fill((letters == 0)[:, None], -torch.inf).amax(2)
+        maps = self.convolution(self.embedding(letters).transpose(1, 2))  # (M, filters, L)
+        best: Tensor = maps.masked_fill((letters == 0)[:, None], -torch.inf).amax(2)
         return best
 
 

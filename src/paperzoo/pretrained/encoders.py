@@ -61,9 +61,9 @@ def start(paper: str, weights: str, fresh: bool, **arguments: Any) -> Start:
     """Sizes and vocabulary come with the weights where there are any; with ``fresh`` only these, and no tensors."""
     if not weights:
         return Start(arguments, {}, {})
-    found = encoder(weights, paper)
-    tensors = from_transformers(found.tensors) if found.foreign else found.tensors
-    return Start({**arguments, **found.arguments}, found.arguments, {} if fresh else tensors)
+    published = encoder(weights, paper)
+    tensors = from_transformers(published.tensors) if published.foreign else published.tensors
+    return Start({**arguments, **published.arguments}, published.arguments, {} if fresh else tensors)
 
 
 def from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -78,21 +78,21 @@ def from_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
              "cls.seq_relationship": "next"}  # fmt: skip
     inner = {"attention.output.dense": "output", "attention.output.LayerNorm": "norm1", "intermediate.dense": "widen",
              "output.dense": "narrow", "output.LayerNorm": "norm2"}  # fmt: skip
-    found = {}
+    renamed = {}
     for name, tensor in plain.items():
         stem, _, kind = name.rpartition(".")
         if stem in names:
-            found[f"{names[stem]}.{kind}"] = tensor
+            renamed[f"{names[stem]}.{kind}"] = tensor
         elif name == "cls.predictions.bias":
-            found["words.bias"] = tensor
+            renamed["words.bias"] = tensor
         elif stem.startswith("encoder.layer."):
             number, _, part = stem.removeprefix("encoder.layer.").partition(".")
             if part in inner:
-                found[f"bert.layers.{number}.{inner[part]}.{kind}"] = tensor
+                renamed[f"bert.layers.{number}.{inner[part]}.{kind}"] = tensor
             elif part == "attention.self.query":
                 three = [plain[f"{stem.removesuffix('query')}{which}.{kind}"] for which in ("query", "key", "value")]
-                found[f"bert.layers.{number}.project.{kind}"] = torch.cat(three)
-    return found
+                renamed[f"bert.layers.{number}.project.{kind}"] = torch.cat(three)
+    return renamed
 
 
 def encoder(weights: str, paper: str) -> Encoder:
@@ -139,8 +139,8 @@ def _foreign(where: Path, content: Callable[[str], bytes], tensors: Mapping[str,
         raise PaperzooError(f"{where}: its config.json is not that of a BERT ({error})") from error
     usual = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
     for key, value in usual.items():
-        if (found := config.get(key, value)) != value:
-            raise PaperzooError(f"{where} is another network: its config.json says {key}={found}, and BERT's is {value}")
+        if (other := config.get(key, value)) != value:
+            raise PaperzooError(f"{where} is another network: its config.json says {key}={other}, and BERT's is {value}")
     try:
         vocabulary = tuple(content("vocab.txt").decode("utf-8").rstrip("\n").split("\n"))
     except (KeyError, OSError) as error:

@@ -132,10 +132,10 @@ def last_checkpoint(weights: str) -> Path | None:
     if path.is_dir():
         if not (path / "checkpoints").is_dir():
             raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")
-        found, note = saved.newest(path)
+        newest, note = saved.newest(path)
         if note:
             warnings.warn(note, stacklevel=2)
-        return found
+        return newest
     return path if path.suffix == ".safetensors" and path.is_file() and header(path) else None
 
 
@@ -169,12 +169,12 @@ def read(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen kinds, from UnpicklingError to SafetensorError
         raise PaperzooError(f"{path} cannot be read as weights: damaged, or not a state dict") from error
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise PaperzooError(f"{path} holds {type(found).__name__}, not a state dict of tensors by name")
-    return dict(found)
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise PaperzooError(f"{path} holds {type(content).__name__}, not a state dict of tensors by name")
+    return dict(content)
 
 
 def _other_shape(head: str | tuple[str, ...], tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
@@ -194,6 +194,6 @@ def _same_network(path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, T
         if name in tensors and tensors[name].shape != own[name].shape
     ]
     parts = [("lacks", missing), ("has also", strange), ("has", differ)]
-    said = [f"it {verb} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" for verb, names in parts if names]
-    if said:
-        raise PaperzooError(f"{path} is of another network: {'; '.join(said)}")
+    differences = [f"it {verb} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" for verb, names in parts if names]
+    if differences:
+        raise PaperzooError(f"{path} is of another network: {'; '.join(differences)}")

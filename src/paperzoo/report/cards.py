@@ -33,7 +33,7 @@ def card(name: str) -> str:
     recipes = {n: r for n, r in paper.recipes.items() if ":" not in name or not r.variants or entry.variant in r.variants}
     who = f"{paper.authors}{', ' if paper.authors else ''}{paper.year}"
     head = [paper.title, who, link, f"{paper.task}; read it: {file}"]
-    found, fails = map(flowing, notes(paper))
+    findings, fails = map(flowing, notes(paper))
     departures = [f"paper: {d.paper}\n  here: {d.here}\n  why: {d.why}" for d in paper.deviations]
     blocks = [
         "\n".join([entry.name, "=" * len(entry.name), *(wrap(line) for line in head if line)]),
@@ -43,7 +43,7 @@ def card(name: str) -> str:
         section("What --set takes, besides a recipe's own fields", _settings(entry)),
         section("What the paper claims", [line for c in paper.claims for line in _claim(c)]),
         section("Measured here", _measured(paper.name)),
-        wrap(found),
+        wrap(findings),
         section("Where this departs from the paper", departures),
         section("Excused from a contract test", [f"{e.test} ({e.match}): {e.why}" for e in paper.exemptions]),
         section("How it fails", [fails] if fails else []),

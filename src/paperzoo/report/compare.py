@@ -96,7 +96,7 @@ def check(names: Sequence[str], data: str | None, seeds: int, seconds: float, re
 
 
 def relatives(family: str, data: str | None, recipe: str, besides: Sequence[str] = ()) -> list[str]:
-    """The papers of a family that can be compared: its commonest task, and data that they accept; the others are said.
+    """The papers of a family that can be compared: its commonest task, and data that they accept; the others are reported.
 
     Args:
         besides: papers that are named already; they are left out, and the first of them sets task and data.
@@ -183,7 +183,7 @@ def now(device: torch.device) -> float:
 
 
 def run_once(name: str, recipe: str, seed: int, overrides: Mapping[str, Any], out: Path) -> Run:
-    """The run of this job: a finished one as it is, an unfinished one resumed, else a new one."""
+    """The run of this job: a finished one is reused, an unfinished one resumed, else a new one trained."""
     job = resolve(name, recipe, seed=seed, overrides=overrides)
     for folder in sorted(p.parent for p in out.glob("*/run.json")):
         info = read_json(folder / "run.json")
@@ -213,7 +213,7 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
         scores = [figure(values[metric][name]) for metric in metrics]
         table.append([name, f"{own[0]['steps']:,}", figure([run["seconds"] for run in own]), *scores])
     strips = {name: row for name, group in runs.items() if (row := strip(group[0])) is not None}
-    shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # the others stand in the table
+    shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # metrics that a paper lacks stand in the table alone
     picture = bars(shared, strips)
     write(folder / "compare.png", picture)
     words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]

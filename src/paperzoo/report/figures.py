@@ -37,8 +37,8 @@ def measured_curves(lines: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
     """Each metric over the steps, a picture a metric and a line a split: metric -> PNG."""
     metrics: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for name, points in collect(lines, "measured").items():
-        found = re.fullmatch(r"(.*) \((\w+)\)", name)  # "error % (test)"
-        metric, split = found.groups() if found else (name, "")
+        match = re.fullmatch(r"(.*) \((\w+)\)", name)  # "error % (test)"
+        metric, split = match.groups() if match else (name, "")
         metrics.setdefault(metric, {})[split] = points
     return {metric: panel(metric, curves) for metric, curves in metrics.items()}
 
@@ -99,10 +99,10 @@ def bars(metrics: Mapping[str, Mapping[str, Sequence[float]]], strips: Mapping[s
     grid = figure.add_gridspec(rows + len(strips), columns, height_ratios=[height] * rows + [0.95] * len(strips))
     for index, (metric, values) in enumerate(metrics.items()):
         axes = figure.add_subplot(grid[index // columns, index % columns])
-        for row, (name, found) in enumerate(values.items()):
-            mean, spread = statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else None
+        for row, (name, per_seed) in enumerate(values.items()):
+            mean, spread = statistics.fmean(per_seed), statistics.stdev(per_seed) if len(per_seed) > 1 else None
             axes.barh(row, mean, height=0.65, xerr=spread, color=colour[name], alpha=0.75, ecolor=GREY, capsize=3)
-            axes.plot(found, [row] * len(found), ".", color=GREY, markersize=4)
+            axes.plot(per_seed, [row] * len(per_seed), ".", color=GREY, markersize=4)
         axes.set_yticks(range(len(values)), list(values))
         axes.invert_yaxis()
         axes.set_title(metric, fontsize=9, color=GREY)

@@ -92,7 +92,7 @@ def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str
     recipe = info["recipe"]
     shown = {k: v for k, v in recipe.items() if k not in ("data", "steps", "train_on") and v not in (None, "", 1, {}, [])}
     source = entry.source if (entry := listed(recipe["data"])) else None
-    found = [
+    pairs = [
         ("recipe", info["recipe_name"]),
         ("changed by hand", plain(changed) or "nothing"),
         ("data", f"{recipe['data']}, trained on {recipe['train_on']}" + (f"; licence: {source.licence}" if source else "")),
@@ -107,11 +107,11 @@ def facts(info: Mapping[str, Any], last: Mapping[str, Any], changed: Mapping[str
         ("commit", info["commit"].replace("+", ", with uncommitted changes")),
         ("hashes", _hashes(info)),
     ]
-    return [(key, value) for key, value in found if value]
+    return [(key, value) for key, value in pairs if value]
 
 
 def _hashes(info: Mapping[str, Any]) -> str:
-    """Those that runs of before lack are left out."""
+    """The run's hashes by name; an older run may lack some."""
     named = {"recipe_hash": "recipe", "method_hash": "method", "protocol_hash": "protocol", "code_hash": "paper file"}
     return ", ".join(f"{word} {info[key]}" for key, word in named.items() if key in info)
 
@@ -136,17 +136,17 @@ def commands(run: Run, info: Mapping[str, Any], entry: catalog.Entry) -> dict[st
     for key, value in overrides.items():
         again += ["--set", f"{key}={setting(value)}"]
     folder = str(run.directory)
-    found = {"repeat": again, "resume": ["paperzoo", "resume", folder], "evaluate": ["paperzoo", "evaluate", folder]}
+    by_purpose = {"repeat": again, "resume": ["paperzoo", "resume", folder], "evaluate": ["paperzoo", "evaluate", folder]}
     tasks = entry.model_class.tasks
     if drawn := next((task for task in tasks if task.samples), None):
-        found["sample"] = ["paperzoo", "sample", folder, "-n", str(drawn.usual["items"])]
+        by_purpose["sample"] = ["paperzoo", "sample", folder, "-n", str(drawn.usual["items"])]
     elif hasattr(entry.model_class, "predict"):
-        found["predict"] = ["paperzoo", "predict", folder, "INPUT"]
-    return {what: shlex.join(words) for what, words in found.items()}
+        by_purpose["predict"] = ["paperzoo", "predict", folder, "INPUT"]
+    return {purpose: shlex.join(words) for purpose, words in by_purpose.items()}
 
 
 def setting(value: Any) -> str:
-    """A value as ``--set KEY=VALUE`` reads it: a string as it is unless it would be read as something else."""
+    """A value as ``--set KEY=VALUE`` reads it: a string without quotes unless it would be read as something else."""
     if isinstance(value, str):
         try:
             json.loads(value)

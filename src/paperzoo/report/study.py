@@ -8,7 +8,7 @@ A study is a module of ``paperzoo.studies``. Its docstring is the question and w
 - ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure;
 - ``OWN`` and ``own(place)``, if it can be asked about the user's data: the kinds it reads, and a table.
 
-Nothing is trained twice: a finished run with the same recipe, seed and paper file is taken as it is.
+Nothing is trained twice: a finished run with the same recipe, seed, method and protocol is reused.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out
     calls = [(name, number, quick, str(folder / "runs")) for number in range(len(trials))]
     spread = _on_ray if on == "ray" else _on_processes
     directories = dict(spread(calls, workers))
-    found = [_found(trial, directories[number], study) for number, trial in enumerate(trials)]
-    rows = study.table(found)
+    outcomes = [_found(trial, directories[number], study) for number, trial in enumerate(trials)]
+    rows = study.table(outcomes)
     folder.mkdir(parents=True, exist_ok=True)
-    picture = study.draw(found)
+    picture = study.draw(outcomes)
     save(picture, folder / "study.png", dpi=110)
     record = {
         "study": name,
@@ -93,13 +93,13 @@ def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out
         "table": rows,
         "trials": [
             {
-                "label": one.trial.label, "x": one.trial.x, "paper": one.trial.paper, "recipe": one.trial.recipe,
-                "seed": one.trial.seed, "overrides": dict(one.trial.overrides), "recipe_hash": one.recipe_hash,
-                "seconds": one.seconds, "metrics": dict(one.metrics), "numbers": dict(one.numbers),
+                "label": outcome.trial.label, "x": outcome.trial.x, "paper": outcome.trial.paper, "recipe": outcome.trial.recipe,
+                "seed": outcome.trial.seed, "overrides": dict(outcome.trial.overrides), "recipe_hash": outcome.recipe_hash,
+                "seconds": outcome.seconds, "metrics": dict(outcome.metrics), "numbers": dict(outcome.numbers),
             }
-            for one in found
+            for outcome in outcomes
         ],
-        "provenance": _provenance(found),
+        "provenance": _provenance(outcomes),
     }  # fmt: skip
     write(folder / "study.json", json.dumps(record, indent=1, default=list))
     return "\n".join([text(rows), str(folder / "study.json"), str(folder / "study.png")])
@@ -144,11 +144,11 @@ def page(name: str, root: Path | None = None) -> str:
     parts = [f"# {study.TITLE}", f"`paperzoo study {name}`; read it: `src/paperzoo/studies/{name}.py`.", (study.__doc__ or "").strip()]
     parts += ["## What was expected", study.EXPECTED]
     if kept.is_file():
-        found = json.loads(kept.read_text(encoding="utf-8"))
-        header, *rows = found["table"]
+        recorded = json.loads(kept.read_text(encoding="utf-8"))
+        header, *rows = recorded["table"]
         lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
-        where = found["provenance"]
-        parts += ["## What was measured", f"{where['runs']} runs, {where['seconds']:.0f} seconds of training; {where['hardware']}."]
+        origin = recorded["provenance"]
+        parts += ["## What was measured", f"{origin['runs']} runs, {origin['seconds']:.0f} seconds of training; {origin['hardware']}."]
         parts += ["\n".join(lines), f"![{study.TITLE}](../../results/studies/{name}.png)"]
     parts += ["## What was found", study.FINDING or "Not run in full yet.", "## What does not carry over", study.BEYOND]
     return "\n\n".join(parts) + "\n"
@@ -158,26 +158,26 @@ def _one(name: str, number: int, quick: bool, out: str) -> str:
     """Trains a trial, or finds it, analyses it, and gives its directory. It runs in a process of its own."""
     study = load(name)
     trial = study.trials(quick)[number]
-    made = run_once(trial.paper, trial.recipe, trial.seed, trial.overrides, Path(out))
-    if hasattr(study, "analyse") and not (kept := _numbers(made.directory, study)).is_file():
-        write_json(kept, study.analyse(made, trial))
-    return str(made.directory)
+    trained = run_once(trial.paper, trial.recipe, trial.seed, trial.overrides, Path(out))
+    if hasattr(study, "analyse") and not (kept := _numbers(trained.directory, study)).is_file():
+        write_json(kept, study.analyse(trained, trial))
+    return str(trained.directory)
 
 
 def _numbers(directory: Path, study: ModuleType) -> Path:
-    """Where a study's numbers of a run lie: they hold for this code of the study alone, whatever it says of them."""
+    """The file of a study's numbers of a run, named by the hash of the study's code without its prose: other code computes them anew."""
     digest = code_hash(Path(str(study.__file__)), ("TITLE", "EXPECTED", "FINDING", "BEYOND"))
     return directory / f"{study.__name__.rpartition('.')[2]}-{digest}.json"
 
 
 def _found(trial: Trial, directory: str, study: ModuleType) -> Found:
-    made = open_run(directory)
-    kept = _numbers(made.directory, study)
-    result = read_json(made.directory / "result.json")
-    losses = [(line["step"], line["loss"]) for line in made.lines if isinstance(line.get("loss"), dict)]
+    trained = open_run(directory)
+    kept = _numbers(trained.directory, study)
+    result = read_json(trained.directory / "result.json")
+    losses = [(line["step"], line["loss"]) for line in trained.lines if isinstance(line.get("loss"), dict)]
     curve = tuple((int(step), float(next(iter(loss.values())))) for step, loss in losses)
     numbers = read_json(kept) if kept.is_file() else {}
-    return Found(trial, directory, made.metrics, numbers, float(result["seconds"]), str(made.info["recipe_hash"]), curve)
+    return Found(trial, directory, trained.metrics, numbers, float(result["seconds"]), str(trained.info["recipe_hash"]), curve)
 
 
 def _provenance(found: Sequence[Found]) -> dict[str, Any]:
@@ -231,8 +231,8 @@ def _on_ray(calls: Sequence[Call], workers: int) -> Iterator[tuple[int, str]]:
         address = os.environ.get("RAY_ADDRESS")
         ray.init(address=address, num_cpus=None if address else workers, log_to_driver=False, include_dashboard=False)
     try:
-        one = ray.remote(num_cpus=1, max_retries=0)(_one)
-        waiting, again = {one.remote(*call): call for call in calls}, set()
+        trainer = ray.remote(num_cpus=1, max_retries=0)(_one)
+        waiting, again = {trainer.remote(*call): call for call in calls}, set()
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
             call = waiting.pop(ready)
@@ -243,7 +243,7 @@ def _on_ray(calls: Sequence[Call], workers: int) -> Iterator[tuple[int, str]]:
                     raise PaperzooError(f"a worker died twice, out of memory perhaps, at run {call[1] + 1} of {call[0]}") from error
                 print(f"a worker died: run {call[1] + 1} is done again", file=sys.stderr)
                 again.add(call[1])
-                waiting[one.remote(*call)] = call
+                waiting[trainer.remote(*call)] = call
     finally:
         if began:
             ray.shutdown()

@@ -90,8 +90,8 @@ def is_promised(row: dict[str, Any]) -> bool:
 
 def counted(rows: list[dict[str, Any]], always: str = "") -> str:
     """``3 scaled, 1 missed`` of rows with a status; of one status only, and even if there are none, where it is named."""
-    found = [(sum(row["status"] == status for row in rows), status) for status in ([always] if always else STATUSES)]
-    return ", ".join(f"{count} {status}" for count, status in found if count or always)
+    counts = [(sum(row["status"] == status for row in rows), status) for status in ([always] if always else STATUSES)]
+    return ", ".join(f"{count} {status}" for count, status in counts if count or always)
 
 
 ABOUT = {
@@ -127,7 +127,7 @@ def page(name: str, rows: list[dict[str, Any]]) -> str:
     """A paper's page in Markdown, ``results/<paper>/README.md``, from its record, its results and its notes."""
     entry = catalog.load(name)
     paper = entry.paper
-    found, fails = results.notes(paper)
+    findings, fails = results.notes(paper)
     source = f"src/paperzoo/papers/{catalog.CATALOG[name].module.replace('.', '/')}.py"
     link = f"[arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv})" if paper.arxiv else f"<{paper.url}>"
     idea = (entry.module.__doc__ or "").strip()
@@ -140,8 +140,8 @@ def page(name: str, rows: list[dict[str, Any]]) -> str:
         "## What was measured",
         _measured(paper, rows),
     ]
-    if found:
-        parts.append(found)
+    if findings:
+        parts.append(findings)
     parts += _pictures(name)
     parts.append("## What the paper claims\n\n" + _claims(paper))
     if fails:
@@ -175,7 +175,7 @@ def _code_blocks(text: str) -> str:
 
 
 def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
-    """A line for each metric that something was promised or claimed of; the others of the same runs share one behind it."""
+    """A line for each metric with a target or a claim; the other metrics of the same runs share one line after it."""
     lines = [
         "| variant | recipe, data | metric | mean ± deviation | seeds | target | claim | status | seconds | hardware, commit |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""Generating images in steps, each of which moves what the last one made: what such a sample looked like on its way."""
+"""Generating images in steps, each of which moves what the last one made: how a sample changes from step to step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from paperzoo.tasks.task import Task
 
 
 class ComposedGeneration(ImageGeneration):
-    """Images (N, C, H, W) in [0, 1], made in steps. Measured as any others."""
+    """Images (N, C, H, W) in [0, 1], made in steps. Measured as other images are."""
 
     def show(self, model: ComposedGenerator, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:  # type: ignore[override]
-        """As for any generator, and eight samples, a column each, before the first step in the first row and after each below."""
+        """Any generator's pictures, and eight samples, a column each: before the first step in the first row, after each step below."""
         z = model.latents(8, 0).to(next(model.parameters()).device)
         way = [model.output(x).float().cpu() for x in model.composition(z)]
         steps = save(compact(grid(torch.cat(way), 8)), folder / f"{stem}-steps.png")
@@ -32,7 +32,7 @@ class ComposedGenerator(ImageGenerator):
     tasks: ClassVar[tuple[Task, ...]] = (ComposedGeneration(),)
 
     def composition(self, z: Tensor) -> Iterator[Tensor]:
-        """What latent vectors (N, latent) become before the first step and after each, (N, C, H, W) in the network's range."""
+        """The states of latent vectors (N, latent) before the first step and after each, (N, C, H, W) in the network's range."""
         raise TypeError(f"{type(self).__name__} does not say which steps it takes")
 
     def output(self, x: Tensor) -> Tensor:

@@ -102,15 +102,15 @@ def draw_paths(image: Tensor, place: Tensor, titles: Sequence[str], size: int, p
     columns, steps = min(6, len(image)), place.shape[1]
     rows = -(-len(image) // columns)
     figure = Figure(figsize=(1.6 * columns, 1.8 * rows), layout="constrained")
-    for number, (one, where) in enumerate(zip(image, (place + 1) * image.shape[-1] / 2 - 0.5, strict=True)):
+    for number, (picture, where) in enumerate(zip(image, (place + 1) * image.shape[-1] / 2 - 0.5, strict=True)):
         axes = figure.add_subplot(rows, columns, number + 1)
-        axes.imshow(grid(one[None]), cmap="gray", vmin=0, vmax=255)
+        axes.imshow(grid(picture[None]), cmap="gray", vmin=0, vmax=255)
         axes.plot(*where.T.numpy(), color="0.6", linewidth=1)
         for t, (x, y) in enumerate(where.tolist()):
             colour = colormaps["coolwarm"](t / max(1, steps - 1))
             corner = (x - size / 2, y - size / 2)
             axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=colour, linewidth=1 + (t + 1 == steps)))
-        axes.set(xlim=(-0.5, one.shape[-1] - 0.5), ylim=(one.shape[-2] - 0.5, -0.5))
+        axes.set(xlim=(-0.5, picture.shape[-1] - 0.5), ylim=(picture.shape[-2] - 0.5, -0.5))
         axes.set_title(titles[number], fontsize=8)
         axes.axis("off")
     return save(figure, path)

@@ -1,4 +1,4 @@
-"""What a user may hand over as an image, made into the tensor that a training image would be."""
+"""A user's image, in any form that is accepted, made into the tensor that a training image would be."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read_whole(source: Any) -> Image.Image:
 
 
 def _read(source: Any, name: str, read: Callable[[], Read]) -> Read:
-    """What ``read()`` answers; whatever it raises, as one sentence."""
+    """The result of ``read()``; any error that it raises becomes one sentence."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's, on odd metadata and large scans

@@ -59,7 +59,7 @@ def noted(opt: Players, rows: int, index: Tensor, value: Tensor) -> tuple[Tensor
 class Model(nn.Module):
     """Networks (its module attributes), their optimisers, and one training step. It knows no device, file or engine.
 
-    What it is for is said by its ``tasks``: they measure and draw it. A body that says ``tasks = (...)`` adds to those of its bases.
+    Its ``tasks`` state what it is for, and measure and draw it. A class body's ``tasks = (...)`` adds to those of its bases.
     A paper with figures or pictures of its own overrides ``measure``, ``history``, ``preview`` or ``show`` and calls ``super()``.
     """
 

@@ -13,9 +13,9 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from paperzoo.errors import PaperzooError, unknown
 
-#: what all take
+#: arguments that all take
 COMMON = ("self", "items", "seed", "input")
-#: what a word can be made into, the first that an annotation allows; and what it is called
+#: types that a word can be converted to, the first that an annotation allows; and their names in messages
 KINDS: dict[type, str] = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 
 
@@ -24,9 +24,9 @@ class Option:
     """A keyword argument that can be given as a word.
 
     Attributes:
-        kind: what the word is made into.
+        kind: the type that the word is converted to.
         bounds: the values that are legal, as ``annotated_types`` says it.
-        about: what the function's docstring says of it.
+        about: its description in the function's docstring.
     """
 
     kind: type
@@ -67,8 +67,8 @@ def options(function: Callable[..., Any]) -> dict[str, Option]:
         hints = get_type_hints(function, include_extras=True)
     except NameError:  # annotations of a user's file that are imported for a type checker alone
         hints = {}
-    said = {name: re.sub(r"\s+", " ", text) for name, text in re.findall(r"^ +(\w+): (.+(?:\n {13,}.+)*)", function.__doc__ or "", re.M)}
-    found = {}
+    about = {name: re.sub(r"\s+", " ", text) for name, text in re.findall(r"^ +(\w+): (.+(?:\n {13,}.+)*)", function.__doc__ or "", re.M)}
+    accepted = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in COMMON or parameter.kind is parameter.VAR_KEYWORD or parameter.kind is parameter.VAR_POSITIONAL:
             continue
@@ -76,8 +76,8 @@ def options(function: Callable[..., Any]) -> dict[str, Option]:
         kind = next((kind for kind in KINDS if kind in parts), str if not hints else None)
         if kind is not None:
             bounds = tuple(part for part in parts if isinstance(part, Ge | Gt | Le | Lt))
-            found[name] = Option(kind, parameter.default, bounds, said.get(name, ""))
-    return found
+            accepted[name] = Option(kind, parameter.default, bounds, about.get(name, ""))
+    return accepted
 
 
 def _flat(annotation: Any) -> list[Any]:
@@ -99,13 +99,13 @@ def values(function: Callable[..., Any], words: Mapping[str, str | None], source
         PaperzooError: an option that it does not take, or a value that is none.
     """
     legal = {f"--{name.replace('_', '-')}": (name, option) for name, option in options(function).items()}
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for typed, word in words.items():
         if typed not in legal:
             raise unknown("option", typed, [*legal, *besides], f"of {source}")
         name, option = legal[typed]
         try:
-            found[name] = option.read(word) if word is not None else _refused("")
+            arguments[name] = option.read(word) if word is not None else _refused("")
         except (ValueError, OverflowError):
             raise PaperzooError(f"{typed} is {option.wanted()}, not {'left empty' if word is None else word}") from None
-    return found
+    return arguments

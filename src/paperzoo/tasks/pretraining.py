@@ -67,7 +67,7 @@ class MaskedPretraining(Task):
             raise PaperzooError(f"{dataset.name} has other pieces than the text that this model was trained on")
         assert dataset.shares is not None
         shares = torch.from_numpy(np.maximum(dataset.shares, dataset.shares[dataset.shares > 0].min())).log()
-        right, guess, found = {}, {}, []
+        right, guess, measured = {}, {}, []
         for kind in NEGATIVES:
             hits, alike = [], []
             for batch, masked, words, follows in _through(model, dataset, split, kind):
@@ -77,9 +77,9 @@ class MaskedPretraining(Task):
                     true = batch.tokens[masked.chosen]
                     nats = F.cross_entropy(words, true, reduction="none").cpu()
                     exact = (words.argmax(1) == true).float().cpu()
-                    found.append(torch.stack([nats, exact, -shares[true.cpu()].float()], 1))
+                    measured.append(torch.stack([nats, exact, -shares[true.cpu()].float()], 1))
             right[kind], guess[kind] = 100 * float(torch.cat(hits).mean()), 100 * float(torch.cat(alike).mean())
-        nats, exact, unigram = torch.cat(found).double().mean(0).tolist()
+        nats, exact, unigram = torch.cat(measured).double().mean(0).tolist()
         return {
             "MLM nats": nats,
             "unigram nats": unigram,
@@ -92,19 +92,19 @@ class MaskedPretraining(Task):
 
     def show(self, model: Pretrainer, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
         """Eight held-out pairs with the words found behind masks, as text; and how sure the model is that B follows A, as picture."""
-        found: dict[str, list[Tensor]] = {"true": [], "any": [], "book": []}
+        by_kind: dict[str, list[Tensor]] = {"true": [], "any": [], "book": []}
         lines: list[str] = []
         for kind in NEGATIVES:
             for batch, masked, words, follows in _through(model, dataset, split, kind):
                 p = follows.softmax(1)[:, 0].cpu()
-                found["true"] += [p[batch.next.cpu() == 1]] if kind == "any" else []
-                found[kind].append(p[batch.next.cpu() == 0])
+                by_kind["true"] += [p[batch.next.cpu() == 1]] if kind == "any" else []
+                by_kind[kind].append(p[batch.next.cpu() == 0])
                 if not lines:
                     lines = _lines(model, batch, masked, words, p)
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / f"{stem}-masked.txt"
         page.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
-        return [_histograms({kind: torch.cat(parts).numpy() for kind, parts in found.items()}, folder / f"{stem}-next.png"), page]
+        return [_histograms({kind: torch.cat(parts).numpy() for kind, parts in by_kind.items()}, folder / f"{stem}-next.png"), page]
 
     def check(self, model_class: Any, schema: Schema) -> None:
         """Raises ``PaperzooError`` unless data of this schema has segments and a vocabulary."""
@@ -213,8 +213,8 @@ def _lines(model: Pretrainer, batch: Batch, masked: Masked, words: Tensor, p: Te
         for t in range(int(batch.length[item])):
             true = model.vocabulary[int(batch.tokens[item, t])]
             if masked.chosen[item, t]:
-                said = model.vocabulary[int(best.indices[row])]
-                pieces.append(f"[{true}{'' if said == true else ': ' + said} {100 * float(best.values[row]):.0f} %]")
+                guess = model.vocabulary[int(best.indices[row])]
+                pieces.append(f"[{true}{'' if guess == true else ': ' + guess} {100 * float(best.values[row]):.0f} %]")
                 row += 1
             elif true.startswith(MORE) and pieces and not pieces[-1].endswith("]"):
                 pieces[-1] += true.removeprefix(MORE)

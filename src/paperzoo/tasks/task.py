@@ -25,7 +25,7 @@ class Task:
         named: whether a saved model keeps what its data call the classes, as ``model.names``.
         samples: whether ``model.sample`` draws samples that ``write`` writes.
         judges: whether ``judgement`` says what the model sees in images.
-        usual: what the command line passes to ``sample`` unless it is told otherwise; ``items`` is how many.
+        usual: what the command line passes to ``sample`` unless the user sets another value; ``items`` is how many.
         span: the least and the greatest value that a sample may have, where there are such.
     """
 
@@ -91,14 +91,14 @@ def gathered(stated: Sequence[Task], bases: Sequence[type]) -> tuple[Task, ...]:
 
     A task that refines another, because its class derives from the other's, takes the other's place.
     """
-    found: list[Task] = []
+    kept: list[Task] = []
     for task in [*stated, *(task for base in bases for task in getattr(base, "tasks", ()))]:
-        general = [i for i, other in enumerate(found) if isinstance(task, type(other))]
-        if any(isinstance(other, type(task)) for other in found):
+        general = [i for i, other in enumerate(kept) if isinstance(task, type(other))]
+        if any(isinstance(other, type(task)) for other in kept):
             continue
         if general:
-            found[general[0]] = task
-            found = [other for i, other in enumerate(found) if i not in general[1:]]
+            kept[general[0]] = task
+            kept = [other for i, other in enumerate(kept) if i not in general[1:]]
         else:
-            found.append(task)
-    return tuple(found)
+            kept.append(task)
+    return tuple(kept)

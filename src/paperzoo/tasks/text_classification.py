@@ -28,7 +28,7 @@ from paperzoo.tasks.task import Task
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a model says of a text.
+    """A model's answer for a text.
 
     Attributes:
         name, probability: of the likeliest class.
@@ -45,8 +45,8 @@ class Opinion:
     left_out: int = 0
 
     def __str__(self) -> str:
-        said = f"{self.score:.3f}" if self.score is not None else ", ".join(f"{name} ({p:.1%})" for name, p in self.best)
-        return f"{said}; its last {self.left_out} pieces were not read" if self.left_out else said
+        text = f"{self.score:.3f}" if self.score is not None else ", ".join(f"{name} ({p:.1%})" for name, p in self.best)
+        return f"{text}; its last {self.left_out} pieces were not read" if self.left_out else text
 
 
 class TextClassification(Task):
@@ -92,16 +92,16 @@ class TextClassification(Task):
         if model.classes == 1:
             away = (out[:, 0] - label).abs()
             worst = away.argsort(descending=True)[:10].tolist()
-            said = [f"true {float(label[i]):.2f}, found {float(out[i, 0]):.2f}" for i in worst]
+            captions = [f"true {float(label[i]):.2f}, found {float(out[i, 0]):.2f}" for i in worst]
             picture = _scatter(label.numpy(), out[:, 0].numpy(), folder / f"{stem}-scores.png")
         else:
             p, guess = out.softmax(1).max(1)
             sure = torch.where(guess != label, p, -1.0)
             worst = [i for i in sure.argsort(descending=True)[:10].tolist() if sure[i] > 0]
-            said = [f"true {model.names[int(label[i])]}, found {model.names[int(guess[i])]} ({float(p[i]):.0%})" for i in worst]
+            captions = [f"true {model.names[int(label[i])]}, found {model.names[int(guess[i])]} ({float(p[i]):.0%})" for i in worst]
             picture = confusion(guess.numpy(), label.numpy(), model.names, folder / f"{stem}-confusion.png")
         texts = dataset[split].batch(worst).texts if worst else []
-        parts = [f"{what}\n{' || '.join(part[:300] for part in text)}" for what, text in zip(said, texts, strict=True)]
+        parts = [f"{caption}\n{' || '.join(part[:300] for part in text)}" for caption, text in zip(captions, texts, strict=True)]
         page.write_text("\n\n".join(parts or ["no mistakes"]) + "\n", encoding="utf-8")
         return [picture, page]
 

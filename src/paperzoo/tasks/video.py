@@ -28,7 +28,7 @@ CLIPS = 64  # that pass through a network at once while measuring
 
 @dataclass(frozen=True)
 class VideoClassification(Classification):
-    """What a classifier says of one video: probabilities are means over its ``clips``."""
+    """A classifier's answer for one video: probabilities are means over its ``clips``."""
 
     clips: int = 1
 
@@ -141,16 +141,16 @@ class VideoClassifier(Model):
 
 def _outputs(model: VideoClassifier, dataset: Dataset, split: str) -> tuple[Tensor, Tensor, Tensor]:
     """Probabilities of all clips (K, classes), which video each is of (K), and the videos' labels (N); on the CPU."""
-    videos, found, owner, waiting = videos_of(dataset, split), [], [], []
+    videos, probabilities, owner, waiting = videos_of(dataset, split), [], [], []
     for index in range(len(videos)):
         clips = videos.clips(index, model.frames)
         waiting.append(clips)
         owner += [index] * len(clips)
         if sum(map(len, waiting)) >= CLIPS or index == len(videos) - 1:
-            found.append(model.probabilities(torch.cat(waiting)))
+            probabilities.append(model.probabilities(torch.cat(waiting)))
             waiting = []
     (label,) = [c.values for c in dataset[split].columns if isinstance(c, Values) and c.name == "label"]
-    return torch.cat(found), torch.tensor(owner), label.cpu()
+    return torch.cat(probabilities), torch.tensor(owner), label.cpu()
 
 
 def _means(clips: Tensor, owner: Tensor, videos: int) -> Tensor:

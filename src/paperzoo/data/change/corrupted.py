@@ -44,19 +44,19 @@ def corruption(text: str, where: str) -> Corruption:
     Raises:
         PaperzooError: neither labels nor pixels are named, or a value is none that there is.
     """
-    found = options(text, OPTIONS, where, {"draw": 0})
-    if not found.keys() & {"labels", "pixels"}:
+    chosen = options(text, OPTIONS, where, {"draw": 0})
+    if not chosen.keys() & {"labels", "pixels"}:
         raise PaperzooError(f"{where}#{text}: after # comes labels={{share}} or pixels={{{', '.join(PIXELS)}}}, such as {where}#labels=0.5")
-    pixels = found.get("pixels", "")
+    pixels = chosen.get("pixels", "")
     if pixels and pixels not in PIXELS:
         raise unknown("pixels", pixels, PIXELS, f"of {where}")
     try:
-        share = float(found.get("labels", 0))
+        share = float(chosen.get("labels", 0))
     except ValueError:
         share = -1.0
-    if not 0 < share <= 1 and "labels" in found:
-        raise PaperzooError(f"{where}: labels={found['labels']} is {OPTIONS['labels']}")
-    return Corruption(share, pixels, int(found.get("draw", 0)))
+    if not 0 < share <= 1 and "labels" in chosen:
+        raise PaperzooError(f"{where}: labels={chosen['labels']} is {OPTIONS['labels']}")
+    return Corruption(share, pixels, int(chosen.get("draw", 0)))
 
 
 def corrupted(dataset: Dataset, text: str) -> Dataset:
@@ -127,16 +127,16 @@ def _each_shuffled(flat: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _labels(dataset: Dataset) -> Values:
     """The column of training labels."""
-    found = [c for c in dataset["train"].columns if isinstance(c, Values) and c.name == "label"]
-    if not found or "classes" not in dataset.schema.arguments:
+    columns = [c for c in dataset["train"].columns if isinstance(c, Values) and c.name == "label"]
+    if not columns or "classes" not in dataset.schema.arguments:
         raise PaperzooError(f"{dataset.name} has no labels to draw anew; its fields are {', '.join(dataset.schema.fields)}")
-    return found[0]
+    return columns[0]
 
 
 def _images(dataset: Dataset, split: str) -> Images:
     """The column of images in memory."""
-    found = [c for c in dataset[split].columns if isinstance(c, Images) and c.name == "image"]
-    if not found:
+    columns = [c for c in dataset[split].columns if isinstance(c, Images) and c.name == "image"]
+    if not columns:
         has = ", ".join(type(c).__name__ for c in dataset[split].columns)
         raise PaperzooError(f"pixels can be changed of images in memory only; {split} of {dataset.name} has {has}")
-    return found[0]
+    return columns[0]

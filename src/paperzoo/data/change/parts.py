@@ -63,10 +63,10 @@ def _is_label(column: Column) -> bool:
 
 
 def _labels(dataset: Dataset, split: Split) -> np.ndarray:
-    found = [c.values for c in split.columns if isinstance(c, Values) and c.name == "label"]
-    if not found:
+    columns = [c.values for c in split.columns if isinstance(c, Values) and c.name == "label"]
+    if not columns:
         raise PaperzooError(f"{dataset.name} has no labels to choose by; its fields are {', '.join(dataset.schema.fields)}")
-    return found[0].cpu().numpy()
+    return columns[0].cpu().numpy()
 
 
 def _some(column: Column, chosen: np.ndarray) -> Column:

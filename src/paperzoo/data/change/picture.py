@@ -34,8 +34,8 @@ def with_picture(built: Dataset) -> Dataset:
         return built
     picture = schema.picture or Preparation(size, size, channels)
     columns = [c for column in train.columns for c in getattr(column, "domains", [column])]
-    most = 1000 if any(isinstance(column, Images) for column in columns) else 100  # others are decoded for it
+    most = 1000 if any(isinstance(column, Images) for column in columns) else 100  # other columns have to be decoded
     some = [i * len(train) // most for i in range(most)] if len(train) > most else range(len(train))
-    with suppress(PaperzooError):  # one that is decoded only now and cannot be: whoever asks for it is told
+    with suppress(PaperzooError):  # an image that cannot be decoded is reported when it is asked for
         picture = dataclasses.replace(picture, ground=ground_of(getattr(train.batch(some), field)))
     return dataclasses.replace(built, schema=dataclasses.replace(schema, picture=picture))

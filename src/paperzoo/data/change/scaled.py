@@ -20,10 +20,10 @@ def scales(text: str, where: str) -> tuple[int, ...]:
         PaperzooError: another option, or a scale that there is not.
     """
     value = options(text, OPTIONS, where).get("scale", "")
-    found = [int(part) if part.isascii() and part.isdigit() and len(part) < 10 else None for part in value.split(",")]
-    if None in found:
+    numbers = [int(part) if part.isascii() and part.isdigit() and len(part) < 10 else None for part in value.split(",")]
+    if None in numbers:
         raise PaperzooError(f"{where}: scale={value} is no whole number: it says {OPTIONS['scale']}")
-    return tuple(sorted({check_scale(one, where) for one in found if one is not None}))
+    return tuple(sorted({check_scale(number, where) for number in numbers if number is not None}))
 
 
 def scaled(dataset: Dataset, text: str) -> Dataset:
@@ -35,16 +35,16 @@ def scaled(dataset: Dataset, text: str) -> Dataset:
     Raises:
         PaperzooError: the set has no photographs, or a scale does not divide ``image_size``.
     """
-    found = scales(text, dataset.name)
+    factors = scales(text, dataset.name)
 
     def changed(column: Column) -> Column:
         if not isinstance(column, Squares):
             such = f"photographs#{text} and photos:FOLDER#{text}"
             raise PaperzooError(f"{dataset.name}#{text}: only photographs that are there whole are shrunk, such as {such}")
-        return Pairs(column.all, found, column.side if column.random else None)
+        return Pairs(column.all, factors, column.side if column.random else None)
 
     splits = {name: Split(*map(changed, split.columns)) for name, split in dataset.splits.items()}
-    arguments = {**dataset.schema.arguments, "scales": found, **({"scale": found[0]} if len(found) == 1 else {})}
+    arguments = {**dataset.schema.arguments, "scales": factors, **({"scale": factors[0]} if len(factors) == 1 else {})}
     fields = ("low", "high", "scale", "size")
     schema = dataclasses.replace(dataset.schema, name=f"{dataset.name}#{text}", fields=fields, arguments=arguments, picture=None)
-    return dataclasses.replace(dataset, schema=schema, splits=splits, source=f"{dataset.source}, shrunk by {', '.join(map(str, found))}")
+    return dataclasses.replace(dataset, schema=schema, splits=splits, source=f"{dataset.source}, shrunk by {', '.join(map(str, factors))}")

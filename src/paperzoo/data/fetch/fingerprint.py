@@ -1,4 +1,4 @@
-"""Which files a run was trained on, so that it can be told later whether they are still the same."""
+"""Which files a run was trained on, so that a later change can be noticed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paperzoo.data.paths import apart
 from paperzoo.errors import listed
 from paperzoo.files import path_of
 
-#: beyond so many bytes in all, files are told by size and both their ends, not by all of their content
+#: beyond so many bytes in all, files are compared by size and both their ends, not by all of their content
 LARGE = 2**30
 #: files listed by name; of more there is only the number
 LISTED = 50_000
@@ -36,14 +36,14 @@ def fingerprint(path: Path) -> Files:
 
 
 def _below(root: Path) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     for place, folders, names in os.walk(root):
         if "run.json" in names:
             folders.clear()
             continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        found += [Path(place, n) for n in sorted(names) if not n.startswith(".") and Path(place, n).is_file()]
-    return found
+        paths += [Path(place, n) for n in sorted(names) if not n.startswith(".") and Path(place, n).is_file()]
+    return paths
 
 
 def _content(file: Path, size: int, whole: bool) -> str:

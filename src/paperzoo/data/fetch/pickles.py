@@ -115,12 +115,12 @@ class Restricted(_Machine):  # type: ignore[misc]
         raw = data.encode("latin-1") if isinstance(data, str) else data
         if not isinstance(raw, bytes) or len(raw) != count * kind.kind.itemsize:
             raise pickle.UnpicklingError(f"it has an array of {count} x {kind.kind} that are not there")
-        found = np.frombuffer(raw, kind.kind) if kind.kind.itemsize else np.zeros(count, kind.kind)
+        array = np.frombuffer(raw, kind.kind) if kind.kind.itemsize else np.zeros(count, kind.kind)
         if kind.kind.kind == "b" and count and np.frombuffer(raw, np.uint8).max() > 1:
             raise pickle.UnpicklingError("it has truth values that are neither true nor false")
         if kind.kind.kind == "U" and len(raw) and np.frombuffer(raw, kind.kind.byteorder.replace("|", "=") + "u4").max() > 0x10FFFF:
             raise pickle.UnpicklingError("it has letters that there are not")
-        return found.reshape(shape)
+        return array.reshape(shape)
 
     def build(self, thing: Any, state: Any) -> None:
         """Gives ``thing`` its state: the byte order of a type, or the values of an array."""

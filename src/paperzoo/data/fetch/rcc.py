@@ -53,13 +53,13 @@ def _name(data: bytes, place: int) -> str:
 
 def _content(data: bytes, place: int, packed: bool, limit: int) -> bytes:
     (length,) = struct.unpack_from(">I", data, place)
-    found = data[place + 4 : place + 4 + length]
-    if len(found) < length:
-        raise struct.error(f"{len(found)} bytes of {length}")
+    content = data[place + 4 : place + 4 + length]
+    if len(content) < length:
+        raise struct.error(f"{len(content)} bytes of {length}")
     if not packed:
-        return found
+        return content
     opened = zlib.decompressobj()
-    whole = opened.decompress(found[4:], limit)  # the first four bytes say how long it becomes
+    whole = opened.decompress(content[4:], limit)  # the first four bytes say how long it becomes
     if not opened.eof:
         raise zlib.error("it breaks off, or unpacks to more bytes than allowed")
     return whole

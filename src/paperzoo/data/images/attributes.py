@@ -75,14 +75,14 @@ def attribute_folder(
     wanted = options(text, OPTIONS, plain(path.name)).get("attributes", "")
     table = _table(path, [name.strip() for name in wanted.split(",") if name.strip()])
     skipped = Skipped(list)
-    found = _pictures(path, table, skipped)
+    row_of = _pictures(path, table, skipped)
     complain(path, skipped, strict)
-    lazy = len(found) * 3 * size**2 > folders.LARGE
-    read, bad = ({}, {}) if lazy else read_all(list(found), size)
+    lazy = len(row_of) * 3 * size**2 > folders.LARGE
+    read, bad = ({}, {}) if lazy else read_all(list(row_of), size)
     if bad:
-        complain_unread(path, bad, len(found), strict)
+        complain_unread(path, bad, len(row_of), strict)
     files: dict[str, list[Item]] = defaultdict(list)
-    for file, row in found.items():
+    for file, row in row_of.items():
         if file not in bad:
             files[table.split.get(row, "train")].append((file, 0))
     groups = copies(file for items in files.values() for file, _ in items)
@@ -94,11 +94,11 @@ def attribute_folder(
         chosen = [file for file, _ in items]
         pixels = [as_channels(read[file], depth) for file in chosen] if read else []
         column: Column = Images(torch.from_numpy(np.stack(pixels))) if pixels else ImageFiles(chosen, size, size, depth)
-        values = torch.tensor([table.values[found[file]] for file in chosen], dtype=torch.float32)
+        values = torch.tensor([table.values[row_of[file]] for file in chosen], dtype=torch.float32)
         built[split] = Split(column, Values("attributes", values))
         if split == "train" and (same := [n for n, v in zip(table.names, values.T, strict=True) if v.min() == v.max()]):
-            said = f"all pictures to train on of {plain(path)}, or none, have {some(same, 5)}: nothing can be learnt of that"
-            warnings.warn(said, stacklevel=2)
+            message = f"all pictures to train on of {plain(path)}, or none, have {some(same, 5)}: nothing can be learnt of that"
+            warnings.warn(message, stacklevel=2)
     arguments = {"channels": depth, "image_size": size, "attributes": table.names}
     schema = Schema(f"attributes:{path}", ("image", "attributes"), arguments, picture=Preparation(size, size, depth))
     return Dataset(schema, built, "the user's own", f"pictures in {path}", pictures=False)
@@ -110,21 +110,21 @@ def _pictures(root: Path, table: Table, skipped: Skipped) -> dict[Path, str]:
     for file in pictures_in(root, True, skipped):
         by_path[file.relative_to(root).as_posix()] = file
         by_name[file.name].append(file)
-    found: dict[Path, str] = {}
+    row_of: dict[Path, str] = {}
     for row in table.values:
         fits = [by_path[row]] if row in by_path else by_name.get(row, [])
         if len(fits) > 1:
             places = some([f.relative_to(root).as_posix() for f in fits])
             raise PaperzooError(f"{plain(root)} has {len(fits)} pictures called {plain(row)} ({places}): write their paths into the table")
         if fits:
-            found[fits[0]] = row
+            row_of[fits[0]] = row
         else:
             skipped["rows of the table without a picture"].append(root / row)
-    skipped["pictures without a row in the table"] += [file for file in by_path.values() if file not in found]
-    if not found:
+    skipped["pictures without a row in the table"] += [file for file in by_path.values() if file not in row_of]
+    if not row_of:
         first = f"the first row is {plain(next(iter(table.values)))}" if table.values else "there are no rows"
         raise PaperzooError(f"no row of the table in {plain(root)} names a picture below it: {first}; it has: {names_in(root)}")
-    return found
+    return row_of
 
 
 def _table(root: Path, wanted: Sequence[str]) -> Table:
@@ -203,8 +203,8 @@ def _checked(
         if len(cells) != len(names):
             raise PaperzooError(_lacks(path, number, picture, len(cells), len(names)))
         if odd := [(names[k], cells[k]) for k in columns if cells[k] not in _VALUES]:
-            said = f"{plain(odd[0][0])} is {plain(odd[0][1])!r}, not 1, 0 or -1"
-            raise PaperzooError(f"{plain(path)}, line {number} ({plain(picture)}): {said}; #attributes=NAME,NAME takes some columns only")
+            fault = f"{plain(odd[0][0])} is {plain(odd[0][1])!r}, not 1, 0 or -1"
+            raise PaperzooError(f"{plain(path)}, line {number} ({plain(picture)}): {fault}; #attributes=NAME,NAME takes some columns only")
         own = [_VALUES[cells[k]] for k in columns]
         if values.setdefault(picture, own) != own:
             raise PaperzooError(f"{plain(path)}, line {number}: {plain(picture)} has other attributes than in a line before")

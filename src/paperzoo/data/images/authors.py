@@ -33,7 +33,7 @@ class Drawings:
 
 
 def emoji_drawings(whole: Dataset) -> Drawings:
-    """Of the data set ``emoji``: emoji of a single code point, colour 32x32 on white, that all four vendors have; an author is a vendor."""
+    """Emoji of the set ``emoji`` with a single code point, colour 32x32 on white, that all four vendors have; an author is a vendor."""
     assert isinstance(whole, Emoji)
     items, codes = whole.joined("train+test"), whole.codes["train"] + whole.codes["test"]
     every = items.batch(np.arange(len(items)))
@@ -80,8 +80,8 @@ def chosen(drawings: Drawings, few: int, many: int, seed: int) -> Mapping[str, n
     order = random.permutation(np.unique(drawings.subject))
     if not 1 <= few <= many <= len(order) // 2:
         raise PaperzooError(f"{few} and {many} subjects of {len(order)}, half of them disputed: give 1 to {len(order) // 2}")
-    found = {name: np.flatnonzero(np.isin(drawings.subject, order[:n])) for name, n in (("few", few), ("many", many))}
-    found["disputed"] = np.flatnonzero(np.isin(drawings.subject, order[many : 2 * many]))
+    sets = {name: np.flatnonzero(np.isin(drawings.subject, order[:n])) for name, n in (("few", few), ("many", many))}
+    sets["disputed"] = np.flatnonzero(np.isin(drawings.subject, order[many : 2 * many]))
     rest, own = np.isin(drawings.subject, order[2 * many :]), []
     authors = int(drawings.author.max()) + 1
     largest = np.argsort(-np.bincount(drawings.category[rest]), kind="stable")[:authors]
@@ -90,4 +90,4 @@ def chosen(drawings: Drawings, few: int, many: int, seed: int) -> Mapping[str, n
         own.append(random.permutation(items)[:many])
     if len(own) < authors or min(map(len, own)) < many:
         raise PaperzooError(f"no {many} subjects are left in each of {authors} categories, one for each author")
-    return {**found, "own": np.concatenate(own)}
+    return {**sets, "own": np.concatenate(own)}

@@ -81,7 +81,7 @@ def choose(number: int, seed: int = 0) -> np.ndarray:
     """The parts of ``number`` different faces: int64 (number, 10), each column an index into one list of parts."""
     random = np.random.default_rng(seed)
     drawn = random.integers(0, [len(options) for options in _CHOICES], (2 * number, len(_CHOICES)))
-    same = [np.array([options.index(option) for option in options]) for options in _CHOICES]  # "" stands twice in a list
+    same = [np.array([options.index(option) for option in options]) for options in _CHOICES]  # "" may stand there twice: the first counts
     drawn = np.stack([first[column] for first, column in zip(same, drawn.T, strict=True)], 1)
     _, firsts = np.unique(drawn, axis=0, return_index=True)  # where each face comes up for the first time
     return drawn[np.sort(firsts)[:number]]
@@ -104,7 +104,7 @@ def changes(attribute: str, other: str = "") -> tuple[int, tuple[list[int], list
         return 0, ([colours.index(other)], [colours.index(attribute)])
     column, options = {"glasses": (4, _GLASSES), "beard": (5, _BEARDS), "smile": (3, _MOUTHS)}[attribute]
     half = len(options) // 2
-    same = [options.index(option) for option in options]  # "" stands twice in a list
+    same = [options.index(option) for option in options]  # "" may stand there twice: the first counts
     return column, (same[:half], same[half:])
 
 

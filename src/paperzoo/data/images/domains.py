@@ -82,16 +82,16 @@ def image_pairs(
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS, f"of {plain(path)}")
     skipped = Skipped(list)
-    found = _pairs_of(path, skipped)
+    by_split = _pairs_of(path, skipped)
     complain(path, skipped, strict, most=5)
-    by_file = {_file(a): (a, b) for pairs in found.values() for a, b in pairs}
+    by_file = {_file(a): (a, b) for pairs in by_split.values() for a, b in pairs}
     sources = [source for pair in by_file.values() for source in pair]
     lazy = len(sources) * 3 * size**2 > folders.LARGE
     read, bad = ({}, {}) if lazy else read_all(sources, size)
     bad |= {a: why for a, b in by_file.values() if a not in bad and b not in bad and (why := _shapes(a, b))}
     if bad:
         complain_unread(path, {_file(source): why for source, why in bad.items()}, len(by_file), strict)
-    files = {s: [(_file(a), 0) for a, b in pairs if a not in bad and b not in bad] for s, pairs in found.items()}
+    files = {s: [(_file(a), 0) for a, b in pairs if a not in bad and b not in bad] for s, pairs in by_split.items()}
     if sum(map(len, files.values())) < 2:
         raise PaperzooError(f"{plain(path)} has one pair only: one to train on and one to test on are the least")
     groups = _together(copies(dict.fromkeys(map(_file, sources))), by_file)
@@ -113,16 +113,16 @@ def _pairs_of(root: Path, skipped: Skipped) -> dict[str, list[Pair]]:
     if {"A", "B"} <= inside.keys():
         a, b = (split_folders(inside[domain]) for domain in "AB")
         return {split: _by_name(a.get(split), b.get(split), root, skipped) for split in dict.fromkeys([*a, *b])}
-    found = {}
+    by_split = {}
     for split, folder in split_folders(root).items():
         here = {f.name.upper(): f for f in folders_of(folder)}
         if {"A", "B"} & here.keys():
-            found[split] = _by_name(here.get("A"), here.get("B"), root, skipped)
+            by_split[split] = _by_name(here.get("A"), here.get("B"), root, skipped)
         else:
-            found[split] = [((file, 0), (file, 1)) for file in pictures_in(folder, True, skipped, (root,))]
-    if not any(found.values()):
+            by_split[split] = [((file, 0), (file, 1)) for file in pictures_in(folder, True, skipped, (root,))]
+    if not any(by_split.values()):
         raise PaperzooError(f"{plain(root)} has no pictures of two halves, and no folders A and B; it has: {names_in(root)}")
-    return found
+    return by_split
 
 
 def _by_name(a: Path | None, b: Path | None, root: Path, skipped: Skipped) -> list[Pair]:
@@ -145,14 +145,14 @@ def _by_name(a: Path | None, b: Path | None, root: Path, skipped: Skipped) -> li
         if not names:
             raise PaperzooError(f"domain {domain} is empty: {plain(folder)} has no pictures")
         known.append(names)
-    one, other = known
-    if not one.keys() & other.keys():
-        names_of = f"{some(list(one), 5)} and {some(list(other), 5)}"
+    of_a, of_b = known
+    if not of_a.keys() & of_b.keys():
+        names_of = f"{some(list(of_a), 5)} and {some(list(of_b), 5)}"
         raise PaperzooError(f"no picture in {plain(a or root)} has the name of one in {plain(b or root)}: they are {names_of}")
-    for mine, yours, where in ((one, other, "B"), (other, one, "A")):
+    for mine, yours, where in ((of_a, of_b, "B"), (of_b, of_a, "A")):
         if alone := [mine[name] for name in mine if name not in yours]:
             skipped[f"pictures without a partner of the same name in {where}"] += alone
-    return [(file, other[name]) for name, file in one.items() if name in other]
+    return [(file, of_b[name]) for name, file in of_a.items() if name in of_b]
 
 
 def _file(source: Source) -> Path:
@@ -165,7 +165,7 @@ def _shapes(a: Source, b: Source) -> str:
         return ""
     try:
         (width, height), (wide, high) = _size(a), _size(b)
-    except Exception:  # whoever reads it says why it cannot be read
+    except Exception:  # the reader reports why it cannot be read
         return ""
     same = abs(width * high - wide * height) <= max(width, height, wide, high)
     return "" if same else f"it has {width}x{height} pixels, but its partner {wide}x{high}, another shape"
@@ -213,15 +213,15 @@ def unpaired_images(path: Path, image_size: int | None = None, channels: int | N
     size, skipped = size_of(image_size, channels), Skipped(list)
     places = [path_of(place) for place in apart(str(path))]
     names = ("A", "B") if len(places) == 1 or places[0].name == places[1].name else (places[0].name, places[1].name)
-    given = _domains_of(places[0]) if len(places) == 1 else [split_folders(place) for place in places]
+    folders_by_domain = _domains_of(places[0]) if len(places) == 1 else [split_folders(place) for place in places]
     roots = [places[0], places[-1]]
-    found: list[dict[str, list[Item]]] = []
-    for domain, own, root in zip(names, given, roots, strict=True):
-        found.append({split: [(p, 0) for p in pictures_in(folder, True, skipped, (root,))] for split, folder in own.items()})
-        if not found[-1].get("train"):
+    items_by_domain: list[dict[str, list[Item]]] = []
+    for domain, own, root in zip(names, folders_by_domain, roots, strict=True):
+        items_by_domain.append({split: [(p, 0) for p in pictures_in(folder, True, skipped, (root,))] for split, folder in own.items()})
+        if not items_by_domain[-1].get("train"):
             raise PaperzooError(f"domain {plain(domain)} is empty: {plain(own.get('train', root))} has no pictures")
     complain(path, skipped, strict)
-    every: list[Source] = [file for own in found for items in own.values() for file, _ in items]
+    every: list[Source] = [file for own in items_by_domain for items in own.values() for file, _ in items]
     lazy = len(every) * 3 * size**2 > folders.LARGE
     read, bad = ({}, {}) if lazy else read_all(every, size)
     if bad:
@@ -229,7 +229,7 @@ def unpaired_images(path: Path, image_size: int | None = None, channels: int | N
     groups = copies(map(_file, every))
     cuts = []
     for side, root in enumerate(roots):
-        files = {split: [item for item in items if item[0] not in bad] for split, items in found[side].items()}
+        files = {split: [item for item in items if item[0] not in bad] for split, items in items_by_domain[side].items()}
         mine = {file for items in files.values() for file, _ in items}
         alike = [same for group in groups if len(same := [file for file in group if file in mine]) > 1]
         if sum(map(len, files.values())) < 2:
@@ -252,29 +252,29 @@ def _domains_of(root: Path) -> list[dict[str, Path]]:
     Raises:
         PaperzooError: the folder has another form.
     """
-    found: dict[str, dict[str, Path]] = {"A": {}, "B": {}}
+    by_domain: dict[str, dict[str, Path]] = {"A": {}, "B": {}}
     inside = folders_of(root)
     for folder in inside:
         if match := _SPLIT_OF_DOMAIN.fullmatch(folder.name):
-            found[match[2].upper()][SPLITS[match[1].lower()]] = folder
+            by_domain[match[2].upper()][SPLITS[match[1].lower()]] = folder
     here = {f.name.upper(): f for f in inside}
     if {"A", "B"} <= here.keys():
         return [split_folders(here[domain]) for domain in "AB"]
     for split, folder in split_folders(root).items():
         for domain in folders_of(folder):
-            if domain.name.upper() in found and folder != root:
-                found[domain.name.upper()][split] = domain
-    if missing := [domain for domain, own in found.items() if "train" not in own]:
+            if domain.name.upper() in by_domain and folder != root:
+                by_domain[domain.name.upper()][split] = domain
+    if missing := [domain for domain, own in by_domain.items() if "train" not in own]:
         forms = "trainA and trainB (and maybe testA and testB), or A and B, or two folders: 'unpaired:CATS,DOGS'"
         lacks = f"has no train{missing[0]}" if len(missing) == 1 else "does not hold two domains"
         raise PaperzooError(f"{plain(root)} {lacks}: it takes {forms}; it has: {names_in(root)}")
-    return [found["A"], found["B"]]
+    return [by_domain["A"], by_domain["B"]]
 
 
 def _say_shared(groups: Iterable[Sequence[Path]], cuts: Sequence[Mapping[str, Sequence[Item]]], roots: Sequence[Path]) -> None:
     """Warns of equal pictures that are in both domains."""
-    one, other = ({file for items in own.values() for file, _ in items} for own in cuts)
-    both = [(next(f for f in g if f in one), next(f for f in g if f in other)) for g in groups if one & {*g} and other & {*g}]
+    in_a, in_b = ({file for items in own.values() for file, _ in items} for own in cuts)
+    both = [(next(f for f in g if f in in_a), next(f for f in g if f in in_b)) for g in groups if in_a & {*g} and in_b & {*g}]
     if both:
         named = some([f"{below(a, roots[0])} and {below(b, roots[1])}" for a, b in both])
         warnings.warn(f"{len(both)} pictures are the same in both domains ({named})", stacklevel=3)
@@ -301,7 +301,7 @@ _FIELDS = ("image_a", "image_b")
 
 
 def _column(sources: Sequence[Source], read: Mapping[Source, np.ndarray], size: int, channels: int, name: str) -> Column:
-    """Of what was read the pixels; where nothing was, for there is too much, the files."""
+    """The pixels, if they were read into memory; else, for large sets, a column that reads the files when they are asked for."""
     if not read:
         return ImageFiles(sources, size, size, channels, name=name)
     return Images(torch.from_numpy(np.stack([as_channels(read[source], channels) for source in sources])), name)

@@ -22,5 +22,5 @@ def edges(image: np.ndarray, smooth: float = 0.0, strength: int = STRENGTH) -> n
     padded = Image.fromarray(np.pad(image, ((0, 0), (2, 2), (2, 2)), "edge").transpose(1, 2, 0))  # Pillow leaves the border as it is
     if smooth:
         padded = padded.filter(ImageFilter.GaussianBlur(smooth))
-    found = np.asarray(padded.filter(ImageFilter.FIND_EDGES))[2:-2, 2:-2].max(2)  # (H, W)
-    return np.repeat(np.where(found > strength, 0, 255).astype(np.uint8)[None], 3, 0)
+    response = np.asarray(padded.filter(ImageFilter.FIND_EDGES))[2:-2, 2:-2].max(2)  # (H, W)
+    return np.repeat(np.where(response > strength, 0, 255).astype(np.uint8)[None], 3, 0)

@@ -144,7 +144,7 @@ def _draw(archive: Path, size: int) -> dict[str, np.ndarray]:
     """Every emoji of one package that has code points and one of the nine categories, in the order of their code points."""
     require_renderer()
     icons, metadata, chars = (_json(archive, name) for name in ("icons", "metadata", "chars"))
-    found: dict[str, list[Any]] = {"image": [], "label": [], "code": [], "title": []}
+    columns: dict[str, list[Any]] = {"image": [], "label": [], "code": [], "title": []}
     broken = 0
     try:
         category = {
@@ -161,9 +161,9 @@ def _draw(archive: Path, size: int) -> dict[str, np.ndarray]:
             except ValueError:
                 broken += 1
                 continue
-            for key, value in zip(found, (image, category[title], code, title), strict=True):
-                found[key].append(value)
-        return {**{key: np.array(values) for key, values in found.items()}, "broken": np.array(broken)}
+            for key, value in zip(columns, (image, category[title], code, title), strict=True):
+                columns[key].append(value)
+        return {**{key: np.array(values) for key, values in columns.items()}, "broken": np.array(broken)}
     except (KeyError, TypeError, AttributeError) as error:
         raise PaperzooError(f"{archive} is no set of emoji in iconify's form: {type(error).__name__}: {error}") from error
 

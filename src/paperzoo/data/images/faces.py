@@ -28,8 +28,8 @@ def celeba(path: Path, image_size: int = 64) -> Dataset:
         PaperzooError: a file is missing, or cannot be read.
     """
     _, names, *rows = _lines(path / "list_attr_celeba.txt")
-    values = {name: given for name, *given in rows}
-    if odd := [name for name, given in values.items() if len(given) != len(names) or not set(given) <= {"1", "-1"}]:
+    values = {name: cells for name, *cells in rows}
+    if odd := [name for name, cells in values.items() if len(cells) != len(names) or not set(cells) <= {"1", "-1"}]:
         raise PaperzooError(f"{path}/list_attr_celeba.txt: {odd[0]} needs {len(names)} attributes, each 1 or -1")
     files: dict[str, list[str]] = {split: [] for split in _SPLITS}
     for row in _lines(path / "list_eval_partition.txt"):
@@ -39,14 +39,14 @@ def celeba(path: Path, image_size: int = 64) -> Dataset:
             )
         files[_SPLITS[int(row[1])]].append(row[0])
     folder = path / "img_align_celeba"
-    if missing := [name for given in files.values() for name in given[:1] if not (folder / name).is_file()]:
+    if missing := [name for chosen in files.values() for name in chosen[:1] if not (folder / name).is_file()]:
         raise PaperzooError(f"{folder} has no {missing[0]}")
     splits = {}
-    for split, given in files.items():
-        if given:
+    for split, pictures in files.items():
+        if pictures:
             # the short side is 178 pixels, of which the middle 148 are wanted
-            column = ImageFiles([folder / name for name in given], round(image_size * 178 / 148), image_size, 3)
-            attributes = np.array([values[name] for name in given], np.float32) > 0
+            column = ImageFiles([folder / name for name in pictures], round(image_size * 178 / 148), image_size, 3)
+            attributes = np.array([values[name] for name in pictures], np.float32) > 0
             splits[split] = Split(column, Values("attributes", torch.from_numpy(attributes.astype(np.float32))))
     arguments = {"channels": 3, "image_size": image_size, "attributes": tuple(names)}
     picture = Preparation(round(image_size * 178 / 148), image_size, 3)

@@ -186,7 +186,7 @@ def size_of(image_size: int | None, channels: int | None) -> int:
 
 
 def _cut(files: dict[str, list[Item]], root: Path, names: Sequence[str] = ()) -> dict[str, list[Item]]:
-    """All splits; what is odd about them is said."""
+    """All splits, with warnings of copies and of classes with few test images."""
     groups = copies(path for items in files.values() for path, _ in items)
     splits = cut(files, root, groups)
     say_copies(files, groups, root, stacklevel=5)
@@ -232,10 +232,10 @@ def complain_unread(folder: Path, bad: Mapping[Path, str], total: int, strict: b
         PaperzooError: all are, or ``strict``.
     """
     few = [f"{plain(below(p, folder))} ({plain(why)})" for p, why in list(bad.items())[:3]] + ["..."] * (len(bad) > 3)
-    said = f"{len(bad)} of {total} images in {plain(folder)} cannot be read: {'; '.join(few)}"
+    message = f"{len(bad)} of {total} images in {plain(folder)} cannot be read: {'; '.join(few)}"
     if strict or len(bad) == total:
-        raise PaperzooError(said)
-    warnings.warn(f"{said}. They are left out", stacklevel=3)
+        raise PaperzooError(message)
+    warnings.warn(f"{message}. They are left out", stacklevel=3)
 
 
 def is_grey(image: np.ndarray) -> bool:
@@ -252,25 +252,25 @@ def _threads() -> int:
 
 def _files(root: Path, strict: bool = False) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
     """Each split's files with their labels, sorted by path, and the classes' names (none: images without labels)."""
-    given, skipped = split_folders(root), Skipped(list)
-    found = {split: _classes(folder, skipped, root) for split, folder in given.items()}
+    folder_of, skipped = split_folders(root), Skipped(list)
+    by_split = {split: _classes(folder, skipped, root) for split, folder in folder_of.items()}
     complain(root, skipped, strict, stacklevel=5)
-    if not any(found["train"].values()):
-        raise PaperzooError(f"{plain(given['train'])} has no images ({', '.join(s[1:] for s in suffixes()[:8])} and others)")
-    names = [name for name in found["train"] if name]  # in order, as folders are
-    for split, classes in found.items():
-        if strange := sorted(set(classes) - set(found["train"])):
-            what = f"the class {plain(strange[0])}" if strange[0] else "images outside class folders"
-            raise PaperzooError(f"{plain(given[split])} has {what}, which train has not")
+    if not any(by_split["train"].values()):
+        raise PaperzooError(f"{plain(folder_of['train'])} has no images ({', '.join(s[1:] for s in suffixes()[:8])} and others)")
+    names = [name for name in by_split["train"] if name]  # in order, as folders are
+    for split, classes in by_split.items():
+        if strange := sorted(set(classes) - set(by_split["train"])):
+            extra = f"the class {plain(strange[0])}" if strange[0] else "images outside class folders"
+            raise PaperzooError(f"{plain(folder_of[split])} has {extra}, which train has not")
     if len(names) == 1:
         warnings.warn(f"{plain(root)} has only one class folder, {plain(names[0])}: its images are read without labels", stacklevel=4)
         names = []
-    single = [name for name in names if len(found["train"][name]) == 1]
-    if "test" not in found and 0 < len(single) < len(names):
-        said = f"{plain(root)} has one image of {some(single)}: it is trained on, its class never tested"
-        warnings.warn(said, stacklevel=4)
+    single = [name for name in names if len(by_split["train"][name]) == 1]
+    if "test" not in by_split and 0 < len(single) < len(names):
+        message = f"{plain(root)} has one image of {some(single)}: it is trained on, its class never tested"
+        warnings.warn(message, stacklevel=4)
     number = {name: index for index, name in enumerate(names)}
-    files = {s: [(p, number.get(c, 0)) for c in found["train"] for p in found[s].get(c, ())] for s in found}
+    files = {s: [(p, number.get(c, 0)) for c in by_split["train"] for p in by_split[s].get(c, ())] for s in by_split}
     return files, tuple(names)
 
 
@@ -280,11 +280,11 @@ def _classes(folder: Path, skipped: Skipped, root: Path) -> dict[str, list[Path]
     classes = {name: files for name, files in below.items() if files}
     loose = pictures_in(folder, False, skipped)
     if classes and (empty := [name for name in below if name not in classes]):
-        said = f"{len(empty)} class folders of {plain(folder)} have no images and are left out: {some(empty)}"
-        warnings.warn(said, stacklevel=5)
+        fault = f"{len(empty)} class folders of {plain(folder)} have no images and are left out: {some(empty)}"
+        warnings.warn(fault, stacklevel=5)
     if classes and loose:
-        said = f"{len(loose)} images in {plain(folder)} lie beside its class folders and are left out: {some([p.name for p in loose], 1)}"
-        warnings.warn(said, stacklevel=5)
+        fault = f"{len(loose)} images in {plain(folder)} lie beside its class folders and are left out: {some([p.name for p in loose], 1)}"
+        warnings.warn(fault, stacklevel=5)
     return classes or ({"": loose} if loose else {})
 
 
@@ -298,10 +298,10 @@ def cifar(path: Path, classes: Literal[10, 100] = 10) -> Dataset:
     Raises:
         PaperzooError: missing, damaged, or another format.
     """
-    found, names = cifar_batches(path, classes)
-    image, label = found["train"]
+    raw, names = cifar_batches(path, classes)
+    image, label = raw["train"]
     keep = len(label) - len(label) // 10
-    parts = {"train": (image[:keep], label[:keep]), "validation": (image[keep:], label[keep:]), "test": found["test"]}
+    parts = {"train": (image[:keep], label[:keep]), "validation": (image[keep:], label[keep:]), "test": raw["test"]}
     splits = {s: Split(Images(torch.from_numpy(x)), Values("label", torch.from_numpy(y))) for s, (x, y) in parts.items()}
     schema = Schema(f"cifar{classes}", ("image", "label"), {"channels": 3, "image_size": 32, "classes": classes}, names)
     licence = "no licence stated; for research, cite Krizhevsky 2009"
@@ -318,22 +318,22 @@ def imagenet_folder(path: Path, image_size: int = 224) -> Dataset:
     Raises:
         PaperzooError: a folder is missing, has no images, or the two have other classes.
     """
-    found: dict[str, dict[str, list[Path]]] = {}
+    by_split: dict[str, dict[str, list[Path]]] = {}
     skipped = Skipped(list)
     for split in ("train", "val"):
         if not (path / split).is_dir():
             raise PaperzooError(f"{path} has no folder {split}: ImageNet is train/ and val/, each with one folder a class")
-        found[split] = _classes(path / split, skipped, path)
-        if not found[split] or "" in found[split]:
+        by_split[split] = _classes(path / split, skipped, path)
+        if not by_split[split] or "" in by_split[split]:
             raise PaperzooError(f"{path / split} has no class folders with images; sort its images into one folder a class")
     complain(path, skipped, strict=False)
-    names = tuple(sorted(found["train"]))
-    if odd := sorted(set(names) ^ set(found["val"])):
+    names = tuple(sorted(by_split["train"]))
+    if odd := sorted(set(names) ^ set(by_split["val"])):
         raise PaperzooError(f"{path}: {len(odd)} classes are only in train or only in val, the first is {odd[0]}")
     resized = round(image_size * 8 / 7)
     splits = {}
     for split, folder, crop in (("train", "train", resized), ("test", "val", image_size)):
-        items = [(p, label) for label, name in enumerate(names) for p in found[folder][name]]
+        items = [(p, label) for label, name in enumerate(names) for p in by_split[folder][name]]
         column = ImageFiles([p for p, _ in items], resized, crop, 3, Image.Resampling.BILINEAR)
         splits[split] = Split(column, Values("label", torch.tensor([label for _, label in items])))
     arguments = {"channels": 3, "image_size": image_size, "classes": len(names)}

@@ -37,7 +37,7 @@ PATCH = 96
 
 SPLITS = ("train", "validation", "test")
 
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 # Sets ----------------------------------------------------------------------------------------------------------------
@@ -70,9 +70,9 @@ def squares(
     for split, column in columns.items():
         if not len(column):
             largest = column.all.sides.min(1).max(initial=0)
-            said = f"none of the {len(column.all)} photographs of {split} in {name} has {side}x{side} pixels"
-            raise PaperzooError(f"{said}: image_size is at most {largest} for them")
-    picture = Preparation(side, side, 3, ground=(0.0, 1.0))  # of what brightness a photograph ends, says nothing
+            fault = f"none of the {len(column.all)} photographs of {split} in {name} has {side}x{side} pixels"
+            raise PaperzooError(f"{fault}: image_size is at most {largest} for them")
+    picture = Preparation(side, side, 3, ground=(0.0, 1.0))  # the brightness at a photograph's edge says nothing of its ground
     schema = Schema(name, ("image",), {"channels": 3, "image_size": side}, picture=picture)
     return Dataset(schema, {split: Split(column) for split, column in columns.items()}, licence, source, pictures)
 
@@ -92,7 +92,7 @@ class Credit:
 
 def credits(text: str) -> dict[str, Credit]:
     """File -> who made it, from paragraphs with ``Files:``, ``Copyright:`` and ``License:``, as Debian and GCompris write them."""
-    found = {}
+    by_file = {}
     for paragraph in re.split(r"\n\s*\n", text):
         parts: dict[str, list[str]] = defaultdict(list)
         key = ""
@@ -103,8 +103,8 @@ def credits(text: str) -> dict[str, Credit]:
                 parts[key].append(line.strip())
         if parts["Files"] and parts["License"]:
             licence = re.sub(r"^public domain$", "public domain", parts["License"][0], flags=re.IGNORECASE).replace(" 4.0", "-4.0")
-            found.update(dict.fromkeys(parts["Files"], Credit(", ".join(parts["Copyright"]), licence)))
-    return found
+            by_file.update(dict.fromkeys(parts["Files"], Credit(", ".join(parts["Copyright"]), licence)))
+    return by_file
 
 
 #: activities of GCompris -> where their photographs and their README lie below ``resource``
@@ -145,19 +145,19 @@ def photographs(gcompris: Path, lomiri: Path, image_size: int | None = None) -> 
 
 def _pack(gcompris: Path, lomiri: Path) -> dict[str, np.ndarray]:
     """``pixels``, ``sides``, ``split``, ``name``, ``author`` and ``licence``, in the order of the names."""
-    found = {**_of_gcompris(gcompris), **_of_lomiri(lomiri)}
-    if lacking := [kind for kind in ("erase", "explore_monuments", "wallpapers") if sum(n.startswith(kind) for n in found) < 4]:
+    by_name = {**_of_gcompris(gcompris), **_of_lomiri(lomiri)}
+    if lacking := [kind for kind in ("erase", "explore_monuments", "wallpapers") if sum(n.startswith(kind) for n in by_name) < 4]:
         raise PaperzooError(f"{gcompris.name} and {lomiri.name} have no photographs of {', '.join(lacking)}: another version of them")
-    names = sorted(found)
-    shown = sorted((n for n in names if found[n][1].shown), key=lambda n: hashlib.sha256(n.encode()).digest())
+    names = sorted(by_name)
+    shown = sorted((n for n in names if by_name[n][1].shown), key=lambda n: hashlib.sha256(n.encode()).digest())
     split = [1 if n in shown[TEST : TEST + VALIDATION] else 2 if n in shown[:TEST] else 0 for n in names]
-    arrays = flat(_shrunk(found[name][0], name) for name in names)
-    labels = {key: np.array([getattr(found[n][1], key) for n in names]) for key in ("author", "licence")}
+    arrays = flat(_shrunk(by_name[name][0], name) for name in names)
+    labels = {key: np.array([getattr(by_name[n][1], key) for n in names]) for key in ("author", "licence")}
     return {**arrays, "split": np.array(split), "name": np.array(names), **labels}
 
 
 def _of_gcompris(package: Path) -> dict[str, tuple[bytes, Credit]]:
-    found = {}
+    by_name = {}
     for name, data in deb_files(package, "usr/share/gcompris-qt/rcc", ".rcc"):
         activity = name.removesuffix(".rcc")
         if activity not in GCOMPRIS:
@@ -167,18 +167,18 @@ def _of_gcompris(package: Path) -> dict[str, tuple[bytes, Credit]]:
         known = credits(files.get("README", b"").decode("utf-8", "replace"))
         for file, content in files.items():
             if file.endswith(".webp"):
-                found[f"{activity}/{file}"] = content, known.get(file, Credit("not stated", "not stated"))
-    return found
+                by_name[f"{activity}/{file}"] = content, known.get(file, Credit("not stated", "not stated"))
+    return by_name
 
 
 def _of_lomiri(package: Path) -> dict[str, tuple[bytes, Credit]]:
     files = dict(deb_files(package, "usr/share"))
     known = credits(files.get("doc/lomiri-wallpapers-16.04/copyright", b"").decode("utf-8", "replace"))
-    found = {}
+    by_name = {}
     for name in LOMIRI:
         if (content := files.get(f"backgrounds/{name}.jpg")) is not None:
-            found[f"wallpapers/{name}.jpg"] = content, known.get(f"16.04/{name}.jpg", Credit("not stated", "not stated"))
-    return found
+            by_name[f"wallpapers/{name}.jpg"] = content, known.get(f"16.04/{name}.jpg", Credit("not stated", "not stated"))
+    return by_name
 
 
 def _shrunk(data: bytes, name: str) -> np.ndarray:
@@ -210,10 +210,10 @@ def held_out(package: Path, folder: str, files: Sequence[str], kind: str, image_
     """
 
     def make() -> dict[str, np.ndarray]:
-        found = {n: d for n, d in deb_files(package, folder) if n in files}
-        if lacking := [n for n in files if n not in found]:
+        contents = {n: d for n, d in deb_files(package, folder) if n in files}
+        if lacking := [n for n in files if n not in contents]:
             raise PaperzooError(f"{package} lacks {some(lacking)}: another version of it")
-        return flat(_decoded(found[n], n) for n in files)
+        return flat(_decoded(contents[n], n) for n in files)
 
     arrays = prepared(f"{kind}-{_VERSION}-{sha256(package)[:8]}", make)
     splits = {"test": Photographs(arrays["pixels"], arrays["sides"])}
@@ -276,10 +276,10 @@ def _key(place: Path) -> str:
 def _published(places: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
     chosen = []
     for name in names:
-        found = next((found for place in places if (found := _of_set(place, name))), None)
-        if not found:
+        pictures = next((pictures for place in places if (pictures := _of_set(place, name))), None)
+        if not pictures:
             raise PaperzooError(f"there is no folder {name} with pictures in {', '.join(map(str, places))}")
-        chosen += found
+        chosen += pictures
     return flat(_largest(options) for options in chosen)
 
 
@@ -312,8 +312,8 @@ _SCALED = re.compile(r"(.*?\d|.*?(?=[ _-]))[ _-]?(x[2348]|SRF_[2348](?:_[HL]R)?|
 
 def scale_of(stem: str) -> tuple[str, str]:
     """A file's name as the picture's, and what says at which scale it is: ``0001x2`` is ``0001`` and ``X2``; mostly that is nothing."""
-    found = _SCALED.fullmatch(stem)
-    return (found[1], found[2].upper()) if found else (stem, "")
+    match = _SCALED.fullmatch(stem)
+    return (match[1], match[2].upper()) if match else (stem, "")
 
 
 def photos(path: Path, image_size: int | None = None, channels: int | None = None, strict: bool = False) -> Dataset:
@@ -333,18 +333,18 @@ def photos(path: Path, image_size: int | None = None, channels: int | None = Non
     if channels not in (None, 3):
         raise PaperzooError(f"photos:{path} has 3 channels, not {channels}: what needs the luminance alone takes it from them")
     side, skipped = image_size or PATCH, Skipped(list)
-    given = split_folders(path)
-    files = {split: [(p, 0) for p in pictures_in(folder, True, skipped, (path,))] for split, folder in given.items()}
+    folder_of = split_folders(path)
+    files = {split: [(p, 0) for p in pictures_in(folder, True, skipped, (path,))] for split, folder in folder_of.items()}
     complain(path, skipped, strict)
     _one_scale([p for items in files.values() for p, _ in items], path)
     arrays = prepared(f"photos-{_VERSION}-{digest(fingerprint(path))}", partial(_decode, path, files))
     place = {path / name: number for number, name in enumerate(arrays["name"].tolist())}
     if bad := [(path / name, why) for name, why in zip(arrays["bad"].tolist(), arrays["why"].tolist(), strict=True)]:
         few = [f"{plain(below(p, path))} ({plain(why)})" for p, why in bad[:3]] + ["..."] * (len(bad) > 3)
-        said = f"{len(bad)} of {len(bad) + len(place)} photographs in {plain(path)} cannot be read: {'; '.join(few)}"
+        message = f"{len(bad)} of {len(bad) + len(place)} photographs in {plain(path)} cannot be read: {'; '.join(few)}"
         if strict or not place:
-            raise PaperzooError(said)
-        warnings.warn(f"{said}. They are left out", stacklevel=2)
+            raise PaperzooError(message)
+        warnings.warn(f"{message}. They are left out", stacklevel=2)
     read: dict[str, list[Item]] = {split: [item for item in items if item[0] in place] for split, items in files.items()}
     groups = copies(p for items in read.values() for p, _ in items)
     cuts = cut(read, path, groups, "photographs")
@@ -352,8 +352,8 @@ def photos(path: Path, image_size: int | None = None, channels: int | None = Non
     whole = Photographs(arrays["pixels"], arrays["sides"])
     small = [p for p, _ in cuts["train"] if whole.sides[place[p]].min() < side]
     if small and len(small) < len(cuts["train"]):
-        said = f"{len(small)} of {len(cuts['train'])} photographs to train on in {plain(path)} are smaller than {side}x{side}"
-        warnings.warn(f"{said} and left out: {some([below(p, path) for p in small])}", stacklevel=2)
+        message = f"{len(small)} of {len(cuts['train'])} photographs to train on in {plain(path)} are smaller than {side}x{side}"
+        warnings.warn(f"{message} and left out: {some([below(p, path) for p in small])}", stacklevel=2)
     splits = {split: whole.some(np.array([place[p] for p, _ in items], np.int64)) for split, items in cuts.items()}
     return squares(f"photos:{path}", splits, side, "the user's own", f"photographs in {path}")
 
@@ -366,8 +366,8 @@ def _one_scale(files: Sequence[Path], root: Path) -> None:
     for seen in marks.values():
         if len(seen) > 1:
             a, b = list(seen.values())[:2]
-            said = f"{plain(root)} holds the same picture at several scales, {plain(below(a, root))} and {plain(below(b, root))}"
-            raise PaperzooError(f"{said}: keep those of the highest resolution alone, for the others are made of them")
+            fault = f"{plain(root)} holds the same picture at several scales, {plain(below(a, root))} and {plain(below(b, root))}"
+            raise PaperzooError(f"{fault}: keep those of the highest resolution alone, for the others are made of them")
 
 
 def _decode(root: Path, files: Mapping[str, Sequence[Item]]) -> dict[str, np.ndarray]:

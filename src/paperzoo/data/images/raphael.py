@@ -77,17 +77,17 @@ def _files(folder: Path) -> dict[int, Path]:
     """Number -> file."""
     if not folder.is_dir():
         raise PaperzooError(f"{folder} is {'a file, not a folder' if folder.exists() else 'not there'}")
-    found: dict[int, Path] = {}
+    files: dict[int, Path] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")):
         digits = re.findall(r"\d+", path.stem, re.ASCII)
         if len(digits) != 1:
             raise PaperzooError(f"{path} has {len(digits)} numbers in its name: a painting has just one, as in 07.tif")
-        if other := found.get(int(digits[0])):
+        if other := files.get(int(digits[0])):
             raise PaperzooError(f"{other} and {path} have the same number, {int(digits[0])}")
-        found[int(digits[0])] = path
-    if not found:
+        files[int(digits[0])] = path
+    if not files:
         raise PaperzooError(f"{folder} has no images ({', '.join(s[1:] for s in SUFFIXES)})")
-    return found
+    return files
 
 
 def _table(path: Path) -> dict[int, str]:
@@ -103,7 +103,7 @@ def _table(path: Path) -> dict[int, str]:
         raise PaperzooError(f"{path}, line {reader.line_num}, cannot be read as a table: {error}") from error
     if missing := [name for name in ("number", "label") if name not in columns]:
         raise PaperzooError(f"{path} has no column {' and no column '.join(missing)}: its first line is {header!r}")
-    found: dict[int, str] = {}
+    labels: dict[int, str] = {}
     for row, line in rows:
         place, number = f"{path}, line {line}", (row[columns["number"]] or "").strip()
         if not re.fullmatch(r"\d{1,18}", number, re.ASCII):
@@ -111,10 +111,10 @@ def _table(path: Path) -> dict[int, str]:
         label = (row[columns["label"]] or "").strip().lower()
         if label not in LABELS:
             raise unknown("label", label, LABELS, f"in {place}")
-        if int(number) in found:
+        if int(number) in labels:
             raise PaperzooError(f"{place}: number {int(number)} stands there for the second time")
-        found[int(number)] = label
-    return found
+        labels[int(number)] = label
+    return labels
 
 
 def _read(path: Path, short_side: int) -> np.ndarray:

@@ -29,7 +29,7 @@ PICTURES, GROUPS = 60, 4
 NEAR = 10
 
 _FOLDER = "usr/share/games/wesnoth/1.16/data/core/images/units"
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 def sprites(package: Path, image_size: int | None = None) -> Dataset:
@@ -77,16 +77,16 @@ def _resized(image: np.ndarray, size: int) -> np.ndarray:
 
 def _prepare(package: Path) -> dict[str, np.ndarray]:
     """Every picture that is kept, in the order of its file's name: ``image`` (N, H, W, C), ``label``, ``split``, ``unit``."""
-    found: dict[str, dict[str, np.ndarray]] = {}  # class -> file below it -> picture
+    by_class: dict[str, dict[str, np.ndarray]] = {}  # class -> file below it -> picture
     seen: set[bytes] = set()
     for name, image in sorted(_pictures(package)):
         kind, _, rest = name.partition("/")
         if rest and image.tobytes() not in seen:
             seen.add(image.tobytes())
-            found.setdefault(kind, {})[rest] = image
+            by_class.setdefault(kind, {})[rest] = image
     kept: dict[str, list[np.ndarray]] = {key: [] for key in ("image", "label", "split", "unit")}
     names: list[str] = []
-    for kind, files in sorted(found.items()):
+    for kind, files in sorted(by_class.items()):
         image = np.stack(list(files.values()))  # (N, H, W, C)
         unit = alike(image, np.array([unit_of(name) for name in files]))
         if len(image) < PICTURES or len(set(unit)) < GROUPS:
@@ -140,8 +140,8 @@ def alike(image: np.ndarray, unit: np.ndarray) -> np.ndarray:
     near = square[:, None] + square - 2 * small @ small.T < NEAR**2 * small.shape[1]  # (N, N)
     group = {name: name for name in unit.tolist()}
     for a, b in np.argwhere(near & (unit[:, None] != unit)):
-        one, other = sorted((group[unit[a]], group[unit[b]]))
-        group = {name: one if now == other else now for name, now in group.items()}
+        first, second = sorted((group[unit[a]], group[unit[b]]))
+        group = {name: first if now == second else now for name, now in group.items()}
     return np.array([group[name] for name in unit.tolist()])
 
 

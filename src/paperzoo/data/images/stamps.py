@@ -41,7 +41,7 @@ CLASSES = {
 # drawings and toys; pictures turned left to right that are there unturned as well; wheels without a vehicle
 _NOT = ("/cartoon/", "/toys/", "_mirror.", "vehicles/7spoke256.", "vehicles/wheel_tractor.")
 _FOLDER = "usr/share/tuxpaint/stamps"
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 def stamps(package: Path, image_size: int | None = None) -> Dataset:
@@ -78,15 +78,15 @@ def class_of(name: str) -> int | None:
 
 def _prepare(package: Path, size: int) -> dict[str, np.ndarray]:
     """``image`` (N, C, H, W), ``label``, ``split`` and ``name``, in the order of the names."""
-    found = {}
+    by_name = {}
     for name, data in deb_files(package, _FOLDER, ".png"):
         if (kind := class_of(name)) is not None:
             try:
-                found[name] = (kind, _square(data, size))
+                by_name[name] = (kind, _square(data, size))
             except (OSError, ValueError, SyntaxError) as error:
                 raise PaperzooError(f"{name} in {package} is damaged: {error}") from error
-    names = sorted(found)
-    label = np.array([found[name][0] for name in names], np.int64)
+    names = sorted(by_name)
+    label = np.array([by_name[name][0] for name in names], np.int64)
     if missing := [title for k, title in enumerate(CLASSES) if (label == k).sum() < 3]:
         raise PaperzooError(f"{package} has fewer than three pictures of {', '.join(missing)}: another version of it")
     split = np.zeros(len(names), np.int64)
@@ -94,7 +94,7 @@ def _prepare(package: Path, size: int) -> dict[str, np.ndarray]:
         order = sorted(np.flatnonzero(label == k), key=lambda i: hashlib.sha256(names[i].encode()).digest())
         test, validation = (max(1, round(share * len(order))) for share in (0.3, 0.1))
         split[order[:test]], split[order[test : test + validation]] = SPLITS.index("test"), SPLITS.index("validation")
-    image = np.stack([found[name][1] for name in names])
+    image = np.stack([by_name[name][1] for name in names])
     return {"image": image, "label": label, "split": split, "name": np.array(names)}
 
 

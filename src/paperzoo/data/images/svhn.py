@@ -40,8 +40,8 @@ def mat32(path: Path) -> tuple[np.ndarray, np.ndarray]:
     from scipy.io import loadmat
 
     try:
-        found = loadmat(path, variable_names=("X", "y"))
-        pixels, label = found["X"], found["y"].reshape(-1).astype(np.int64)
+        matrices = loadmat(path, variable_names=("X", "y"))
+        pixels, label = matrices["X"], matrices["y"].reshape(-1).astype(np.int64)
     except Exception as error:  # damaged files raise nearly anything
         raise PaperzooError(f"{path} is no MATLAB file with X and y: {error}") from error
     if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, len(label)) or not ((label >= 1) & (label <= 10)).all():

@@ -66,8 +66,8 @@ def emoji_pairs(a: Path, b: Path, vendors: tuple[str, str], image_size: int | No
     image, licence, source = _by_code((a, b), vendors, image_size)
     codes = _in_both(*image)
     splits = {s: _stacked([c for c in codes if _split(c) == s], *image) for s in SPLITS}
-    said = f"{source}; the {len(codes):,} subjects that both drew, one skin tone and gender of each"
-    return two_domains(f"emoji-pairs:{'>'.join(vendors)}", splits, vendors, SPLITS, licence, said)
+    origin = f"{source}; the {len(codes):,} subjects that both drew, one skin tone and gender of each"
+    return two_domains(f"emoji-pairs:{'>'.join(vendors)}", splits, vendors, SPLITS, licence, origin)
 
 
 def emoji_unpaired(a: Path, b: Path, vendors: tuple[str, str], image_size: int | None = None) -> Dataset:
@@ -85,8 +85,8 @@ def emoji_unpaired(a: Path, b: Path, vendors: tuple[str, str], image_size: int |
         codes = [c for c in _alone(known) if _split(c) == "train" and (share_of(f"{subject_of(c)} half") < 0.5) == mine]
         own.append(np.stack([known[c] for c in codes]))
     splits = {"train": (own[0], own[1])} | {s: _stacked([c for c in both if _split(c) == s], *image) for s in SPLITS[1:]}
-    said = f"{source}; {len(own[0])} and {len(own[1])} subjects to train on, none by both, one skin tone and gender of each"
-    return two_domains(f"emoji-unpaired:{'>'.join(vendors)}", splits, vendors, SPLITS[1:], licence, said)
+    origin = f"{source}; {len(own[0])} and {len(own[1])} subjects to train on, none by both, one skin tone and gender of each"
+    return two_domains(f"emoji-unpaired:{'>'.join(vendors)}", splits, vendors, SPLITS[1:], licence, origin)
 
 
 def edges_emoji(*archives: Path, vendors: Sequence[str] = VENDORS, image_size: int | None = None) -> Dataset:
@@ -120,21 +120,21 @@ def edges_photos(package: Path, image_size: int | None = None) -> Dataset:
     for name, split in whole.splits.items():
         pixels = split.columns[0].pixels.numpy()  # type: ignore[attr-defined]
         splits[name] = np.stack([edges(x, pixels.shape[-1] / 96, 32) for x in pixels]), pixels
-    said = f"{whole.source}; edges by Pillow's FIND_EDGES"
-    return two_domains("edges>photos", splits, ("edges", "photos"), SPLITS, whole.licence, said, whole.pictures)
+    origin = f"{whole.source}; edges by Pillow's FIND_EDGES"
+    return two_domains("edges>photos", splits, ("edges", "photos"), SPLITS, whole.licence, origin, whole.pictures)
 
 
 def _by_code(
     archives: Sequence[Path], vendors: Sequence[str], image_size: int | None
 ) -> tuple[list[dict[str, np.ndarray]], str, str]:
-    """Of each vendor the images uint8 (3, S, S) by code point; their licence and where they come from."""
-    found, wholes = [], []
+    """Each vendor's images uint8 (3, S, S) by code point; their licence and source."""
+    by_code, wholes = [], []
     for archive, vendor in zip(archives, vendors, strict=True):
         whole = emoji(archive, vendors=[vendor], image_size=image_size)
         pixels = [(whole.codes[s], split.columns[0].pixels.numpy()) for s, split in whole.splits.items()]  # type: ignore[attr-defined]
-        found.append({code: image for codes, images in pixels for code, image in zip(codes, images, strict=True)})
+        by_code.append({code: image for codes, images in pixels for code, image in zip(codes, images, strict=True)})
         wholes.append(whole)
-    return found, "; ".join(dict.fromkeys(w.licence for w in wholes)), "; ".join(w.source for w in wholes)
+    return by_code, "; ".join(dict.fromkeys(w.licence for w in wholes)), "; ".join(w.source for w in wholes)
 
 
 def _alone(known: Mapping[str, np.ndarray]) -> list[str]:
@@ -151,7 +151,7 @@ def _in_both(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> list[s
 
 
 def _one_each(codes: Iterable[str]) -> list[str]:
-    """Of every subject the code points with the fewest parts, in order of the subjects."""
+    """The code points with the fewest parts of every subject, in order of the subjects."""
     first: dict[str, str] = {}
     for code in sorted(codes, key=lambda c: (c.count("-"), c)):
         first.setdefault(subject_of(code), code)

@@ -77,10 +77,10 @@ class Calendar:
 
 
 def _date(day: np.datetime64) -> datetime:
-    found = day.astype("M8[D]").item()
-    if not isinstance(found, date):  # numpy goes on after 9999
+    value = day.astype("M8[D]").item()
+    if not isinstance(value, date):  # numpy goes on after 9999
         raise OverflowError(day)
-    return datetime(found.year, found.month, found.day)
+    return datetime(value.year, value.month, value.day)
 
 
 def _ends(month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +97,8 @@ def calendar(clock: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
     clock = same_time_of_day(clock)
     if len(set((clock % DAY).tolist())) == 1:
         days = clock.astype("M8[us]").astype("M8[D]")
-        if found := _monthly(days) or _business(days):
-            return found
+        if fit := _monthly(days) or _business(days):
+            return fit
     apart = np.diff(clock)
     step = _usual(apart)
     if not (apart % step).any():
@@ -113,7 +113,7 @@ def _usual(apart: np.ndarray) -> int:
 
 
 def _months(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of dates: months since 1970, days of the month from 1 on, and days that the month has."""
+    """Months since 1970, days of the month from 1 on, and the length of the month, of dates."""
     month = days.astype("M8[M]")
     first = month.astype("M8[D]")
     return month.astype(int), (days - first).astype(int) + 1, ((month + 1).astype("M8[D]") - first).astype(int)

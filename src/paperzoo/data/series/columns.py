@@ -104,12 +104,12 @@ def open_parquet(path: Path) -> Any:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a table is read as one sentence: no plain file, not UTF-8, no CSV, damaged parquet."""
+    """Turns any error while a table is read into one sentence: no plain file, not UTF-8, no CSV, damaged parquet."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
-            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device, which may never end"
-            raise PaperzooError(f"{path} is {what}: a table is a plain file")
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device, which may never end"
+            raise PaperzooError(f"{path} is {kind}: a table is a plain file")
         yield
     except PaperzooError:
         raise
@@ -315,7 +315,7 @@ class Table:
         chosen = [i for i, cell in enumerate(self.cells[column]) if cell == value]
         if not chosen:
             raise unknown(column, value, set(self.cells[column]), f"of {self.name}")
-        cells = {name: [given[i] for i in chosen] for name, given in self.cells.items() if name != column}
+        cells = {name: [values[i] for i in chosen] for name, values in self.cells.items() if name != column}
         return Table(self.name, cells, [self.rows[i] for i in chosen], self.comma_parts)
 
 
@@ -368,19 +368,19 @@ def numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
         PaperzooError: a cell that is no finite number, or could be two, with its row and column.
     """
     table.check(columns)
-    found = np.empty((len(table.rows), len(columns)))
+    values = np.empty((len(table.rows), len(columns)))
     for at, column in enumerate(columns):
         cells, reader = table.cells[column], Numbers(table.comma_parts)
         try:
-            found[:, at] = reader.read(cells, table.rows)
-            if (endless := np.flatnonzero(np.isinf(found[:, at]))).size:
+            values[:, at] = reader.read(cells, table.rows)
+            if (endless := np.flatnonzero(np.isinf(values[:, at]))).size:
                 raise WrongCell(table.rows[endless[0]], cells[endless[0]])
         except WrongCell as wrong:
-            said = f"row {wrong.row}, column {column}: {wrong.cell[:40]!r} is no number (1234.5)"
-            raise PaperzooError(f"{table.name}: {said}{wrong.why}") from None
-        if said := reader.ambiguous():
-            raise PaperzooError(f"{table.name}: row {reader.row}, column {column}: {said}")
-    return found
+            fault = f"row {wrong.row}, column {column}: {wrong.cell[:40]!r} is no number (1234.5)"
+            raise PaperzooError(f"{table.name}: {fault}{wrong.why}") from None
+        if fault := reader.ambiguous():
+            raise PaperzooError(f"{table.name}: row {reader.row}, column {column}: {fault}")
+    return values
 
 
 # Times ---------------------------------------------------------------------------------------------------------------
@@ -460,11 +460,11 @@ def read_times(table: Table, column: str) -> list[datetime]:
 def _from_numbers(table: Table, column: str, unit: str) -> list[datetime]:
     times = []
     for cell, row in zip(table.cells[column], table.rows, strict=True):
-        found = since_1970(cell)
-        if found is None or found[0] != unit:
-            said = f"{cell[:40]!r} is no time in {unit} since 1970, as those above it are"
-            raise PaperzooError(f"{table.name}: row {row}, column {column}: {said}")
-        times.append(datetime(1970, 1, 1) + timedelta(microseconds=found[1]))
+        moment = since_1970(cell)
+        if moment is None or moment[0] != unit:
+            fault = f"{cell[:40]!r} is no time in {unit} since 1970, as those above it are"
+            raise PaperzooError(f"{table.name}: row {row}, column {column}: {fault}")
+        times.append(datetime(1970, 1, 1) + timedelta(microseconds=moment[1]))
     warnings.warn(f"{table.name}: {column} is read as {unit} since 1970, UTC", stacklevel=5)
     return times
 
@@ -478,11 +478,11 @@ def _unlike(times: Sequence[datetime]) -> tuple[int, int]:
     """How many different steps there are between rows, counted by the calendar that they fit, and counted in days if that is a day
     of each month, neither the first nor the last. Without a calendar, or with a step back, steps count more."""
     if len({t.tzinfo is None for t in times}) > 1:
-        return 0, 0  # an error of its own
+        return 0, 0  # refused elsewhere, with an error of its own
     clock = microseconds([t.replace(tzinfo=None) for t in times])
     apart = np.unique(np.diff(clock))
-    if len(apart) and apart[0] > 0 and (found := calendar(clock)):
-        rule, place = found
+    if len(apart) and apart[0] > 0 and (fit := calendar(clock)):
+        rule, place = fit
         odd = rule.rule in ("month", "some day") and rule.anchor not in (1, 31)
         return len(np.unique(np.diff(place))), len(apart) if odd else 1
     return len(apart) + len(times) * (1 + bool(len(apart) and apart[0] < 0)), 1
@@ -497,8 +497,8 @@ def _without_zone(times: list[datetime], rows: Sequence[int], where: str, column
     other = next((i for i, o in enumerate(offsets) if o != offsets[0]), None)
     if other is None or len({t.time() for t in written}) == 1:
         return written
-    said = f"row {rows[other]} has the offset {times[other]:%z}, row {rows[0]} has {times[0]:%z}"
-    warnings.warn(f"{where.removesuffix(' row')} {said}: all times are read as UTC", stacklevel=5)
+    note = f"row {rows[other]} has the offset {times[other]:%z}, row {rows[0]} has {times[0]:%z}"
+    warnings.warn(f"{where.removesuffix(' row')} {note}: all times are read as UTC", stacklevel=5)
     try:
         return [t.astimezone(UTC).replace(tzinfo=None) for t in times]
     except OverflowError:

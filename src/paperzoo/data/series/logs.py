@@ -59,18 +59,18 @@ def header(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     lower = [name.lower() for name in names]
     if twice := sorted({name for name in lower if lower.count(name) > 1}):
         raise PaperzooError(f"{path.name}: the column {twice[0]!r} is there twice")
-    found: dict[str, int] = {}
+    place_of: dict[str, int] = {}
     for role, legal in _COLUMNS.items():
         there = [name for name in legal if name in lower]
         if not there:
             raise PaperzooError(f"{path.name} has no column {role} (or {', '.join(legal[1:])}); it has {', '.join(names) or 'none'}")
         if len(there) > 1:
             raise PaperzooError(f"{path.name}: {' and '.join(there)} could both be the column {role}; keep one")
-        found[role] = lower.index(there[0])
-    sensors = tuple(name for i, name in enumerate(names) if i not in found.values())
+        place_of[role] = lower.index(there[0])
+    sensors = tuple(name for i, name in enumerate(names) if i not in place_of.values())
     if not sensors:
         raise PaperzooError(f"{path.name} has no sensor: every column but machine, time and event is one")
-    return found, sensors
+    return place_of, sensors
 
 
 def read(path: Path) -> Iterator[Part]:
@@ -79,24 +79,24 @@ def read(path: Path) -> Iterator[Part]:
     Raises:
         PaperzooError: a row that is no such row, by its number.
     """
-    found, sensors = header(path)
-    others = [i for i in range(len(sensors) + 3) if i not in found.values()]
+    place_of, sensors = header(path)
+    others = [i for i in range(len(sensors) + 3) if i not in place_of.values()]
     layout, parquet = "", is_parquet(path)
     readers = [Numbers(parts_by_comma(path)) for _ in sensors]
     ragged = "{}, row {}: {} cells, and the header has {}"
     for row, columns in _parquet_parts(path) if parquet else csv_parts(path, _PART, ragged):
-        names = {name: str(name).strip() for name in set(columns[found["machine"]])}
-        machine = [names[name] for name in columns[found["machine"]]]
+        names = {name: str(name).strip() for name in set(columns[place_of["machine"]])}
+        machine = [names[name] for name in columns[place_of["machine"]]]
         if "" in names.values():
             raise PaperzooError(f"{path.name}, row {row + machine.index('')}: no machine is named")
-        time, layout = _seconds(path, row, columns[found["time"]], layout)
+        time, layout = _seconds(path, row, columns[place_of["time"]], layout)
         values = np.empty((len(machine), len(sensors)), np.float32)
         for at, (number, sensor, reader) in enumerate(zip(others, sensors, readers, strict=True)):
             values[:, at] = _numbers(path, row, columns[number], sensor, reader)
-        yield Part(row, machine, time, values, _events(path, row, columns[found["event"]]))
+        yield Part(row, machine, time, values, _events(path, row, columns[place_of["event"]]))
     for sensor, reader in zip(sensors, readers, strict=True):
-        if said := reader.ambiguous():
-            raise PaperzooError(f"{path.name}, row {reader.row}: {sensor} {said}")
+        if fault := reader.ambiguous():
+            raise PaperzooError(f"{path.name}, row {reader.row}: {sensor} {fault}")
 
 
 def _parquet_parts(path: Path) -> Iterator[tuple[int, list[Any]]]:
@@ -106,8 +106,8 @@ def _parquet_parts(path: Path) -> Iterator[tuple[int, list[Any]]]:
     with readable(path):
         for batch in file.iter_batches(batch_size=_PART):
             columns: list[Any] = []
-            for name, given in zip(batch.schema.names, batch.columns, strict=True):
-                column = given.dictionary_decode() if types.is_dictionary(given.type) else given
+            for name, raw in zip(batch.schema.names, batch.columns, strict=True):
+                column = raw.dictionary_decode() if types.is_dictionary(raw.type) else raw
                 if types.is_timestamp(column.type) or types.is_date(column.type):
                     if column.null_count:
                         raise PaperzooError(f"{path.name}, row {row + column.is_null().to_pylist().index(True)}: no time")
@@ -125,11 +125,11 @@ def _parquet_parts(path: Path) -> Iterator[tuple[int, list[Any]]]:
 def _numbers(path: Path, row: int, cells: Any, sensor: str, reader: Numbers) -> np.ndarray:
     """Cells as float32, NaN where blank."""
     try:
-        found = cells if isinstance(cells, np.ndarray) else reader.read(cells, range(row, row + len(cells)))
+        values = cells if isinstance(cells, np.ndarray) else reader.read(cells, range(row, row + len(cells)))
     except WrongCell as wrong:
         raise PaperzooError(f"{path.name}, row {wrong.row}: {sensor} is {wrong.cell!r}, not a number{wrong.why}") from None
     with np.errstate(over="ignore"):
-        small = np.asarray(found).astype(np.float32)
+        small = np.asarray(values).astype(np.float32)
     if np.isinf(small).any():
         raise PaperzooError(f"{path.name}, row {row + int(np.isinf(small).argmax())}: {sensor} is too large for a number")
     return small
@@ -156,10 +156,10 @@ def _since_1970(path: Path, row: int, cells: Sequence[str], unit: str) -> tuple[
     """Numbers of seconds, milliseconds, ... since 1970, as seconds; all of a file in the unit of the first, which is given back."""
     time = np.empty(len(cells), np.int64)
     for i, cell in enumerate(cells):
-        found = since_1970(cell)
-        if found is None or found[0] != (unit or found[0]):
+        moment = since_1970(cell)
+        if moment is None or moment[0] != (unit or moment[0]):
             raise PaperzooError(f"{path.name}, row {row + i}: {cell!r} is no time in {unit} since 1970, as those above it are")
-        unit, time[i] = found[0], found[1] // 1_000_000
+        unit, time[i] = moment[0], moment[1] // 1_000_000
     return time, unit
 
 

@@ -57,7 +57,7 @@ class Repairs:
 
     def said(self) -> list[str]:
         """One clause for each kind."""
-        return [f"{what}: {count:,}" for what, count in self.counts.items()]
+        return [f"{kind}: {count:,}" for kind, count in self.counts.items()]
 
 
 # One machine ---------------------------------------------------------------------------------------------------------
@@ -87,8 +87,8 @@ def in_order(rows: np.ndarray, name: str, where: str, repairs: Repairs) -> np.nd
             numbers = " and ".join(str(n) for n in rows["row"][starts[first] : stop][:3])
             when = int(rows["time"][starts[first]]) * 1_000_000
             back = PUT_BACK if all(may_change(int(t) * 1_000_000) for t in rows["time"][starts[clash.any(1)]]) else ""
-            said = f"machine {name} has different readings at the same time"
-            raise PaperzooError(f"{where}, rows {numbers}: {said}" + (f", {np.datetime64(when, 'us').item()}{back}" if back else ""))
+            fault = f"machine {name} has different readings at the same time"
+            raise PaperzooError(f"{where}, rows {numbers}: {fault}" + (f", {np.datetime64(when, 'us').item()}{back}" if back else ""))
         merged = rows[starts].copy()
         merged["values"], merged["event"] = high, np.maximum.reduceat(rows["event"], starts)
         repairs.note("rows joined with another of the same machine and time", len(rows) - len(starts))
@@ -184,27 +184,27 @@ def arrays(parts: Iterable[Part], sensors: Sequence[str], where: str, folder: Pa
     if not names:
         raise PaperzooError(f"{where} has no row")
     repairs, per_day, shift = Repairs(), _per_day(folder / "rows", len(sensors), where), 0
-    found: dict[str, list[np.ndarray]] = {key: [] for key in ("end", "time", "until", "known", "machine")}
+    fields: dict[str, list[np.ndarray]] = {key: [] for key in ("end", "time", "until", "known", "machine")}
     low, high = np.full(len(sensors), np.inf, np.float32), np.full(len(sensors), -np.inf, np.float32)
     with (folder / "readings").open("wb") as file:
         for number, rows in enumerate(machines):
-            one = regular(in_order(rows, names[number], where, repairs), per_day, repairs)
-            if one is None:
+            log = regular(in_order(rows, names[number], where, repairs), per_day, repairs)
+            if log is None:
                 repairs.note("machines left out, their logs being too short or too full of gaps", 1)
                 continue
-            low, high = np.minimum(low, one.readings.min(0)), np.maximum(high, one.readings.max(0))
-            one.readings.tofile(file)
+            low, high = np.minimum(low, log.readings.min(0)), np.maximum(high, log.readings.max(0))
+            log.readings.tofile(file)
             for key in ("time", "until", "known"):
-                found[key].append(getattr(one, key))
-            found["end"].append(one.end + shift)
-            found["machine"].append(np.full(len(one.end), number, np.int32))
-            shift += len(one.readings)
+                fields[key].append(getattr(log, key))
+            fields["end"].append(log.end + shift)
+            fields["machine"].append(np.full(len(log.end), number, np.int32))
+            shift += len(log.readings)
     if not shift:
         raise PaperzooError(f"{where} has no window: none of its {len(names)} machines has {max(OBSERVATIONS)} days without a long gap")
     notes = [*repairs.said(), *(f"sensor {s!r} never changes" for s, same in zip(sensors, low == high, strict=True) if same)]
     return {
         "readings": np.memmap(folder / "readings", np.float32, "r", shape=(shift, len(sensors))),
-        **{key: np.concatenate(values) for key, values in found.items()},
+        **{key: np.concatenate(values) for key, values in fields.items()},
         "names": np.array(names),
         "sensors": np.array(sensors),
         "per_day": np.array(per_day),

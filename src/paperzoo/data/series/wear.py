@@ -133,5 +133,5 @@ def wear(machines: int = 200, days: int = 300, per_day: int = 24, seed: int = 0)
         return arrays(parts(simulate(machines, days, seed), per_day), SENSORS, "the simulated log", Path(scratch))
 
     with tempfile.TemporaryDirectory() as scratch:
-        found = prepared(name, make)
-    return windows(found, "wear", "none needed", "simulation of wear: Paris' law under changing load, with hidden toughness")
+        fields = prepared(name, make)
+    return windows(fields, "wear", "none needed", "simulation of wear: Paris' law under changing load, with hidden toughness")

@@ -44,7 +44,7 @@ class Bpe:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The numbers of each text's pieces, without begin and end."""
-        return [found.ids for found in self._tokenizer.encode_batch_fast(list(texts))]
+        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(texts))]
 
     def decode(self, rows: Iterable[Sequence[int]]) -> list[str]:
         """The text of each row of numbers; padding, begin and end say nothing. Broken UTF-8 becomes U+FFFD."""

@@ -179,11 +179,11 @@ def _merged(runs: list[Path], words: int, unit: int, memory: int, scratch: Path,
             run.unlink()
         runs.append(target)
         step += 1
-    found, rows = runs[0], runs[0].stat().st_size // 16
+    merged, rows = runs[0], runs[0].stat().st_size // 16
     kinds = (np.int32, np.int32, np.float64)
     if rows * 16 <= memory:
         arrays = [np.empty(rows, kind) for kind in kinds]
-    else:  # the mapping keeps the file, which goes with it
+    else:  # the file has no name and lasts as long as the mapping
         arrays = []
         for kind in kinds:
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -191,7 +191,7 @@ def _merged(runs: list[Path], words: int, unit: int, memory: int, scratch: Path,
     block = max(_BLOCK, memory // _ENTRY)
     for begin in range(0, rows, block):
         end = min(rows, begin + block)
-        keys, sums = np.fromfile(found, np.int64, 2 * (end - begin), offset=16 * begin).reshape(-1, 2).T
+        keys, sums = np.fromfile(merged, np.int64, 2 * (end - begin), offset=16 * begin).reshape(-1, 2).T
         arrays[0][begin:end], arrays[1][begin:end] = np.divmod(keys, words)
         arrays[2][begin:end] = sums / unit
     return Pairs(*arrays)

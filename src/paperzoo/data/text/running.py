@@ -77,8 +77,8 @@ class Streams:
         place = (stream * self.turns + turn) * self.span  # (N)
         at = place[:, None] + np.arange(self.span + 1)  # (N, T + 1)
         inside = at < len(self.flat)
-        found = self.flat[np.minimum(at, len(self.flat) - 1)].astype(np.int64)
-        tokens, target = np.where(inside, found, 0)[:, :-1], np.where(inside, found, -1)[:, 1:]  # (N, T) each
+        window = self.flat[np.minimum(at, len(self.flat) - 1)].astype(np.int64)
+        tokens, target = np.where(inside, window, 0)[:, :-1], np.where(inside, window, -1)[:, 1:]  # (N, T) each
         fields = {"tokens": np.ascontiguousarray(tokens), "target": np.ascontiguousarray(target), "stream": stream, "place": place}
         return {name: torch.from_numpy(values) for name, values in fields.items()}
 
@@ -220,19 +220,19 @@ def ptb(path: Path, unit: str = "word", span: int = 35) -> Text:
     kind = "" if unit == "word" else "char."
     names = {"train": f"ptb.{kind}train.txt", "validation": f"ptb.{kind}valid.txt", "test": f"ptb.{kind}test.txt"}
     if path.is_dir():
-        found = {p.name: read_text(p) for p in files_below(path, *names.values())}
+        by_name = {p.name: read_text(p) for p in files_below(path, *names.values())}
     else:
-        found = {}
+        by_name = {}
         try:
             with tarfile.open(path, "r:gz") as tar:
                 for member in islice(tar, 10_000):
                     if member.isreg() and (name := PurePosixPath(member.name).name) in names.values():
-                        found[name] = decode(contents(tar, member, path, 2**26), f"{path.name}: {name}")
+                        by_name[name] = decode(contents(tar, member, path, 2**26), f"{path.name}: {name}")
         except (OSError, EOFError, tarfile.TarError) as error:
             raise PaperzooError(f"cannot read {path}: {error}") from error
-    if missing := [name for name in names.values() if name not in found]:
+    if missing := [name for name in names.values() if name not in by_name]:
         raise PaperzooError(f"{path} has no {' and no '.join(missing)}")
-    texts = {split: found[name] for split, name in names.items()}
+    texts = {split: by_name[name] for split, name in names.items()}
     if unit == "character":  # "n o _ i t" is "no it"
         texts = {split: content.replace(" ", "").replace("_", " ") for split, content in texts.items()}
     licence = "Linguistic Data Consortium; this part is passed round for research (Mikolov)"

@@ -96,14 +96,14 @@ class Segments:
 
     def _items(self) -> np.ndarray:
         """Sentences that items begin with: each item begins after the one before has ended."""
-        found, at = [], 0
+        firsts, at = [], 0
         while at < len(self.starts):
             begin, end = self.starts[at], self.ends[self.book[at]]
             after = int(np.searchsorted(self.starts, min(begin + self.budget, end)))
             if after - at >= 2:  # A and B have a sentence each
-                found.append(at)
+                firsts.append(at)
             at = max(after, at + 1)
-        return np.array(found, np.int64)
+        return np.array(firsts, np.int64)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -150,9 +150,9 @@ class Segments:
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
         begin, cut, second, size, follows = self.draw(indices)
-        one = cut - begin  # (N) pieces of A
-        length = one + size + 3
-        t, split = np.arange(length.max(initial=3)), (one + 1)[:, None]  # split: the place of the [SEP] between
+        size_a = cut - begin  # (N) pieces of A
+        length = size_a + size + 3
+        t, split = np.arange(length.max(initial=3)), (size_a + 1)[:, None]  # split: the place of the [SEP] between
         source = np.where(t < split, begin[:, None] + t - 1, second[:, None] + t - split - 1)  # (N, T) places in flat
         tokens = self.flat[np.clip(source, 0, len(self.flat) - 1)].astype(np.int64)
         cls, sep, pad = self.marks
@@ -190,16 +190,16 @@ def books(
         raise unknown("negatives", negatives, NEGATIVES, f"of {name}")
     if length < 8:
         raise PaperzooError(f"a pair of segments needs a length of at least 8 pieces, not {length}")
-    found = prepared(f"{key}-{pieces}", lambda: _numbered(read(), pieces)) if key else _numbered(read(), pieces)
-    vocabulary = tuple(bytes(found["vocabulary"]).decode().split("\n"))
+    arrays = prepared(f"{key}-{pieces}", lambda: _numbered(read(), pieces)) if key else _numbered(read(), pieces)
+    vocabulary = tuple(bytes(arrays["vocabulary"]).decode().split("\n"))
     wordpiece, built = WordPiece(vocabulary), {}
-    for split in (name.removesuffix(".flat") for name in found if name.endswith(".flat")):
-        flat, starts, ends, corpus = (found[f"{split}.{part}"] for part in ("flat", "starts", "ends", "corpus"))
+    for split in (name.removesuffix(".flat") for name in arrays if name.endswith(".flat")):
+        flat, starts, ends, corpus = (arrays[f"{split}.{part}"] for part in ("flat", "starts", "ends", "corpus"))
         marks = wordpiece.first, wordpiece.separator, wordpiece.pad
         built[split] = Split(Segments(flat, starts, ends, corpus, marks, length, negatives))
         if not len(built[split]):
             raise PaperzooError(f"the {split} split of {name} has no text of two sentences ({source})")
-    seen = np.bincount(found["train.flat"], minlength=len(vocabulary)).astype(np.float64)
+    seen = np.bincount(arrays["train.flat"], minlength=len(vocabulary)).astype(np.float64)
     schema = Schema(name, ("tokens", "segment", "length", "next", "akin"), {"vocabulary": vocabulary})
     return Books(schema, built, licence, source, pictures, shares=seen / seen.sum())
 
@@ -207,17 +207,17 @@ def books(
 def _numbered(splits: Mapping[str, Sequence[Book]], pieces: int) -> dict[str, np.ndarray]:
     vocabulary = learn((text for book in splits["train"] for text in book.sentences), pieces)
     wordpiece = WordPiece(vocabulary)
-    names = sorted({book.corpus for found in splits.values() for book in found})
+    names = sorted({book.corpus for part in splits.values() for book in part})
     arrays: dict[str, np.ndarray] = {"vocabulary": np.frombuffer("\n".join(vocabulary).encode(), np.uint8)}
-    for split, found in splits.items():
-        rows = [[row for row in wordpiece.encode(book.sentences) if row] for book in found]
+    for split, group in splits.items():
+        rows = [[row for row in wordpiece.encode(book.sentences) if row] for book in group]
         kept = [i for i, book in enumerate(rows) if book]
         sizes = np.array([len(row) for i in kept for row in rows[i]], np.int64)
         flat = np.fromiter((number for i in kept for row in rows[i] for number in row), np.int32)
         arrays[f"{split}.flat"] = flat
         arrays[f"{split}.starts"] = np.cumsum(sizes) - sizes
         arrays[f"{split}.ends"] = np.cumsum([sum(map(len, rows[i])) for i in kept], dtype=np.int64)
-        arrays[f"{split}.corpus"] = np.array([names.index(found[i].corpus) for i in kept], np.int64)
+        arrays[f"{split}.corpus"] = np.array([names.index(group[i].corpus) for i in kept], np.int64)
     return arrays
 
 
@@ -244,18 +244,18 @@ def own(path: Path, text: str = "") -> Books:
         PaperzooError: a file that cannot be read or is empty, see ``encoding.read_text``; an option that is unknown or no number; or
             too little text.
     """
-    given = options(text, OPTIONS, f"sentences:{shown(path)}", {"length": 1, "pieces": 1})
+    settings = options(text, OPTIONS, f"sentences:{shown(path)}", {"length": 1, "pieces": 1})
     splits: dict[str, list[Book]] = {"train": [], "validation": [], "test": []}
     for file in text_files(path):
-        found = sentences_of(read_text(file))
-        bounds = (0, round(0.9 * len(found)), round(0.95 * len(found)), len(found))
+        sentences = sentences_of(read_text(file))
+        bounds = (0, round(0.9 * len(sentences)), round(0.95 * len(sentences)), len(sentences))
         for split, a, b in zip(splits, bounds, bounds[1:], strict=False):
-            splits[split].append(Book("own", found[a:b]))
-    if min(max(len(book.sentences) for book in found) for found in splits.values()) < 2:
+            splits[split].append(Book("own", sentences[a:b]))
+    if min(max(len(book.sentences) for book in group) for group in splits.values()) < 2:
         few = f"{shown(path)} has too few sentences: 5 % of them, held out, must be at least two in one file"
         raise PaperzooError(f"{few} (a sentence ends with . ! or ?, or at an empty line)")
-    chosen, licence = given.get("negatives", "any"), "the user's own"
-    length, pieces = int(given.get("length", 128)), int(given.get("pieces", 5000))
+    chosen, licence = settings.get("negatives", "any"), "the user's own"
+    length, pieces = int(settings.get("length", 128)), int(settings.get("pieces", 5000))
     return books(path.stem, lambda: splits, licence, shown(path), length=length, negatives=chosen, pieces=pieces, pictures=False)
 
 
@@ -282,13 +282,13 @@ def _digest(*paths: Path) -> str:
 
 
 def _library(austen: Path, shakespeare: Path) -> dict[str, list[Book]]:
-    found = {
+    splits = {
         split: [Book("shakespeare", sentences_of(play)) for play in plays] for split, plays in shakespeare_texts(shakespeare).items()
     }
     for novel in novels(austen):
         title = novel.lstrip().partition("\n")[0].strip().lower()
-        found[_NOVEL.get(title, "train")].append(Book("austen", sentences_of(novel)))
-    return found
+        splits[_NOVEL.get(title, "train")].append(Book("austen", sentences_of(novel)))
+    return splits
 
 
 def text_folder(path: Path, length: int = 128, pieces: int = 30_522) -> Books:
@@ -305,11 +305,11 @@ _DAY = ("wakes at dawn", "drinks some milk", "walks up the hill", "meets an old 
 
 def stories(seed: int = 0) -> list[Book]:
     """Made-up lives: every day has the same eight events in the same order, so what follows a sentence can be known."""
-    chance, found = np.random.default_rng(seed), []
+    chance, lives = np.random.default_rng(seed), []
     for _ in range(400):
         who, at = str(chance.choice(_WHO)), int(chance.integers(8))
-        found.append(Book("stories", [f"the {who} {_DAY[(at + i) % 8]} ." for i in range(40)]))
-    return found
+        lives.append(Book("stories", [f"the {who} {_DAY[(at + i) % 8]} ." for i in range(40)]))
+    return lives
 
 
 def made_up(length: int = 32, negatives: str = "any") -> Books:

@@ -82,8 +82,8 @@ def columns(raw: bytes, where: str) -> list[Sentence]:
         PaperzooError: bytes that are no text, a line without a word, of other columns than the rest or without an entity tag (with its
             number), tags that contradict their scheme (with sentence and line), or no sentence at all.
     """
-    found = _blocks(decode(raw, where), where)
-    return _sentences(found, _layout({where: found}), where)
+    blocks = _blocks(decode(raw, where), where)
+    return _sentences(blocks, _layout({where: blocks}), where)
 
 
 def _blocks(text: str, where: str) -> list[list[Row]]:
@@ -91,11 +91,11 @@ def _blocks(text: str, where: str) -> list[list[Row]]:
     rows = [Row(number, _cells(line)) for number, line in enumerate(lines(text), 1)]
     usual = Counter(len(row.cells) for row in rows if row.cells and not row.cells[0].startswith("#")).most_common(1)
     width = usual[0][0] if usual else 0
-    found: list[list[Row]] = [[]]
+    blocks: list[list[Row]] = [[]]
     for row in rows:
         if not row.cells or row.cells[0].startswith("-DOCSTART-"):
-            found.append([])
-        elif found[-1] or not _is_comment(row.cells, width):
+            blocks.append([])
+        elif blocks[-1] or not _is_comment(row.cells, width):
             if len(row.cells) < 2 or not row.cells[0]:
                 written = repr(" ".join(row.cells).strip()[:60])
                 raise PaperzooError(
@@ -103,11 +103,11 @@ def _blocks(text: str, where: str) -> list[list[Row]]:
                 )
             if len(row.cells) != width:
                 raise PaperzooError(f"{where}, line {row.line}: {len(row.cells)} columns, where most lines have {width}")
-            found[-1].append(row)
-    found = [block for block in found if block]
-    if not found:
+            blocks[-1].append(row)
+    blocks = [block for block in blocks if block]
+    if not blocks:
         raise PaperzooError(f"{where} has no sentence")
-    return found
+    return blocks
 
 
 def _cells(line: str) -> list[str]:
@@ -133,8 +133,8 @@ def _layout(files: Mapping[str, list[list[Row]]], word: int | None = None, tag: 
     for where, blocks in files.items():
         widths.setdefault(len(blocks[0][0].cells), where)
     if len(widths) > 1:
-        (a, one), (b, other), *_ = widths.items()
-        raise PaperzooError(f"{one} has {a} columns and {other} has {b}: files of one data set have the same columns")
+        (a, file_a), (b, file_b), *_ = widths.items()
+        raise PaperzooError(f"{file_a} has {a} columns and {file_b} has {b}: files of one data set have the same columns")
     (width,) = widths
     if wrong := [n + 1 for n in (word, tag) if n is not None and not 0 <= n < width]:
         raise PaperzooError(f"{next(iter(files))} has {width} columns, so there is no column {wrong[0]}")
@@ -146,8 +146,8 @@ def _layout(files: Mapping[str, list[list[Row]]], word: int | None = None, tag: 
     if tag is None:
         tag = width - 1
         values = [Counter(row.cells[at] for blocks in files.values() for block in blocks for row in block) for at in range(width)]
-        types = [{value[2:] for value in found} - {""} for found in values]
-        mostly = [10 * sum(n for value, n in found.items() if _TAG.fullmatch(value)) >= 9 * found.total() for found in values]
+        types = [{value[2:] for value in counter} - {""} for counter in values]
+        mostly = [10 * sum(n for value, n in counter.items() if _TAG.fullmatch(value)) >= 9 * counter.total() for counter in values]
         while tag - 1 > word and mostly[tag] and mostly[tag - 1] and _nested(types[tag - 1], types[tag]):
             tag -= 1
         if not any(map(_TAG.fullmatch, values[tag])) and (others := [at for at in range(width) if mostly[at]]):
@@ -195,7 +195,7 @@ def _counts(files: Mapping[str, list[list[Row]]], at: int) -> str:
 
 
 def _sentences(blocks: Sequence[Sequence[Row]], layout: Layout, where: str) -> list[Sentence]:
-    found: list[Sentence] = []
+    sentences: list[Sentence] = []
     places: list[list[int]] = []
     for block in blocks:
         kept = [row for row in block if not (layout.numbered and _PIECE.fullmatch(row.cells[0]))]
@@ -205,12 +205,12 @@ def _sentences(blocks: Sequence[Sequence[Row]], layout: Layout, where: str) -> l
                 raise PaperzooError(f"{where}, line {row.line}: no word in column {layout.word + 1}")
         words, tags = [row.cells[layout.word] for row in kept], [_tag(row.cells[layout.tag], where, row.line) for row in kept]
         if words:
-            found.append((words, tags))
+            sentences.append((words, tags))
             places.append([row.line for row in kept])
-    if not found:
+    if not sentences:
         raise PaperzooError(f"{where} has no sentence")
-    _check_spans(found, places, where)
-    return found
+    _check_spans(sentences, places, where)
+    return sentences
 
 
 def gmb(raw: bytes, where: str) -> list[Sentence]:
@@ -281,16 +281,16 @@ def _check_spans(sentences: Sequence[Sentence], places: Sequence[Sequence[int]],
     ends, begins = any(tag[0] in "ES" for _, tags in sentences for tag in tags), 0
     if not ends:
         firsts = (
-            found[at]
-            for (_, tags), found in zip(sentences, places, strict=True)
+            numbers[at]
+            for (_, tags), numbers in zip(sentences, places, strict=True)
             for at, (before, tag) in enumerate(pairwise(["O", *tags]))
             if tag[0] == "B" and before[2:] != tag[2:]
         )
         if not (begins := next(firsts, 0)):
             return
-    for number, ((_, tags), found) in enumerate(zip(sentences, places, strict=True), 1):
+    for number, ((_, tags), line_numbers) in enumerate(zip(sentences, places, strict=True), 1):
         for at, (before, tag) in enumerate(pairwise(["O", *tags, *(["O"] if ends else [])])):
-            place = f"{where}, line {found[min(at, len(tags) - 1)]} (sentence {number})"
+            place = f"{where}, line {line_numbers[min(at, len(tags) - 1)]} (sentence {number})"
             going, same = tag[0] in "IE", before[2:] == tag[2:]
             if going and not (before[0] in "BI" and same):
                 rule = "tags are IOBES" if ends else f"the file is IOB2: line {begins} begins a span with B-"
@@ -419,8 +419,8 @@ class Lexicon:
         if vector:
             row.append(self._vectors.get(word) or self._vectors.get(word.lower(), 0))
         if spellings:
-            found = [self._spellings.get(name, 0) for name in spelling(word)]
-            row += found + [0] * (spellings - len(found))
+            indices = [self._spellings.get(name, 0) for name in spelling(word)]
+            row += indices + [0] * (spellings - len(indices))
         if letters:
             read = word if len(word) <= letters else word[: letters // 2] + word[-letters // 2 :]
             row += [self._letters.get(letter, 1) for letter in read] + [0] * (letters - len(read))
@@ -528,15 +528,15 @@ def conll_folder(path: Path, text: str = "") -> Dataset:
     for name, file in files.items():
         with opened(file) as stream:
             contents[name] = stream.read()
-    found: dict[str, list[Sentence]] = {}
+    by_name: dict[str, list[Sentence]] = {}
     if "" in files and suffix_of(path) == ".csv":
-        found[""] = gmb(contents[""], shown(path))
+        by_name[""] = gmb(contents[""], shown(path))
     else:
         blocks = {name: _blocks(decode(content, shown(files[name])), shown(files[name])) for name, content in contents.items()}
         layout = _layout({shown(files[name]): rows for name, rows in blocks.items()}, chosen.get("word"), chosen.get("tag"))
-        found = {name: _sentences(rows, layout, shown(files[name])) for name, rows in blocks.items()}
-    found = {name: sentences if _has_ends(sentences) else _as_iob2(sentences) for name, sentences in found.items()}
-    splits: Mapping[str, Sequence[Sentence]] = cut(found[""], shown(path)) if "" in found else found
+        by_name = {name: _sentences(rows, layout, shown(files[name])) for name, rows in blocks.items()}
+    by_name = {name: sentences if _has_ends(sentences) else _as_iob2(sentences) for name, sentences in by_name.items()}
+    splits: Mapping[str, Sequence[Sentence]] = cut(by_name[""], shown(path)) if "" in by_name else by_name
     if all(tag == "O" for _, tags in splits["train"] for tag in tags):
         raise PaperzooError(f"{shown(path)}: every word to train on has the tag O; name the column of the tags, as in conll:PATH#tag=3")
     return tagged(path.name, splits, "the user's own", shown(path))

@@ -82,8 +82,8 @@ def read_vectors(path: Path, binary: bool | None = None) -> tuple[tuple[str, ...
     if len(first) < len(words):
         kept = np.array(sorted(first.values()))
         again = int(np.setdiff1d(np.arange(len(words)), kept)[0])
-        said = f"{len(words) - len(kept):,} of {len(words):,} vectors are of a word that came before, {words[again]!r} first"
-        warnings.warn(f"{shown(path)}, {places(again)}: {said}; of each word the first vector is kept", stacklevel=2)
+        note = f"{len(words) - len(kept):,} of {len(words):,} vectors are of a word that came before, {words[again]!r} first"
+        warnings.warn(f"{shown(path)}, {places(again)}: {note}; of each word the first vector is kept", stacklevel=2)
         words, rows = [words[row] for row in kept], rows[kept]
     return tuple(words), rows
 
@@ -118,8 +118,8 @@ def _text(path: Path) -> Found:
         words.append(" ".join(word))
         places.append(number)
     if promised and promised[0] != len(words):
-        said = f"{shown(path)} says that it has {promised[0]} words, but has {len(words)}"
-        raise PaperzooError(f"{said}: cut short, or another file's first line")
+        fault = f"{shown(path)} says that it has {promised[0]} words, but has {len(words)}"
+        raise PaperzooError(f"{fault}: cut short, or another file's first line")
     if not words:
         raise PaperzooError(f"{shown(path)} has no vectors")
     return words, np.stack(rows), lambda row: f"line {places[row]}"
@@ -152,8 +152,8 @@ def _binary(path: Path) -> Found:
     with opened(path) as file:
         first = file.readline(100).split()
         if len(first) != 2 or not all(part.isdigit() for part in first) or not int(first[1]):
-            said = "its first line is not the numbers of words and dimensions"
-            raise PaperzooError(f"{shown(path)} is not in word2vec's binary format: {said}")
+            fault = "its first line is not the numbers of words and dimensions"
+            raise PaperzooError(f"{shown(path)} is not in word2vec's binary format: {fault}")
         total, dim = map(int, first)
         if not total:
             raise PaperzooError(f"{shown(path)} has no vectors: its first line says that it has 0 words")
@@ -170,8 +170,8 @@ def _binary(path: Path) -> Found:
             letters = bytearray()
             while (letter := file.read(1)) != b" ":
                 if not letter or len(letters) > _LONGEST:
-                    said = f"word {number + 1} of {total} does not end: other dimensions than {dim}, or cut short"
-                    raise PaperzooError(f"{shown(path)}: {said}")
+                    fault = f"word {number + 1} of {total} does not end: other dimensions than {dim}, or cut short"
+                    raise PaperzooError(f"{shown(path)}: {fault}")
                 letters += letter
             content = file.read(4 * dim)
             if len(content) < 4 * dim:
@@ -179,10 +179,10 @@ def _binary(path: Path) -> Found:
             try:
                 words.append(letters.lstrip(b"\n").decode())
             except UnicodeDecodeError as error:
-                said = f"word {number + 1} of {total} is not UTF-8: other dimensions than {dim}, or damaged"
-                raise PaperzooError(f"{shown(path)}: {said}") from error
+                fault = f"word {number + 1} of {total} is not UTF-8: other dimensions than {dim}, or damaged"
+                raise PaperzooError(f"{shown(path)}: {fault}") from error
             rows[number] = np.frombuffer(content, "<f4")
         if file.read(2).strip():
-            said = f"goes on after its {total} words: another file's first line, or other dimensions than {dim}"
-            raise PaperzooError(f"{shown(path)} {said}")
+            fault = f"goes on after its {total} words: another file's first line, or other dimensions than {dim}"
+            raise PaperzooError(f"{shown(path)} {fault}")
     return words, rows, lambda row: f"word {row + 1}"

@@ -56,7 +56,7 @@ class WordPiece:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The numbers of each text's pieces. What looks like a special piece in a text is no such piece."""
-        return [found.ids for found in self._tokenizer.encode_batch_fast(list(texts))]
+        return [encoded.ids for encoded in self._tokenizer.encode_batch_fast(list(texts))]
 
     def pack(self, rows: Sequence[Sequence[Sequence[int]]], longest: int) -> Rows:
         """``[CLS] A [SEP]`` or ``[CLS] A [SEP] B [SEP]`` of one or two sentences a row, as numbers, padded to the longest row.
@@ -110,8 +110,8 @@ def learn(texts: Iterable[str], pieces: int, cased: bool = False) -> tuple[str, 
     trainer = library.trainers.BpeTrainer(vocab_size=pieces - len(SPECIAL), min_frequency=2, show_progress=False)
     repeated = (" ".join([word] * min(count, 1000)) for word, count in words.items() for count in _parts(count))
     tokenizer.train_from_iterator(repeated, trainer)
-    found = tokenizer.get_vocab()
-    return (*SPECIAL, *map(_without, sorted(found, key=found.__getitem__)))
+    vocabulary = tokenizer.get_vocab()
+    return (*SPECIAL, *map(_without, sorted(vocabulary, key=vocabulary.__getitem__)))
 
 
 def _parts(count: int) -> list[int]:

@@ -137,7 +137,7 @@ ACTIONS = {
 FRAMES = 4
 
 _FOLDER = "usr/share/games/wesnoth/1.16/data/core/images/units"
-_VERSION = 1  # of what is prepared: change it whenever other arrays come out
+_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
 def action_of(name: str) -> tuple[str, int, int] | None:
@@ -149,8 +149,8 @@ def action_of(name: str) -> tuple[str, int, int] | None:
     if match is None:
         return None
     words = set(re.split(r"[-_+]", match[1].rpartition("/")[2])[1:])  # the first is the unit
-    found = [number for number, tells in enumerate(ACTIONS.values()) if words & set(tells.split())]
-    return (match[1], int(match[2]), found[0]) if found else None
+    actions = [number for number, tells in enumerate(ACTIONS.values()) if words & set(tells.split())]
+    return (match[1], int(match[2]), actions[0]) if actions else None
 
 
 def sprite_actions(package: Path, image_size: int | None = None, frames: int = 8) -> Dataset:
@@ -190,13 +190,13 @@ def sprite_actions(package: Path, image_size: int | None = None, frames: int = 8
 
 def _prepare(package: Path) -> dict[str, np.ndarray]:
     """Every animation in the order of its name: ``image`` (F, H, W, C), ``offset`` (N + 1), and ``label``, ``split``, ``unit`` (N)."""
-    found: dict[str, dict[int, np.ndarray]] = {}  # animation -> number -> frame
+    by_animation: dict[str, dict[int, np.ndarray]] = {}  # animation -> number -> frame
     action: dict[str, int] = {}
     for name, data in deb_files(package, _FOLDER, ".png"):
-        if (told := action_of(name)) and "/" in name:
-            found.setdefault(told[0], {})[told[1]] = on_grey(middle_of(name, data, package))
-            action[told[0]] = told[2]
-    clips = {name: np.stack([f for _, f in sorted(by.items())]) for name, by in sorted(found.items()) if len(by) >= FRAMES}
+        if (parsed := action_of(name)) and "/" in name:
+            by_animation.setdefault(parsed[0], {})[parsed[1]] = on_grey(middle_of(name, data, package))
+            action[parsed[0]] = parsed[2]
+    clips = {name: np.stack([f for _, f in sorted(by.items())]) for name, by in sorted(by_animation.items()) if len(by) >= FRAMES}
     clips = dict({clip.tobytes(): (name, clip) for name, clip in reversed(clips.items())}.values())  # the first of equal ones
     clips = dict(sorted(clips.items()))
     if not clips:

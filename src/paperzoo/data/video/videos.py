@@ -178,10 +178,10 @@ def open_video(path: Path, size: int, channels: int) -> Reel:
 
 def clip_of(reel: Reel, start: int, frames: int) -> np.ndarray:
     """``frames`` frames from ``start`` on, uint8 (T, C, H, W); after its last frame a video begins again."""
-    found = reel.read(start, min(start + frames, len(reel)))
-    if len(found) == frames:
-        return found
-    whole = reel.read(0, len(reel)) if start else found
+    clip = reel.read(start, min(start + frames, len(reel)))
+    if len(clip) == frames:
+        return clip
+    whole = reel.read(0, len(reel)) if start else clip
     return whole[(start + np.arange(frames)) % len(whole)]
 
 
@@ -250,10 +250,10 @@ def videos_of(dataset: Dataset, split: str) -> Videos:
     Raises:
         PaperzooError: it has none.
     """
-    found = [column for column in dataset[split].columns if isinstance(column, Videos)]
-    if not found:
+    columns = [column for column in dataset[split].columns if isinstance(column, Videos)]
+    if not columns:
         raise PaperzooError(f"{dataset.name} has no videos; its fields are {', '.join(dataset.schema.fields)}")
-    return found[0]
+    return columns[0]
 
 
 def labelled(
@@ -306,9 +306,9 @@ def video_folder(
     size, wanted = image_size or 64, channels or 3
     if size < 1 or wanted not in (1, 3):
         raise PaperzooError(f"videos of size {size} with {channels} channels: the size is at least 1, channels are 1 or 3")
-    found, names = _classes(path, strict)
+    by_split, names = _classes(path, strict)
     reels, bad = {}, {}
-    for place, _ in (item for items in found.values() for item in items):
+    for place, _ in (item for items in by_split.values() for item in items):
         try:
             reels[place] = open_video(place, size, wanted)
             len(reels[place])
@@ -316,11 +316,11 @@ def video_folder(
             bad[place] = str(error)
             reels.pop(place, None)
     if bad:
-        said = f"{len(bad)} of {len(bad) + len(reels)} videos in {plain(path)} cannot be read: {next(iter(bad.values()))}"
+        message = f"{len(bad)} of {len(bad) + len(reels)} videos in {plain(path)} cannot be read: {next(iter(bad.values()))}"
         if strict or not reels:
-            raise PaperzooError(said)
-        warnings.warn(f"{said}. They are left out", stacklevel=2)
-    kept = {split: [item for item in items if item[0] in reels] for split, items in found.items()}
+            raise PaperzooError(message)
+        warnings.warn(f"{message}. They are left out", stacklevel=2)
+    kept = {split: [item for item in items if item[0] in reels] for split, items in by_split.items()}
     groups = copies(reels)
     splits = cut(kept, path, groups, "videos")
     say_copies(kept, groups, path)
@@ -337,24 +337,24 @@ def video_folder(
 def _classes(root: Path, strict: bool) -> tuple[dict[str, list[Item]], list[str]]:
     """Each split's videos with their labels, sorted by path, and the classes' names."""
     roots, skipped = split_folders(root), Skipped(list)
-    found = {
+    by_split = {
         split: {class_name(f): videos for f in folders_of(place) if (videos := _videos(f, skipped))} for split, place in roots.items()
     }
-    names = list(found["train"])
+    names = list(by_split["train"])
     if len(names) < 2:
         has = f"only one class folder with videos, {plain(names[0])}" if names else "no class folders with videos"
         some_kinds = f"a class is a folder of files ({FILES[0]}, {FILES[1]}, ...) or of frames"
         raise PaperzooError(f"{plain(roots['train'])} has {has}: {some_kinds}")
     complain(root, skipped, strict)
-    for split, classes in found.items():
+    for split, classes in by_split.items():
         if strange := sorted(set(classes) - set(names)):
             raise PaperzooError(f"{plain(roots[split])} has the class {plain(strange[0])}, which train has not")
-    return {s: [(p, names.index(c)) for c, places in classes.items() for p in places] for s, classes in found.items()}, names
+    return {s: [(p, names.index(c)) for c, places in classes.items() for p in places] for s, classes in by_split.items()}, names
 
 
 def _videos(folder: Path, skipped: Skipped) -> list[Path]:
     """The videos of a class: files, and folders with frames in them."""
-    found, pictures = [], []
+    videos, pictures = [], []
     for path in entries(folder):
         try:
             kind = kind_of(path.stat().st_mode)
@@ -364,18 +364,18 @@ def _videos(folder: Path, skipped: Skipped) -> list[Path]:
         suffix = path.suffix.lower()
         if kind == "a folder":
             if _visible(path, suffixes()):
-                found.append(path)
+                videos.append(path)
             else:
                 skipped["folders in class folders that have no frames"].append(path)
         elif kind:
             skipped["pipes, devices or sockets, which are never opened"].append(path)
         elif suffix in FILES:
-            found.append(path)
+            videos.append(path)
         elif suffix in suffixes():
             pictures.append(path)
     if pictures:
         skipped["pictures in no folder of frames"] += pictures
-    return found
+    return videos
 
 
 def _visible(folder: Path, wanted: Sequence[str]) -> list[Path]:
@@ -407,15 +407,15 @@ def ucf101(path: Path, image_size: int = 224, fold: int = 1, frames: int = 32) -
     names = sorted(number, key=lambda name: number[name])
     if sorted(number.values()) != list(range(len(names))):
         raise PaperzooError(f"{lists / 'classInd.txt'} does not number its classes from 1 on")
-    found: dict[str, list[Item]] = {}
+    splits: dict[str, list[Item]] = {}
     for split in ("train", "test"):
         file = lists / f"{split}list{fold:02d}.txt"
-        found[split] = []
+        splits[split] = []
         for kind, name in _lines(file, r"([^/\s]+)/(\S+)(?:\s+\d+)?"):
             if kind not in number:
                 raise PaperzooError(f"{file} names the class {kind}, which classInd.txt has not")
-            found[split].append((path / kind / name, number[kind]))
-    return _published("ucf101", path, found, names, image_size, frames, "research only (UCF-101, Soomro et al. 2012)")
+            splits[split].append((path / kind / name, number[kind]))
+    return _published("ucf101", path, splits, names, image_size, frames, "research only (UCF-101, Soomro et al. 2012)")
 
 
 def hmdb51(path: Path, image_size: int = 224, fold: int = 1, frames: int = 32) -> Dataset:
@@ -431,26 +431,26 @@ def hmdb51(path: Path, image_size: int = 224, fold: int = 1, frames: int = 32) -
     names = sorted(file.name.removesuffix(ending) for file in lists.glob(f"*{ending}"))
     if not names:
         raise PaperzooError(f"{lists} has no files CLASS{ending}")
-    found: dict[str, list[Item]] = {"train": [], "test": []}
+    splits: dict[str, list[Item]] = {"train": [], "test": []}
     for label, kind in enumerate(names):
         for name, use in _lines(lists / f"{kind}{ending}", r"(.+?)\s+([012])"):
             if use != "0":
-                found["train" if use == "1" else "test"].append((path / kind / name, label))
-    return _published("hmdb51", path, found, names, image_size, frames, "CC BY 4.0 (HMDB-51, Kuehne et al. 2011)")
+                splits["train" if use == "1" else "test"].append((path / kind / name, label))
+    return _published("hmdb51", path, splits, names, image_size, frames, "CC BY 4.0 (HMDB-51, Kuehne et al. 2011)")
 
 
 def _lines(file: Path, pattern: str) -> list[tuple[str, str]]:
     """The two groups of ``pattern`` in each line that is not empty."""
     if not file.is_file():
         raise PaperzooError(f"there is no list {file}")
-    found = []
+    groups = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         if line := line.strip():
             match = re.fullmatch(pattern, line)
             if not match:
                 raise PaperzooError(f"{file}, line {number}: {line!r} is not of its format")
-            found.append((match[1], match[2]))
-    return found
+            groups.append((match[1], match[2]))
+    return groups
 
 
 def _published(

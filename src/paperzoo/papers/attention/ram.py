@@ -108,7 +108,7 @@ class RecurrentAttention(nn.Module):
             elif t + 1 < self.glimpses:
                 place.append(chance[:, t + 1])
         h = torch.stack(states, 1)  # (N, T, H)
-        before = h[:, :-1].detach()  # what was known when a place was drawn: a baseline may know no more
+        before = h[:, :-1].detach()  # the state before the place was drawn: a baseline may depend on nothing later
         baseline = self.baseline(before)[..., 0] if self.learnt else before[:, :0, 0]
         return Trace(self.action(h), h[:, -1], torch.stack(place, 1), torch.cat(mean, 1), baseline)
 
@@ -204,7 +204,7 @@ class Model(GlimpseClassifier):
     def chance(self, images: int, random: torch.Generator | None = None, drawn: bool = True) -> Tensor:
         """What is random in T glimpses, (images, T, 2): a first place, and deviations from the means, or zeros if not ``drawn``."""
         shape, device = (images, self.network.glimpses, 2), self.network.action.weight.device
-        where = None if random else device  # a generator of one's own lives on the CPU
+        where = None if random else device  # a generator that is passed is the CPU's
         place = (2 * torch.rand(shape, generator=random, device=where) - 1).to(device)  # uniform over the image
         if not self.network.learnt:
             return place
@@ -251,7 +251,7 @@ class Model(GlimpseClassifier):
         return self.network.action(features)  # type: ignore[no-any-return]
 
     def outputs(self, dataset: Dataset, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """As the paper begins, at a random place, drawn anew but always the same."""
+        """The first glimpse is at a random place, as in the paper; the draws are the same at every call."""
         items, random = dataset[split], torch.Generator().manual_seed(0)
         for indices in items.batches(500):
             batch = items.batch(indices).to(self.network.action.weight.device)

@@ -54,7 +54,7 @@ def discounted_reward(right: Tensor, discount: float) -> Tensor:
 
 
 def last_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
-    """Of the last answer; logits (N, T, K), label (N)."""
+    """The reward of the last answer; logits (N, T, K), label (N)."""
     return F.cross_entropy(logits[:, -1], label)
 
 

@@ -40,7 +40,7 @@ class GlimpseSensor(nn.Module):
         edge = first[..., None] + width[:, None] * torch.arange(self.size + 1, device=place.device)  # (N, 2, k, g + 1), of cells
         x, y = edge.clamp(0, side - 1).long().unbind(1)  # (N, k, g + 1); beyond the image nothing is added
         corner = (y[..., None] * side + x[:, :, None]).flatten(1)[:, None]  # (N, 1, k * (g + 1)^2)
-        found = integral.flatten(2).gather(2, corner.expand(-1, integral.shape[1], -1))  # (N, C, k * (g + 1)^2)
-        total = found.view(*found.shape[:2], self.scales, self.size + 1, -1).diff(dim=3).diff(dim=4)  # (N, C, k, g, g)
+        sums = integral.flatten(2).gather(2, corner.expand(-1, integral.shape[1], -1))  # (N, C, k * (g + 1)^2)
+        total = sums.view(*sums.shape[:2], self.scales, self.size + 1, -1).diff(dim=3).diff(dim=4)  # (N, C, k, g, g)
         mean: Tensor = total / width[:, None, None] ** 2
         return mean

@@ -65,7 +65,7 @@ class Decoder(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Vectors (N, inputs), codes and what else it is told, to logits (N) that they come from the prior."""
+    """Vectors (N, inputs), codes and one-hot labels if there are any, to logits (N) that they come from the prior."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -152,12 +152,12 @@ class Adversarial(Autoencoder, ImageGenerator):
         the steps after which all rates are divided by 10.
         """
         rates = {"autoencoder": (lr, 0.9), "generator": (lr_generator, 0.0), "classifier": (lr_classifier, 0.9)}
-        made: dict[str, tuple[Optimizer, Schedule]] = {}
+        optimizers: dict[str, tuple[Optimizer, Schedule]] = {}
         for name, networks in self.players().items():
             rate, momentum = rates.get(name, (lr_discriminator, 0.0))
             parameters = [p for network in networks for p in network.parameters()]
-            made[name] = Adam(parameters, rate, (0.5, 0.999)) if adam else SGD(parameters, rate, momentum), steps(drops)
-        return made
+            optimizers[name] = Adam(parameters, rate, (0.5, 0.999)) if adam else SGD(parameters, rate, momentum), steps(drops)
+        return optimizers
 
     def decode(self, code: Tensor) -> Tensor:
         image: Tensor = self.get_submodule("decoder")(code)
@@ -171,17 +171,17 @@ class Adversarial(Autoencoder, ImageGenerator):
         return code
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of its tasks, and whether held-out codes can be told from the prior.
+        """The metrics of its tasks, and whether held-out codes can be told apart from samples of the prior.
 
         ``mmd`` is the squared discrepancy between the codes of at most 1,000 held-out images and as many samples of the prior,
         ``mmd p-value`` that of a permutation test; see ``metrics/mmd.py``. Left out for fewer than 20 images.
         """
-        found = super().measure(dataset, split, judge)
+        metrics = super().measure(dataset, split, judge)
         if len(dataset[split]) >= 20:
             codes = self.codes(*self.spaced(dataset[split], 1000))
             prior = self.latents(len(codes), seed=1)
-            found["mmd"], found["mmd p-value"] = mmd_test(self.held(codes).numpy(), self.held(prior).numpy())
-        return found
+            metrics["mmd"], metrics["mmd p-value"] = mmd_test(self.held(codes).numpy(), self.held(prior).numpy())
+        return metrics
 
 
 class Model(Adversarial):
@@ -196,7 +196,7 @@ class Model(Adversarial):
         width: units of each hidden layer.
     """
 
-    labels: ClassVar[bool] = False  # whether the discriminator is told labels
+    labels: ClassVar[bool] = False  # whether the discriminator sees labels
 
     def __init__(
         self,

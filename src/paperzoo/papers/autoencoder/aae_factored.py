@@ -38,7 +38,7 @@ from paperzoo.tasks.reconstruction import check_range
 
 
 class Content(NamedTuple):
-    """What a factored encoder says of N images: ``logits`` (N, heads) of the class, ``style`` (N, D)."""
+    """A factored encoder's output for N images: ``logits`` (N, heads) of the class, ``style`` (N, D)."""
 
     logits: Tensor
     style: Tensor
@@ -108,25 +108,25 @@ class Factored(Adversarial):
 
     def draw(self, items: int) -> Tensor:
         device = next(self.parameters()).device
-        one = F.one_hot(torch.randint(self.heads, (items,), device=device), self.heads).float()
-        return torch.cat([one, torch.randn(items, self.latent - self.heads, device=device)], 1)
+        one_hot = F.one_hot(torch.randint(self.heads, (items,), device=device), self.heads).float()
+        return torch.cat([one_hot, torch.randn(items, self.latent - self.heads, device=device)], 1)
 
     def latents(self, items: int, seed: int) -> Tensor:
         """Latent vectors (items, latent); sample i is of class ``i % heads``."""
         if items < 1:
             raise PaperzooError(f"cannot draw {items} samples: ask for at least 1")
-        one = F.one_hot(torch.arange(items) % self.heads, self.heads).float()
-        return torch.cat([one, noise(items, self.latent - self.heads, "normal", seed)], 1)
+        one_hot = F.one_hot(torch.arange(items) % self.heads, self.heads).float()
+        return torch.cat([one_hot, noise(items, self.latent - self.heads, "normal", seed)], 1)
 
     def encode(self, image: Tensor) -> Tensor:
         return self.join(self.encoder(check_range(image)))
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As for all, and a grid with a row a class (the first 20) and the same style down each column; zero in the first."""
+        """The figures of its tasks, and a grid with a row a class (the first 20) and the same style down each column; zero in the first."""
         rows, style = min(self.heads, 20), noise(10, self.latent - self.heads, "normal", 0)
         style[0] = 0
-        one = F.one_hot(torch.arange(rows).repeat_interleave(10), self.heads).float()
-        picture = grid(self.render(torch.cat([one, style.repeat(rows, 1)], 1)), 10)  # (rows * 10, latent)
+        one_hot = F.one_hot(torch.arange(rows).repeat_interleave(10), self.heads).float()
+        picture = grid(self.render(torch.cat([one_hot, style.repeat(rows, 1)], 1)), 10)  # (rows * 10, latent)
         return [*super().show(dataset, split, folder, stem), save(compact(picture), folder / f"{stem}-styles.png")]
 
 
@@ -194,22 +194,22 @@ class Clusters(Factored):
         super().__init__(image_size, channels, clusters, style, width, noise)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for all, and with labelled data ``cluster error %``, ``purity %`` and ``clusters used``.
+        """The metrics of its tasks, and with labelled data ``cluster error %``, ``purity %`` and ``clusters used``.
 
         Each cluster takes the label of the one image of the validation split (if there is none, among 20,000 of the training split)
         that is in it with the highest probability; the error is that of these labels on ``split`` (section 6). The purity is that
         of the clusters on ``split`` itself. A cluster is used if it holds an image.
         """
-        found = super().measure(dataset, split, judge)
+        metrics = super().measure(dataset, split, judge)
         if "label" not in dataset.schema.fields:
-            return found
+            return metrics
         log_q, label = self.assign(dataset, "validation" if "validation" in dataset.splits else "train")
         name = label[log_q.argmax(0)]  # (clusters)
         log_q, label = self.assign(dataset, split)
         cluster = log_q.argmax(1)
-        found["cluster error %"] = 100 * float((name[cluster] != label).float().mean())
-        found["purity %"] = purity(cluster.numpy(), label.numpy())
-        return {**found, "clusters used": len(set(cluster.tolist()))}
+        metrics["cluster error %"] = 100 * float((name[cluster] != label).float().mean())
+        metrics["purity %"] = purity(cluster.numpy(), label.numpy())
+        return {**metrics, "clusters used": len(set(cluster.tolist()))}
 
     def assign(self, dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
         """log q(y|x) (N, clusters), as many q are 1 in float32, and the labels (N) of at most 20,000 images of a split."""

@@ -123,14 +123,14 @@ class Model(Autoencoder):
         self.learning = known.get(name)
 
     def step(self, batch: Batch, opt: Players) -> None:
-        clean, given = batch.image, self.corrupt(batch.image)
+        clean, corrupted = batch.image, self.corrupt(batch.image)
         if self.learning is None:
-            opt.autoencoder.minimize(loss(clean, self.decoder(self.encoder(given))))
+            opt.autoencoder.minimize(loss(clean, self.decoder(self.encoder(corrupted))))
             return
         k = self.learning
         with torch.no_grad():  # the layers below
-            clean, given = self.encoder(clean, 0, k), self.encoder(given, 0, k)  # (N, C, H, W)
-        opt.autoencoder.minimize(loss(clean, self.decoder(self.encoder(given, k, k + 1), k, k + 1)))
+            clean, corrupted = self.encoder(clean, 0, k), self.encoder(corrupted, 0, k)  # (N, C, H, W)
+        opt.autoencoder.minimize(loss(clean, self.decoder(self.encoder(corrupted, k, k + 1), k, k + 1)))
 
     def corrupt(self, image: Tensor, random: torch.Generator | None = None) -> Tensor:
         """The images with noise and without the dropped pixels, in [0, 1]; as they are if there is to be neither."""
@@ -149,30 +149,30 @@ class Model(Autoencoder):
         return image
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any autoencoder; for a denoising one also what becomes of corrupted images, each beside the clean one.
+        """Any autoencoder's metrics; of a denoising one also errors of corrupted images against the clean ones.
 
         ``corrupted squared error`` before, ``restored squared error`` after, and ``pca restored squared error`` by PCA.
         """
-        found, items = super().measure(dataset, split), dataset[split]
+        metrics, items = super().measure(dataset, split), dataset[split]
         if not (self.noise or self.dropped):
-            return found
+            return metrics
         random, pca = torch.Generator().manual_seed(0), None
         total = torch.zeros(3)
         for indices in items.batches(500):
             clean = items.batch(indices).image.cpu()
-            given = self.corrupt(clean, random)
-            flat = given.flatten(1)
-            pca = pca or self.pca(dataset, self.codes(given[:1]).shape[1])
-            answers = (given, self.reconstruct(given), pca.decode(pca.encode(flat)).view_as(clean))
+            corrupted = self.corrupt(clean, random)
+            flat = corrupted.flatten(1)
+            pca = pca or self.pca(dataset, self.codes(corrupted[:1]).shape[1])
+            answers = (corrupted, self.reconstruct(corrupted), pca.decode(pca.encode(flat)).view_as(clean))
             total += torch.stack([squared_errors(clean, answer).sum() for answer in answers])
         names = ("corrupted squared error", "restored squared error", "pca restored squared error")
-        return found | dict(zip(names, (total / len(items)).tolist(), strict=True))
+        return metrics | dict(zip(names, (total / len(items)).tolist(), strict=True))
 
     def rows(self, image: Tensor, *told: Tensor) -> list[Tensor]:
         if not (self.noise or self.dropped):
             return super().rows(image)
-        given = self.corrupt(image, torch.Generator().manual_seed(0))
-        return [image, given, self.reconstruct(given)]
+        corrupted = self.corrupt(image, torch.Generator().manual_seed(0))
+        return [image, corrupted, self.reconstruct(corrupted)]
 
 
 VARIANTS: dict[str, dict[str, Any]] = {"conv_autoencoder": {}, "denoising": {"dropped": 0.3}}

@@ -100,7 +100,7 @@ class Model(Autoencoder):
         opt.autoencoder.minimize(self.loss(batch.image))
 
     def loss(self, image: Tensor) -> Tensor:
-        """Of images (N, C, H, W), in squared grey levels or nats an image."""
+        """The loss of images (N, C, H, W), in squared grey levels or nats an image."""
         x = image.flatten(1)  # (N, C * H * W)
         output = self.decoder(self.encoder(x))
         return squared_error(x, output) if self.linear else cross_entropy(x, output)
@@ -114,9 +114,9 @@ class Model(Autoencoder):
         return (output if self.linear else output.sigmoid()).view(-1, self.channels, self.image_size, self.image_size)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any autoencoder; if it is linear, the largest principal angle to PCA's space too."""
-        found = super().measure(dataset, split)
-        return found | angle(self.decoder, self.pca(dataset, self.code)) if self.linear else found
+        """Any autoencoder's metrics; of a linear one also the largest principal angle to PCA's space."""
+        metrics = super().measure(dataset, split)
+        return metrics | angle(self.decoder, self.pca(dataset, self.code)) if self.linear else metrics
 
 
 class Map(Model):
@@ -149,22 +149,22 @@ class Map(Model):
         return self._apart(lambda part: self.linear_encoder(part.flatten(1)), image)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any autoencoder; ``linear squared error``; with labels, how well each map keeps classes together.
+        """Any autoencoder's metrics; ``linear squared error``; with labels, how well each map keeps classes together.
 
         ``neighbour error %``, ``linear neighbour error %`` and ``pca neighbour error %``: held-out images, of at most 2,000,
         whose nearest other on the map is of another class.
         """
-        found, items = super().measure(dataset, split), dataset[split]
+        metrics, items = super().measure(dataset, split), dataset[split]
         there_and_back, total = nn.Sequential(self.linear_encoder, self.linear_decoder), 0.0
         for indices in items.batches(500):
             x = items.batch(indices).image.flatten(1)
             total += len(x) * float(squared_error(x.cpu(), self._apart(there_and_back, x)))
-        found["linear squared error"] = total / len(items)
+        metrics["linear squared error"] = total / len(items)
         label, _ = labels(dataset, split, MAPPED)
         if label is not None and len(label) > 1:
             panels = self.panels(dataset, split)
-            found |= {f"{name} neighbour error %".removeprefix("deep "): neighbour_error(c, label) for name, c in panels.items()}
-        return found
+            metrics |= {f"{name} neighbour error %".removeprefix("deep "): neighbour_error(c, label) for name, c in panels.items()}
+        return metrics
 
     def panels(self, dataset: Dataset, split: str) -> dict[str, Tensor]:
         """The codes (N, code) of at most 2,000 held-out images by PCA, by the linear and by the deep encoder."""
@@ -223,7 +223,7 @@ class Points(PointAutoencoder):
         return point
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any autoencoder, and the largest principal angle to PCA's space."""
+        """Any autoencoder's metrics, and the largest principal angle to PCA's space."""
         return super().measure(dataset, split) | angle(self.decoder, self.pca(dataset, self.code))
 
 

@@ -63,7 +63,7 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
 
 
 class DenseEncoder(nn.Module):
-    """Images (N, C, S, S) and what is told (N, T) to q(z|x), by one hidden tanh layer (appendix C.2)."""
+    """Images (N, C, S, S) and conditions ``told`` (N, T) to q(z|x), by one hidden tanh layer (appendix C.2)."""
 
     def __init__(self, pixels: int, told: int, hidden: int, latent: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class DenseEncoder(nn.Module):
 
 
 class DenseDecoder(nn.Module):
-    """Codes (N, latent) and what is told (N, T) to the parameters of p(x|z), (N, C, S, S), by one hidden tanh layer."""
+    """Codes (N, latent) and conditions ``told`` (N, T) to the parameters of p(x|z), (N, C, S, S), by one hidden tanh layer."""
 
     def __init__(self, shape: tuple[int, int, int], told: int, hidden: int, latent: int) -> None:
         super().__init__()
@@ -96,9 +96,9 @@ def init(module: nn.Module) -> None:
 
 
 class ConvEncoder(nn.Module):
-    """Images (N, C, S, S) and what is told (N, T) to q(z|x): 4x4 convolutions that halve the side, down to 4x4, and one layer.
+    """Images (N, C, S, S) and conditions ``told`` (N, T) to q(z|x): 4x4 convolutions that halve the side, down to 4x4, and one layer.
 
-    The first has ``width`` channels, each other twice as many as that before. What is told is a constant plane for each number.
+    The first has ``width`` channels, each other twice as many as that before. Each condition becomes a constant plane.
     """
 
     def __init__(self, image_size: int, channels: int, told: int, width: int, latent: int) -> None:
@@ -116,7 +116,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """The encoder's mirror image: codes (N, latent) and what is told (N, T) to the parameters of p(x|z), (N, channels, S, S)."""
+    """The encoder's mirror image: codes (N, latent) and conditions ``told`` (N, T) to the parameters of p(x|z), (N, channels, S, S)."""
 
     def __init__(self, image_size: int, channels: int, told: int, width: int, latent: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class ConvDecoder(nn.Module):
 
 
 class Variational(LikelihoodAutoencoder):
-    """The method itself. Subclasses define ``posterior`` and ``log_likelihood``; ``told`` is what else both are given."""
+    """The method itself. Subclasses define ``posterior`` and ``log_likelihood``; ``told`` are conditions of both."""
 
     def posterior(self, x: Tensor, *told: Tensor) -> Gaussian:
         """q(z|x) of items (N, ...)."""
@@ -164,11 +164,11 @@ class Variational(LikelihoodAutoencoder):
         return {"vae": (methods[method](self.parameters(), lr, weight_decay=weight_decay), linear_decay(decay_from))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        given, *told = self.given(batch)
-        x = self.targets(given)
-        q = self.posterior(x, *told)
+        inputs, *conditions = self.given(batch)
+        x = self.targets(inputs)
+        q = self.posterior(x, *conditions)
         z = draw(q, torch.randn_like(q.mean))
-        kl, likelihood = kl_divergence(q), self.log_likelihood(x, z, *told)  # (N) each, in nats
+        kl, likelihood = kl_divergence(q), self.log_likelihood(x, z, *conditions)  # (N) each, in nats
         opt.vae.minimize((kl - likelihood).mean())  # minus Eq. 10, with one sample an item (L = 1)
         return {"kl": kl.mean(), "reconstruction": -likelihood.mean()}
 
@@ -190,7 +190,7 @@ LEAST = 0.05
 
 
 class VAE(Variational, ImageGenerator):
-    """What the models of images share. ``classes`` numbers are told to both networks: none, or a class as one-hot vector.
+    """What the models of images share. Both networks take ``classes`` numbers as condition: none, or a class as one-hot vector.
 
     Samples, and reconstructions, are the means of p(x|z).
     """
@@ -220,7 +220,7 @@ class VAE(Variational, ImageGenerator):
             self.decoder = DenseDecoder((outputs, image_size, image_size), classes, hidden, latent)
 
     def told(self, items: Tensor, *label: Tensor) -> Tensor:
-        """What both networks are told of labels (N): float32 (N, classes)."""
+        """The condition of both networks from labels (N): float32 (N, classes)."""
         return F.one_hot(label[0], self.classes).to(items) if label else items.new_zeros(len(items), 0)
 
     def posterior(self, x: Tensor, *told: Tensor) -> Gaussian:
@@ -255,7 +255,7 @@ class VAE(Variational, ImageGenerator):
         return self.decode(z, *label)
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As its tasks do; for codes of two numbers also the manifold (figure 4 of the paper)."""
+        """The figures of its tasks; for codes of two numbers also the manifold (figure 4 of the paper)."""
         paths = super().show(dataset, split, folder, stem)
         if self.latent == 2 and not self.classes:
             paths.append(save(compact(grid(self.render(normal_grid()), 20, gap=0)), folder / f"{stem}-manifold.png"))

@@ -20,7 +20,7 @@ from paperzoo.tasks.reconstruction import Reconstruction
 
 
 class Conditional(VAE, ConditionalGenerator):
-    """Both networks are told the class; arguments as in ``vae.Model``, and ``classes``."""
+    """Both networks are conditioned on the class; arguments as in ``vae.Model``, and ``classes``."""
 
     needs = ("image", "label")
 

@@ -71,15 +71,15 @@ class Linear(Variational, PointAutoencoder):
         return mean
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of its tasks, the model's exact ``log-likelihood (nats)`` and that of probabilistic PCA.
+        """The metrics of its tasks, the model's exact ``log-likelihood (nats)`` and that of probabilistic PCA.
 
         All of at most 10,000 points; ``elbo below ppca (nats)`` is what is to be at most 0.01.
         """
-        found = super().measure(dataset, split)
+        metrics = super().measure(dataset, split)
         (held,), (train,) = self.spaced(dataset[split], self.bound_items), self.spaced(dataset["train"], 10**6)
         w, b = self.decoder.mean.weight.double().cpu(), self.decoder.mean.bias.cpu()
         noise = self.decoder.log_variance.double().exp().cpu() * torch.eye(self.dimensions)
-        found["log-likelihood (nats)"] = gaussian_log_likelihood(held, b, w @ w.T + noise)
-        found["ppca log-likelihood (nats)"] = ppca_log_likelihood(train, held, self.latent)
-        found["elbo below ppca (nats)"] = found["ppca log-likelihood (nats)"] - found["elbo (nats)"]
-        return found
+        metrics["log-likelihood (nats)"] = gaussian_log_likelihood(held, b, w @ w.T + noise)
+        metrics["ppca log-likelihood (nats)"] = ppca_log_likelihood(train, held, self.latent)
+        metrics["elbo below ppca (nats)"] = metrics["ppca log-likelihood (nats)"] - metrics["elbo (nats)"]
+        return metrics

@@ -45,7 +45,7 @@ class Posterior(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What the discriminator says of N images: ``logit`` (N) that they are real, and ``layer`` (N, D), its l-th."""
+    """The discriminator's output for N images: ``logit`` (N) that they are real, and ``layer`` (N, D), its l-th."""
 
     logit: Tensor
     layer: Tensor
@@ -207,17 +207,17 @@ class Model(Autoencoder, ImageGenerator):
         return self.decode(z)
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Those of its tasks, ``sample sharpness relative to real`` of 1,000 samples beside that of the
+        """The metrics of its tasks, ``sample sharpness relative to real`` of 1,000 samples beside that of the
         reconstructions, and attribute arithmetic where the data have attributes."""
-        found = super().measure(dataset, split, judge)
+        metrics = super().measure(dataset, split, judge)
         (real,) = self.spaced(dataset[split], 1000)
-        found["sample sharpness relative to real"] = relative_sharpness(self.sample(1000), real)
+        metrics["sample sharpness relative to real"] = relative_sharpness(self.sample(1000), real)
         if judge is not None and {"attributes", "label"} <= set(dataset.schema.fields):
-            found |= self.arithmetic(dataset, split, judge)
-        return {name: value for name, value in found.items() if not np.isnan(value)}
+            metrics |= self.arithmetic(dataset, split, judge)
+        return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
     def attributes(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Of at most 10,000 training images the vector of each attribute (K, latent), the attributes (N, K) and labels (N)."""
+        """The vector of each attribute (K, latent), and attributes (N, K) and labels (N), of at most 10,000 training images."""
         items = dataset["train"]
         chosen = spread(len(items), 10_000)
         batches = [items.batch(chosen[start : start + 1000]) for start in range(0, len(chosen), 1000)]
@@ -272,9 +272,9 @@ class Model(Autoencoder, ImageGenerator):
         for k, vector in list(enumerate(torch.from_numpy(vectors).float()))[:20]:
             without = torch.nonzero(items.attributes[:, k] == 0)[:, 0]
             if len(without) and vector.isfinite().all():
-                one = without[k % len(without)]  # another face a row
+                index = without[k % len(without)]  # another face a row
                 steps = torch.linspace(0, 2, 5)[:, None] * vector  # (5, latent)
-                rows.append(torch.cat([items.image[one : one + 1].cpu(), self.render(codes[one] + steps)]))
+                rows.append(torch.cat([items.image[index : index + 1].cpu(), self.render(codes[index] + steps)]))
         picture = compact(grid(torch.cat(rows), 6)) if rows else None
         return [*paths, save(picture, folder / f"{stem}-attributes.png")] if picture else paths
 

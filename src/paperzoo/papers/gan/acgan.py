@@ -30,7 +30,7 @@ from paperzoo.tasks.model import Optimizers, Players
 
 
 class Judgement(NamedTuple):
-    """What the discriminator says of N images: logits that they are real (N), and of the classes (N, classes)."""
+    """The discriminator's output for N images: logits that they are real (N), and of the classes (N, classes)."""
 
     source: Tensor
     label: Tensor

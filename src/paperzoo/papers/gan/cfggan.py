@@ -77,7 +77,7 @@ Scale = Literal["one", "log-d", "minimax"]
 
 
 class CompositeGradient(Sampler):
-    """The method itself, for whatever the two networks work on.
+    """The method itself, for any two networks.
 
     Between two steps it remembers the pool, noise (N, latent) and where it has got to (N, ...), and the discriminators (T, P) of the
     functional steps taken since G~ was last fitted. Each process has a pool of its own.

@@ -105,14 +105,14 @@ def one_hot(label: Tensor, classes: int) -> Tensor:
 
 
 class ConditionalGAN(ConditionalGenerator):
-    """The method itself, whatever the networks are."""
+    """The method itself, for any two networks."""
 
     prior = "uniform"
     generator: nn.Module
     discriminator: nn.Module
     average: Average | None
     blind: bool
-    low: float  # what black is to the networks; white is 1
+    low: float  # black on the networks' scale; white is 1
 
     def step(self, batch: Batch, opt: Players) -> None:
         real = self.low + (1 - self.low) * batch.image  # (N, C, S, S), [0, 1] -> [low, 1]

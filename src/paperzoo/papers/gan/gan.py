@@ -140,7 +140,7 @@ def exponential_decay(base: float, lr: float) -> Schedule:
 
 
 class Game(Sampler):
-    """The method itself, for whatever the two networks work on."""
+    """The method itself, for any two networks."""
 
     prior = "uniform"
     generator: nn.Module

@@ -220,8 +220,8 @@ class Model(ImageGenerator):
 
     def latent_of(self, numbers: Tensor, category: Tensor) -> Tensor:
         """Latent vectors from noise and continuous codes (N, noise + continuous) and categories (N)."""
-        one = F.one_hot(category, self.categories).to(numbers.dtype)
-        return torch.cat([numbers[:, : self.noise], one, numbers[:, self.noise :]], 1)  # (N, latent)
+        one_hot = F.one_hot(category, self.categories).to(numbers.dtype)
+        return torch.cat([numbers[:, : self.noise], one_hot, numbers[:, self.noise :]], 1)  # (N, latent)
 
     def generate(self, z: Tensor) -> Tensor:
         network = self.generator if self.average is None else self.average
@@ -235,27 +235,27 @@ class Model(ImageGenerator):
         return torch.cat(parts).numpy()
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """As for any generator; then what the categorical code is worth.
+        """Any generator's metrics; then how well the categorical code stands for classes.
 
         ``code recovered %``: samples whose code Q reads back. ``purity %[judge]``: samples that the judge takes for the class
         that is most frequent under their code. ``matched class error %``: Q as a classifier of the split's real images, with
         codes matched to labels in the best way.
         """
-        found = super().measure(dataset, split, judge)
+        metrics = super().measure(dataset, split, judge)
         z = self.latents(10_000 if judge else 1000, 0)
         fake, code = self.render(z), self.category(z).numpy()
-        found["code recovered %"] = 100 * float((self.read(fake) == code).mean())
+        metrics["code recovered %"] = 100 * float((self.read(fake) == code).mean())
         if judge is not None:
-            found[f"purity %[{judge.name}]"] = purity(code, judge(fake)[0].argmax(1))
+            metrics[f"purity %[{judge.name}]"] = purity(code, judge(fake)[0].argmax(1))
         if "label" in dataset.schema.fields:
             batches = [dataset[split].batch(indices) for indices in dataset[split].batches(500)]
             codes = np.concatenate([self.read(batch.image) for batch in batches])
             labels = np.concatenate([batch.label.cpu().numpy() for batch in batches])
-            found["matched class error %"] = matched_error(codes, labels)
-        return found
+            metrics["matched class error %"] = matched_error(codes, labels)
+        return metrics
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """As for any generator, and for each continuous code a grid with a row a category and the code from -2 to 2 along it.
+        """Any generator's figures, and for each continuous code a grid with a row a category and the code from -2 to 2 along it.
 
         The range is that of the paper's figure 2: twice what the generator was trained on.
         """

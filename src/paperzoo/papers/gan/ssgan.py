@@ -148,8 +148,8 @@ class Model(ImageGenerator):
 
     def measure(self, dataset: Dataset, split: str, judge: object = None) -> dict[str, float]:
         """The scores of every image generator, and with ``rotation`` the ``rotation accuracy %`` on the split."""
-        found = super().measure(dataset, split, judge)
-        return {**found, "rotation accuracy %": self.rotation_accuracy(dataset, split)} if self.rotation else found
+        metrics = super().measure(dataset, split, judge)
+        return {**metrics, "rotation accuracy %": self.rotation_accuracy(dataset, split)} if self.rotation else metrics
 
     def rotation_accuracy(self, dataset: Dataset, split: str) -> float:
         """How often the second head is right, in percent, on at most 10,000 real images in all four directions; 25 is chance."""

@@ -82,7 +82,7 @@ def generator_moves(iteration: int, critic_steps: int, burst: int, warm_up: int,
 
 
 class WeightClippedGAN(Sampler):
-    """The method itself, for whatever the two networks work on."""
+    """The method itself, for any two networks."""
 
     generator: nn.Module
     critic: nn.Module

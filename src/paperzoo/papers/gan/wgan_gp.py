@@ -136,7 +136,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 
 
 class WassersteinGAN(Sampler):
-    """The method itself, for whatever the two networks work on."""
+    """The method itself, for any two networks."""
 
     generator: nn.Module
     critic: nn.Module

@@ -178,8 +178,8 @@ def build(begun: Start, dropout: float) -> Bert:
     """The encoder of these sizes, with fresh weights."""
     sizes = {key: int(begun.arguments[key]) for key in SIZES}
     if min(sizes.values()) < 1 or sizes["width"] % sizes["heads"]:
-        said = ", ".join(f"{key}={value}" for key, value in sizes.items())
-        raise PaperzooError(f"sizes of bert must be at least 1 and width a multiple of heads, not {said}")
+        listed = ", ".join(f"{key}={value}" for key, value in sizes.items())
+        raise PaperzooError(f"sizes of bert must be at least 1 and width a multiple of heads, not {listed}")
     return Bert(len(begun.arguments["vocabulary"]) or 30_522, dropout=dropout, **sizes)
 
 
@@ -189,8 +189,8 @@ def adamw(model: nn.Module, lr: float, heads: Sequence[str] = (), head_rate: flo
     for name, parameter in model.named_parameters():
         groups.setdefault((parameter.ndim > 1, name.startswith(tuple(heads))), []).append(parameter)
     settings = [
-        {"params": found, "lr": lr * (head_rate if head else 1), "weight_decay": 0.01 if decays else 0.0}
-        for (decays, head), found in groups.items()
+        {"params": parameters, "lr": lr * (head_rate if head else 1), "weight_decay": 0.01 if decays else 0.0}
+        for (decays, head), parameters in groups.items()
     ]
     return AdamW(settings, lr, betas=(0.9, 0.999), eps=1e-6)
 

@@ -126,7 +126,7 @@ class Classify(TextClassifier):
         return None
 
     def mask(self, batch: Batch) -> Masked:
-        """As ``Model``, in pre-training."""
+        """Masks words as ``Model`` does in pre-training."""
         return mask(batch.tokens, special(self.vocabulary), self.bert.piece.num_embeddings)
 
     scores = Model.scores
@@ -178,12 +178,12 @@ class Tag(Tagger):
             begins.append(torch.tensor(places[: room + 1]))
         packed = self.wordpiece.pack(numbered, room + 2)
         place = torch.zeros_like(packed.tokens)
-        for row, found in zip(place, begins, strict=True):
-            row[: len(found)] = found
+        for row, numbers in zip(place, begins, strict=True):
+            row[: len(numbers)] = numbers
         return torch.stack([packed.tokens, place], 1), torch.tensor([len(words) for words in sentences])
 
     def _scores(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the K words that have a place: scores (K, tags), and row and number (K) of each."""
+        """Scores (K, tags) of the K words that have a place, and row and number (K) of each."""
         pieces, place = tokens.unbind(1)  # (N, T) each
         hidden, _ = self.bert(pieces, torch.zeros_like(pieces), (pieces != self.wordpiece.pad).sum(1))  # type: ignore[union-attr]
         rows, at = place.nonzero().unbind(1)
@@ -192,9 +192,9 @@ class Tag(Tagger):
     def tag(self, tokens: Tensor, length: Tensor) -> Tensor:
         """The best tag of each word, int64 (N, words); O for words that found no room."""
         scores, rows, words = self._scores(tokens)
-        found = torch.zeros(len(tokens), int(length.max()), dtype=torch.int64, device=tokens.device)
-        found[rows, words] = scores.argmax(1)
-        return found
+        tags = torch.zeros(len(tokens), int(length.max()), dtype=torch.int64, device=tokens.device)
+        tags[rows, words] = scores.argmax(1)
+        return tags
 
     def step(self, batch: Batch, opt: Players) -> None:
         """Cross-entropy at the first piece of every word."""

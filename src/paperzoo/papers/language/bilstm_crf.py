@@ -211,7 +211,7 @@ class Model(Tagger):
         return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
 
     def outputs(self, dataset: Dataset, split: str) -> tuple[list[tuple[list[str], list[str]]], list[list[str]]]:
-        """As any tagger's; but a data set numbers words by its vocabulary alone, so with other input they are read anew."""
+        """Any tagger's outputs. A data set numbers words by its vocabulary alone; a model with other input numbers them anew."""
         if not self.plain:
             unnumbered = replace(dataset.schema, arguments={**dataset.schema.arguments, "vocabulary": ()})
             dataset = replace(dataset, schema=unnumbered)

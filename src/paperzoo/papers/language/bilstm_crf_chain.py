@@ -113,10 +113,10 @@ class _LogPartition(torch.autograd.Function):
 
 def log_partition(emissions: Tensor, length: Tensor, chain: Chain) -> Tensor:
     """``log Z``, by ``forward_backward`` where that is exact and by ``log_partition_textbook`` where it is not."""
-    found = forward_backward(emissions, length, chain)
-    if found is None:
+    marginals = forward_backward(emissions, length, chain)
+    if marginals is None:
         return log_partition_textbook(emissions, length, chain)
-    log_z: Tensor = _LogPartition.apply(found, length, emissions, *chain)  # type: ignore[no-untyped-call]
+    log_z: Tensor = _LogPartition.apply(marginals, length, emissions, *chain)  # type: ignore[no-untyped-call]
     return log_z
 
 

@@ -52,10 +52,10 @@ def lstm_cell(
         rows = slice(block * size, (block + 1) * size)
         return x @ w_x[rows].T + b_x[rows] + h @ w_h[rows].T + b_h[rows]  # (N, H)
 
-    i = torch.sigmoid(mixed(0))  # how much of the news is let in
-    f = torch.sigmoid(mixed(1))  # how much of the memory is kept
-    g = torch.tanh(mixed(2))  # the news
-    o = torch.sigmoid(mixed(3))  # how much of the memory is shown
+    i = torch.sigmoid(mixed(0))  # input gate
+    f = torch.sigmoid(mixed(1))  # forget gate
+    g = torch.tanh(mixed(2))  # candidate cell state
+    o = torch.sigmoid(mixed(3))  # output gate
     c = f * c + i * g
     return o * torch.tanh(c), c
 
@@ -87,8 +87,8 @@ class Recurrent(nn.Module):
     def forward(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Scores (N, T, V) and the state (h, and c of an LSTM), each (L, N, H); ``None`` is a state of zeros."""
         x = self.dropout(self.embedding(tokens))  # (N, T, embedding)
-        given = None if state is None else state if isinstance(self.cells, nn.LSTM) else state[0]
-        h, after = self.cells(x, given)  # (N, T, H)
+        initial = None if state is None else state if isinstance(self.cells, nn.LSTM) else state[0]
+        h, after = self.cells(x, initial)  # (N, T, H)
         scores: Tensor = self.output(self.dropout(h))
         return scores, after if isinstance(after, tuple) else (after,)
 

@@ -172,10 +172,10 @@ class Model(Embedding):
             PaperzooError: the batch is only a part of the text, or too few words are left.
         """
         if hasattr(batch, "row"):
-            found = Pairs(*(part.cpu().numpy() for part in (batch.row, batch.column, batch.x)))
-            if len(found.row) and len(self.words) < len(self.counts):
+            counted = Pairs(*(part.cpu().numpy() for part in (batch.row, batch.column, batch.x)))
+            if len(counted.row) and len(self.words) < len(self.counts):
                 raise PaperzooError("this data was counted with all of its words: model.min_count must be 1, or as it was counted")
-            return found
+            return counted
         if self._pairs is None:
             if int(batch.length.sum()) < self.counts.sum():
                 raise PaperzooError(
@@ -184,12 +184,12 @@ class Model(Embedding):
                 )
             if len(self.words) < 2:
                 raise PaperzooError(f"{len(self.words)} words are too few to learn: give more text or a lower model.min_count")
-            found = cooccurrences(
+            counted = cooccurrences(
                 self._texts(batch), len(self.words), self.window, self.distance, self.memory * 2**20, self.threads
             )
-            if not len(found.row):
+            if not len(counted.row):
                 raise PaperzooError("no two words of this text stand near each other: give more text or a lower model.min_count")
-            self._pairs = found
+            self._pairs = counted
         return self._pairs
 
     def _texts(self, batch: Batch) -> Iterator[np.ndarray]:

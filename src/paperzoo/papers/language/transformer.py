@@ -298,8 +298,8 @@ class Model(Translator):
     def logits(self, source: Tensor, target: Tensor, memory: Memory | None = None) -> Tensor:
         """See ``Transformer.forward``; by the averaged weights once there are any."""
         network = self.mean if self.mean is not None and self.averaged > 0 else self.network
-        found: Tensor = network(source, target, memory)
-        return found
+        scores: Tensor = network(source, target, memory)
+        return scores
 
     def memory(self, cached: bool = True, record: bool = False) -> Memory:
         """An empty memory for a search."""

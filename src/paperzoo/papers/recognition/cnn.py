@@ -67,10 +67,10 @@ class ConvNet(nn.Module):
 
     def maps(self, image: Tensor) -> list[Tensor]:
         """What each stage makes of images (N, C, S, S): (N, widths[0], S // 2, S // 2), (N, widths[1], S // 4, S // 4), ..."""
-        found = [image]
+        maps = [image]
         for stage in self.stages:
-            found.append(stage(found[-1]))
-        return found[1:]
+            maps.append(stage(maps[-1]))
+        return maps[1:]
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (N, C, S, S) less their mean to outputs (N, classes)."""
@@ -189,8 +189,8 @@ class Model(Classifier):
         try:
             return {"network": (getattr(torch.optim, name)(self.network.parameters(), lr=lr, **(arguments or {})), one_cycle(rise))}
         except (TypeError, ValueError) as error:
-            given = ", ".join(f"{key}={value}" for key, value in {"lr": lr, **(arguments or {})}.items())
-            raise PaperzooError(f"torch.optim.{name} does not take {given}: {error}") from error
+            settings = ", ".join(f"{key}={value}" for key, value in {"lr": lr, **(arguments or {})}.items())
+            raise PaperzooError(f"torch.optim.{name} does not take {settings}: {error}") from error
 
     def step(self, batch: Batch, opt: Players) -> None:
         """One step on a batch."""
@@ -213,12 +213,12 @@ class Model(Classifier):
 
         assert isinstance(self.network, ConvNet)
         image = dataset[split].batch([0]).image.to(self.mean.device)
-        found = [m[0, :shown].float() for m in self.network.maps(image - self.mean)]  # each (maps, H, W)
-        figure = Figure(figsize=(9, 1 + 0.95 * len(found)), layout="constrained")
-        rows = figure.subplots(len(found) + 1, 1, squeeze=False)[:, 0]
+        stages = [m[0, :shown].float() for m in self.network.maps(image - self.mean)]  # each (maps, H, W)
+        figure = Figure(figsize=(9, 1 + 0.95 * len(stages)), layout="constrained")
+        rows = figure.subplots(len(stages) + 1, 1, squeeze=False)[:, 0]
         rows[0].imshow(grid(image), cmap="gray")
         rows[0].set_title("the image", fontsize=8)
-        for number, (axes, maps) in enumerate(zip(rows[1:], found, strict=True), 1):
+        for number, (axes, maps) in enumerate(zip(rows[1:], stages, strict=True), 1):
             scaled = (maps - maps.min()) / (maps.max() - maps.min()).clamp(min=1e-12)
             axes.imshow(grid(scaled[:, None], columns=shown, gap=1), cmap="gray")
             axes.set_title(f"stage {number}: {maps.shape[1]}x{maps.shape[2]} places", fontsize=8)

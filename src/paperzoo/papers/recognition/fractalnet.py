@@ -223,11 +223,11 @@ class Model(Classifier):
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """``error %`` and ``loss`` of the whole network, and ``deepest column error %`` of its last column alone."""
-        found, wrong, items = super().measure(dataset, split, judge), 0, dataset[split]
+        metrics, wrong, items = super().measure(dataset, split, judge), 0, dataset[split]
         for indices in items.batches(500):
             batch = items.batch(indices).to(self.mean.device)
             wrong += int((self(batch.image, column=self.columns).argmax(1) != batch.label).sum())
-        return {**found, "deepest column error %": 100 * wrong / len(items)}
+        return {**metrics, "deepest column error %": 100 * wrong / len(items)}
 
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -100,14 +100,14 @@ class Branches(nn.Module):
         self.outputs += w(pool) if stride == 1 else inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        found = []
+        outputs = []
         for names in self.names:
             y = x
             for name in names:
                 y = self.get_submodule(name)(y)
-            found.append(y)
+            outputs.append(y)
         pooled = self.branch_pool(self.w.pool(x)) if self.stride == 1 else F.max_pool2d(x, 3, 2)
-        return torch.cat([*found, pooled], 1)
+        return torch.cat([*outputs, pooled], 1)
 
 
 def inception_a(inputs: int, pool: int, w: Sizes) -> Branches:

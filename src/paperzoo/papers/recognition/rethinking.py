@@ -213,10 +213,10 @@ class Model(Classifier):
         return {"batch error %": 100 * (logits.argmax(1) != batch.label).float().mean()}
 
     def measure(self, dataset: Dataset, split: str, judge: object = None) -> dict[str, float]:
-        """As any classifier, and ``training error %``: of the labels trained on, whatever they are, without crops or dropout."""
-        found = super().measure(dataset, split, judge)
-        training = found if split == "train" else super().measure(dataset, "train")
-        return {**found, "training error %": training["error %"]}
+        """Any classifier's metrics, and ``training error %``: of the labels trained on, whatever they are, without crops or dropout."""
+        metrics = super().measure(dataset, split, judge)
+        training = metrics if split == "train" else super().measure(dataset, "train")
+        return {**metrics, "training error %": training["error %"]}
 
 
 #: the data: true and random labels

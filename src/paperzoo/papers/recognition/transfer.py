@@ -96,8 +96,8 @@ class Model(Classifier):
             raise PaperzooError(f'model.settings of transfer is written {{"width": 0.35}}, not {settings!r}')
         own = last_checkpoint(weights) if weights else None
         self.backbone, self.mode, self.channels, self.image_size = backbone, mode, channels, image_size
-        given = {"channels": channels, "classes": classes, "image_size": image_size}
-        self.network = build(backbone, {**(settings or {}), **given}, "" if own else weights)
+        fixed = {"channels": channels, "classes": classes, "image_size": image_size}
+        self.network = build(backbone, {**(settings or {}), **fixed}, "" if own else weights)
         self._check(classes)
         self.trainable = [p for p in self.network.parameters() if p.requires_grad]
         self.moved: Tensor
@@ -129,15 +129,15 @@ class Model(Classifier):
 
     def _load(self, path: Path) -> None:
         """Our own file: of the backbone's model, or of a transfer with this backbone. Its head does not matter."""
-        found = header(path)
-        target = self if str(found.get("name")).partition(":")[0] == "transfer" else self.network
+        saved = header(path)
+        target = self if str(saved.get("name")).partition(":")[0] == "transfer" else self.network
         head = next(name for name, module in target.named_modules() if module is self._last())
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", ".*has another number of outputs")
                 load_published(target, str(path), {}, head=f"{head}.", spare="optimizer/")
         except PaperzooError as error:
-            raise PaperzooError(f"{error}. It was saved by {found.get('name')} with {found.get('arguments')}") from error
+            raise PaperzooError(f"{error}. It was saved by {saved.get('name')} with {saved.get('arguments')}") from error
 
     def renew_head(self) -> None:
         """The last layer becomes 0: every class is as likely, whatever the image. It is the same on every resumption."""
@@ -192,15 +192,15 @@ class Model(Classifier):
 
     def layers(self) -> list[list[nn.Module]]:
         """The body's layers in the order in which they are built, each with the normalisation that follows it."""
-        found: list[list[nn.Module]] = []
+        layers: list[list[nn.Module]] = []
         head = self._last()
         for module in self.network.modules():
             sizes = [p.ndim for p in module.parameters(recurse=False)]
             if sizes and module is not head:
-                if max(sizes) > 1 or not found:
-                    found.append([])
-                found[-1].append(module)
-        return found
+                if max(sizes) > 1 or not layers:
+                    layers.append([])
+                layers[-1].append(module)
+        return layers
 
     def frozen(self, iteration: int, total: int) -> list[nn.Module]:
         """The layers that do not train yet at a step, by ``unfreeze``."""
@@ -235,10 +235,10 @@ def build(backbone: str, arguments: Mapping[str, object], weights: str) -> Class
         raise PaperzooError(
             f"{backbone} knows no weights {weights!r}: none are published for it; give a run's directory or a weights file of it"
         )
-    told = {k: v for k, v in arguments.items() if k in legal or k not in ("channels", "classes", "image_size")}
+    accepted = {k: v for k, v in arguments.items() if k in legal or k not in ("channels", "classes", "image_size")}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*has another number of outputs")  # a new head is what is wanted
-        model = catalog.build(entry, {**entry.arguments, **told, **({"weights": weights} if weights else {})})
+        warnings.filterwarnings("ignore", ".*has another number of outputs")  # the head is replaced on purpose
+        model = catalog.build(entry, {**entry.arguments, **accepted, **({"weights": weights} if weights else {})})
     assert isinstance(model, Classifier)
     return model
 

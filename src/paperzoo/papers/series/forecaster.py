@@ -77,12 +77,12 @@ class EncoderDecoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, D) to (N, H, K)."""
         _, (h, c) = self.encoder(x)
-        h, c, word, said = h[0], c[0], x[:, -1, self.at], []  # (N, hidden), (N, hidden), (N, K)
+        h, c, word, outputs = h[0], c[0], x[:, -1, self.at], []  # (N, hidden), (N, hidden), (N, K)
         for _ in range(self.horizon):
             h, c = self.decoder(word, (h, c))
             word = self.output(h)
-            said.append(word)
-        return torch.stack(said, 1)
+            outputs.append(word)
+        return torch.stack(outputs, 1)
 
 
 def squared_error(forecast: Tensor, target: Tensor, counted: Tensor) -> Tensor:

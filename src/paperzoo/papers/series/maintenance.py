@@ -42,14 +42,14 @@ def statistics(readings: Tensor, observation: Sequence[int], per_day: int) -> Te
 
     The slope is that of the least-squares line, in units a day; a window of one reading has deviation and slope 0.
     """
-    found = []
+    features = []
     for days in observation:
         x = readings[:, -days * per_day :]  # (N, days * per_day, sensors)
         t = torch.arange(x.shape[1], device=x.device, dtype=x.dtype) / per_day
         t = t - t.mean()
         slope = torch.einsum("t,nts->ns", t, x) / t.square().sum().clamp(min=1e-12)
-        found += [x.mean(1), x.std(1, correction=0), x.amin(1), x.amax(1), slope]
-    return torch.cat([*found, readings[:, -1]], 1)
+        features += [x.mean(1), x.std(1, correction=0), x.amin(1), x.amax(1), slope]
+    return torch.cat([*features, readings[:, -1]], 1)
 
 
 class Trees(nn.Module):
@@ -99,11 +99,11 @@ class Trees(nn.Module):
         model: Any = HistGradientBoostingClassifier(
             max_iter=self.trees, max_leaf_nodes=self.leaves, class_weight="balanced", early_stopping=False, random_state=seed
         ).fit(z, y)
-        found = [one.nodes for (one,) in model._predictors]  # no public name; a test holds our sums against its own
+        trees = [tree.nodes for (tree,) in model._predictors]  # no public name; a test holds our sums against its own
         self.base.fill_(float(model._baseline_prediction.item()))
-        self.depth.fill_(int(max(nodes["depth"].max() for nodes in found)))
+        self.depth.fill_(int(max(nodes["depth"].max() for nodes in trees)))
         names = {"leaf": "is_leaf", "left": "left", "right": "right", "feature": "feature_idx", "threshold": "num_threshold"}
-        return [{"value": n["value"], **{k: n[v].astype(bool if k == "leaf" else None) for k, v in names.items()}} for n in found]
+        return [{"value": n["value"], **{k: n[v].astype(bool if k == "leaf" else None) for k, v in names.items()}} for n in trees]
 
     def _forest(self, z: np.ndarray, y: np.ndarray, seed: int) -> list[dict[str, np.ndarray]]:
         from sklearn.ensemble import RandomForestClassifier
@@ -111,14 +111,14 @@ class Trees(nn.Module):
         model = RandomForestClassifier(
             self.trees, max_leaf_nodes=self.leaves, min_samples_leaf=5, class_weight="balanced", random_state=seed
         ).fit(z, y)
-        self.depth.fill_(max(one.get_depth() for one in model.estimators_))
-        found = [one.tree_ for one in model.estimators_]
+        self.depth.fill_(max(tree.get_depth() for tree in model.estimators_))
+        trees = [tree.tree_ for tree in model.estimators_]
         return [
             {
                 "leaf": t.children_left < 0, "left": t.children_left, "right": t.children_right, "feature": t.feature,
                 "threshold": t.threshold, "value": t.value[:, 0, 1] / t.value[:, 0].sum(1) / self.trees,
             }
-            for t in found
+            for t in trees
         ]  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:

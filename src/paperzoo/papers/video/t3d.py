@@ -89,7 +89,7 @@ class TemporalTransition(nn.Module):
 
 
 class Answer(NamedTuple):
-    """What the network says of clips: ``features`` (N, D), its last maps' means over time and space, and ``logits`` (N, classes)."""
+    """The network's output for clips: ``features`` (N, D), its last maps' means over time and space, and ``logits`` (N, classes)."""
 
     features: Tensor
     logits: Tensor

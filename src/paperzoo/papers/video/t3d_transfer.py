@@ -79,23 +79,23 @@ class Transfer(Model):
             blocks=blocks, growth=growth, width=width, stem=stem, depths=depths, ttl=ttl, channels=channels, classes=classes,
             image_size=image_size, frames=frames,
         )  # fmt: skip
-        made = catalog.create(teacher, **({"weights": weights} if weights else {}), **teacher_arguments)
-        if not isinstance(made, Classifier):
-            raise PaperzooError(f"the teacher of t3d:transfer must be an image classifier, and {teacher} is for {made.task}")
-        if made.channels not in (3, channels):
-            raise PaperzooError(f"{teacher} sees {made.channels} channels and t3d:transfer {channels}: set model.teacher_arguments")
-        self.teacher: Classifier = made.requires_grad_(False)
+        classifier = catalog.create(teacher, **({"weights": weights} if weights else {}), **teacher_arguments)
+        if not isinstance(classifier, Classifier):
+            raise PaperzooError(f"the teacher of t3d:transfer must be an image classifier, and {teacher} is for {classifier.task}")
+        if classifier.channels not in (3, channels):
+            raise PaperzooError(f"{teacher} sees {classifier.channels} channels and t3d:transfer {channels}: set model.teacher_arguments")
+        self.teacher: Classifier = classifier.requires_grad_(False)
         self.train()  # but the teacher
         self.stills = stills
         self.phases: tuple[str, ...] = ("match", "classify")
         with torch.no_grad():
-            seen = made.features(torch.zeros(1, made.channels, image_size, image_size)).shape[1]
+            seen = classifier.features(torch.zeros(1, classifier.channels, image_size, image_size)).shape[1]
         widths = [seen + self.network.classifier.in_features, *hidden]
         layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
         self.matcher = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def train(self, mode: bool = True) -> Self:
-        """As every module, but the teacher stays as it is: its running means would move."""
+        """The mode of all but the teacher, which stays in eval mode: else its running means would move."""
         super().train(mode)
         self.teacher.eval()
         return self
@@ -123,7 +123,7 @@ class Transfer(Model):
         weight_decay: NotNegative = 1e-4,
         drops: Sequence[Share] = (0.2, 0.4, 0.6, 0.8),
     ) -> Optimizers:
-        """As ``Model``'s; while matching, with what stands on the network and the teacher."""
+        """SGD as in ``t3d.Model``; while matching, the matcher on top of network and teacher is trained too."""
         own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.phases else ())]
         return {"network": (SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True), steps(drops))}
 

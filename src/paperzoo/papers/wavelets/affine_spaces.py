@@ -52,9 +52,9 @@ class AffineSpaces(Fitted):
         self.mean.fill_(1e3)  # a class without an example is far from everything
         for k in torch.unique(label).tolist():
             some = x[label == k]
-            found = principal_components(some, max(1, dimension))
-            self.mean[k] = found.mean
-            self.axes[k, : min(dimension, len(found.axes))] = found.axes[:dimension]
+            components = principal_components(some, max(1, dimension))
+            self.mean[k] = components.mean
+            self.axes[k, : min(dimension, len(components.axes))] = components.axes[:dimension]
 
     def distances(self, x: Tensor) -> Tensor:
         """Squared distances (N, K, dimension + 1) to the spaces of 0, 1, ... directions, in units of ``size``."""

@@ -112,8 +112,8 @@ class Scattering2D(nn.Module):
             raise PaperzooError(f"scattering of images (N, C, {self.shape[0]}, {self.shape[1]}), not {tuple(image.shape)}")
         flat = image.flatten(0, 1)  # (N * C, H, W)
         few = max(1, 10_000 // self.pixels) if image.device.type == "cpu" else 1024  # that stay in the processor's cache
-        found = torch.cat([self._transform(part) for part in torch.split(flat, few)])  # (N * C, P, h, w)
-        return found.view(*image.shape[:2], *found.shape[1:])
+        coefficients = torch.cat([self._transform(part) for part in torch.split(flat, few)])  # (N * C, P, h, w)
+        return coefficients.view(*image.shape[:2], *coefficients.shape[1:])
 
     def _transform(self, x: Tensor) -> Tensor:
         x = F.pad(x[:, None], self.border, mode="reflect")[:, 0]  # (N, rows, columns)
@@ -177,7 +177,7 @@ class Model(Classifier):
     Args:
         classifier: ``"affine"`` (the paper's affine spaces), ``"lda"``, ``"logistic"``, ``"svm"`` (linear), ``"rbf"`` (the
             paper's Gaussian SVM) or ``"forest"``.
-        features: ``"scattering"``, or ``"pixels"`` to see what it is good for.
+        features: ``"scattering"``, or ``"pixels"`` for comparison.
         J: scales.
         L: angles.
         order: 0, 1 or 2.
@@ -233,8 +233,8 @@ class Model(Classifier):
     def features(self, image: Tensor) -> Tensor:
         """Coefficients, or pixels, (N, D), of images (N, C, S, S) in [0, 1]."""
         if image.shape[2:] != (self.image_size, self.image_size):
-            size, given = self.image_size, "x".join(map(str, image.shape[2:]))
-            raise PaperzooError(f"this scattering model was made for images of {size}x{size}, not {given}")
+            size, shape = self.image_size, "x".join(map(str, image.shape[2:]))
+            raise PaperzooError(f"this scattering model was made for images of {size}x{size}, not {shape}")
         return self.transform(image).flatten(1)  # type: ignore[no-any-return]
 
     def head(self, features: Tensor) -> Tensor:
@@ -260,9 +260,9 @@ class Model(Classifier):
         the right, in percent of how far its pixels do; ``deformation distance % of pixels'`` when ``deformed`` bends it. Means
         over the first 1,000 images.
         """
-        found = super().measure(dataset, split)
+        metrics = super().measure(dataset, split)
         if self.kind not in ("lda", "logistic"):
-            del found["loss"]
+            del metrics["loss"]
         if isinstance(self.transform, Scattering2D):
             moved: dict[str, list[Tensor]] = {"shift": [], "deformation": []}
             for indices in dataset[split].batches(250, limit=1000):
@@ -272,8 +272,8 @@ class Model(Classifier):
                     moved[name].append(torch.stack([(a - b).norm(dim=1) / a.norm(dim=1).clamp(min=1e-12) for a, b in pairs]))
             for name, ratios in moved.items():
                 ours, pixels = torch.cat(ratios, 1).mean(1).tolist()  # (2, images)
-                found[f"{name} distance % of pixels'"] = 100 * ours / max(pixels, 1e-12)
-        return found
+                metrics[f"{name} distance % of pixels'"] = 100 * ours / max(pixels, 1e-12)
+        return metrics
 
 
 def shifted(image: Tensor, pixels: int) -> Tensor:

@@ -45,16 +45,16 @@ def draw_coefficients(transform: Scattering2D, image: Tensor, path: Path) -> Pat
     """An image (1, 1, H, W), its first-order coefficients by scale and angle, and the second-order ones by both of both."""
     from matplotlib.figure import Figure
 
-    found, J, L = transform(image)[0, 0].cpu(), transform.J, transform.L  # (P, h, w)
+    maps, J, L = transform(image)[0, 0].cpu(), transform.J, transform.L  # (P, h, w)
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     axes = figure.subplots(1, 3, width_ratios=(1, 2, 3))
     panels: list[tuple[Tensor, int, str]] = [(image[0].cpu(), 1, "the image")]
     if transform.order:
-        panels.append((found[1 : 1 + J * L], L, "order 1: a row a scale, a column an angle"))
-    if len(found) > 1 + J * L:  # of the first scale only, which has most paths: first angle down, second scale and angle across
-        panels.append((found[1 + J * L :][: L * (J - 1) * L], (J - 1) * L, "order 2: first angle down, second scale and angle across"))
-    for place, (maps, columns, title) in zip(axes, panels, strict=False):
-        shown = maps / maps.max().clamp(min=1e-12)
+        panels.append((maps[1 : 1 + J * L], L, "order 1: a row a scale, a column an angle"))
+    if len(maps) > 1 + J * L:  # of the first scale only, which has most paths: first angle down, second scale and angle across
+        panels.append((maps[1 + J * L :][: L * (J - 1) * L], (J - 1) * L, "order 2: first angle down, second scale and angle across"))
+    for place, (part, columns, title) in zip(axes, panels, strict=False):
+        shown = part / part.max().clamp(min=1e-12)
         place.imshow(np.asarray(grid(1 - shown[:, None], columns, gap=1)), cmap="gray", vmin=0, vmax=255)
         place.set_title(title, fontsize=8)
     for place in axes:

@@ -21,7 +21,7 @@ from paperzoo.terminal import plain
 
 @dataclass(frozen=True)
 class Classification:
-    """What a classifier says of one image.
+    """A classifier's answer for one image.
 
     Attributes:
         label, name, probability: of the likeliest class.

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def draw(model: Classifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-    """The confusion matrix, how far probabilities can be trusted, the 24 mistakes made with most confidence, and, where the
-    network ends so that it can be told, where it looks in eight images."""
+    """The confusion matrix, how far probabilities can be trusted, the 24 mistakes made with most confidence, and, for
+    networks that allow class-activation maps, where they look in eight images."""
     outputs = list(model.outputs(dataset, split))
     p, label = torch.cat([o.float().softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
     guess = p.argmax(1)

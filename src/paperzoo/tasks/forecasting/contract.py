@@ -68,7 +68,7 @@ class Walk(NamedTuple):
 class Forecaster(Model):
     """Forecasts K of D columns, H steps ahead, from the last T. Subclasses define ``forward``, and call ``calibrate`` in ``step``.
 
-    What the data knows of itself (columns, scale, season, ...) is filled in from its schema. Intervals are split conformal, on
+    Properties of the data (columns, scale, season, ...) are filled in from its schema. Intervals are split conformal, on
     the scale that the network sees: their half-width, one for each step ahead, is such that it held 90 % of the errors on windows
     that were never trained on, the validation stretch. Without such windows there are no intervals: they are infinite. In
     walk-forward evaluation the errors already known renew them; ``predict`` cannot know which of a user's rows it was trained on.
@@ -134,7 +134,7 @@ class Forecaster(Model):
         return (seen - self.location) / self.spread
 
     def wanted(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the network should have said, (N, H, K) on its own scale; and where it counts, (N, H)."""
+        """The network's targets, (N, H, K) on its own scale; and the mask of those that count, (N, H)."""
         if batch.target.shape[1] < self.horizon:
             raise PaperzooError(f"the data's windows reach {batch.target.shape[1]} steps ahead: set model.horizon, now {self.horizon}")
         z = (self._straight(batch.target[:, : self.horizon]) - self.location[self.at]) / self.spread[self.at]
@@ -163,7 +163,7 @@ class Forecaster(Model):
             self.scores[rows], self.scored[rows] = value[..., :-1], value[..., -1] > 0
 
     def half_width(self) -> Tensor:
-        """Of intervals, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
+        """Half the intervals' width, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
         if not len(self.scores):
             return torch.full((self.horizon, len(self.targets)), torch.inf, device=self.location.device)
         scores = np.where(self.scored.cpu().numpy()[..., None], self.scores.cpu().numpy(), np.nan)
@@ -188,14 +188,14 @@ class Forecaster(Model):
             follow: whether each outcome that is known by an origin takes the oldest score's place among those that its intervals
                 are calibrated on. Only along one series: tracks overlap in time, and their scores stay those held out.
         """
-        was_training, found = self.training, []
+        was_training, pieces = self.training, []
         self.eval()
         for start in range(0, len(windows), 500):
             batch = Batch(**windows.take(np.arange(start, min(start + 500, len(windows))))).to(self.location.device)
             z = self(batch.history)
-            found.append((z, (z - self.wanted(batch)[0]).abs()))
+            pieces.append((z, (z - self.wanted(batch)[0]).abs()))
         self.train(was_training)
-        z, off = (torch.cat(parts) for parts in zip(*found, strict=True))
+        z, off = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         half, (actual, mask) = self.half_width().expand_as(z), windows.ahead()
         if follow and not self.place:
             half = self._followed(windows, np.where(mask[..., None], off.cpu().numpy(), np.nan)).to(z)
@@ -217,15 +217,15 @@ class Forecaster(Model):
         Raises:
             PaperzooError: data with other columns, or whose windows are shorter than the model's.
         """
-        (found,) = dataset[split].columns
-        assert isinstance(found, Windows)
-        for what, own in (("columns", self.columns), ("targets", self.targets)):
-            if tuple(dataset.schema.arguments[what]) != own:
-                given = ", ".join(dataset.schema.arguments[what])
-                raise PaperzooError(f"{dataset.name} has the {what} {given}, the model {', '.join(own)}")
-        if found.horizon < self.horizon:
-            raise PaperzooError(f"{dataset.name}'s windows reach {found.horizon} steps ahead: set model.horizon, now {self.horizon}")
-        return found.upto(self.horizon)
+        (windows,) = dataset[split].columns
+        assert isinstance(windows, Windows)
+        for key, own in (("columns", self.columns), ("targets", self.targets)):
+            if tuple(dataset.schema.arguments[key]) != own:
+                names = ", ".join(dataset.schema.arguments[key])
+                raise PaperzooError(f"{dataset.name} has the {key} {names}, the model {', '.join(own)}")
+        if windows.horizon < self.horizon:
+            raise PaperzooError(f"{dataset.name}'s windows reach {windows.horizon} steps ahead: set model.horizon, now {self.horizon}")
+        return windows.upto(self.horizon)
 
     def simple(self, dataset: Dataset, split: str) -> dict[str, np.ndarray]:
         """Forecasts (N, H, K) of the simple methods, by name; those of statsmodels are left out if it is not installed.
@@ -238,23 +238,23 @@ class Forecaster(Model):
         def each(method: Any, *more: Any) -> np.ndarray:
             return np.stack([method(windows, k, *more) for k in windows.targets], 2)
 
-        found = {"persistence": each(baselines.persistence)}
+        by_method = {"persistence": each(baselines.persistence)}
         if self.place:
             train, latitude = self.windows(dataset, "train"), self.columns.index(self.place[0])
             more = [baselines.climatology(windows, train, k, latitude) for k in windows.targets]
-            return {**found, "motion": each(baselines.motion), "climatology": np.stack(more, 2)}
+            return {**by_method, "motion": each(baselines.motion), "climatology": np.stack(more, 2)}
         if self.season:
-            found["seasonal naive"] = each(baselines.seasonal, self.season)
+            by_method["seasonal naive"] = each(baselines.seasonal, self.season)
         try:
             fitted = [(baselines.autoregression(windows, k), k) for k in windows.targets]
             order = "/".join(str(len(model.weights)) for model, _ in fitted)
-            found[f"AR({order})"] = np.stack([model(windows, k) for model, k in fitted], 2)
-            found["exponential smoothing"] = each(baselines.smoothing)
+            by_method[f"AR({order})"] = np.stack([model(windows, k) for model, k in fitted], 2)
+            by_method["exponential smoothing"] = each(baselines.smoothing)
         except PaperzooError as error:
             import warnings
 
             warnings.warn(f"left out: {error}", stacklevel=2)
-        return found
+        return by_method
 
     def label(self, ahead: int) -> str:
         """``ahead`` steps in words: 3 steps of 6 h are 18 h."""
@@ -269,15 +269,15 @@ class Forecaster(Model):
 
     def doubt(self, walk: Walk) -> str:
         """A sentence if the forecasts one step ahead merely repeat the last value, else nothing."""
-        said, (own, _) = [], errors(walk.actual, walk.value, walk.mask)
+        repeated, (own, _) = [], errors(walk.actual, walk.value, walk.mask)
         for k, target in enumerate(self.targets):
             lag, correlation = self.lag(walk, 1, k)
             last = baselines.persistence(walk.windows, self.at[k])[..., None]
             lazy, _ = errors(walk.actual[..., [k]], last, walk.mask)
             if len(walk.value) >= 20 and repeats(lag, correlation, own[0, k] / max(lazy[0, 0], 1e-12)):
-                said.append(f"{target} at lag {lag} ({correlation:.3f})")
-        listed = ", ".join(said)
-        return f"Little more than the last value: over {len(walk.value)} forecasts it correlates best with {listed}." if said else ""
+                repeated.append(f"{target} at lag {lag} ({correlation:.3f})")
+        listed = ", ".join(repeated)
+        return f"Little more than the last value: over {len(walk.value)} forecasts it correlates best with {listed}." if repeated else ""
 
     # Use -------------------------------------------------------------------------------------------------------------
 

@@ -48,11 +48,11 @@ def _plot(model: Forecaster, walk: Walk, path: Path, shown: int = 150) -> Path:
             axes[1].plot(ahead, walk.value[start, :count, k], ".-", color="C0", linewidth=1)
             if np.isfinite(walk.high).all():
                 axes[1].fill_between(ahead, walk.low[start, :count, k], walk.high[start, :count, k], color="C0", alpha=0.2)
-        for one in axes:
-            left, right = one.get_xlim()
+        for panel in axes:
+            left, right = panel.get_xlim()
             ticks = np.linspace(left, right, 4)[1:-1].round().astype(int)
             if windows.labels and ticks[0] >= 0 and ticks[-1] < len(windows.labels):
-                one.set_xticks(ticks, [windows.labels[i] for i in ticks], fontsize=6)
+                panel.set_xticks(ticks, [windows.labels[i] for i in ticks], fontsize=6)
     rows[0, 0].legend(fontsize=7)
     if note := model.doubt(walk):
         figure.suptitle(note, fontsize=9)

@@ -32,29 +32,29 @@ def forecasts(model: Forecaster, dataset: Dataset, split: str) -> dict[str, floa
     """
     walk, simple = model.walk(model.windows(dataset, split), split == "test"), model.simple(dataset, split)
     if not walk.mask.any(0).all():
-        said = f"the {split} split of {dataset.name} is shorter than the {model.horizon} steps to forecast"
-        raise PaperzooError(f"{said}: set model.horizon")
-    found: dict[str, float] = {}
+        reason = f"the {split} split of {dataset.name} is shorter than the {model.horizon} steps to forecast"
+        raise PaperzooError(f"{reason}: set model.horizon")
+    metrics: dict[str, float] = {}
     covered, width = coverage(walk.actual, walk.low, walk.high, walk.mask)
     calm = persistence_width(model, dataset)
     for h in reported(model):
         at = f"at {model.label(h)}"
         for name, value in {"": walk.value, **simple}.items():
-            found |= {f"{name} {key} {at}".lstrip(): e for key, e in errors_at(model, walk, value, h - 1).items()}
+            metrics |= {f"{name} {key} {at}".lstrip(): e for key, e in errors_at(model, walk, value, h - 1).items()}
         for k, target in enumerate(model.targets):
             of = f"{target} " if len(model.targets) > 1 else ""
             if np.isfinite(width[h - 1, k]):
-                found[f"{of}interval coverage % {at}"] = float(covered[h - 1, k])
-                found[f"{of}interval width {at}"] = float(width[h - 1, k])
-                found |= {f"persistence {of}interval width {at}": 2 * calm[h - 1, k]} if calm is not None else {}
-            found[f"{of}lag of best cross-correlation {at}"] = float(model.lag(walk, h, k)[0])
+                metrics[f"{of}interval coverage % {at}"] = float(covered[h - 1, k])
+                metrics[f"{of}interval width {at}"] = float(width[h - 1, k])
+                metrics |= {f"persistence {of}interval width {at}": 2 * calm[h - 1, k]} if calm is not None else {}
+            metrics[f"{of}lag of best cross-correlation {at}"] = float(model.lag(walk, h, k)[0])
     if np.isfinite(width).all():
-        found |= {"lowest interval coverage %": float(covered.min()), "highest interval coverage %": float(covered.max())}
+        metrics |= {"lowest interval coverage %": float(covered.min()), "highest interval coverage %": float(covered.max())}
         if split == "test" and not model.place:
             fixed = model.walk(walk.windows)
             alone, _ = coverage(fixed.actual, fixed.low, fixed.high, fixed.mask)
-            found["lowest interval coverage %, not updated"] = float(alone.min())
-    return found
+            metrics["lowest interval coverage %, not updated"] = float(alone.min())
+    return metrics
 
 
 def reported(model: Forecaster) -> list[int]:
@@ -65,14 +65,14 @@ def reported(model: Forecaster) -> list[int]:
 def errors_at(model: Forecaster, walk: Walk, value: np.ndarray, h: int) -> dict[str, float]:
     """``RMSE`` and ``MAE`` at one step ahead (from 0); for tracks, the two columns of places together."""
     rmse, mae = errors(walk.actual, value, walk.mask)
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     if model.place:
-        found["track error"] = float(distance(model, walk.actual, value)[walk.mask[:, h], h].mean())
+        metrics["track error"] = float(distance(model, walk.actual, value)[walk.mask[:, h], h].mean())
     for k, target in enumerate(model.targets):
         if target not in model.place:
             of = f"{target} " if len(model.targets) > 1 else ""
-            found |= {f"{of}RMSE": float(rmse[h, k]), f"{of}MAE": float(mae[h, k])}
-    return found
+            metrics |= {f"{of}RMSE": float(rmse[h, k]), f"{of}MAE": float(mae[h, k])}
+    return metrics
 
 
 def distance(model: Forecaster, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -124,14 +124,14 @@ class ConditionalGenerator(ImageGenerator):
         """
         if isinstance(label, str):
             label = self.named(label)
-        one = isinstance(label, int | np.integer)
-        asked = [label] * items if one else list(range(items)) if label is None else list(label)  # type: ignore[arg-type]
+        single = isinstance(label, int | np.integer)
+        asked = [label] * items if single else list(range(items)) if label is None else list(label)  # type: ignore[arg-type]
         if len(asked) != items:
             raise PaperzooError(f"{len(asked)} labels were given for {items} samples: give one, or one for each")
-        whole = [int(given) for given in asked]  # type: ignore[arg-type]
-        for given, number in zip(asked, whole, strict=True):
-            if label is not None and (given != number or not 0 <= number < self.classes):
-                raise PaperzooError(f"label {given!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
+        whole = [int(value) for value in asked]  # type: ignore[arg-type]
+        for value, number in zip(asked, whole, strict=True):
+            if label is not None and (value != number or not 0 <= number < self.classes):
+                raise PaperzooError(f"label {value!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
         return torch.tensor(whole) % self.classes
 
     def sample(self, items: int = 16, seed: int = 0, label: int | str | Sequence[int] | None = None) -> Tensor:
@@ -146,7 +146,7 @@ class ConditionalGenerator(ImageGenerator):
         return self.render(self.latents(items, seed), self.labels(items, label))
 
     def walk(self) -> Tensor:
-        """As for any generator, each walk within one class."""
+        """Any generator's walks, each within one class."""
         return self.render(self._paths(), (torch.arange(8) % self.classes).repeat_interleave(10))
 
 

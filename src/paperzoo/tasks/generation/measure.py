@@ -38,12 +38,12 @@ def of_images(model: ImageGenerator, dataset: Dataset, judge: Any = None) -> dic
     With data that have a test split also whether training images were learnt by heart; see ``learnt_by_heart``.
     """
     fake = model.sample(SAMPLES if judge else 1000)
-    found = scores(fake, dataset, judge) if judge else mean_image_gap(fake, dataset)
-    return {**found, **learnt_by_heart(fake, dataset)}
+    metrics = scores(fake, dataset, judge) if judge else mean_image_gap(fake, dataset)
+    return {**metrics, **learnt_by_heart(fake, dataset)}
 
 
 def of_classes(model: ConditionalGenerator, dataset: Dataset, judge: Any = None) -> dict[str, float]:
-    """As for any generator, with samples of all classes in turn; then how far they are of the class asked for.
+    """Any generator's metrics, with samples of all classes in turn; then how often samples are of the class asked for.
 
     ``label agreement %[judge]``: the share of samples whose class, as the judge sees it, is the one asked for; left out
     if the judge knows other classes than the data's. ``ms-ssim within class``: see ``within_class``; beside it the same
@@ -51,14 +51,14 @@ def of_classes(model: ConditionalGenerator, dataset: Dataset, judge: Any = None)
     """
     fake = model.sample(SAMPLES if judge else 1000)
     label = model.labels(len(fake))
-    found = scores(fake, dataset, judge, label) if judge else mean_image_gap(fake, dataset)
-    found |= learnt_by_heart(fake, dataset)
+    metrics = scores(fake, dataset, judge, label) if judge else mean_image_gap(fake, dataset)
+    metrics |= learnt_by_heart(fake, dataset)
     items = dataset["train"]
     chosen = spread(len(items), NEIGHBOURS)
     real = torch.cat([items.batch(part).label.cpu() for part in np.array_split(chosen, -(-len(chosen) // 1000))])
-    found["ms-ssim within class"] = within_class(lambda i: fake[i], label)
-    found["ms-ssim within class of real"] = within_class(lambda i: items.batch(chosen[i.numpy()]).image.cpu(), real)
-    return {name: value for name, value in found.items() if not np.isnan(value)}
+    metrics["ms-ssim within class"] = within_class(lambda i: fake[i], label)
+    metrics["ms-ssim within class of real"] = within_class(lambda i: items.batch(chosen[i.numpy()]).image.cpu(), real)
+    return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
 def of_points(model: PointGenerator, dataset: Dataset, split: str) -> dict[str, float]:
@@ -150,8 +150,8 @@ def scores(fake: Tensor, dataset: Dataset, judge: Any, asked: Tensor | None = No
     """Quality and coverage of images (N, C, H, W) by a judge, whose name becomes part of theirs; N at least 11.
 
     The judge's features are standardised on the training set; those that are silent there (a deviation under a hundredth of
-    the median one) are left out, as dividing by it would let single outliers decide. A judge with ``standardise`` false is
-    taken as it is: so published scores want it. FID is between the training set and the samples; its floor is that between two
+    the median one) are left out, as dividing by it would let single outliers decide. The features of a judge with ``standardise`` false
+    are not changed, as for published scores. FID is between the training set and the samples; its floor is that between two
     random halves of the training set. Either is left out where there are not more images than features. KID, density and coverage are
     between the samples and at most 10,000 training images. The least class share is over the classes that the judge sees in
     the samples; the diversity score compares its classes in the samples with those in the training set.

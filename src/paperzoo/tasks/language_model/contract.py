@@ -1,4 +1,4 @@
-"""What a paper that says what comes next in a text must define; samples and readings."""
+"""What a language model's paper must define; samples and readings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST = 1_000_000
 
 
 class LanguageModel(Model):
-    """A model that says what comes next in a text. Subclasses define ``read``.
+    """A model that predicts the next token of a text. Subclasses define ``read``.
 
     Args:
         vocabulary: the tokens; number 0 is ``<unk>``.
@@ -114,8 +114,8 @@ class LanguageModel(Model):
                 scores, state = self.read(piece.to(device), state)
                 parts.append(scores[0].float().log_softmax(1).cpu())
         self.train(was_training)
-        found = torch.cat(parts).gather(1, tokens[0, 1:, None])[:, 0].exp().clamp(min=1e-45)  # (T)
-        return Reading(tuple(self.vocabulary[n] for n in numbers), tuple(found.tolist()), self.unit)
+        probability = torch.cat(parts).gather(1, tokens[0, 1:, None])[:, 0].exp().clamp(min=1e-45)  # (T)
+        return Reading(tuple(self.vocabulary[n] for n in numbers), tuple(probability.tolist()), self.unit)
 
     def encode(self, text: str) -> list[int]:
         """A text as numbers. Unknown words are ``<unk>``.

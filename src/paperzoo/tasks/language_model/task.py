@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LanguageModelling(Task):
-    """What comes next in a text."""
+    """Predicting the next token of a text."""
 
     name = "language modelling"
     needs = ("tokens", "target", "stream", "place")

@@ -39,7 +39,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What a model says of a log.
+    """A model's alarms for a log.
 
     Attributes:
         prediction: days that an alarm looks ahead.
@@ -56,11 +56,11 @@ class Alarms:
     skipped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        due = [str(one) for one in self.now if one.probability >= self.threshold]
+        due = [str(alarm) for alarm in self.now if alarm.probability >= self.threshold]
         days = "a day" if self.prediction == 1 else f"{self.prediction} days"
-        said = f"{len(due)} of {len(self.now)} machines may fail within {days} of the reading named (threshold {self.threshold:.1%})"
+        summary = f"{len(due)} of {len(self.now)} machines may fail within {days} of the reading named (threshold {self.threshold:.1%})"
         skipped = f"no window for {', '.join(map(plain, self.skipped[:5]))}{', ...' if len(self.skipped) > 5 else ''}"
-        return "\n".join([said, *due, *([skipped] if self.skipped else [])])
+        return "\n".join([summary, *due, *([skipped] if self.skipped else [])])
 
 
 class AlarmModel(Model):
@@ -117,33 +117,33 @@ class AlarmModel(Model):
         path = Path(input)
         if not path.is_file():
             raise PaperzooError(f"there is no log {path}")
-        found = log_arrays(path)
-        names, per_day = [str(s) for s in found["sensors"]], int(found["per_day"])
+        log = log_arrays(path)
+        names, per_day = [str(s) for s in log["sensors"]], int(log["per_day"])
         missing = [sensor for sensor in self.sensors if sensor not in names]
         if missing:
             raise PaperzooError(f"{path.name} has no sensor {missing[0]}, which this model reads; it has {', '.join(names)}")
         if per_day != self.per_day:
             raise PaperzooError(f"{path.name} has {per_day} readings a day, and this model was trained on {self.per_day}")
         columns = [names.index(sensor) for sensor in self.sensors]
-        windows = Windows(found["readings"], found["end"], max(OBSERVATIONS) * per_day)
+        windows = Windows(log["readings"], log["end"], max(OBSERVATIONS) * per_day)
         order, parts = np.arange(len(windows)), []
         for indices in np.array_split(order, max(1, len(order) // 500)):
             parts.append(self.logit(windows.take(indices)["readings"][..., columns]))
         probability = 1 / (1 + np.exp(-np.concatenate(parts)))
 
         def alarm(row: int) -> Alarm:
-            when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(found["time"][row]))
+            when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(log["time"][row]))
             by = datetime.max.replace(tzinfo=UTC)
             by = when + timedelta(days=self.prediction) if by - when > timedelta(days=self.prediction) else by
-            return Alarm(str(found["names"][found["machine"][row]]), when, float(probability[row]), by)
+            return Alarm(str(log["names"][log["machine"][row]]), when, float(probability[row]), by)
 
-        last = np.flatnonzero(np.diff(found["machine"], append=-1))
+        last = np.flatnonzero(np.diff(log["machine"], append=-1))
         due = np.flatnonzero(probability >= self.threshold)
-        skipped = np.setdiff1d(np.arange(len(found["names"])), found["machine"])
+        skipped = np.setdiff1d(np.arange(len(log["names"])), log["machine"])
         return Alarms(
             self.prediction,
             self.threshold,
             tuple(alarm(row) for row in last[np.argsort(-probability[last], kind="stable")]),
-            tuple(alarm(row) for row in due[np.argsort(found["time"][due], kind="stable")]),
-            tuple(str(found["names"][machine]) for machine in skipped),
+            tuple(alarm(row) for row in due[np.argsort(log["time"][due], kind="stable")]),
+            tuple(str(log["names"][machine]) for machine in skipped),
         )

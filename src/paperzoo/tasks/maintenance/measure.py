@@ -1,4 +1,4 @@
-"""How well alarms are told from quiet, what they cost, and which sensors matter."""
+"""How well the model ranks windows before failures above others, what alarms cost, and which sensors matter."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def figures(model: AlarmModel, dataset: Dataset, split: str) -> dict[str, float]
     """
     measured = _figures(model, dataset, split)
     if split == "test" and "unseen" in dataset.splits:
-        found = _figures(model, dataset, "unseen")
+        unseen = _figures(model, dataset, "unseen")
         kept = ("roc auc", "average precision", "recall at 5 % alarms", "positives %")
-        measured |= {f"{name}, unseen machines": found[name] for name in kept if name in found}
+        measured |= {f"{name}, unseen machines": unseen[name] for name in kept if name in unseen}
     return measured
 
 
@@ -43,7 +43,7 @@ def _figures(model: AlarmModel, dataset: Dataset, split: str) -> dict[str, float
         return share
     curve, alarm = alarms.curve(logit, label), logit >= model.cut()
     none, best = curve.cost(model.alarm_cost, model.failure_cost)[0], curve.cost(model.alarm_cost, model.failure_cost).min()
-    found, failures = alarms.failures_found(alarm, batch.machine.numpy(), batch.time.numpy(), until, model.prediction)
+    caught, failures = alarms.failures_found(alarm, batch.machine.numpy(), batch.time.numpy(), until, model.prediction)
     lead = alarms.lead_times(alarm, until, model.prediction)
     missed = (label & ~alarm).sum()
     return {
@@ -52,7 +52,7 @@ def _figures(model: AlarmModel, dataset: Dataset, split: str) -> dict[str, float
         "recall at 5 % alarms": alarms.recall_at(logit, label, ALARM_RATE),
         "log loss": float(np.logaddexp(0, np.where(label, -logit, logit)).mean()),
         "alarms %": 100 * float(alarm.mean()),
-        "failures found %": 100 * found / failures,
+        "failures found %": 100 * caught / failures,
         **({"lead time h": float(np.median(lead))} if len(lead) else {}),
         "cost": float(model.alarm_cost * alarm.sum() + model.failure_cost * missed) / len(label),
         "cost of none": float(none),
@@ -78,12 +78,12 @@ def importance(model: AlarmModel, dataset: Dataset, split: str, repeats: int = 3
 
     whole, falls = auc(readings), {}
     for number, sensor in enumerate(model.sensors):
-        found = []
+        drops = []
         for _ in range(repeats):
             other = readings.clone()
             other[:, :, number] = readings[torch.from_numpy(random.permutation(len(readings))), :, number]
-            found.append(whole - auc(other))
-        falls[sensor] = float(np.mean(found))
+            drops.append(whole - auc(other))
+        falls[sensor] = float(np.mean(drops))
     return falls
 
 

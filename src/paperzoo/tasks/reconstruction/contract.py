@@ -55,11 +55,11 @@ class Autoencoder(Model):
         raise TypeError(f"{type(self).__name__} does not say how it decodes")
 
     def given(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What is encoded, and what encoder and decoder are told besides (a class, say): each (N, ...)."""
+        """The batch's inputs, and the conditions that encoder and decoder take besides (a class, say): each (N, ...)."""
         return (batch.image,)
 
     def told_example(self, items: int) -> tuple[Tensor, ...]:
-        """What encoder and decoder could be told besides ``items`` images: as ``given`` without its first."""
+        """Examples of such conditions for ``items`` inputs: as ``given`` without its first."""
         return ()
 
     def features(self, image: Tensor) -> Tensor:
@@ -96,8 +96,8 @@ class Autoencoder(Model):
     def spaced(self, items: Split, most: int) -> tuple[Tensor, ...]:
         """``given`` of at most ``most`` items, evenly spaced, on the CPU."""
         chosen = spread(len(items), most)
-        found = [self.given(items.batch(chosen[start : start + 1000])) for start in range(0, len(chosen), 1000)]
-        return tuple(torch.cat([part.cpu() for part in parts]) for parts in zip(*found, strict=True))
+        batches = [self.given(items.batch(chosen[start : start + 1000])) for start in range(0, len(chosen), 1000)]
+        return tuple(torch.cat([part.cpu() for part in parts]) for parts in zip(*batches, strict=True))
 
     def rows(self, image: Tensor, *told: Tensor) -> list[Tensor]:
         """What the picture of reconstructions shows of images (N, C, H, W), from top to bottom; each (N, C, H, W)."""
@@ -149,13 +149,13 @@ class LikelihoodAutoencoder(Autoencoder):
     """An autoencoder that is a model of the data's likelihood, ``p(x) = E_p(z) p(x|z)``. Subclasses define ``log_weights``."""
 
     tasks: ClassVar[tuple[Task, ...]] = (ImageReconstruction(), Likelihood())
-    #: what stands beside "nats" in the metrics' names: of what the likelihood is one
+    #: stands beside "nats" in the metrics' names: which data the likelihood is of
     protocol: str = ""
     #: held-out items that the bounds are measured on, and how many numbers they may hold
     bound_items, bound_numbers = 1000, 2_500_000
 
     def targets(self, x: Tensor, random: torch.Generator | None = None) -> Tensor:
-        """What of the data (N, ...) the model is a model of."""
+        """The data (N, ...) in the form whose likelihood the model states (binarised, say)."""
         return x
 
     def log_weights(self, samples: int, random: torch.Generator, x: Tensor, *told: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ class LikelihoodAutoencoder(Autoencoder):
 
 
 def check_range(image: Tensor) -> Tensor:
-    """The images as they are; what ``encode`` asks of its input.
+    """The images unchanged, if they are in the range that ``encode`` requires.
 
     Raises:
         PaperzooError: values outside [0, 1], or none at all.

@@ -28,16 +28,16 @@ def errors(model: Autoencoder, dataset: Dataset, split: str) -> dict[str, float]
     pca = model.pca(dataset, model.codes(*first).shape[1])
     own = linear = 0.0
     for indices in items.batches(500):
-        x, *told = model.given(items.batch(indices))
-        own += float(squared_errors(x.cpu(), model.reconstruct(x, *told)).sum())
+        x, *conditions = model.given(items.batch(indices))
+        own += float(squared_errors(x.cpu(), model.reconstruct(x, *conditions)).sum())
         flat = x.cpu().flatten(1)
         linear += float(squared_errors(flat, pca.decode(pca.encode(flat))).sum())
     ratio = {"squared error % of pca's": 100 * own / linear} if linear > 1e-6 * len(items) else {}
-    found = {"squared error": own / len(items), "pca squared error": linear / len(items), **ratio}
-    real, *told = model.spaced(items, 1000)
+    metrics = {"squared error": own / len(items), "pca squared error": linear / len(items), **ratio}
+    real, *conditions = model.spaced(items, 1000)
     if real.ndim == 4 and min(real.shape[2:]) >= 3 and real.var() > 0:
-        found["sharpness relative to real"] = relative_sharpness(model.reconstruct(real, *told), real)
-    return found
+        metrics["sharpness relative to real"] = relative_sharpness(model.reconstruct(real, *conditions), real)
+    return metrics
 
 
 def likelihood(model: LikelihoodAutoencoder, dataset: Dataset, split: str, samples: int = 100) -> dict[str, float]:
@@ -47,9 +47,9 @@ def likelihood(model: LikelihoodAutoencoder, dataset: Dataset, split: str, sampl
     Of at most 1,000 held-out items, evenly spaced; fewer of images of more than 2,500 numbers.
     """
     random, device = torch.Generator().manual_seed(0), next(model.parameters()).device
-    given = model.spaced(dataset[split], model.bound_items)
-    codes, most = model.codes(*given), max(1, model.bound_numbers // given[0][0].numel())
-    chunks = zip(*(torch.split(tensor[:most], 10) for tensor in (model.targets(given[0], random), *given[1:])), strict=True)
+    inputs = model.spaced(dataset[split], model.bound_items)
+    codes, most = model.codes(*inputs), max(1, model.bound_numbers // inputs[0][0].numel())
+    chunks = zip(*(torch.split(tensor[:most], 10) for tensor in (model.targets(inputs[0], random), *inputs[1:])), strict=True)
     weights = [model.log_weights(samples, random, *(part.to(device) for part in row)).cpu() for row in chunks]
     elbo, iwae = bounds(torch.cat(weights, 1))
     unit = f"nats, {model.protocol}" if model.protocol else "nats"

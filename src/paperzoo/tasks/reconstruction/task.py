@@ -33,8 +33,8 @@ class ImageReconstruction(Task):
         return torch.rand_like(batch.image)
 
     def answer(self, model: Autoencoder, given: Tensor) -> Tensor:
-        told = [part.to(given.device) for part in model.told_example(len(given))]
-        return model.decode(model.encode(given, *told), *told).flatten(1)
+        conditions = [part.to(given.device) for part in model.told_example(len(given))]
+        return model.decode(model.encode(given, *conditions), *conditions).flatten(1)
 
 
 class PointReconstruction(ImageReconstruction):

@@ -38,12 +38,12 @@ class Tagger(Model):
 
     def __init__(self, vocabulary: Sequence[str], tags: Sequence[str]) -> None:
         super().__init__()
-        for what, names, first in (("vocabulary", vocabulary, (PAD, UNKNOWN)), ("tags", tags, ("O",))):
+        for kind, names, first in (("vocabulary", vocabulary, (PAD, UNKNOWN)), ("tags", tags, ("O",))):
             if tuple(names[: len(first)]) != first:
-                given = ", ".join(names[: len(first)]) or "nothing"
-                raise PaperzooError(f"{what} must begin with {', '.join(first)}, not with {given}")
+                beginning = ", ".join(names[: len(first)]) or "nothing"
+                raise PaperzooError(f"{kind} must begin with {', '.join(first)}, not with {beginning}")
             if len(set(names)) < len(names):
-                raise PaperzooError(f"{what} names {next(n for i, n in enumerate(names) if n in names[:i])!r} twice")
+                raise PaperzooError(f"{kind} names {next(n for i, n in enumerate(names) if n in names[:i])!r} twice")
         wrong = [tag for tag in tags[1:] if not re.fullmatch(r"[BIES]-\S+", tag)]
         if wrong:
             raise PaperzooError(f"tag {wrong[0]!r} is neither O nor B-, I-, E- or S- with a type")
@@ -69,29 +69,29 @@ class Tagger(Model):
             return self._taggings([words_of(input)])[0]
         if not isinstance(input, list | tuple):
             raise PaperzooError(f"tagging needs a string, a list of words, or a list of these, not {type(input).__name__}")
-        one = bool(input) and all(isinstance(word, str) and not re.search(r"\s", word) for word in input)
-        sentences = [input] if one else [words_of(text) if isinstance(text, str) else text for text in input]
+        single = bool(input) and all(isinstance(word, str) and not re.search(r"\s", word) for word in input)
+        sentences = [input] if single else [words_of(text) if isinstance(text, str) else text for text in input]
         for words in sentences:
             if not isinstance(words, list | tuple):
                 raise PaperzooError(f"a sentence must be a string or a list of words, not {words!r}")
             for word in words:
                 if not isinstance(word, str) or not word:
                     raise PaperzooError(f"a word must be a string that is not empty, not {word!r}")
-        found = self._taggings(sentences)
-        return found[0] if one else found
+        taggings = self._taggings(sentences)
+        return taggings[0] if single else taggings
 
     def outputs(self, dataset: Dataset, split: str) -> tuple[list[tuple[list[str], list[str]]], list[list[str]]]:
-        """The words of each sentence with its true tags, and the found ones.
+        """The words of each sentence with its true tags, and the predicted ones.
 
         Data with another vocabulary is numbered anew from its words.
         """
         names, same = dataset.schema.arguments["tags"], tuple(dataset.schema.arguments["vocabulary"]) == self.vocabulary
-        gold, found = [], []
+        gold, predicted = [], []
         for indices in dataset[split].batches(200):
             batch: Batch = dataset[split].batch(indices)
             gold += [(w, [names[t] for t in row[: len(w)]]) for w, row in zip(batch.words, batch.tags.tolist(), strict=True)]
-            found += self._tag(batch.tokens, batch.length) if same else self._tag(*self._padded(batch.words))
-        return gold, found
+            predicted += self._tag(batch.tokens, batch.length) if same else self._tag(*self._padded(batch.words))
+        return gold, predicted
 
     def _padded(self, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         rows = [torch.tensor(encode(words, self._index)) for words in sentences]
@@ -103,7 +103,7 @@ class Tagger(Model):
         return [[self.tags[i] for i in row[:n]] for row, n in zip(numbers, length.tolist(), strict=True)]
 
     def _taggings(self, sentences: Sequence[Sequence[str]]) -> list[Tagging]:
-        found: list[list[str]] = [[] for _ in sentences]
+        all_tags: list[list[str]] = [[] for _ in sentences]
         full = [i for i, words in enumerate(sentences) if words]  # a sentence without words has no tags
         was_training = self.training
         self.eval()
@@ -111,9 +111,9 @@ class Tagger(Model):
             for start in range(0, len(full), 200):
                 part = full[start : start + 200]
                 for i, tags in zip(part, self._tag(*self._padded([sentences[i] for i in part])), strict=True):
-                    found[i] = tags
+                    all_tags[i] = tags
         self.train(was_training)
-        return [self.tagging(words, tags) for words, tags in zip(sentences, found, strict=True)]
+        return [self.tagging(words, tags) for words, tags in zip(sentences, all_tags, strict=True)]
 
     def tagging(self, words: Sequence[str], tags: Sequence[str]) -> Tagging:
         """A sentence of these words with these tags."""

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def draw(model: Tagger, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
     """Eight sentences with true and found spans, as picture and as HTML fragment; F1 by type."""
-    gold, found = model.outputs(dataset, split)
-    _, by_type = entity_f1([g for _, g in gold], found, model.scheme)
+    gold, predicted = model.outputs(dataset, split)
+    _, by_type = entity_f1([g for _, g in gold], predicted, model.scheme)
     with_spans = [i for i, (_, tags) in enumerate(gold) if spans(tags, model.scheme)][:8] or range(min(8, len(gold)))
-    pairs = [(model.tagging(*gold[i]), model.tagging(gold[i][0], found[i])) for i in with_spans]
+    pairs = [(model.tagging(*gold[i]), model.tagging(gold[i][0], predicted[i])) for i in with_spans]
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{stem}-sentences.html"
     both = [named for pair in pairs for named in zip(("true", "found"), pair, strict=True)]
-    rows = [f"<tr><th>{what}</th><td>{tagging.html()}</td></tr>" for what, tagging in both]
+    rows = [f"<tr><th>{heading}</th><td>{tagging.html()}</td></tr>" for heading, tagging in both]
     page.write_text(f"<table>{''.join(rows)}</table>\n", encoding="utf-8")
     return [
         _picture(pairs, colour_of(model.types), folder / f"{stem}-sentences.png"),
@@ -46,8 +46,8 @@ def _picture(pairs: Sequence[tuple[Tagging, Tagging]], colours: Mapping[str, str
     pieces: list[tuple[int, int, str, str]] = []  # line, column, text, colour
     line = 0
     for pair in pairs:
-        for what, tagging in zip(("true", "found"), pair, strict=True):
-            pieces.append((line, 0, what, ""))
+        for heading, tagging in zip(("true", "found"), pair, strict=True):
+            pieces.append((line, 0, heading, ""))
             column = 7
             for text, kind in tagging.pieces():
                 text = re.sub(r"[^\u0020-\u2bff]", "\u25a1", text)  # the font has no more

@@ -41,7 +41,7 @@ class EntityTagging(Task):
         return tokens
 
     def answer(self, model: Tagger, given: Tensor) -> Tensor:
-        """What the module ``network`` says of each word, 0 where there is none."""
+        """The output of the module ``network`` for each word, 0 where there is none."""
         used = given[:, : int((given > 0).sum(1).max())]
         out: Tensor = model.get_submodule("network")(used, (used > 0).sum(1))
         return out * (used > 0)[..., None]

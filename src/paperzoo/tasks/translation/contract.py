@@ -116,8 +116,8 @@ class Translator(Model):
             return logits[:, -1].log_softmax(1)
 
         longest = ((source != PAD).sum(1) + MORE).clamp(max=self.longest)
-        found = beam_search(step, longest, START, END, beam=beam, alpha=self.alpha, never=(PAD, START))
-        return found.tokens, found.score
+        best = beam_search(step, longest, START, END, beam=beam, alpha=self.alpha, never=(PAD, START))
+        return best.tokens, best.score
 
     def predict(self, input: Any) -> Any:
         """Translates a sentence given as a string, or each of a list of them.
@@ -135,9 +135,9 @@ class Translator(Model):
         return self.translations(input)
 
     def translations(self, texts: Sequence[str], attention: bool = True) -> list[Translation]:
-        """In batches of like length, one of the other; blank sentences stay so."""
+        """The translations of ``texts``, computed in batches of like length; a blank sentence stays blank."""
         rows = self.numbers(texts)
-        made = [Translation(text, "", 0.0) for text in texts]
+        answers = [Translation(text, "", 0.0) for text in texts]
         full = [i for i, text in enumerate(texts) if text.strip()]
         lengths = np.array([(len(rows[i]), 0) for i in full], np.int64).reshape(-1, 2)
         was_training = self.training
@@ -147,12 +147,12 @@ class Translator(Model):
                 part = [full[i] for i in group]
                 source = padded([rows[i] for i in part])
                 tokens, scores = self.translate(source)
-                for i, said, ids, score in zip(part, self.bpe.decode(tokens), tokens, scores, strict=True):
+                for i, decoded, ids, score in zip(part, self.bpe.decode(tokens), tokens, scores, strict=True):
                     weights = self._attention(rows[i], ids) if attention else torch.empty(0, 0, 0)
                     pieces = self._pieces(rows[i]), self._pieces([*ids, END])
-                    made[i] = Translation(texts[i], said, score, pieces, weights.mean(0) if attention else torch.empty(0, 0), weights)
+                    answers[i] = Translation(texts[i], decoded, score, pieces, weights.mean(0) if attention else torch.empty(0, 0), weights)
         self.train(was_training)
-        return made
+        return answers
 
     def numbers(self, texts: Sequence[str], start: bool = False) -> list[np.ndarray]:
         """Sentences as the numbers of their pieces; refuses what is too long."""

@@ -28,16 +28,16 @@ def draw(model: Translator, dataset: Dataset, split: str, folder: Path, stem: st
     fixed = SENTENCES.get(model.languages[0][:2].lower(), "")
     chosen = [texts[i] for i in np.linspace(0, len(texts) - 1, min(len(texts), 10 - bool(fixed))).astype(int)]
     rows: list[Pair] = [(fixed, ""), *chosen] if fixed else chosen
-    made = model.translations([a for a, _ in rows])
-    signature = bleu([m.text for m in made[-len(chosen) :]], [b for _, b in chosen]).signature
+    translations = model.translations([a for a, _ in rows])
+    signature = bleu([m.text for m in translations[-len(chosen) :]], [b for _, b in chosen]).signature
     parts = [f"BLEU by sacrebleu: {signature}"]
-    for translation, (_, reference) in zip(made, rows, strict=True):
+    for translation, (_, reference) in zip(translations, rows, strict=True):
         named = {"source": translation.source, "reference": reference, "found": translation.text}
-        parts.append("\n".join(f"{what:9}  {text}" for what, text in named.items() if text or what == "found"))
+        parts.append("\n".join(f"{key:9}  {text}" for key, text in named.items() if text or key == "found"))
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{stem}-translations.txt"
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return [_heat_map(made[0], folder / f"{stem}-attention.png"), page]
+    return [_heat_map(translations[0], folder / f"{stem}-attention.png"), page]
 
 
 def _heat_map(translation: Translation, path: Path) -> Path:

@@ -22,18 +22,18 @@ NEAREST = 100_000
 def scores(model: Translator, dataset: Dataset, split: str) -> dict[str, float]:
     """Scores over the whole split.
 
-    ``BLEU`` by sacrebleu (its signature is written by ``show``), beside that of two baselines: ``BLEU of the source``, copied as
-    it is, and ``BLEU of retrieval``: the translation of the training sentence whose words are nearest (cosine of tf-idf).
+    ``BLEU`` by sacrebleu (its signature is written by ``show``), beside that of two baselines: ``BLEU of the source``, copied
+    unchanged, and ``BLEU of retrieval``: the translation of the training sentence whose words are nearest (cosine of tf-idf).
     ``exact %``: translations equal to their reference. ``nats a piece``: of the references, given all pieces before.
     """
     texts = texts_of(dataset[split])
     sources, references = [a for a, _ in texts], [b for _, b in texts]
-    found = [translation.text for translation in model.translations(sources, attention=False)]
+    translations = [translation.text for translation in model.translations(sources, attention=False)]
     return {
-        "BLEU": bleu(found, references).score,
+        "BLEU": bleu(translations, references).score,
         "BLEU of the source": bleu(sources, references).score,
         "BLEU of retrieval": bleu(retrieved(texts_of(dataset["train"])[:NEAREST], sources), references).score,
-        "exact %": 100 * sum(a == b for a, b in zip(found, references, strict=True)) / len(found),
+        "exact %": 100 * sum(a == b for a, b in zip(translations, references, strict=True)) / len(translations),
         "nats a piece": nats(model, texts),
     }
 
@@ -43,8 +43,8 @@ def nats(model: Translator, texts: Sequence[Pair]) -> float:
     source, target = model.numbers([a for a, _ in texts]), model.numbers([b for _, b in texts], start=True)
     device, total = next(model.parameters()).device, 0.0
     for group in buckets(np.array([(len(s), len(t)) for s, t in zip(source, target, strict=True)]), 2500):
-        given, wanted = padded([source[i] for i in group]).to(device), padded([target[i] for i in group]).to(device)
-        logs = model.logits(given, wanted[:, :-1]).log_softmax(2)
+        inputs, wanted = padded([source[i] for i in group]).to(device), padded([target[i] for i in group]).to(device)
+        logs = model.logits(inputs, wanted[:, :-1]).log_softmax(2)
         true = logs.gather(2, wanted[:, 1:, None])[..., 0]  # (N, T - 1)
         total -= float(true[wanted[:, 1:] != PAD].sum())
     return total / sum(len(row) - 1 for row in target)
