@@ -30,7 +30,7 @@ def provenance() -> dict[str, Any]:
 
 def commit() -> str:
     """The checkout's commit, with ``+`` if source files differ from it; empty where this is no checkout of this project."""
-    here = Path(__file__).resolve().parents[3]  # of src/paperzoo/engine/run.py
+    here = Path(__file__).resolve().parents[3]  # of src/paperzoo/engine/machine.py
     if not (here / "src" / "paperzoo" / "engine" / "run.py").is_file() or not (here / ".git").exists():
         return ""  # installed, maybe within somebody else's repository
     try:
