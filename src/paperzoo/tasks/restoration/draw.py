@@ -1,7 +1,8 @@
-"""Photographs beside what was made of them: the bicubic kernel, the model, the original, and of each the part with most detail."""
+"""Photographs beside what was made of them: the bicubic kernel, the model, the original, of each the part with most detail; spectra."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from paperzoo.data import Dataset
 from paperzoo.data.bicubic import enlarge, imresize
-from paperzoo.metrics.restoration import luma, rgb, ycbcr
+from paperzoo.metrics.restoration import luma, measured, rgb, ycbcr
+from paperzoo.metrics.spectrum import radial_power
 from paperzoo.tasks.generation import spread
 from paperzoo.tasks.pictures import compact, grid, save
 from paperzoo.tasks.restoration.measure import Trial, trials
@@ -25,17 +27,40 @@ SHOWN, DETAIL, TIMES = 3, 64, 3
 _GAP, _LINE = 6, 16
 
 
-def photographs(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> Path:
-    """Three photographs, a row each: the original with a frame around the part of 64x64 pixels with most detail, then that part as the
-    bicubic kernel, the model and the original have it, with PSNR and SSIM of the whole photograph below."""
+def draw(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+    """Three photographs, and their power spectra."""
     items = spread(len(dataset[split]), SHOWN)
-    rows = [_row(one, low) for one, low in zip(trials(model, dataset, split, items), _small(dataset, split, items), strict=True)]
+    found, small = list(trials(model, dataset, split, items)), _small(dataset, split, items)
+    return [photographs(found, small, folder / f"{stem}-restored.png"), spectra(found, folder / f"{stem}-spectrum.png")]
+
+
+def photographs(found: Sequence[Trial], small: Sequence[Tensor], path: Path) -> Path:
+    """Photographs, a row each: the original with a frame around the part of 64x64 pixels with most detail, then that part as the
+    bicubic kernel, the model and the original have it, with PSNR and SSIM of the whole photograph below."""
+    rows = [_row(one, low) for one, low in zip(found, small, strict=True)]
     sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     top = 0
     for row in rows:
         sheet.paste(row, (0, top))
         top += row.height
-    return save(compact(sheet), folder / f"{stem}-restored.png")
+    return save(compact(sheet), path)
+
+
+def spectra(found: Sequence[Trial], path: Path) -> Path:
+    """The radial power spectra of the same photographs, one panel each; right of the dotted line is what the small one cannot hold."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(found), 2.6), layout="constrained")
+    for one, axes in zip(found, figure.subplots(1, len(found), sharey=True, squeeze=False)[0], strict=True):
+        images = {"original": one.original, f"bicubic x{one.scale}": one.bicubic, "restored": one.restored}
+        for (name, image), colour in zip(images.items(), ("black", "C1", "C0"), strict=True):
+            frequency, power = radial_power(measured(image, one.scale).cpu())
+            axes.plot(frequency, power[0], color=colour, linewidth=1, label=name)
+        axes.axvline(0.5 / one.scale, color="grey", linestyle=":", linewidth=1)
+        axes.set_yscale("log")
+        axes.set_xlabel("cycles a pixel")
+        axes.legend(fontsize=7)
+    return save(figure, path)
 
 
 def _small(dataset: Dataset, split: str, items: object) -> list[Tensor]:
