@@ -342,6 +342,7 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
     ("forecaster:mlp", {}, "network", (torch.rand(2, 32, 1),), "linear 16, relu, linear 1"),
     ("srcnn", {}, "network", (image(),), "conv 64 9x9 p0, relu, conv 32 1x1, relu, conv 1 5x5 p0"),
     ("srcnn:9-5-5", {}, "network", (image(),), "conv 64 9x9 p0, relu, conv 32 5x5 p0, relu, conv 1 5x5 p0"),
+    ("vdsr", {}, "network", (image(),), "conv 64 3x3, relu, " * 19 + "conv 1 3x3, +"),
     ("ram", {}, "network.glimpse", (image(side=29), noise(2),),
      "+1, *28, /2, +0.5, +, /, linear 128, relu, linear 128, relu, linear 256, linear 256, +, relu"),
     ("ram", {}, "network.core", (noise(256), (noise(256), noise(256)),), "linear 256, linear 256, +, relu"),

@@ -17,6 +17,7 @@ from paperzoo.data.bicubic import eight_bits, enlarge
 from paperzoo.data.datasets import dataset
 from paperzoo.metrics.psnr import psnr
 from paperzoo.metrics.restoration import luma, ssim_y
+from paperzoo.metrics.spectrum import power_above, radial_power
 from paperzoo.tasks.restoration import SuperResolver, draw, tiles
 from paperzoo.tasks.restoration.measure import trials
 
@@ -85,6 +86,7 @@ def test_figures_are_means_over_whole_photographs_without_the_border(channels: i
     data, model = photographs(str(scale)), Kernel((scale,), channels, weight=-0.4).eval()
     psnrs: dict[str, list[float]] = {"": [], "bicubic ": []}
     ssims: dict[str, list[float]] = {"": [], "bicubic ": []}
+    fine: dict[str, float] = {"": 0.0, "bicubic ": 0.0, "original": 0.0}
     with torch.no_grad():
         found = model.measure(data, "test")
         for item in range(2):
@@ -94,19 +96,23 @@ def test_figures_are_means_over_whole_photographs_without_the_border(channels: i
                 y = eight_bits(luma(eight_bits(image)))[..., scale:-scale, scale:-scale]
                 psnrs[name].append(float(psnr(y, eight_bits(luma(batch.high))[..., scale:-scale, scale:-scale])))
                 ssims[name].append(float(ssim_y(image.clamp(0, 1), batch.high, scale)))
+                fine[name] += float(power_above(y, 0.5 / scale))
+            fine["original"] += float(power_above(eight_bits(luma(batch.high))[..., scale:-scale, scale:-scale], 0.5 / scale))
     gain = np.subtract(psnrs[""], psnrs["bicubic "])
     assert abs(gain[0] - gain[1]) > 0.3
     assert found == pytest.approx({
         f"psnr x{scale} (dB)": np.mean(psnrs[""]), f"ssim x{scale}": np.mean(ssims[""]),
         f"bicubic psnr x{scale} (dB)": np.mean(psnrs["bicubic "]), f"bicubic ssim x{scale}": np.mean(ssims["bicubic "]),
         f"gain over bicubic x{scale} (dB)": gain.mean(), f"least gain over bicubic x{scale} (dB)": gain.min(),
+        f"high frequencies x{scale} relative to original": fine[""] / fine["original"],
+        f"bicubic high frequencies x{scale} relative to original": fine["bicubic "] / fine["original"],
     }, abs=1e-5)  # fmt: skip
 
 
 def test_each_scale_has_figures_of_its_own_and_the_kernel_gains_nothing() -> None:
     both = Kernel((2, 3)).eval().measure(photographs("2,3"), "test")
     alone = [Kernel((scale,)).eval().measure(photographs(str(scale)), "test") for scale in (2, 3)]
-    assert both == pytest.approx(alone[0] | alone[1]) and len(both) == 12
+    assert both == pytest.approx(alone[0] | alone[1]) and len(both) == 16
     assert both["gain over bicubic x2 (dB)"] == both["least gain over bicubic x3 (dB)"] == 0
     assert both["psnr x2 (dB)"] > both["psnr x3 (dB)"] + 1
 
@@ -137,9 +143,10 @@ def test_the_part_with_most_detail_is_found() -> None:
 def test_kernel_model_and_original_stand_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sheets: list[Image.Image] = []
     monkeypatch.setattr(draw, "compact", lambda sheet: sheets.append(sheet) or sheet)
-    path, page = Kernel(weight=-0.4).eval().show(photographs(), "test", tmp_path, "final")
-    assert page.read_text().count("data:image/png") == 2 and "left bicubic x2, right restored" in page.read_text()
+    path, spectra, page = Kernel(weight=-0.4).eval().show(photographs(), "test", tmp_path, "final")
     assert path.name == "final-restored.png" and Image.open(path).size == sheets[0].size
+    assert spectra.name == "final-spectrum.png"
+    assert page.read_text().count("data:image/png") == 2 and "left bicubic x2, right restored" in page.read_text()
     data, side = photographs()["test"], draw.TIMES * draw.DETAIL
     row, batch = np.asarray(sheets[0])[: side + 1], data.batch([0])
     wide = row.shape[1] - 3 * side - 2 * 6
@@ -154,6 +161,23 @@ def test_kernel_model_and_original_stand_side_by_side(tmp_path: Path, monkeypatc
     share = side / batch.high.shape[2]
     assert np.argwhere(frame)[0].tolist() == pytest.approx([share * top, share * left], abs=1)
     assert luma(images[1]).sub(y[1]).abs().median() < 1e-5  # its luminance is the model's, but where a colour leaves its range
+
+
+def test_spectra_are_those_of_kernel_model_and_original(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(draw, "save", lambda figure, path: figures.append(figure) or path)
+    model, data = Kernel((2,), weight=-0.4).eval(), photographs()
+    found = list(trials(model, data, "test", np.arange(2)))
+    draw.spectra(found, tmp_path / "spectra.png")
+    panels = figures[0].axes
+    assert len(panels) == 2
+    for one, axes in zip(found, panels, strict=True):
+        *curves, limit = axes.lines
+        for curve, image in zip(curves, (one.original, one.bicubic, one.restored), strict=True):
+            y = eight_bits(luma(eight_bits(image)))[..., 2:-2, 2:-2]
+            assert np.allclose(curve.get_ydata(), radial_power(y)[1][0])
+        assert limit.get_xdata()[0] == 0.25 and axes.get_yscale() == "log"
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["original", "bicubic x2", "restored"]
 
 
 # A user's photograph -------------------------------------------------------------------------------------------------

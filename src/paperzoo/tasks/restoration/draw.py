@@ -1,7 +1,8 @@
-"""Photographs beside what was made of them: the bicubic kernel, the model, the original, and of each the part with most detail."""
+"""Photographs beside what was made of them: the bicubic kernel, the model, the original, of each the part with most detail; spectra."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from paperzoo.data import Dataset
 from paperzoo.data.bicubic import enlarge, imresize
-from paperzoo.metrics.restoration import luma, rgb, ycbcr
+from paperzoo.metrics.restoration import luma, measured, rgb, ycbcr
+from paperzoo.metrics.spectrum import radial_power
 from paperzoo.tasks.generation import spread
 from paperzoo.tasks.pictures import compact, grid, save, slider
 from paperzoo.tasks.restoration.measure import Trial, trials
@@ -25,21 +27,41 @@ SHOWN, DETAIL, TIMES, UNDER = 3, 64, 3, 256
 _GAP, _LINE = 6, 16
 
 
-def photographs(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-    """Three photographs, a row each: the original with a frame around the part of 64x64 pixels with most detail, then that part as the
-    bicubic kernel, the model and the original have it, with PSNR and SSIM of the whole photograph below.
-
-    And for the report a larger part of the first of them, the kernel's and the model's under a slider.
-    """
+def draw(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+    """Three photographs, their power spectra, and for the report a larger part of the first, the kernel's and the model's under a slider."""
     items = spread(len(dataset[split]), SHOWN)
-    tried = [*zip(trials(model, dataset, split, items), _small(dataset, split, items), strict=True)]
-    rows = [_row(one, low) for one, low in tried]
+    tried, small = list(trials(model, dataset, split, items)), _small(dataset, split, items)
+    pictures = [photographs(tried, small, folder / f"{stem}-restored.png"), spectra(tried, folder / f"{stem}-spectrum.png")]
+    return [*pictures, _slider(tried[0], small[0], folder / f"{stem}-slider.html")]
+
+
+def photographs(tried: Sequence[Trial], small: Sequence[Tensor], path: Path) -> Path:
+    """Photographs, a row each: the original with a frame around the part of 64x64 pixels with most detail, then that part as the
+    bicubic kernel, the model and the original have it, with PSNR and SSIM of the whole photograph below."""
+    rows = [_row(one, low) for one, low in zip(tried, small, strict=True)]
     sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     top = 0
     for row in rows:
         sheet.paste(row, (0, top))
         top += row.height
-    return [save(compact(sheet), folder / f"{stem}-restored.png"), _slider(*tried[0], folder / f"{stem}-slider.html")]
+    return save(compact(sheet), path)
+
+
+def spectra(tried: Sequence[Trial], path: Path) -> Path:
+    """The radial power spectra of the same photographs, one panel each; right of the dotted line is what the small one cannot hold."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(tried), 2.6), layout="constrained")
+    for one, axes in zip(tried, figure.subplots(1, len(tried), sharey=True, squeeze=False)[0], strict=True):
+        images = {"original": one.original, f"bicubic x{one.scale}": one.bicubic, "restored": one.restored}
+        for (name, image), colour in zip(images.items(), ("black", "C1", "C0"), strict=True):
+            frequency, power = radial_power(measured(image, one.scale).cpu())
+            axes.plot(frequency, power[0], color=colour, linewidth=1, label=name)
+        axes.axvline(0.5 / one.scale, color="grey", linestyle=":", linewidth=1)
+        axes.set_yscale("log")
+        axes.set_xlabel("cycles a pixel")
+        axes.legend(fontsize=7)
+    return save(figure, path)
 
 
 def _slider(one: Trial, low: Tensor, path: Path) -> Path:

@@ -26,7 +26,7 @@ class SuperResolution(Task):
         return measure.of_photographs(model, dataset, split)
 
     def show(self, model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        return draw.photographs(model, dataset, split, folder, stem)
+        return draw.draw(model, dataset, split, folder, stem)
 
     def inputs(self, model: SuperResolver, batch: Batch) -> Tensor:
         """Small images that are noise, so that no pixel is the same in all."""
