@@ -42,6 +42,7 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("conv_autoencoder", "paper", "", "autoencoder", Adam, {"lr": 1e-3}, "default"),
     ("cyclegan", "paper", "", "generators discriminators", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4, authors' code"),
     ("dcgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4"),
+    ("discogan", "paper", "", "generators discriminators", Adam, {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": 1e-4}, "section 3.2"),
     ("forecaster", "paper-sunspots", "", "network", AdamW, {"lr": 1e-3, "weight_decay": 0.0}, "default"),
     ("fractalnet", "paper", "", "network", SGD, {"lr": 0.02, "momentum": 0.9}, "section 4"),
     ("gan", "paper", "", "discriminator generator", SGD, {"lr": 0.1, "momentum": 0.5}, "authors' code, mnist.yaml"),
@@ -108,6 +109,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("cyclegan", "paper", "", "generators", {0: 2e-4, 133_400: 2e-4, 200_100: 1e-4, 266_799: 2e-4 / 133_400},
      "section 4: 100 epochs, then linearly to zero"),
     ("dcgan", "paper", "", "generator", {0: 2e-4, 117_999: 2e-4}, "section 4"),
+    ("discogan", "paper", "", "generators", {0: 2e-4, 99_999: 2e-4}, "section 3.2"),
     ("fractalnet", "paper", "", "network",
      {0: 0.02, 99_999: 0.02, 100_000: 2e-3, 150_000: 2e-4, 175_000: 2e-5, 187_500: 2e-6}, "section 4"),
     ("gan", "paper", "", "generator", {0: 0.1, 10_000: 0.1 / 1.000004**10_000}, "authors' code, mnist.yaml"),
@@ -157,6 +159,7 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("cyclegan", "six_blocks", {"image_size": 128, "blocks": 6}, "appendix 7.2"),
     ("cyclegan", "identity", {"identity": 0.5}, "section 5.2"),
     ("dcgan", "", {"latent": 100, "image_size": 64, "width": 128}, "figure 1"),
+    ("discogan", "", {"image_size": 64, "bottleneck": 0, "game": "discogan"}, "section 2.2"),
     ("fractalnet", "", {"columns": 3, "blocks": 5, "width": 64, "dropout": 0.4, "local_drop": 0.15, "global_share": 0.5}, "section 4"),
     ("glove", "", {"dim": 300, "window": 10, "x_max": 100.0, "alpha": 0.75, "distance": True, "logarithm": True, "lr": 0.05},
      "Eq. 9, section 4.2"),
@@ -203,6 +206,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "conv_autoencoder": set(),
     "cyclegan": set(),  # of instances: no share, nothing learnt
     "dcgan": {(nn.BatchNorm2d, *BATCH)},
+    "discogan": {(nn.BatchNorm2d, *BATCH)},
     "forecaster": set(),
     "fractalnet": {(nn.BatchNorm2d, *BATCH)},
     "gan": set(),
@@ -242,8 +246,8 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
-    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2},
-    "wgan": {0.2}, "wgan_gp": {0.2},
+    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2}, "infogan": {0.1},
+    "pix2pix": {0.2}, "sgan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so
@@ -303,6 +307,8 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("cgan", "conv", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
     ("cyclegan", "", {"image_size": 32, "width": 16, "critic_width": 16, "blocks": 1}, "", LAYER, normal(0.02), "normal", "section 4"),
     ("dcgan", "", {"image_size": 32}, "", LAYER, normal(0.02), "normal", "section 4"),
+    ("discogan", "", {"image_size": 32, "width": 16}, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("discogan", "toy", {}, "", LAYER, default, "uniform", "default"),
     ("fractalnet", "", {"blocks": 2}, "", LAYER, glorot, "normal", "section 4: Xavier"),
     ("gan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code, mnist.yaml"),
     ("gan", "", {}, "discriminator", (nn.Linear,), uniform(0.005), "uniform", "authors' code, mnist.yaml"),

@@ -362,6 +362,15 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
     ("cyclegan", {"image_size": 32, "width": 2, "critic_width": 2, "blocks": 1}, "d_x", (image(3),),
      "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, in, leaky 0.2, conv 8 4x4 /2 p1, in, leaky 0.2, conv 16 4x4 p1, in, leaky 0.2, "
      "conv 1 4x4 p1"),
+    ("discogan", {"image_size": 16, "width": 2}, "g_ab", (image(3, 16),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, up 2 4x4 /2 p1, bn, relu, up 3 4x4 /2 p1, sigmoid"),
+    ("discogan:five_layers", {"image_size": 16, "width": 2}, "g_ba", (image(3, 16),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 100 4x4 p0, bn, leaky 0.2, up 4 4x4 p0, bn, relu, "
+     "up 2 4x4 /2 p1, bn, relu, up 3 4x4 /2 p1, sigmoid"),
+    ("discogan", {"image_size": 16, "width": 2}, "d_a", (image(3, 16),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 1 4x4 p0"),
+    ("discogan:toy", {}, "g_ab", (noise(2),), "linear 128, relu, linear 128, relu, linear 2"),
+    ("discogan:toy", {}, "d_b", (noise(2),), "linear 128, relu, linear 128, relu, linear 128, relu, linear 128, relu, linear 1"),
     ("ram:fc", {}, "network", (image(side=28),), "linear 256, relu, linear 256, relu, linear 10"),
     ("ram:conv", {}, "network", (image(side=28),), "conv 8 10x10 /5 p0, relu, linear 256, relu, linear 10"),
 ]  # fmt: skip

@@ -55,7 +55,9 @@ JUDGES = {
         ("mnist", "mnist-5k", "mnist-100", "mnist-100-b", "mnist-100-c", "mnist-1000"),
     ),
     "zoo-avatars": Record(
-        "resnet.avatars.safetensors", "d5cf5ea4513caf68231aa4af287b881c800167b9b93619f6715c226b9ab262a5", ("avatars",)
+        "resnet.avatars.safetensors",
+        "d5cf5ea4513caf68231aa4af287b881c800167b9b93619f6715c226b9ab262a5",
+        ("avatars", *(f"avatars-unpaired:{what}" for what in ("black>blonde", "glasses", "beard"))),
     ),
     "zoo-emoji": Record(
         "resnet.emoji.safetensors",

@@ -49,7 +49,7 @@ def modes(items: int = 50_000, spread: float = 0.1, seed: int = 0) -> Dataset:
     """Two unpaired sets of Gaussian modes in the plane: ``point_a`` of 5 (``MODES_A``), ``point_b`` of 10 (``MODES_B``).
 
     The toy set of the DiscoGAN paper, which gives no coordinates: here five lie on a circle of radius 1 and ten on one of radius
-    2, all with deviation ``spread``.
+    2, all with deviation ``spread``. ``schema.arguments`` says so: the centres of both as ``modes``, and the ``deviation``.
     """
     splits = {}
     for index, (split, count) in enumerate({"train": items, "test": items // 5}.items()):
@@ -59,7 +59,9 @@ def modes(items: int = 50_000, spread: float = 0.1, seed: int = 0) -> Dataset:
             point = centres[random.integers(0, len(centres), count)] + spread * random.standard_normal((count, 2))  # (N, 2)
             columns.append(Values(name, torch.from_numpy(point.astype(np.float32))))
         splits[split] = Split(Unpaired(*columns))
-    schema = Schema("modes5>10", ("point_a", "point_b"), {"dimensions": 2, "domains": ("5 modes", "10 modes"), "paired": ()})
+    known = {"modes": (MODES_A.tolist(), MODES_B.tolist()), "deviation": spread}
+    arguments = {"dimensions": 2, "domains": ("5 modes", "10 modes"), "paired": (), **known}
+    schema = Schema("modes5>10", ("point_a", "point_b"), arguments)
     return Dataset(schema, splits, licence="none needed", source="formula")
 
 
