@@ -39,6 +39,8 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("char_rnn", "paper-characters", "char-lstm", "network", RMSprop, {"lr": 2e-3, "alpha": 0.95}, "char-rnn's defaults"),
     ("cnn", "paper-fashion-mnist", "", "network", AdamW, {"lr": 6e-3}, "default"),
     ("cnn", "paper-cifar10", "deep", "network", SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}, "default"),
+    ("context_encoder", "paper", "", "generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 5.1: DCGAN's"),
+    ("context_encoder", "paper", "", "discriminator", Adam, {"lr": 2e-5, "betas": (0.5, 0.999)}, "section 5.1: ten times lower"),
     ("conv_autoencoder", "paper", "", "autoencoder", Adam, {"lr": 1e-3}, "default"),
     ("cyclegan", "paper", "", "generators discriminators", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4, authors' code"),
     ("dcgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4"),
@@ -89,6 +91,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("acgan", "paper", "", "generator", {0: 2e-4, 49_999: 2e-4}, "appendix"),
     ("cfggan", "paper", "", "approximator", {0: 2.5e-4, 149_999: 2.5e-4}, "authors' code"),
     ("cnn", "paper-fashion-mnist", "", "network", {0: 6e-3 / 1757.5, 7029: 0.0}, "default: one cycle, a quarter of it rising"),
+    ("context_encoder", "paper", "", "generator", {0: 2e-4, 116_499: 2e-4}, "section 5.1"),
     ("conv_autoencoder", "paper", "", "autoencoder", {0: 1e-3, 40_000: 1e-3, 60_000: 5e-4}, "default"),
     ("forecaster", "paper-sunspots", "", "network", {0: 1e-5, 99: 1e-3, 549: 5e-4, 999: 0.0}, "default: one cycle"),
     ("infogan", "paper", "", "generator", {0: 1e-3, 24_999: 1e-3}, "appendix C.1"),
@@ -155,6 +158,10 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("char_rnn", "zaremba-small", {"layers": 2, "hidden": 200, "dropout": 0.0, "scale": 0.1}, "1409.2329, section 4.1"),
     ("char_rnn", "zaremba-medium", {"layers": 2, "hidden": 650, "dropout": 0.5, "scale": 0.05}, "1409.2329, section 4.1"),
     ("char_rnn", "zaremba-large", {"layers": 2, "hidden": 1500, "dropout": 0.65, "scale": 0.04}, "1409.2329, section 4.1"),
+    ("context_encoder", "", {"image_size": 128, "design": "strided", "masks": "centre", "width": 64, "bottleneck": 4000, "overlap": 7,
+                             "weight": 0.999, "adversarial": True}, "section 5.1, figure 9 (a)"),
+    ("context_encoder", "alexnet", {"image_size": 227, "design": "alexnet", "masks": "regions", "adversarial": False},
+     "sections 3.3 and 5.2, figure 9 (b)"),
     ("cyclegan", "", {"image_size": 256, "blocks": 9, "cycle": 10.0, "identity": 0.0, "pool": 50, "patch": 70}, "section 4, appendix 7.2"),
     ("cyclegan", "six_blocks", {"image_size": 128, "blocks": 6}, "appendix 7.2"),
     ("cyclegan", "identity", {"identity": 0.5}, "section 5.2"),
@@ -203,6 +210,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "cgan": {(nn.BatchNorm2d, *BATCH)},  # of DCGAN's networks
     "char_rnn": set(),
     "cnn": {(nn.BatchNorm2d, *BATCH)},
+    "context_encoder": {(nn.BatchNorm2d, *BATCH)},
     "conv_autoencoder": set(),
     "cyclegan": set(),  # of instances: no share, nothing learnt
     "dcgan": {(nn.BatchNorm2d, *BATCH)},
@@ -246,7 +254,7 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
-    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2}, "infogan": {0.1},
+    "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2}, "infogan": {0.1},
     "pix2pix": {0.2}, "sgan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
 }  # fmt: skip
 
@@ -305,6 +313,9 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("cgan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code of 1406.2661"),
     ("cgan", "", {}, "discriminator", (nn.Linear,), uniform(0.005), "uniform", "authors' code of 1406.2661"),
     ("cgan", "conv", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("context_encoder", "", {"image_size": 32, "width": 16, "bottleneck": 64, "overlap": 2}, "", LAYER, normal(0.02), "normal",
+     "authors' code, as DCGAN's"),
+    ("context_encoder", "alexnet", {"image_size": 99, "width": 16}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("cyclegan", "", {"image_size": 32, "width": 16, "critic_width": 16, "blocks": 1}, "", LAYER, normal(0.02), "normal", "section 4"),
     ("dcgan", "", {"image_size": 32}, "", LAYER, normal(0.02), "normal", "section 4"),
     ("discogan", "", {"image_size": 32, "width": 16}, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),

@@ -343,6 +343,17 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
     ("srcnn", {}, "network", (image(),), "conv 64 9x9 p0, relu, conv 32 1x1, relu, conv 1 5x5 p0"),
     ("srcnn:9-5-5", {}, "network", (image(),), "conv 64 9x9 p0, relu, conv 32 5x5 p0, relu, conv 1 5x5 p0"),
     ("vdsr", {}, "network", (image(),), "conv 64 3x3, relu, " * 19 + "conv 1 3x3, +"),
+    ("context_encoder", {"width": 2, "bottleneck": 8}, "generator", (image(3, 128),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 2 4x4 /2 p1, bn, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 8 4x4 /2 p1, bn, leaky 0.2, "
+     "conv 16 4x4 /2 p1, bn, leaky 0.2, conv 8 4x4 p0, bn, leaky 0.2, up 16 4x4 p0, bn, relu, up 8 4x4 /2 p1, bn, relu, "
+     "up 4 4x4 /2 p1, bn, relu, up 2 4x4 /2 p1, bn, relu, up 3 4x4 /2 p1, tanh"),
+    ("context_encoder", {"width": 2, "bottleneck": 8}, "discriminator", (image(3, 64),),
+     "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 8 4x4 /2 p1, bn, leaky 0.2, conv 16 4x4 /2 p1, bn, leaky 0.2, "
+     "conv 1 4x4 p0"),
+    ("context_encoder:alexnet", {"width": 4}, "generator", (image(3, 227),),
+     "conv 6 11x11 /4 p0, relu, lrn 5 0.0001 0.75 1, max 3 /2, conv 16 5x5 groups 2, relu, lrn 5 0.0001 0.75 1, max 3 /2, conv 24 3x3, "
+     "relu, conv 24 3x3 groups 2, relu, conv 16 3x3 groups 2, relu, max 3 /2, +, relu, conv 16 1x1, relu, up 8 5x5 /2, relu, "
+     "up 4 5x5 /2, relu, up 4 5x5 /2, relu, up 2 5x5 /2, relu, up 3 5x5 /2, tanh, larger None"),
     ("ram", {}, "network.glimpse", (image(side=29), noise(2),),
      "+1, *28, /2, +0.5, +, /, linear 128, relu, linear 128, relu, linear 256, linear 256, +, relu"),
     ("ram", {}, "network.core", (noise(256), (noise(256), noise(256)),), "linear 256, linear 256, +, relu"),

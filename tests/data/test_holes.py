@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import distance_transform_cdt
+from scipy.ndimage import binary_dilation, distance_transform_cdt, label
 
-from paperzoo.data.change.holes import centre_hole, punched, random_blocks, read_mask, weights
+from paperzoo.data.change.holes import centre_hole, grown, punched, random_blocks, random_regions, read_mask, weights
 from paperzoo.errors import PaperzooError
 
 
@@ -38,6 +38,33 @@ def test_blocks_cover_their_share_and_no_two_masks_are_alike(share: float) -> No
         random_blocks(1, 7, 9)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_regions_of_any_shape_cover_their_share(share: float) -> None:
+    masks = random_regions(200, 64, 96, share)
+    assert masks.shape == (200, 1, 64, 96) and masks.unique().tolist() == [0, 1]
+    assert masks.mean((1, 2, 3)).tolist() == pytest.approx([share] * 200, abs=1 / 64 / 96)
+    assert len({m.numpy().tobytes() for m in masks}) == 200
+    where = torch.nn.functional.avg_pool2d(masks.mean(0), 16)[0]  # (4, 6)
+    assert where.min() > 0.4 * share and where.max() < 2.2 * share
+    pieces = [label(m[0].numpy())[1] for m in masks]
+    assert 1 <= np.mean(pieces) < 6  # regions, no single pixels
+    boxes = [np.ptp(np.argwhere(label(m[0].numpy())[0] == 1), 0) + 1 for m in masks]
+    assert np.mean([(label(m[0].numpy())[0] == 1).sum() / b.prod() for m, b in zip(masks, boxes, strict=True)]) < 0.9  # no rectangles
+    again = [random_regions(3, 32, 32, share, torch.Generator().manual_seed(5)) for _ in range(2)]
+    assert torch.equal(*again)
+    with pytest.raises(PaperzooError, match=r"above 0 and at most 0.75"):
+        random_regions(1, 64, 64, 0.8)
+    with pytest.raises(PaperzooError, match="at least 8x8 pixels, not 7x9"):
+        random_regions(1, 7, 9)
+
+
+def test_a_region_grows_along_rows_columns_and_diagonals() -> None:
+    mask = random_blocks(1, 40, 40)
+    for by in (0, 1, 7):
+        square = np.ones((2 * by + 1, 2 * by + 1), bool)
+        assert np.array_equal(grown(mask, by)[0, 0].numpy() > 0, binary_dilation(mask[0, 0].numpy() > 0, square))
+
+
 def test_nothing_of_what_was_in_the_hole_is_left() -> None:
     mask, fill = centre_hole(1, 16, 16), torch.tensor([0.1, 0.2, 0.3])
     first, second = torch.rand(2, 1, 3, 16, 16)
@@ -52,6 +79,8 @@ def test_seven_pixels_inside_the_edge_count_ten_times() -> None:
     row = found[64, 32:96].tolist()
     assert row == [10] * 7 + [1] * 50 + [10] * 7 and found[:, 64].tolist() == found[64].tolist()
     assert found[mask[0, 0] == 0].unique().tolist() == [0]
+    hole = 1 - grown(1 - mask, 7)  # what the authors' program drops when it predicts the middle: the band is known
+    assert hole.sum() == 50 * 50 and torch.equal(found == 1, hole[0, 0] == 1) and torch.equal(grown(hole, 7), mask)
     blocks = random_blocks(1, 64, 64)
     inside = blocks[0, 0].numpy() > 0
     distance = distance_transform_cdt(inside, "chessboard")  # 1 beside a known pixel; the image's edge is none

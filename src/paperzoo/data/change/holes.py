@@ -1,7 +1,12 @@
-"""Holes for in-painting (Pathak et al. 2016, 1604.07379, section 3.3): which pixels are missing, and what each counts in the loss."""
+"""Holes for in-painting (Pathak et al. 2016, 1604.07379, section 3.3): which pixels are missing, and what each counts in the loss.
+
+What is predicted reaches a little beyond the hole, into pixels that are known and count more, so that both fit (section 5.1): of the
+middle square of 64 pixels that figure 9 predicts, the outer 7 on each side are known. ``grown`` makes such a region of a hole.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +18,11 @@ from paperzoo.data.pictures import read_rgb
 from paperzoo.errors import PaperzooError
 from paperzoo.terminal import plain
 
-#: pixels along the inside of a hole's edge that count ten times, so that what is filled in fits its surroundings
+#: pixels along the inside of a predicted region's edge that count ten times, so that what is filled in fits its surroundings
 BAND, FACTOR = 7, 10.0
+
+#: cells of the noise that ``random_regions`` makes its shapes of, as a share of the pixels along a side; at least four lie along it
+_CELLS = 0.06
 
 
 def centre_hole(number: int, height: int, width: int) -> Tensor:
@@ -37,10 +45,7 @@ def random_blocks(number: int, height: int, width: int, share: float = 0.25, gen
     Raises:
         PaperzooError: another share, or an image of less than 8 pixels a side.
     """
-    if not 0 < share <= 0.75:
-        raise PaperzooError(f"a share of {share} of an image cannot be missing: it is above 0 and at most 0.75")
-    if min(height, width) < 8:
-        raise PaperzooError(f"blocks are cut out of images of at least 8x8 pixels, not {height}x{width}")
+    _check(share, height, width)
     mask = torch.zeros(number, 1, height, width)
     for one in mask[:, 0]:
         while one.mean() < share:
@@ -49,6 +54,38 @@ def random_blocks(number: int, height: int, width: int, share: float = 0.25, gen
             top, left = int(draw[2] * (height - tall + 1)), int(draw[3] * (width - wide + 1))
             one[top : top + tall, left : left + wide] = 1
     return mask
+
+
+def random_regions(number: int, height: int, width: int, share: float = 0.25, generator: torch.Generator | None = None) -> Tensor:
+    """Masks of arbitrary shapes with ``share`` of the pixels missing: float32 (N, 1, H, W), 1 in a hole.
+
+    They are where noise that varies smoothly is highest.
+
+    Args:
+        share: above 0 and at most 0.75.
+        generator: of chance; default: torch's own.
+
+    Raises:
+        PaperzooError: another share, or an image of less than 8 pixels a side.
+    """
+    _check(share, height, width)
+    cells = [max(4, math.ceil(_CELLS * side)) for side in (height, width)]
+    noise = torch.rand(number, 1, *cells, generator=generator)
+    smooth = torch.nn.functional.interpolate(noise, (height, width), mode="bicubic")
+    lowest = smooth.flatten(1).kthvalue(height * width - round(share * height * width), 1).values  # (N)
+    return (smooth > lowest.view(-1, 1, 1, 1)).float()
+
+
+def _check(share: float, height: int, width: int) -> None:
+    if not 0 < share <= 0.75:
+        raise PaperzooError(f"a share of {share} of an image cannot be missing: it is above 0 and at most 0.75")
+    if min(height, width) < 8:
+        raise PaperzooError(f"holes are cut out of images of at least 8x8 pixels, not {height}x{width}")
+
+
+def grown(mask: Tensor, by: int) -> Tensor:
+    """The mask and all pixels within ``by`` of it, along rows, columns and diagonals; (N, 1, H, W)."""
+    return torch.nn.functional.max_pool2d(mask, 2 * by + 1, stride=1, padding=by)
 
 
 def punched(image: Tensor, mask: Tensor, fill: Tensor) -> Tensor:
@@ -63,12 +100,11 @@ def punched(image: Tensor, mask: Tensor, fill: Tensor) -> Tensor:
 
 
 def weights(mask: Tensor, band: int = BAND, factor: float = FACTOR) -> Tensor:
-    """What each pixel counts: 0 outside the hole, 1 inside, ``factor`` within ``band`` pixels of known ones; (N, 1, H, W).
+    """What each pixel counts: 0 outside the region that is predicted, 1 inside, ``factor`` within ``band`` pixels of its edge.
 
-    The distance is counted along rows, columns and diagonals. The image's own edge is no edge of a hole.
+    The distance is counted along rows, columns and diagonals. The image's own edge is no edge of a region. (N, 1, H, W).
     """
-    reach = torch.nn.functional.max_pool2d(1 - mask, 2 * band + 1, stride=1, padding=band)  # 1 near a known pixel
-    return mask * (1 + (factor - 1) * reach)
+    return mask * (1 + (factor - 1) * grown(1 - mask, band))
 
 
 def read_mask(source: Path | Image.Image, height: int, width: int) -> Tensor:

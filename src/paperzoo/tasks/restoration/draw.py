@@ -28,7 +28,7 @@ _GAP, _LINE = 6, 16
 
 
 def draw(model: SuperResolver, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-    """Three photographs, their power spectra, and for the report a larger part of the first, the kernel's and the model's under a slider."""
+    """Three photographs, their power spectra, and for the report a part of the first under a slider."""
     items = spread(len(dataset[split]), SHOWN)
     tried, small = list(trials(model, dataset, split, items)), _small(dataset, split, items)
     pictures = [photographs(tried, small, folder / f"{stem}-restored.png"), spectra(tried, folder / f"{stem}-spectrum.png")]
