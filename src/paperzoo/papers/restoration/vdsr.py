@@ -48,8 +48,8 @@ class VDSR(nn.Module):
         r = x
         for layer in hidden:
             r = layer(r).relu()
-        r = last(r)
-        return x + r
+        restored: Tensor = x + last(r)
+        return restored
 
 
 def euclidean(restored: Tensor, original: Tensor) -> Tensor:
