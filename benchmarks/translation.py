@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,9 @@ def data(side: int) -> Dataset:
     return Dataset(Schema("random", ("image_a", "image_b"), arguments), dict.fromkeys(names, split), "", "")
 
 
-def loop(name: str, precision: str, dataset: Dataset, folder: Path) -> Loop:
-    """The engine's own loop, with log and finite check, on these images."""
-    side = int(dataset.schema.arguments["image_size"])
-    settings = {"model.image_size": side, "batch_size": 1, "steps": 10**6, "precision": precision}
-    job = dataclasses.replace(resolve(name, "paper", overrides=settings), options={"checkpoint_every": 10**9})
+def loop(name: str, settings: dict[str, Any], dataset: Dataset, folder: Path) -> Loop:
+    """The engine's own loop over the recipe ``paper`` with these settings, with log and finite check, on these data."""
+    job = dataclasses.replace(resolve(name, "paper", overrides={"steps": 10**6, **settings}), options={"checkpoint_every": 10**9})
     object.__setattr__(job, "dataset", lambda name="": dataset)
     one = fabric()
     one.launch()
@@ -58,7 +57,8 @@ def loop(name: str, precision: str, dataset: Dataset, folder: Path) -> Loop:
 def measure(name: str, repeats: int, folder: Path) -> dict[str, dict[str, float]]:
     """Median milliseconds of a training step and of a translation, by way of running."""
     dataset = data(SIDES[name])
-    loops = {way: loop(name, precision, dataset, folder / way) for way, precision in (("float32", "float32"), ("auto", "auto"))}
+    settings = {"model.image_size": SIDES[name], "batch_size": 1}
+    loops = {way: loop(name, {**settings, "precision": way}, dataset, folder / way) for way in ("float32", "auto")}
     model = resolve(name, "paper").build(dataset).train()
     plain: Any = Plain(model, dict(resolve(name, "paper").recipe.optimizer))
     columns = dataset["train"].columns
@@ -72,7 +72,7 @@ def measure(name: str, repeats: int, folder: Path) -> dict[str, dict[str, float]
     image = torch.rand(1, 3, SIDES[name], SIDES[name])
     models = {"plain": model, **{way: made.model for way, made in loops.items()}}
     steps: dict[str, Callable[[], Any]] = {"plain": step, **{way: made.step for way, made in loops.items()}}
-    translations: dict[str, Callable[[], Any]] = {way: (lambda m=m: m.translate(image)) for way, m in models.items()}
+    translations: dict[str, Callable[[], Any]] = {way: partial(m.translate, image) for way, m in models.items()}
     found = {"a step": turns(steps, repeats)}
     for one in models.values():
         one.eval()
