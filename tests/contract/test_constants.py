@@ -70,6 +70,7 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("sgan", "paper-feature_matching", "feature_matching", "discriminator generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)},
      "1606.03498, authors' code: from 0.003 on"),
     ("ssgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.0, 0.9)}, "section 4.1"),
+    ("stargan", "paper", "", "discriminator generator", Adam, {"lr": 1e-4, "betas": (0.5, 0.999)}, "section 4.3"),
     ("stochastic_depth", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}, "section 4"),
     ("t3d", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}, "section 4.2"),
     ("transformer", "paper", "", "translator", Adam, {"lr": 1.0, "betas": (0.9, 0.98), "eps": 1e-9}, "section 5.3"),
@@ -129,6 +130,8 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("rethinking", "paper", "", "network", {0: 0.1, 390: 0.1, 391: 0.095}, "appendix A: 0.95 an epoch"),
     ("srcnn", "paper", "", "network", {0: 1e-4, 6_249_999: 1e-4}, "section 3.3; of the last layer see its own test"),
     ("ssgan", "paper", "", "generator", {0: 2e-4, 99_999: 2e-4}, "section 4.1"),
+    ("stargan", "paper", "", "generator", {0: 1e-4, 125_000: 1e-4, 187_500: 5e-5, 249_999: 1e-4 / 125_000},
+     "section 4.3: 10 epochs, then linearly to zero over 10 more"),
     ("stochastic_depth", "paper", "", "network",
      {0: 0.1, 87_890: 0.1, 87_891: 0.01, 131_836: 1e-3}, "section 4: 250 and 375 of 500 epochs"),
     ("stochastic_depth", "paper-1202", "resnet1202", "network", {0: 0.01, 3515: 0.01, 3516: 0.1}, "section 4: 10 epochs at 0.01"),
@@ -182,6 +185,8 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("srcnn", "", {"kernels": "9-1-5", "n1": 64, "n2": 32, "scale": 3, "start": "gaussian"}, "sections 3.3 and 4"),
     ("srcnn", "9-5-5", {"kernels": "9-5-5"}, "section 4.3"),
     ("ssgan", "", {"alpha": 0.2, "beta": 1.0, "latent": 128, "average": 0.0}, "section 4.1"),
+    ("stargan", "", {"image_size": 128, "blocks": 6, "layers": 6, "classify": 1.0, "reconstruct": 10.0, "penalty": 10.0, "critic_steps": 5},
+     "sections 3.1, 3.3 and 4.3, tables 4 and 5"),
     ("stochastic_depth", "", {"survival": 0.5, "decay": "linear"}, "section 4"),
     ("t3d", "", {"growth": 32, "frames": 32, "image_size": 224}, "section 4"),
     ("transformer", "base", {"layers": 6, "width": 512, "inner": 2048, "heads": 8, "dropout": 0.1, "norm": "post", "smoothing": 0.1,
@@ -235,6 +240,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "sgan": {(nn.BatchNorm1d, *BATCH), (nn.BatchNorm2d, *BATCH)},
     "srcnn": set(),
     "ssgan": {(nn.BatchNorm2d, *BATCH)},
+    "stargan": set(),  # of instances
     "stochastic_depth": {(nn.BatchNorm2d, *BATCH)},
     "t3d": {(nn.BatchNorm2d, *BATCH), (nn.BatchNorm3d, *BATCH)},
     "transfer": {(nn.BatchNorm2d, *BATCH)},
@@ -255,7 +261,7 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
     "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2},
-    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
+    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "stargan": {0.01}, "wgan": {0.2}, "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so
@@ -336,6 +342,7 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("srcnn", "9-5-5", {}, "", CONVOLUTION, normal(0.001), "normal", "section 3.3"),
     ("srcnn", "9-5-5", {"start": "he"}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("ssgan", "", {"width": 64}, "discriminator", LAYER, glorot, "uniform", "SNGAN's code"),
+    ("stargan", "", {"width": 8, "critic_width": 8, "layers": 3, "image_size": 32}, "", LAYER, default, "uniform", "authors' code"),
     ("stochastic_depth", "resnet20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("t3d", "", {"width": 16, "growth": 8, "ttl": 16}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("transformer", "base", {"layers": 1, "vocabulary": []}, "", (nn.Linear,), glorot, "uniform", "tensor2tensor"),

@@ -382,6 +382,11 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
      "conv 2 4x4 /2 p1, leaky 0.2, conv 4 4x4 /2 p1, bn, leaky 0.2, conv 1 4x4 p0"),
     ("discogan:toy", {}, "g_ab", (noise(2),), "linear 128, relu, linear 128, relu, linear 2"),
     ("discogan:toy", {}, "d_b", (noise(2),), "linear 128, relu, linear 128, relu, linear 128, relu, linear 128, relu, linear 1"),
+    ("stargan", {"image_size": 16, "width": 2, "critic_width": 2, "blocks": 1, "layers": 2}, "generator", (image(3, 16), noise(5)),
+     "cat, conv 2 7x7, in, relu, conv 4 4x4 /2 p1, in, relu, conv 8 4x4 /2 p1, in, relu, conv 8 3x3, in, relu, conv 8 3x3, in, +, "
+     "up 4 4x4 /2 p1, in, relu, up 2 4x4 /2 p1, in, relu, conv 3 7x7, tanh"),
+    ("stargan", {"image_size": 16, "width": 2, "critic_width": 2, "blocks": 1, "layers": 2}, "discriminator", (image(3, 16),),
+     "conv 2 4x4 /2 p1, leaky 0.01, conv 4 4x4 /2 p1, leaky 0.01, conv 1 3x3, conv 5 4x4 p0"),
     ("ram:fc", {}, "network", (image(side=28),), "linear 256, relu, linear 256, relu, linear 10"),
     ("ram:conv", {}, "network", (image(side=28),), "conv 8 10x10 /5 p0, relu, linear 256, relu, linear 10"),
 ]  # fmt: skip

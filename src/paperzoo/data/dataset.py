@@ -35,9 +35,10 @@ class Schema:
     picture: Preparation | None = None
 
     def prepared(self) -> dict[str, Any]:
-        """What a saved model keeps of its data, as plain JSON values: how pictures were prepared, and of two domains the name."""
+        """What a saved model keeps of its data, as plain JSON values: how pictures were prepared; of domains or attributes, the name."""
         picture = {"picture": asdict(self.picture)} if self.picture else {}
-        return {**picture, "data": self.name} if "image_a" in self.fields and "/" not in self.name else picture  # no path of the user's
+        named = {"image_a", "attributes"} & set(self.fields) and "/" not in self.name  # no path of the user's
+        return {**picture, "data": self.name} if named else picture
 
 
 class Column(Protocol):
