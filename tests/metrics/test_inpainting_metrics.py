@@ -9,7 +9,7 @@ from scipy.ndimage import laplace
 from torch import Tensor
 
 from paperzoo.data.change.holes import centre_hole, random_blocks, random_regions
-from paperzoo.metrics.inpainting import MOST, biharmonic, in_hole, mean_fill
+from paperzoo.metrics.inpainting import MOST, biharmonic, in_hole, surround_fill
 
 KINDS = (centre_hole, random_blocks, random_regions)
 
@@ -43,7 +43,7 @@ def test_what_does_not_belong_together_is_named() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_mean_is_that_of_the_known_pixels_of_each_image(kind: object) -> None:
     hole, image = kind(2, 16, 24), noise(2, 3, 16, 24)  # type: ignore[operator]
-    found, mask = mean_fill(image, hole), hole[:, 0].numpy() > 0
+    found, mask = surround_fill(image, hole), hole[:, 0].numpy() > 0
     for i in range(2):
         assert np.allclose(found[i].numpy()[:, mask[i]], image[i].numpy()[:, ~mask[i]].mean(1)[:, None], atol=1e-6)
         assert np.array_equal(found[i].numpy()[:, ~mask[i]], image[i].numpy()[:, ~mask[i]])

@@ -41,7 +41,7 @@ def in_hole(filled: Tensor, original: Tensor, hole: Tensor) -> InHole:
     return InHole((-10 * torch.log10(l2)).clamp(max=MOST), 100 * l1, 100 * l2)
 
 
-def mean_fill(image: Tensor, hole: Tensor) -> Tensor:
+def surround_fill(image: Tensor, hole: Tensor) -> Tensor:
     """Each image's hole filled with the mean colour of the image's other pixels; (N, C, H, W)."""
     known = 1 - hole
     mean = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)

@@ -238,9 +238,11 @@ def test_nothing_leaks_out_of_the_hole(variant: str, masks: str) -> None:
 
 @pytest.mark.parametrize("variant", ["centre", "random", "alexnet"])
 def test_what_is_painted_lies_where_it_belongs(variant: str) -> None:
-    model = small(variant).eval()
+    model = small(variant)
     image, hole = images(2, 3, model.image_size, model.image_size), small(variant).holes(2)
-    found = model.filled(image, hole)
+    found = model.filled(image, hole)  # by the statistics of the training, though it is in training
+    assert model.training
+    model.eval()
     low = model.image_size // 4 if model.middle else 0
     punched = torch.where(hole > 0, model.fill.view(3, 1, 1), image)
     with torch.no_grad():
@@ -278,26 +280,22 @@ def stripes(items: int, seed: int) -> Tensor:
 
 
 @pytest.mark.processor
-@pytest.mark.parametrize("variant", ["centre", "random"])
-def test_learns_the_hole_from_its_surroundings_and_not_from_others(variant: str) -> None:
-    gains = []
-    for wrong in (False, True):
-        torch.manual_seed(0)
-        model = small(variant, image_size=32, width=8, bottleneck=64, overlap=2)
-        data = pictures(torch.cat([stripes(400, 0), stripes(100, 1)]), 100, labelled=False)
-        opt = Players(model.optimizers(lr=2e-3, decay_from=0.3))
-        opt.total = opt.stage_steps = 150
-        for step in range(opt.total):
-            opt.iteration = step
-            image = data["train"].batch(np.random.default_rng(step).permutation(400)[:32]).image
-            if wrong:  # the middle of another image
-                hole = torch.zeros(32, 32)
-                hole[8:24, 8:24] = 1
-                image = torch.where(hole > 0, image.roll(1, 0), image)
-            model.step(Batch(image=image), opt)
-        found = model.eval().measure(data, "test")
-        gains.append(found["gain over mean fill (dB)"])
-    assert gains[0] > 2 and gains[0] > gains[1] + 1.5, gains
+def test_learns_the_hole_from_its_surroundings_and_not_from_those_of_others() -> None:
+    torch.manual_seed(0)
+    model = small("centre", image_size=32, width=8, bottleneck=64, overlap=2)
+    train, test = stripes(400, 0), stripes(100, 1)
+    data = pictures(torch.cat([train, test]), 100, labelled=False)
+    opt = Players(model.optimizers(lr=2e-3, decay_from=0.3))
+    opt.total = opt.stage_steps = 150
+    for step in range(opt.total):
+        opt.iteration = step
+        model.step(data["train"].batch(np.random.default_rng(step).permutation(400)[:32]), opt)
+    other = torch.where(model.holes(1) > 0, test.roll(1, 0), test)  # the hole of another image
+    gains = [
+        model.eval().measure(pictures(torch.cat([train, held]), 100, labelled=False), "test")["gain over surround fill (dB)"]
+        for held in (test, other)
+    ]
+    assert gains[0] > 1 and gains[1] < gains[0] - 1.5, gains
 
 
 # Features ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ first, then ``Features.step``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -25,11 +24,13 @@ from paperzoo.ranges import Even, NotNegative, Part, Pixels, Positive, Several, 
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
 
+STAGES = ("fill", "classify")
+
 
 class Features(Classifier):
     """A context encoder, trained to fill holes (stage ``fill``), and a logistic regression on its features (stage ``classify``).
 
-    A training without stages fits the regression to an encoder with random weights.
+    A training without stages does both with each batch; one of the stage ``classify`` alone sees what random weights are worth.
 
     Args:
         classes: filled in from the data.
@@ -57,7 +58,8 @@ class Features(Classifier):
             image_size=image_size, channels=channels, design=design, masks=masks, width=width, bottleneck=bottleneck, overlap=overlap,
             weight=weight, adversarial=adversarial,
         )  # fmt: skip
-        self.channels, self.image_size, self.phase = channels, image_size, "classify"
+        self.channels, self.image_size = channels, image_size
+        self.phases: tuple[str, ...] = STAGES
         with torch.no_grad():
             dimensions = self.painter.eval().features(torch.zeros(1, channels, image_size, image_size)).shape[1]
         self.train()
@@ -73,22 +75,23 @@ class Features(Classifier):
 
     def stage(self, name: str) -> None:
         """``fill`` or ``classify``."""
-        if name not in (stages := ("fill", "classify")):
-            raise unknown("stage", name, stages, "of context_encoder:features")
-        self.phase = name
+        if name not in STAGES:
+            raise unknown("stage", name, STAGES, "of context_encoder:features")
+        self.phases = (name,)
 
     def optimizers(
         self, *, lr: NotNegative = 2e-4, slower: NotNegative = 0.1, beta1: Part = 0.5, decay_from: Share = 1.0
     ) -> Optimizers:
         """Those of ``Model`` in the stage ``fill``; the regression needs none."""
-        return self.painter.optimizers(lr=lr, slower=slower, beta1=beta1, decay_from=decay_from) if self.phase == "fill" else {}
+        rates = {"lr": lr, "slower": slower, "beta1": beta1, "decay_from": decay_from}
+        return self.painter.optimizers(**rates) if "fill" in self.phases else {}
 
-    def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor] | None:
-        if self.phase == "fill":
-            return self.painter.step(batch, opt)
-        with torch.no_grad():
-            self.regression.fit(self.features(batch.image), batch.label, seed=0)
-        return None
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        found = self.painter.step(batch, opt) if "fill" in self.phases else {}
+        if "classify" in self.phases:
+            with torch.no_grad():
+                self.regression.fit(self.features(batch.image), batch.label, seed=0)
+        return found
 
     def features(self, image: Tensor) -> Tensor:
         """The encoder's, (N, D), by the statistics of its training: labelled images change nothing in it."""

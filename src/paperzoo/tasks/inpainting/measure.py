@@ -10,7 +10,7 @@ from torch import Tensor
 
 from paperzoo.data import Dataset
 from paperzoo.data.change.holes import punched
-from paperzoo.metrics.inpainting import InHole, biharmonic, in_hole, mean_fill
+from paperzoo.metrics.inpainting import InHole, biharmonic, in_hole, surround_fill
 from paperzoo.tasks.generation import spread
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def trial(model: InPainter, dataset: Dataset, split: str, items: np.ndarray) -> 
     return Trial(original, hole, {
         "": model.filled(original, hole),
         "biharmonic": biharmonic(original, hole),
-        "mean fill": mean_fill(original, hole),
-        "constant fill": punched(original, hole, model.fill.cpu()),
+        "surround fill": surround_fill(original, hole),
+        "mean fill": punched(original, hole, model.fill.cpu()),
     })  # fmt: skip
 
 
@@ -48,8 +48,8 @@ def of_images(model: InPainter, dataset: Dataset, split: str) -> dict[str, float
     """Means over at most 400 images of a split, evenly spaced.
 
     ``psnr in the hole (dB)``, ``l1 in the hole %`` and ``l2 in the hole %`` of what the model fills in; the same, by their names, of the
-    biharmonic surface, of the mean colour of the image's known pixels, and of the constant colour that the model finds in its holes; and
-    by how much the model's PSNR is above that of each.
+    biharmonic surface, of the mean of each image's known pixels (``surround fill``) and of the one mean colour that the model finds in its
+    holes (``mean fill``); and by how much the model's PSNR is above that of each.
     """
     found: dict[str, float] = {}
     for name, error in trial(model, dataset, split, spread(len(dataset[split]), ITEMS)).errors().items():
