@@ -286,7 +286,7 @@ def test_learns_the_hole_from_its_surroundings_and_not_from_those_of_others() ->
     train, test = stripes(400, 0), stripes(100, 1)
     data = pictures(torch.cat([train, test]), 100, labelled=False)
     opt = Players(model.optimizers(lr=2e-3, decay_from=0.3))
-    opt.total = opt.stage_steps = 150
+    opt.total = opt.stage_steps = 300
     for step in range(opt.total):
         opt.iteration = step
         model.step(data["train"].batch(np.random.default_rng(step).permutation(400)[:32]), opt)
