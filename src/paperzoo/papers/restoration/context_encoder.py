@@ -317,16 +317,6 @@ RECIPES = {
         variants=("centre", "l2", "random"),
         precision="float32",
     ),
-    "smoke-alexnet": Recipe(
-        data="photographs-sklearn",
-        steps=40,
-        batch_size=8,
-        model={"image_size": 99, "width": 4, "overlap": 3},
-        optimizer={"lr": 1e-3},
-        augment=("flip",),
-        variants=("alexnet",),
-        precision="float32",
-    ),
     "smoke-features": Recipe(
         data="digits",
         steps=20,
@@ -339,6 +329,7 @@ RECIPES = {
 }
 
 RECIPES |= {
+    "smoke-alexnet": RECIPES["smoke"].but(model={"image_size": 99, "width": 4, "overlap": 3}, variants=("alexnet",)),
     "small-random": RECIPES["small"].but(
         steps=1500, variants=("random",), note="rectangles anywhere, a quarter of the image; the network paints all of it"
     ),
