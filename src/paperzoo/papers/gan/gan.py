@@ -251,14 +251,16 @@ RECIPES = {
         steps=10_000,
         batch_size=100,
         model={"average": 0.998},
+        precision="float32",
         judge="zoo-digits",
         targets=(
             Target("least class share %[zoo-digits]", at_least=5, variants=("gan",)),
             Target("inception score[zoo-digits]", at_least=0, than="minimax:small", variants=("gan",)),
         ),
         variants=("gan", "minimax"),
-        note="the same networks and rates for fewer steps. Targets set after the first run: of every class a twentieth, as of the "
-        "other GANs here; and better than by Eq. 1 to the letter, as section 3 has it",
+        note="the same networks and rates for fewer steps; in bfloat16 the discriminator ran away from the generator (seed 0). Targets set "
+        "after the first run: of every class a twentieth, as of the other GANs here; and better than by Eq. 1 to the letter, as section "
+        "3 has it",
     ),
     "small-toy": Recipe(data="ring8", steps=8000, batch_size=256, precision="float32", variants=("toy",)),
     "smoke": Recipe(
