@@ -170,6 +170,18 @@ def test_each_player_moves_by_its_own_loss_and_both_from_the_same_weights(game: 
     assert {name: value.item() for name, value in model.named_parameters()} == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("game", GAMES)
+def test_the_discriminators_may_step_less_often(game: str) -> None:
+    model, moves = Model(**SMALL, game=game, interval=3), list[str]()
+    for iteration in range(7):
+        opt = Ledger(model, PLAYERS, moves.append)
+        opt.iteration = iteration  # type: ignore[misc]
+        model.step(unpaired(), opt)
+    both, one = ["generators", "discriminators"], ["generators"]
+    assert moves == both + 2 * one + both + 2 * one + both
+    assert Model(**SMALL).interval == paperzoo.create("discogan:toy").interval == 1
+
+
 def test_who_has_which_networks() -> None:
     for game, names in (("gan", "g_ab d_b"), ("reconstruction", "g_ab g_ba d_b"), ("discogan", "g_ab g_ba d_b d_a")):
         for name in ("discogan", "discogan:toy"):

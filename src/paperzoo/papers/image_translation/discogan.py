@@ -25,7 +25,7 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Part, Share, Side, Size, Sizeable
+from paperzoo.ranges import Count, NotNegative, Part, Share, Side, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.image_translation import ImageTranslator
 from paperzoo.tasks.image_translation.traits import TraitTranslation
@@ -139,6 +139,7 @@ class Discovery(Base):
     d_b: nn.Module
     g_ba: nn.Module | None
     d_a: nn.Module | None
+    interval: int = 1
 
     def optimizers(
         self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, weight_decay: NotNegative = 1e-4, decay_from: Share = 1.0
@@ -157,18 +158,21 @@ class Discovery(Base):
         a, b = self.both(batch)
         noted = {}
         ab = self.g_ab(a)  # Eq. 1
-        fake = self.d_b(ab)
-        generators, discriminators = generator_loss(fake), discriminator_loss(self.d_b(b), fake)
+        fake_b = self.d_b(ab)
+        losses = {"generators": generator_loss(fake_b)}
         if self.g_ba is not None:
             noted["const_a"] = distance(self.g_ba(ab), a)  # Eqs. 2 and 3
-            generators = generators + noted["const_a"]  # Eq. 5
+            losses["generators"] = losses["generators"] + noted["const_a"]  # Eq. 5
+        if opt.iteration % self.interval == 0:
+            losses["discriminators"] = discriminator_loss(self.d_b(b), fake_b)
         if self.g_ba is not None and self.d_a is not None:
             ba = self.g_ba(b)
-            fake = self.d_a(ba)
+            fake_a = self.d_a(ba)
             noted["const_b"] = distance(self.g_ab(ba), b)
-            generators = generators + generator_loss(fake) + noted["const_b"]  # Eq. 7
-            discriminators = discriminators + discriminator_loss(self.d_a(a), fake)  # Eq. 8
-        opt.minimize(generators=generators, discriminators=discriminators)
+            losses["generators"] = losses["generators"] + generator_loss(fake_a) + noted["const_b"]  # Eq. 7
+            if "discriminators" in losses:
+                losses["discriminators"] = losses["discriminators"] + discriminator_loss(self.d_a(a), fake_a)  # Eq. 8
+        opt.minimize(**losses)
         return {name: value.detach() for name, value in noted.items()}
 
 
@@ -183,6 +187,7 @@ class Model(Discovery, ImageTranslator):
         bottleneck: numbers that a fifth layer of the generators leaves of an image; 0 for four layers.
         game: the paper's model; ``gan``, which translates from A to B and reconstructs nothing (figure 2a); or ``reconstruction``, where
             G_BA reconstructs A and nobody asks how it translates B (figure 2b).
+        interval: the discriminators step once in so many steps of the generators.
     """
 
     tasks = (TraitTranslation(),)
@@ -196,8 +201,10 @@ class Model(Discovery, ImageTranslator):
         critic_width: Sizeable = 0,
         bottleneck: Sizeable = 0,
         game: Literal["discogan", "reconstruction", "gan"] = "discogan",
+        interval: Count = 1,
     ) -> None:
         super().__init__()
+        self.interval = interval
         self.channels, self.image_size, self.multiple, self.least = channels, image_size, image_size // 4, image_size
         self.domains = ("b",) if game == "gan" else ("b", "a")  # type: ignore[misc]  # there may be no way back
         self.g_ab = Generator(image_size, channels, width, bottleneck)
@@ -266,10 +273,10 @@ RECIPES = {
     ),
     "small": Recipe(
         data="avatars-unpaired:black>blonde",
-        steps=1500,
-        batch_size=32,
-        model={"width": 16},
-        optimizer={"lr": 1e-3, "decay_from": 0.5},
+        steps=2000,
+        batch_size=16,
+        model={"width": 16, "interval": 3},
+        optimizer={"lr": 5e-4, "decay_from": 0.5},
         augment=("flip",),
         judge="zoo-avatars",
         targets=(
@@ -280,11 +287,15 @@ RECIPES = {
     ),
     "small-toy": Recipe(
         data="modes5>10",
-        steps=10_000,
-        batch_size=200,
-        optimizer={"lr": 2e-4, "decay_from": 0.5},
+        steps=15_000,
+        batch_size=100,
+        model={"width": 64},
+        optimizer={"lr": 1e-3, "decay_from": 0.5},
         precision="float32",
-        targets=(Target("modes", at_least=9, variants=("toy",)),),
+        targets=(
+            Target("modes", at_least=9, variants=("toy",)),
+            Target("modes", at_most=0, than="toy:small-toy", variants=("toy_reconstruction", "toy_gan")),
+        ),
         variants=POINTS,
         note="the paper trains for 50,000 steps and gives neither rate nor batch for points",
     ),
