@@ -75,7 +75,9 @@ def short(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | Non
         return f"lrn {pick(1, 'size')} {pick(2, 'alpha'):g} {pick(3, 'beta'):g} {pick(4, 'k', 1.0):g}"
     if name in ("leaky_relu",):
         return f"leaky {pick(1, 'negative_slope', 0.01):g}"
-    if name in ("relu", "tanh", "sigmoid", "softplus", "softmax", "relu6", "exp", "square", "cat", "logsumexp"):
+    if name == "pixel_shuffle":
+        return f"shuffle {pick(1, 'upscale_factor')}"
+    if name in ("relu", "prelu", "tanh", "sigmoid", "softplus", "softmax", "relu6", "exp", "square", "cat", "logsumexp"):
         return name
     if name == "hardtanh":
         return f"clip {pick(1, 'min_val'):g} {pick(2, 'max_val'):g}"
@@ -354,6 +356,12 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
      "conv 6 11x11 /4 p0, relu, lrn 5 0.0001 0.75 1, max 3 /2, conv 16 5x5 groups 2, relu, lrn 5 0.0001 0.75 1, max 3 /2, conv 24 3x3, "
      "relu, conv 24 3x3 groups 2, relu, conv 16 3x3 groups 2, relu, max 3 /2, +, relu, conv 16 1x1, relu, up 8 5x5 /2, relu, "
      "up 4 5x5 /2, relu, up 4 5x5 /2, relu, up 2 5x5 /2, relu, up 3 5x5 /2, tanh, larger None"),
+    ("srgan", {"width": 2, "blocks": 1}, "generator", (image(3, 8),),
+     "conv 2 9x9, prelu, conv 2 3x3, bn, prelu, conv 2 3x3, bn, +, conv 2 3x3, bn, +, conv 8 3x3, shuffle 2, prelu, conv 8 3x3, shuffle 2, "
+     "prelu, conv 3 9x9"),
+    ("srgan", {"image_size": 32, "critic_width": 2, "hidden": 4}, "discriminator", (image(3),),
+     "conv 2 3x3, leaky 0.2, conv 2 3x3 /2, bn, leaky 0.2, conv 4 3x3, bn, leaky 0.2, conv 4 3x3 /2, bn, leaky 0.2, conv 8 3x3, bn, "
+     "leaky 0.2, conv 8 3x3 /2, bn, leaky 0.2, conv 16 3x3, bn, leaky 0.2, conv 16 3x3 /2, bn, leaky 0.2, linear 4, leaky 0.2, linear 1"),
     ("ram", {}, "network.glimpse", (image(side=29), noise(2),),
      "+1, *28, /2, +0.5, +, /, linear 128, relu, linear 128, relu, linear 256, linear 256, +, relu"),
     ("ram", {}, "network.core", (noise(256), (noise(256), noise(256)),), "linear 256, linear 256, +, relu"),
