@@ -22,7 +22,7 @@ from paperzoo.data.crops import Pairs, Photographs
 from paperzoo.engine.job import Job
 from paperzoo.engine.players import Players, parted
 from paperzoo.papers.recognition import mobilenet
-from paperzoo.papers.restoration import srgan
+from paperzoo.papers.restoration import perceptual, srgan
 from paperzoo.records import Stage
 
 LITTLE = {"image_size": 32, "width": 6, "blocks": 2, "critic_width": 4, "hidden": 8, "content": "pixels"}
@@ -324,7 +324,7 @@ def test_features_of_vgg_19_are_those_before_a_pooling(
                 nn.init.zeros_(layer.bias)
         kept.append(network)
 
-    monkeypatch.setattr(srgan, "load_published", filled)
+    monkeypatch.setattr(perceptual, "load_published", filled)
     srgan.phi.cache_clear()
     with torch.device("meta"):
         made = srgan.phi(content, "imagenet")

@@ -10,16 +10,15 @@ trained to see, which know texture without asking where each hair lies:
     l_Gen = sum -log D(G(I_LR))                                (Eq. 6)
     l_SR  = l_VGG + 10^-3 l_Gen                                (Eq. 3)     the second
 
-So PSNR falls and the power of high frequencies rises. Small photographs are in [0, 1], large ones in [-1, 1] (section 3.2). When a
-photograph is restored, batch normalisation has the running means of training, not the statistics of the photograph. Read ``SRResNet``
-beside figure 4, then ``Model.step``.
+So PSNR falls and the power of high frequencies rises. Small photographs are in [0, 1], large ones in [-1, 1] (section 3.2). Batch
+normalisation restores by the running means of training, not by the photograph's statistics. Read ``SRResNet`` beside figure 4, then
+``Model.step``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -30,10 +29,8 @@ from torch.optim import Adam
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.bicubic import enlarge
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
 from paperzoo.nn.schedules import steps
-from paperzoo.papers.recognition import mobilenet, vgg
-from paperzoo.pretrained.published import load_published
+from paperzoo.papers.restoration.perceptual import CONTENT, phi
 from paperzoo.ranges import NotNegative, Pixels, Share, Size
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
@@ -110,41 +107,6 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def eq6(fake: Tensor) -> Tensor:
     """Eq. 6 from logits (N): ``-log D(G(I_LR))``, averaged over a batch."""
     return F.softplus(-fake).mean()
-
-
-#: what l_VGG compares -> its name in scores: the last layers before the second and the fifth pooling of VGG-19 after their ReLU, as
-#: the paper has them; or, for VGG-19 is in no package, the third inverted residual block of MobileNetV2, a quarter of the side
-CONTENT = {"vgg22": "vgg19-2.2", "vgg54": "vgg19-5.4", "mobilenet": "mobilenetv2-3"}
-
-
-@cache
-def phi(content: str, weights: str) -> Callable[[Tensor], Tensor]:
-    """The features that l_VGG compares, of images (N, 3, H, W) in [0, 1]; of a frozen network, which no model has as a part.
-
-    Args:
-        content: of ``CONTENT``.
-        weights: ``"imagenet"``, which is fetched once and checked by its hash, or a file.
-
-    Raises:
-        PaperzooError: the weights cannot be had or do not fit.
-    """
-    network: Any
-    if content == "mobilenet":
-        network = mobilenet.MobileNet("v2", 1.0, 5, 3, 1000, 0.0)
-        load_published(network, weights, mobilenet.PLACES["v2"])
-        layers, factor = network.features[:4], 0.2
-    else:
-        network = vgg.VGG(19, False, 1.0, 3, 1000, 224, 0.0)
-        load_published(network, weights, {"imagenet": vgg.URL.format(vgg.FILES["vgg19"])})
-        layers, factor = network.features[: 9 if content == "vgg22" else 36], 1 / 12.75  # section 3.2
-    layers.eval().requires_grad_(False)
-
-    def features(image: Tensor) -> Tensor:
-        mean, std = (per_channel("", values, 3).to(image) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        found: Tensor = layers.to(image.device)((image - mean) / std)
-        return factor * found
-
-    return features
 
 
 class Model(SuperResolver):
