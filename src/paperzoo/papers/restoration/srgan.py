@@ -11,8 +11,7 @@ trained to see, which know texture without asking where each hair lies:
     l_SR  = l_VGG + 10^-3 l_Gen                                (Eq. 3)     the second
 
 So PSNR falls and the power of high frequencies rises. Small photographs are in [0, 1], large ones in [-1, 1] (section 3.2). Batch
-normalisation restores by the running means of training, not by the photograph's statistics. Read ``SRResNet`` beside figure 4, then
-``Model.step``.
+normalisation restores by running means, not by the photograph's statistics. Read ``SRResNet`` beside figure 4, then ``Model.step``.
 """
 
 from __future__ import annotations
