@@ -49,7 +49,7 @@ class VDSR(nn.Module):
         for layer in hidden:
             r = layer(r).relu()
         r = last(r)
-        return x + r
+        return x + r  # type: ignore[no-any-return]
 
 
 def euclidean(restored: Tensor, original: Tensor) -> Tensor:
