@@ -67,7 +67,7 @@ class Block(nn.Sequential):
         super().__init__(first, nn.BatchNorm2d(width), nn.PReLU(), second, nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = super().forward(x)
+        y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + y
 
 
