@@ -20,7 +20,7 @@ from paperzoo.report import tables
 SRC = Path(paperzoo.__file__).parent
 # from the top floor down; a room imports only from floors below it (or itself)
 FLOORS = [["__main__"], ["cli"], ["report"], ["studies"], ["results"], ["engine"], ["papers"], ["tasks"], ["metrics"], ["nn"],
-          ["pretrained"], ["data"], ["catalog"], ["records"], ["saved"], ["files"], ["terminal"], ["errors"], ["ranges"]]  # fmt: skip
+          ["pretrained"], ["data"], ["catalog"], ["records"], ["saved"], ["files"], ["terminal"], ["ranges"], ["errors"]]  # fmt: skip
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 
 
@@ -195,5 +195,7 @@ def test_every_recipe_names_data_and_builds_its_model(name: str, recipe: str) ->
         return  # texts and points: every small and smoke recipe of theirs is trained by other tests
     legal, explicit = catalog.signature(job.entry), job.explicit()
     filled = {k: v for k, v in zip(("image_size", "channels", "classes"), known, strict=True) if k in legal and k not in explicit}
+    if explicit.get("chosen"):  # of the data's attributes
+        filled["attributes"] = explicit["chosen"]
     with torch.device("meta"):
         assert type(catalog.build(job.entry, {**explicit, **filled})) is job.entry.model_class

@@ -32,11 +32,11 @@ def whole_picture(image, border):
 
 WRONG = [
     Wrong("RGB instead of luminance", {"metrics.restoration.luma": rgb_instead_of_luma}, "lenet",
-          "metrics.test_restoration:test_figures_are_of_the_luminance"),
+          "metrics.test_restoration_metrics:test_figures_are_of_the_luminance"),
     Wrong("torch's plain bicubic", {"data.bicubic.imresize": torchs_plain_bicubic}, "lenet",
           "data.test_bicubic:test_a_point_is_spread_by_the_kernel_and_a_ramp_goes_on", {"across": True}),
     Wrong("a border that is not mirrored", {"data.bicubic.imresize": border_of_the_antialiased}, "lenet",
           "data.test_bicubic:test_a_point_is_spread_by_the_kernel_and_a_ramp_goes_on", {"across": False}),
     Wrong("the border counted", {"metrics.restoration.without_border": whole_picture}, "lenet",
-          "metrics.test_restoration:test_the_border_and_what_8_bits_cannot_tell_count_nothing"),
+          "metrics.test_restoration_metrics:test_the_border_and_what_8_bits_cannot_tell_count_nothing"),
 ]  # fmt: skip

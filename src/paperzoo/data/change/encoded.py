@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,8 @@ def encoded(dataset: Dataset, text: str, encode: Any = None) -> Dataset:
         PaperzooError: as ``encoder``; there is no such encoder, or no images in memory.
     """
     name, whole = encoder(text, dataset.name)
-    if encode is None:
-        from paperzoo.pretrained.frozen import frozen
-
-        encode = frozen(name)
+    if encode is None:  # by name, as builders are: networks stand above the data
+        encode = import_module("paperzoo.pretrained.frozen").frozen(name)
     splits, sizes = {}, dict[str, int]()
     for split_name, split in dataset.splits.items():
         pixels = _images(dataset, split_name).pixels
