@@ -148,3 +148,8 @@ def test_patch_regression_sees_two_pixels_far() -> None:
     assert (patch_regression(a, far, ridge=1e-3)(a) - far)[:, :, 3:].abs().mean() > 0.1
     with pytest.raises(ValueError):
         patch_regression(a, near, side=4)
+
+
+def test_black_counts_as_one_of_255() -> None:
+    dark = torch.full((1, 3, 2, 2), 1 / 255)
+    assert np.allclose(lab(torch.zeros(1, 3, 2, 2)), lab(dark), atol=1e-6) and not np.allclose(lab(dark), lab(2 * dark), atol=0.1)
