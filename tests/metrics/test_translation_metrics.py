@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -153,3 +155,8 @@ def test_patch_regression_sees_two_pixels_far() -> None:
 def test_black_counts_as_one_of_255() -> None:
     dark = torch.full((1, 3, 2, 2), 1 / 255)
     assert np.allclose(lab(torch.zeros(1, 3, 2, 2)), lab(dark), atol=1e-6) and not np.allclose(lab(dark), lab(2 * dark), atol=0.1)
+
+
+def test_the_regression_is_of_5x5_patches_with_a_penalty_of_one() -> None:
+    defaults = {name: p.default for name, p in inspect.signature(patch_regression).parameters.items() if p.default is not p.empty}
+    assert defaults == {"side": 5, "ridge": 1.0}
