@@ -15,7 +15,7 @@ from torch import Tensor
 
 from paperzoo.data.pictures import Preparation, border, fit, formats, opposite, prepare, read_layers
 from paperzoo.errors import PaperzooError
-from paperzoo.files import ordinary
+from paperzoo.files import exists, is_folder, ordinary, path_of
 from paperzoo.terminal import plain
 
 Read = TypeVar("Read")
@@ -65,6 +65,23 @@ def read_whole(source: Any) -> Image.Image:
     elif not isinstance(source, Image.Image):
         source = _eight_bits(array_of(source))
     return _read(source, name, lambda: read_layers(source))
+
+
+def new_file(source: Any, ending: str, out: str) -> Path | None:
+    """Where what was made of ``source`` is to be written: NAME and the ending, in the folder ``out``; ``None`` if none is named.
+
+    Raises:
+        PaperzooError: ``out`` is a file, or what would be written is there already: nothing is replaced.
+    """
+    if not out:
+        return None
+    stem = Path(source).stem if isinstance(source, str | os.PathLike) else "image"
+    path = path_of(out) / f"{stem}{ending}"
+    if exists(out) and not is_folder(out):
+        raise PaperzooError(f"--out {plain(out)} is a file, not a folder")
+    if exists(path):
+        raise PaperzooError(f"{plain(path)} is there already: choose another folder by --out")
+    return path
 
 
 def _read(source: Any, name: str, read: Callable[[], Read]) -> Read:

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.photographs import rectangles, shrunk, squares_of_a_step, taught
 from fixtures.training import constant
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.data import Batch, Dataset, Schema, Split
+from paperzoo.data import Batch
 from paperzoo.data.bicubic import enlarge
-from paperzoo.data.crops import Pairs, Photographs
-from paperzoo.engine.players import Players
-from paperzoo.metrics.restoration import luma
 from paperzoo.papers.restoration import srcnn
 
 
@@ -146,55 +144,27 @@ def test_the_last_layer_learns_at_a_tenth_of_the_rate(method: str) -> None:
 @pytest.mark.parametrize(("name", "scale", "side"), [("srcnn", 3, 45), ("srcnn", 2, 48), ("srcnn:9-5-5", 4, 52)])
 def test_a_step_sees_the_photograph_as_it_is_when_it_is_whole(name: str, scale: int, side: int) -> None:
     """Squares of luminance cut out of the whole photograph enlarged, and of the original what lies inside the margin."""
-    picture = np.random.default_rng(0).integers(0, 256, (scale * 40, scale * 40, 3), np.uint8)
-    column = Pairs(Photographs(picture.ravel(), np.array([picture.shape[:2]])), [scale], side)
-    batch, whole = Batch(**column.take(np.zeros(4, np.int64))), Batch(**Pairs(column.all, [scale]).take(np.zeros(1, np.int64)))
-    model, seen, losses = paperzoo.create(name, scale=scale, image_size=side), [], []
-    model.network.register_forward_hook(lambda m, inputs, output: seen.append((inputs[0], output.detach())))
-    model.step(batch, SimpleNamespace(network=SimpleNamespace(minimize=losses.append), iteration=0, total=1))
-    ((y, restored),), clean, margin = seen, side - 4 * scale, model.network.margin
-    assert y.shape == (4, 1, clean, clean) and restored.shape[2:] == (clean - 2 * margin,) * 2
+    model = paperzoo.create(name, scale=scale, image_size=side)
+    squares, clean, margin = squares_of_a_step(model, scale, side), side - 4 * scale, model.network.margin
+    assert squares.given.shape == (4, 1, clean, clean) and squares.restored.shape[2:] == (clean - 2 * margin,) * 2
     if scale == 3:
         assert clean == 33  # the paper's sub-images
-    large, expected = enlarge(luma(whole.low), scale)[0, 0], 0.0
-    for row in range(4):
-        corners = (whole.high[0, :, :, :] == batch.high[row, :, :1, :1]).all(0).nonzero().tolist()
-        (corner,) = [(a, b) for a, b in corners if torch.equal(whole.high[0, :, a : a + side, b : b + side], batch.high[row])]
-        top, left = (at + 2 * scale for at in corner)
-        assert (y[row, 0] - large[top : top + clean, left : left + clean]).abs().max() < 0.02  # a few pixels are rounded otherwise
-        assert (y[row, 0] - large[top : top + clean, left : left + clean]).abs().mean() < 1e-4
-        x = luma(whole.high)[0, 0, top + margin : top + clean - margin, left + margin : left + clean - margin]
-        expected += float((restored[row, 0] - x).square().sum()) / 4
-    assert len(losses) == 1 and losses[0].item() == pytest.approx(expected, rel=1e-4)
-
-
-def rectangles(items: int, seed: int) -> Photographs:
-    """Pictures of 96x96 pixels, flat but for sharp edges, of which the kernel makes ripples."""
-    random = np.random.default_rng(seed)
-    pictures = np.full((items, 96, 96, 3), 128, np.uint8)
-    for picture in pictures:
-        for top, left, tall, wide in random.integers(0, 48, (40, 4)) * (2, 2, 1, 1):
-            picture[top : top + tall, left : left + wide] = random.integers(0, 256, 3)
-    return Photographs(pictures.ravel(), np.array([(96, 96)] * items))
+    off = (squares.given - squares.large).abs()
+    assert off.max() < 0.02 and off.mean() < 1e-4  # a few pixels are rounded otherwise
+    x = squares.original[..., margin:-margin, margin:-margin]
+    assert squares.loss == pytest.approx(float((squares.restored - x).square().sum()) / 4, rel=1e-4)
 
 
 @pytest.mark.processor
 def test_learns_what_the_kernel_lost_and_not_from_other_pictures() -> None:
     """From kernels of one, beside which the other maps begin as those of He et al.; of pairs that are none it learns to blur."""
-    train, test = Pairs(rectangles(32, 0), [2], 48), Pairs(rectangles(4, 1), [2])
-    schema = Schema("rectangles", ("low", "high", "scale", "size"), {"scale": 2})
-    data, gains = Dataset(schema, {"train": Split(train), "test": Split(test)}, "", ""), []
+    data, gains = shrunk(rectangles(32, 0), rectangles(4, 1), [2], 48), []
     for wrong in (False, True):
         torch.manual_seed(0)
         model = delta(paperzoo.create("srcnn", scale=2, n1=24, n2=12, image_size=48))
         for layer in (model.network.patches, model.network.mapping):
             nn.init.kaiming_normal_(layer.weight.data[2:])
-        opt = Players(model.optimizers(method="adam", lr=2e-3, last=2e-3, decay_from=0.3))
-        opt.total = opt.stage_steps = 250
-        for step in range(opt.total):
-            opt.iteration = step
-            batch = data["train"].batch(np.random.default_rng(step).permutation(32)[:8])
-            model.step(Batch(**{**vars(batch), "high": batch.high.roll(1, 0)}) if wrong else batch, opt)
+        taught(model, model.optimizers(method="adam", lr=2e-3, last=2e-3, decay_from=0.3), data, 250, wrong)
         gains.append(model.eval().measure(data, "test")["gain over bicubic x2 (dB)"])
     assert gains[0] > 0.1 and gains[1] < -5, gains
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.photographs import rectangles, shrunk, taught
 from fixtures.training import constant, job, loop, same, state
 from torch import Tensor, nn
 
@@ -408,16 +409,6 @@ def test_the_discriminator_does_not_ship() -> None:
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
-def rectangles(items: int, seed: int) -> Photographs:
-    """Pictures of 96x96 pixels, flat but for sharp edges."""
-    random = np.random.default_rng(seed)
-    pictures = np.full((items, 96, 96, 3), 128, np.uint8)
-    for picture in pictures:
-        for top, left, tall, wide in random.integers(0, 48, (40, 4)) * (2, 2, 1, 1):
-            picture[top : top + tall, left : left + wide] = random.integers(0, 256, 3)
-    return Photographs(pictures.ravel(), np.array([(96, 96)] * items))
-
-
 def textures(items: int, seed: int) -> Photographs:
     """Pictures of 64x64 pixels of noise over a few brightnesses: when it is shrunk, little tells where its grains lay."""
     random = np.random.default_rng(seed)
@@ -428,18 +419,13 @@ def textures(items: int, seed: int) -> Photographs:
 
 @pytest.mark.processor
 def test_the_first_stage_is_above_the_kernel_and_the_second_gives_up_error() -> None:
-    train, test = Pairs(textures(64, 0), [4], 32), Pairs(textures(6, 1), [4])
-    data = Dataset(Schema("textures", ("low", "high", "scale", "size"), {"scale": 4}), {"train": Split(train), "test": Split(test)}, "", "")
+    data = shrunk(textures(64, 0), textures(6, 1), [4], 32)
     torch.manual_seed(0)
     model = paperzoo.create("srgan:bicubic_skip", **{**LITTLE, "width": 8, "critic_width": 12, "weight": 0.1})
     found = []
     for stage, steps in (("mse", 60), ("adversarial", 140)):
         model.stage(stage)
-        opt = Players(model.optimizers(lr=3e-3))
-        opt.total = opt.stage_steps = steps
-        for step in range(steps):
-            opt.iteration = step
-            model.train().step(data["train"].batch(np.random.default_rng(step).permutation(64)[:8]), opt)
+        taught(model, model.optimizers(lr=3e-3), data, steps)
         with torch.no_grad():
             found.append(model.eval().measure(data, "test"))
     first, second = found

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.photographs import rectangles, shrunk, squares_of_a_step, taught
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.data import Batch, Dataset, Schema, Split
+from paperzoo.data import Batch
 from paperzoo.data.bicubic import enlarge
-from paperzoo.data.crops import Pairs, Photographs
 from paperzoo.engine.job import resolve
 from paperzoo.engine.players import Players
-from paperzoo.metrics.restoration import luma
 from paperzoo.papers.restoration import vdsr
 
 
@@ -140,50 +139,20 @@ def test_what_is_told_reaches_the_clipping() -> None:
 @pytest.mark.parametrize(("scale", "clean"), [(2, 52), (3, 48), (4, 44)])
 def test_a_step_sees_the_photograph_as_it_is_when_it_is_whole(scale: int, clean: int) -> None:
     """Squares of luminance cut out of the whole photograph enlarged, and of the original the same ones."""
-    picture = np.random.default_rng(0).integers(0, 256, (scale * 40, scale * 40, 3), np.uint8)
-    column = Pairs(Photographs(picture.ravel(), np.array([picture.shape[:2]])), [scale], 60)
-    batch, whole = Batch(**column.take(np.zeros(4, np.int64))), Batch(**Pairs(column.all, [scale]).take(np.zeros(1, np.int64)))
-    model, seen, losses = paperzoo.create("vdsr", depth=3, width=4), [], []
-    model.network.register_forward_hook(lambda m, inputs, output: seen.append((inputs[0], output.detach())))
-    model.step(batch, SimpleNamespace(network=SimpleNamespace(minimize=losses.append), iteration=0, total=1))
-    ((x, restored),) = seen
-    assert x.shape == restored.shape == (4, 1, clean, clean)  # 41 pixels and more
-    large, expected = enlarge(luma(whole.low), scale)[0, 0], 0.0
-    for row in range(4):
-        corners = (whole.high[0, :, :, :] == batch.high[row, :, :1, :1]).all(0).nonzero().tolist()
-        (corner,) = [(a, b) for a, b in corners if torch.equal(whole.high[0, :, a : a + 60, b : b + 60], batch.high[row])]
-        top, left = (at + 2 * scale for at in corner)
-        assert (x[row, 0] - large[top : top + clean, left : left + clean]).abs().max() < 0.02  # a few pixels are rounded otherwise
-        assert (x[row, 0] - large[top : top + clean, left : left + clean]).abs().mean() < 1e-4
-        y = luma(whole.high)[0, 0, top : top + clean, left : left + clean]
-        expected += float((restored[row, 0] - y).square().sum()) / 8
-    assert len(losses) == 1 and losses[0].item() == pytest.approx(expected, rel=1e-4)
-
-
-def rectangles(items: int, seed: int) -> Photographs:
-    """Pictures of 96x96 pixels, flat but for sharp edges, of which the kernel makes ripples."""
-    random = np.random.default_rng(seed)
-    pictures = np.full((items, 96, 96, 3), 128, np.uint8)
-    for picture in pictures:
-        for top, left, tall, wide in random.integers(0, 48, (40, 4)) * (2, 2, 1, 1):
-            picture[top : top + tall, left : left + wide] = random.integers(0, 256, 3)
-    return Photographs(pictures.ravel(), np.array([(96, 96)] * items))
+    squares = squares_of_a_step(paperzoo.create("vdsr", depth=3, width=4), scale, 60)
+    assert squares.given.shape == squares.restored.shape == (4, 1, clean, clean)  # 41 pixels and more
+    off = (squares.given - squares.large).abs()
+    assert off.max() < 0.02 and off.mean() < 1e-4  # a few pixels are rounded otherwise
+    assert squares.loss == pytest.approx(float((squares.restored - squares.original).square().sum()) / 8, rel=1e-4)
 
 
 @pytest.mark.processor
 def test_one_network_learns_two_scales_and_not_from_other_pictures() -> None:
-    train, test = Pairs(rectangles(32, 0), [2, 4], 48), Pairs(rectangles(4, 1), [2, 4])
-    schema = Schema("rectangles", ("low", "high", "scale", "size"), {"scales": (2, 4)})
-    data, gains = Dataset(schema, {"train": Split(train), "test": Split(test)}, "", ""), []
+    data, gains = shrunk(rectangles(32, 0), rectangles(4, 1), [2, 4], 48), []
     for wrong in (False, True):
         torch.manual_seed(0)
         model = paperzoo.create("vdsr", scales=(2, 4), depth=5, width=12, image_size=48)
-        opt = Players(model.optimizers())
-        opt.total = opt.stage_steps = 60 if wrong else 300
-        for step in range(opt.total):
-            opt.iteration = step
-            batch = data["train"].batch(np.random.default_rng(step).permutation(32)[:8])
-            model.step(Batch(**{**vars(batch), "high": batch.high.roll(1, 0)}) if wrong else batch, opt)
+        taught(model, model.optimizers(), data, 60 if wrong else 300, wrong)
         found = model.eval().measure(data, "test")
         gains.append([found[f"gain over bicubic x{scale} (dB)"] for scale in (2, 4)])
     assert min(gains[0]) > 0.1 and max(gains[1]) < -1, gains

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
-from paperzoo.data.datasets import dataset
 from paperzoo.data.images.attributes import asked, exclusive
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import is_folder
@@ -123,16 +122,7 @@ class AttributeTranslator(ImageTranslator):
         Raises:
             PaperzooError: fewer than one asked for, no data named where none are known, or such as cannot be used.
         """
-        if items < 1:
-            raise PaperzooError(f"cannot draw {items} samples: ask for at least 1")
-        name = data or str(self.prepared.get("data", ""))
-        if not name:
-            raise PaperzooError("whose pictures? This model does not know what it was trained on: name a data set by --data")
-        known = dataset(name, image_size=self.image_size, channels=self.channels)
-        self.check(known.schema)
-        split = next(s for s in ("test", "validation", "train") if s in known.splits)
-        order = np.random.Generator(np.random.Philox(seed)).permutation(len(known[split]))
-        image = known[split].batch(np.resize(order, items)).image.cpu()  # of fewer pictures some again
+        image = self.held_out(items, seed, data)[0].image.cpu()
         device = next(self.parameters()).device
         with torch.no_grad():
             before = torch.cat([self.seen(part.to(device)).cpu() for part in torch.split(image, 32)])

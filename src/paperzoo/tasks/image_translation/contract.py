@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paperzoo.data import Batch
 from paperzoo.data.datasets import dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import is_folder
@@ -69,19 +70,25 @@ class ImageTranslator(Model):
         Raises:
             PaperzooError: fewer than one asked for, no data named where none are known, or such as cannot be used.
         """
+        batch, paired = self.held_out(items, seed, data, " of two domains")
+        shown = [batch.image_a, self.translated(batch.image_a)]
+        return torch.stack([*shown, batch.image_b] if paired else shown, 1)
+
+    def held_out(self, items: int, seed: int, data: str, such: str = "") -> tuple[Batch, bool]:
+        """So many held-out items for a sample, of fewer some again, and whether both domains' are pairs.
+
+        Args, Raises: as ``sample``; ``such`` says which data it needs, in words.
+        """
         if items < 1:
             raise PaperzooError(f"cannot draw {items} samples: ask for at least 1")
         name = data or str(self.prepared.get("data", ""))
         if not name:
-            raise PaperzooError("whose pictures? This model does not know what it was trained on: name a data set of two domains by --data")
+            raise PaperzooError(f"whose pictures? This model does not know what it was trained on: name a data set{such} by --data")
         known = dataset(name, image_size=self.image_size, channels=self.channels)
         self.check(known.schema)
         split = next(s for s in ("test", "validation", "train") if s in known.splits)
         order = np.random.Generator(np.random.Philox(seed)).permutation(len(known[split]))
-        chosen = np.resize(order, items)  # of fewer pictures some again
-        batch = known[split].batch(chosen)
-        shown = [batch.image_a, self.translated(batch.image_a)]
-        return torch.stack([*shown, batch.image_b] if split in known.schema.arguments["paired"] else shown, 1)
+        return known[split].batch(np.resize(order, items)), split in known.schema.arguments.get("paired", ())
 
     def predict(self, input: Any, *, to: str = "b", out: str = "", seed: int = 0) -> Translation | Translations | list[Any]:
         """Translates a picture of any size, an animated one, or all of a folder.

@@ -16,8 +16,8 @@ from torch import Tensor
 from paperzoo.data.bicubic import mirrored
 from paperzoo.data.change.holes import punched, read_mask
 from paperzoo.errors import PaperzooError
-from paperzoo.files import exists, is_folder, ordinary, path_of, write
-from paperzoo.tasks.images import read_whole
+from paperzoo.files import ordinary, write
+from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.inpainting.task import Inpainting
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.task import Task
@@ -121,14 +121,7 @@ class InPainter(Model):
         """
         if isinstance(input, list | tuple):
             return [self.predict(one, mask, out) for one in input]
-        path = None
-        if out:
-            stem = Path(input).stem if isinstance(input, str | os.PathLike) else "image"
-            path = path_of(out) / f"{stem}-filled.png"
-            if exists(out) and not is_folder(out):
-                raise PaperzooError(f"--out {plain(out)} is a file, not a folder")
-            if exists(path):
-                raise PaperzooError(f"{plain(path)} is there already: choose another folder by --out")
+        path = new_file(input, "-filled.png", out)
         picture = read_whole(input)
         wide, tall = picture.size
         if isinstance(mask, str | os.PathLike) and not os.fspath(mask):

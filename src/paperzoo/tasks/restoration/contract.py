@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,9 @@ from torch import Tensor
 from paperzoo.data import Batch
 from paperzoo.data.bicubic import enlarge
 from paperzoo.errors import PaperzooError
-from paperzoo.files import exists, is_folder, path_of, write
+from paperzoo.files import write
 from paperzoo.metrics.restoration import luma, rgb, ycbcr
-from paperzoo.tasks.images import read_whole
+from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.restoration.task import SuperResolution
 from paperzoo.tasks.restoration.tiles import by_tiles
@@ -37,7 +36,7 @@ class Restored:
 
     def __str__(self) -> str:
         wide, tall = self.image.size
-        where = f"written to {self.path}" if self.path else "not written: --out FOLDER writes it"
+        where = f"written to {plain(self.path)}" if self.path else "not written: --out FOLDER writes it"
         return f"{wide // self.scale}x{tall // self.scale} pixels enlarged to {wide}x{tall}, {where}"
 
 
@@ -132,14 +131,7 @@ class SuperResolver(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one, scale, out) for one in input]
         scale = min(self.scales) if scale is None else self.known(scale, "it was not trained for it")
-        path = None
-        if out:
-            stem = Path(input).stem if isinstance(input, str | os.PathLike) else "image"
-            path = path_of(out) / f"{stem}-x{scale}.png"
-            if exists(out) and not is_folder(out):
-                raise PaperzooError(f"--out {plain(out)} is a file, not a folder")
-            if exists(path):
-                raise PaperzooError(f"{plain(path)} is there already: choose another folder by --out")
+        path = new_file(input, f"-x{scale}.png", out)
         image = self.enlarged(read_whole(input), scale)
         if path:
             write(path, lambda file: image.save(file, format="PNG"))
