@@ -16,6 +16,9 @@ from pathlib import Path
 import torch
 
 torch.set_num_threads(1)
+import lightning_fabric  # noqa: E402, F401  (what a training imports is imported once, not by each child)
+import torch._dynamo  # noqa: E402, F401
+
 import paperzoo  # noqa: E402
 from paperzoo import saved  # noqa: E402
 from paperzoo.engine import checkpoint, logbook, run  # noqa: E402

@@ -418,9 +418,14 @@ def test_torchrun_makes_one_run_of_all_its_processes(tmp_path: Path) -> None:
     assert done.stdout.strip().splitlines()[-1] == str(folder) and done.stdout.count(str(folder) + "\n") == 1
     a, b = checkpoint.tensors_of(one.model), checkpoint.tensors_of(paperzoo.load(folder))
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
-    asked = [*command, "--recipe", "smoke", "--devices", "5"]
-    refused = subprocess.run(asked, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
-    assert refused.returncode and "torchrun has started 2 processes" in refused.stderr and not (tmp_path / "runs").exists()
+
+
+def test_torchrun_and_devices_that_contradict_it_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PaperzooError, match=r"torchrun has started 2 processes, 2 of them here: leave out --devices 5"):
+        paperzoo.train(str(HERE / "two_players.py"), "smoke", out=tmp_path / "runs", devices=5)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:

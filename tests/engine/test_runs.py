@@ -332,6 +332,7 @@ import torch; torch.set_num_threads(1)
 from paperzoo import cli
 from paperzoo.engine import loop, train, run, logbook
 import paperzoo.report.page, paperzoo.tasks.pictures, matplotlib.pyplot, torch.utils.tensorboard
+import lightning_fabric, sklearn.datasets, torch._dynamo  # once, not by each child
 paths = sys.argv[1:]
 for limit, path in zip((0, 300, 1000, 3000, 20000, 100000, 260000), paths):
     pid = os.fork()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -89,13 +90,15 @@ def test_each_image_has_its_own_figure() -> None:
         assert psnr_y(restored[one : one + 1], original[one : one + 1], 4).item() == pytest.approx(figures[one].item(), abs=1e-6)
 
 
-def test_twelve_megapixels_take_less_than_a_second() -> None:
+def test_twelve_megapixels_cost_a_few_passes_over_them() -> None:
+    """A bound in seconds would be one of a machine; a plain mean squared error of three channels is one pass."""
     original = torch.rand(1, 3, 3000, 4000)
     restored = original.flip(3)
 
-    def seconds() -> float:
+    def seconds(work: Callable[[], torch.Tensor]) -> float:
         began = time.process_time()
-        assert 0 < psnr_y(restored, original, 4).item() < 20
+        work()
         return time.process_time() - began
 
-    assert any(seconds() < 1 for _ in range(5))  # of one core; the first pass also gets its memory
+    measured = min(seconds(lambda: psnr_y(restored, original, 4)) for _ in range(4))
+    assert measured < 5 * min(seconds(lambda: (restored - original).square().mean()) for _ in range(4))  # 2.4 when it was written

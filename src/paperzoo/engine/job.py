@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,12 @@ def code_hash(file: Path, prose: Collection[str] = ("PAPER", "RECIPES")) -> str:
 
     The record is prose, and the recipe that a result used is hashed by itself.
     """
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return _code_hash(file.read_text(encoding="utf-8"), frozenset(prose))
+
+
+@lru_cache(maxsize=256)
+def _code_hash(source: str, prose: frozenset[str]) -> str:
+    tree = ast.parse(source)
     tree.body = [
         node
         for node in tree.body

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,17 @@ def device() -> torch.device:
 def provenance() -> dict[str, Any]:
     """Commit, versions and hardware."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return {"commit": commit(), "versions": versions(), "hardware": hardware(), "command": command}
+    return {"commit": commit(), "versions": dict(versions()), "hardware": hardware(), "command": command}
 
 
 def commit() -> str:
     """The checkout's commit, with ``+`` if source files differ from it; empty where this is no checkout of this project."""
-    here = Path(__file__).resolve().parents[3]  # of src/paperzoo/engine/machine.py
+    return _commit(Path(__file__).resolve().parents[3])  # of src/paperzoo/engine/machine.py
+
+
+@cache
+def _commit(here: Path) -> str:
+    """Looked up once a process: what runs is what was there when it began."""
     if not (here / "src" / "paperzoo" / "engine" / "run.py").is_file() or not (here / ".git").exists():
         return ""  # installed, maybe within somebody else's repository
     try:
@@ -41,6 +47,7 @@ def commit() -> str:
         return ""
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what a result may depend on."""
     installed = {"python": platform.python_version()}
