@@ -17,7 +17,7 @@ import torch
 
 torch.set_num_threads(1)
 import lightning_fabric  # noqa: E402, F401  (what a training imports is imported once, not by each child)
-import torch._dynamo  # noqa: E402, F401
+import torch._dynamo  # noqa: E402
 
 import paperzoo  # noqa: E402
 from paperzoo import saved  # noqa: E402
