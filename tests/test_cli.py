@@ -12,6 +12,7 @@ import pytest
 from fixtures.files import type_in
 from PIL import Image
 
+import paperzoo
 from paperzoo.cli import parse_settings
 from paperzoo.errors import PaperzooError
 
@@ -19,6 +20,7 @@ COMMANDS = [
     "list",
     "find",
     "show",
+    "read",
     "new",
     "train",
     "resume",
@@ -228,3 +230,35 @@ def test_settings_are_json_where_they_can_be() -> None:
     }  # fmt: skip
     with pytest.raises(PaperzooError, match="twice"):
         parse_settings(["a=1", "a=2"])
+
+
+def test_a_papers_file_is_read_as_it_stands(run, tmp_path: Path) -> None:
+    papers = Path(paperzoo.__file__).parent / "papers"
+    code, out, _ = run("read", "dcgan")
+    assert code == 0 and out == (papers / "gan" / "dcgan.py").read_text(encoding="utf-8")
+    code, out, _ = run("read", "vae")  # its further files behind it, in order
+    assert code == 0 and all((papers / "autoencoder" / f"{name}.py").read_text("utf-8").strip() in out for name in ("vae", "vae_linear"))
+    code, out, _ = run("read", "vae:linear")
+    assert code == 0 and out == (papers / "autoencoder" / "vae_linear.py").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text("open('ran', 'w')\x1b[2J\n")
+    code, out, _ = run("read", "mine.py")
+    assert code == 0 and out == "open('ran', 'w')\\x1b[2J\n" and not (tmp_path / "ran").exists()
+    for wrong, said in (("dcgam", "did you mean dcgan"), ("vae:nope", "unknown variant 'nope'"), ("none.py", "there is no file none.py")):
+        code, out, error = run("read", wrong)
+        assert code == 2 and not out and said in error, error
+
+
+def test_results_of_one_paper_and_status_fit_eighty_columns(run) -> None:
+    for words in (["wgan"], ["pix2pix"], ["aae"], ["wgan:toy", "--status", "missed"], ["bert", "--status", "unverified"]):
+        code, out, _ = run("results", *words)
+        assert code == 0 and out.strip() and max(map(len, out.splitlines())) <= 80, words
+    code, out, _ = run("results", "wgan", "--status", "missed")
+    assert "wgan:toy small-toy, ring8" in out and "target at least 8" in out and "wasserstein" not in out
+    code, out, _ = run("results", "wgan", "--status", "missed", "--json")
+    assert [(row["paper"], row["status"]) for row in json.loads(out)] == [("wgan", "missed")]
+    code, out, _ = run("results", "vdsr", "--status", "reproduced")
+    assert code == 0 and out == "no such results\n"
+    wrong = (["wgam"], "did you mean wgan"), (["wgan:toi"], "unknown variant 'toi' of wgan"), (["--status", "mised"], "missed")
+    for words, said in wrong:
+        code, out, error = run("results", *words)
+        assert code == 2 and not out and said in error, error

@@ -18,7 +18,7 @@ SRC = Path(__file__).parent.parent / "src" / "paperzoo"
 #: what a file may import on its first lines, and where; all else is imported by the function that needs it
 LIGHT = {
     "torch": "", "annotated_types": "", "numpy": "", "PIL": "", "safetensors": "", "filelock": "engine data", "platformdirs": "data",
-    "typer": "cli.py", "rich": "engine/progress.py", "jinja2": "report",
+    "typer": "cli", "rich": "engine/progress.py", "jinja2": "report",
 }  # fmt: skip
 #: what no file imports, wherever it stands
 NEVER = {"lightning", "pytorch_lightning", "torchmetrics", "torchvision"}

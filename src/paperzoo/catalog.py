@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from paperzoo.tasks.model import Model
 
 
-PAPERS = Path(__file__).parent / "papers"
+PAPERS, OURS = Path(__file__).parent / "papers", "paperzoo.papers"
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,12 @@ class Entry:
         """The file that defines the variant's model, and the class there.
 
         That is ``Model`` in the paper's file, unless the variant has ``"class": "Other"``, or ``"beside.Other"`` for a class in
-        ``beside.py``, a second file of the paper in the same folder.
+        ``beside.py``, a second file of the paper in the same folder. A file of the user's own, which has no folder of papers, names
+        it in full: ``"paperzoo.papers.family.beside.Other"``.
         """
         beside, _, name = str(self.paper.variants[self.variant].get("class", "Model")).rpartition(".")
+        if beside.startswith(f"{OURS}."):
+            return PAPERS.joinpath(*beside.removeprefix(f"{OURS}.").split(".")).with_suffix(".py"), name
         return self.file.with_name(f"{beside}.py") if beside else self.file, name
 
     @property
@@ -135,9 +138,12 @@ class Entry:
         file, name = self.place
         module = self.module
         if file != self.file:
-            if not module.__package__:
+            if not module.__package__ and file.is_file() and file.is_relative_to(PAPERS):
+                module = importlib.import_module(".".join([OURS, *file.relative_to(PAPERS).with_suffix("").parts]))
+            elif not module.__package__:
                 raise PaperzooError(f"the class {file.stem}.{name} of {self.file} stands in another file: import it there, and name {name}")
-            module = importlib.import_module(f"{module.__package__}.{file.stem}")
+            else:
+                module = importlib.import_module(f"{module.__package__}.{file.stem}")
         if not hasattr(module, name):
             raise PaperzooError(f"{file} has no class {name}, which the variant {self.variant} of {self.paper.name} names")
         model_class: type[Model] = getattr(module, name)
@@ -220,7 +226,7 @@ def load(name: str) -> Entry:
     base, _, variant = FORMER.get(name, name).partition(":")
     if base not in CATALOG:
         raise unknown("paper", base, CATALOG)
-    module = importlib.import_module(f"paperzoo.papers.{CATALOG[base].module}")
+    module = importlib.import_module(f"{OURS}.{CATALOG[base].module}")
     return _entry(module, _record(CATALOG[base].record), variant, Path(inspect.getfile(module)))
 
 
@@ -271,6 +277,27 @@ def _entry(module: ModuleType, record: Paper, variant: str, file: Path) -> Entry
     if chosen not in paper.variants:
         raise unknown("variant", chosen, paper.variants, f"of {paper.name}")
     return Entry(paper, module, chosen, file)
+
+
+def files(name: str) -> list[Path]:
+    """The files of a paper's method, its own first; of a name with a variant, that of the variant's class. Nothing of them runs
+    unless a variant is named.
+
+    Raises:
+        PaperzooError: unknown name, or no such file.
+    """
+    if _is_file(name):
+        path, _ = _file(name)
+        if not path.is_file():
+            raise PaperzooError(f"there is no file {path}")
+        return [path]
+    base, _, variant = FORMER.get(name, name).partition(":")
+    if base not in CATALOG:
+        raise unknown("paper", base, CATALOG)
+    if variant:
+        return [load(name).place[0]]
+    first = CATALOG[base].record.with_suffix(".py")
+    return [first, *sorted(p for p in first.parent.glob(f"{base}_*.py") if not p.with_suffix(".toml").exists())]
 
 
 def paper(name: str) -> Paper:

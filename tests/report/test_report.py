@@ -267,6 +267,31 @@ def test_the_skeleton_trains_and_passes_its_own_tests(tmp_path: Path) -> None:
     assert "my_net" in cards.card(str(folder / "my_net.py"))
 
 
+@pytest.mark.parametrize(("paper", "variant"), [("lenet", ""), ("vae", "linear")])
+def test_a_copy_of_a_paper_trains_as_the_paper_until_it_is_changed(paper: str, variant: str, tmp_path: Path) -> None:
+    """Also where a variant's class stands in a second file."""
+    file, record, test = skeleton.write("mine", tmp_path, f"{paper}:{variant}" if variant else paper)
+    assert record.read_text("utf-8") == catalog.CATALOG[paper].record.read_text("utf-8")
+    spec = importlib.util.spec_from_file_location("test_mine", test)
+    assert spec and spec.loader
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    for name in catalog.paper(paper).parameters:
+        module.test_parameters_are_as_many_as_pinned(name)
+    module.test_it_trains_as_what_it_was_copied_from(tmp_path / "runs")
+    if variant:
+        mine, theirs = (catalog.load(f"{name}:{variant}").model_class for name in (file, paper))
+        assert mine is theirs
+        return
+    changed, times = re.subn(r"(\blr: [^=\n]+ = )", r"\g<1>2 * ", file.read_text("utf-8"))
+    assert times
+    file.write_text(changed, "utf-8")
+    with pytest.raises(AssertionError):
+        module.test_it_trains_as_what_it_was_copied_from(tmp_path / "runs")
+    with pytest.raises(PaperzooError, match=r"unknown paper 'lenot'.*lenet"):
+        skeleton.write("other", tmp_path / "new", "lenot")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_broken_loss_fails_the_skeletons_test(tmp_path: Path) -> None:
     """The maths check that is written can fail: with a wrong loss in the file it does."""
     file, _, test = skeleton.write("my_net", tmp_path)

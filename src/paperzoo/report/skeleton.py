@@ -10,39 +10,70 @@ from pathlib import Path
 
 import jinja2
 
-from paperzoo.catalog import CATALOG
-from paperzoo.errors import PaperzooError
+from paperzoo.catalog import CATALOG, OURS
+from paperzoo.errors import PaperzooError, unknown
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write(name: str, folder: str | Path = ".") -> list[Path]:
+def write(name: str, folder: str | Path = ".", source: str = "") -> list[Path]:
     """Writes ``<name>.py``, ``<name>.toml`` and ``test_<name>.py`` into a folder, which is made if it is not there.
+
+    Args:
+        source: a paper of the catalogue whose file and record are copied; default: a network with one hidden layer.
 
     Returns:
         The three paths.
 
     Raises:
-        PaperzooError: the name cannot be a module's or is taken, one of the files exists, or the folder cannot be
-            written to. Nothing is ever overwritten.
+        PaperzooError: the name cannot be a module's or is taken, there is no paper ``source``, one of the files exists, or the
+            folder cannot be written to. Nothing is ever overwritten.
     """
     check_name(name)
     folder = Path(folder)
-    parts = {f"{name}.py": "paper.py", f"{name}.toml": "paper.toml", f"test_{name}.py": "test_paper.py"}
-    files = {folder / file: f"{template}.jinja" for file, template in parts.items()}
-    for path in files:
+    texts = {folder / file: text for file, text in (copied(name, source) if source else fresh(name)).items()}
+    for path in texts:
         if path.exists():
             raise PaperzooError(f"{path} exists already, and is not overwritten")
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, template in files.items():
+        for path, text in texts.items():
             with path.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(environment.get_template(template).render(name=name))
+                file.write(text)
     except OSError as error:
         raise PaperzooError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return list(files)
+    return list(texts)
+
+
+def fresh(name: str) -> dict[str, str]:
+    """The files of a paper with one hidden layer: file name -> text."""
+    parts = {f"{name}.py": "paper.py", f"{name}.toml": "paper.toml", f"test_{name}.py": "test_paper.py"}
+    return {file: rendered(template, name=name) for file, template in parts.items()}
+
+
+def copied(name: str, source: str) -> dict[str, str]:
+    """The file, the record and a first test of a paper of the catalogue, under another name: file name -> text.
+
+    What the paper imports stays where it is: also a second file of the paper, whose classes are then named in full.
+
+    Raises:
+        PaperzooError: it is not in the catalogue.
+    """
+    paper = source.partition(":")[0]
+    if paper not in CATALOG:
+        raise unknown("paper", source, CATALOG)
+    record = CATALOG[paper].record
+    place = f"{OURS}.{record.parent.name}"
+    method = re.sub(r'("class": ")(\w+\.\w+")', rf"\1{place}.\2", record.with_suffix(".py").read_text(encoding="utf-8"))
+    test = rendered("test_copy.py", name=name, paper=paper)
+    return {f"{name}.py": method, f"{name}.toml": record.read_text(encoding="utf-8"), f"test_{name}.py": test}
+
+
+def rendered(template: str, **values: str) -> str:
+    """A template with its values."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.get_template(f"{template}.jinja").render(**values)
 
 
 def check_name(name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
-from paperzoo.errors import PaperzooError
+from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
 from paperzoo.records import Paper
 from paperzoo.report import study
@@ -57,8 +57,42 @@ def text_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join("  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
+def chosen(rows: list[dict[str, Any]], name: str | None = None, status: str = "") -> list[dict[str, Any]]:
+    """Rows of a paper, or of one variant of it, and of a status.
+
+    Raises:
+        PaperzooError: unknown paper, variant or status.
+    """
+    if status and status not in (*STATUSES, MEASURED):
+        raise unknown("status", status, (*STATUSES, MEASURED))
+    if name is None:
+        return [row for row in rows if status in ("", row["status"])]
+    paper, _, variant = catalog.FORMER.get(name, name).partition(":")
+    if paper not in catalog.CATALOG:
+        raise unknown("paper", name, catalog.CATALOG)
+    if variant and variant not in (variants := catalog.load(paper).paper.variants):
+        raise unknown("variant", variant, variants, f"of {paper}")
+    return [row for row in rows if row["paper"] == paper and variant in ("", row["variant"]) and status in ("", row["status"])]
+
+
+def text_blocks(rows: list[dict[str, Any]], width: int = 80) -> str:
+    """Rows of a paper or two for a terminal of 80 columns: a block a recipe, a line a metric."""
+    if not rows:
+        return "no such results"
+    lines = []
+    for (name, recipe, data), group in groupby(rows, lambda row: (full_name(row), row["recipe"], row["data"])):
+        lines += ["", *textwrap.wrap(f"{name} {recipe}, {data}", width, subsequent_indent="  ")]
+        for row in group:
+            said = [figure(row), f"target {row['target']}" if row["target"] else "", "" if row["status"] == MEASURED else status(row)]
+            text = "  ".join(part for part in said if part) + (f": {row['reason']}" if row["status"] == "unverified" else "")
+            line = f"{row['metric']:32}  {text}" if row["metric"] else text
+            lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent=" " * 36)
+    return "\n".join(lines[1:])
+
+
 #: statuses in the order in which a summary counts them; ``measured`` is a figure that no one promised anything about
 STATUSES = ("reproduced", "scaled", "missed", "stale", "unverified")
+MEASURED = "measured"
 
 
 def readme_table(rows: list[dict[str, Any]]) -> str:

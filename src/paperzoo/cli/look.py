@@ -1,0 +1,62 @@
+"""Commands that look up: the catalogue, a paper."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from paperzoo import catalog
+from paperzoo.cli.app import LOOK, Name, app
+from paperzoo.errors import PaperzooError
+from paperzoo.terminal import plain
+
+
+@app.command("list", rich_help_panel=LOOK)
+def list_command(
+    task: Annotated[str | None, typer.Option(help="Only papers of this task.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only papers of this family.")] = None,
+) -> None:
+    """The papers in the catalogue."""
+    _table(catalog.list_papers(task, family))
+
+
+@app.command(rich_help_panel=LOOK)
+def find(text: Annotated[str, typer.Argument(help="Part of a name, title, task or family.")]) -> None:
+    """Papers whose name, title, task or family contains TEXT."""
+    if matches := catalog.find(text):
+        _table(matches)
+        return
+    raise PaperzooError(f"nothing in the catalogue contains {text!r}: `paperzoo list` shows all")
+
+
+def _table(names: list[str]) -> None:
+    width = max(map(len, names), default=0)
+    for name in names:
+        row = catalog.CATALOG[name]
+        print(f"{name:{width}}  {row.year}  {row.task:18}  {row.title}")
+
+
+@app.command(rich_help_panel=LOOK)
+def show(name: Name) -> None:
+    """A paper: claims, recipes, deviations, and what was measured here."""
+    from paperzoo.report.cards import card
+
+    catalog.allow(name)
+    print(card(name))
+
+
+@app.command(rich_help_panel=LOOK)
+def read(name: Name) -> None:
+    """A paper's file, with its colours and in a pager on a terminal; no code of it runs."""
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    paths = catalog.files(name)
+    console = Console()
+    if not console.is_terminal:
+        print("\n\n".join(plain(path.read_text(encoding="utf-8"), keep="\n\t").rstrip("\n") for path in paths))
+        return
+    with console.pager(styles=True):
+        for path in paths:
+            console.print(Syntax(plain(path.read_text(encoding="utf-8"), keep="\n\t"), "python", theme="ansi_dark", line_numbers=True))

@@ -1,0 +1,114 @@
+"""Commands that measure and publish: ``new``, ``compare``, ``study``, ``results``, ``report``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from paperzoo import catalog
+from paperzoo.cli.app import MAKE, Code, Out, RunDirectory, app
+from paperzoo.errors import PaperzooError
+
+
+@app.command(rich_help_panel=MAKE)
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the paper: lower-case letters, digits and _.")],
+    folder: Annotated[Path, typer.Option(help="Where the file and its tests are written.")] = Path(),
+    source: Annotated[str, typer.Option("--from", help="A paper to start from; default: a small network.", metavar="PAPER")] = "",
+) -> None:
+    """Write a paper's skeleton, which trains as it stands: its method, its record, its tests."""
+    from paperzoo.report.skeleton import write
+
+    for path in (paths := write(name, folder, source)):
+        print(path)
+    print(f"Train it: paperzoo train {paths[0] if paths[0].is_absolute() else f'./{paths[0]}'} --recipe smoke")
+    print(f"What is found goes to results/{name}: numbers by `paperzoo results --add RUN`, words by hand into notes.md")
+
+
+@app.command(rich_help_panel=MAKE)
+def compare(
+    names: Annotated[Optional[list[str]], typer.Argument(help="Two or more papers.", metavar="NAME NAME ...")] = None,  # noqa: UP045
+    family: Annotated[str, typer.Option(help="All papers of a family whose task and data agree, as gan.")] = "",
+    data: Annotated[str | None, typer.Option(help="One data set for all; default: the first paper's.")] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ... for each.")] = 3,
+    seconds: Annotated[float, typer.Option(help="Training time for each; turned into steps once, by 20 timed ones.")] = 60.0,
+    recipe: Annotated[str, typer.Option(help="Recipe to start from.")] = "small",
+    out: Out = Path("runs"),
+) -> None:
+    """Train several papers on the same data for equal time, and write a table with mean and spread, and a picture."""
+    from paperzoo.report.compare import compare, relatives
+
+    chosen = [*(names or []), *(relatives(family, data, recipe, names or []) if family else [])]
+    print(compare(chosen, data, seeds, seconds, recipe, out))
+
+
+@app.command(rich_help_panel=MAKE)
+def study(
+    name: Annotated[str, typer.Argument(help="A study, or `list`.", metavar="NAME|list")],
+    quick: Annotated[bool, typer.Option(help="A minute or two on data inside scikit-learn; the figures mean nothing.")] = False,
+    workers: Annotated[int, typer.Option(help="Trainings at a time.")] = 1,
+    on: Annotated[str, typer.Option(help="local, or ray: the cluster of RAY_ADDRESS, else a Ray of this machine.")] = "local",
+    data: Annotated[str, typer.Option(help="The same analysis of your own: features takes raphael:FOLDER.", metavar="KIND:PATH")] = "",
+    record: Annotated[bool, typer.Option(help="Keep table and figure in results/studies (in a checkout).")] = False,
+    out: Out = Path("runs/studies"),
+) -> None:
+    """Run an experiment over several papers: one figure, one finding. Finished trainings are found again."""
+    from paperzoo.report import study as studies
+
+    if name == "list":
+        for one in studies.names():
+            print(f"{one:16} {studies.load(one).TITLE}")
+        return
+    if record and quick:
+        raise PaperzooError("--record keeps what a whole study found: leave out --quick")
+    if data:
+        print(studies.own(name, data))
+        return
+    print(studies.run(name, quick, workers, on, out))
+    for path in studies.record(name, out) if record else ():
+        print(path)
+
+
+@app.command(rich_help_panel=MAKE)
+def results(
+    name: Annotated[Optional[str], typer.Argument(help="Only this paper, or paper:variant.", metavar="NAME")] = None,  # noqa: UP045
+    status: Annotated[str, typer.Option(help="Only rows of this status: reproduced, scaled, missed, stale, unverified, measured.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print every Result as a list of objects.")] = False,
+    add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045
+    ship: Annotated[Path | None, typer.Option(help="Write this run's weights as those that ship.", metavar="RUN")] = None,
+    write: Annotated[bool, typer.Option(help="Write the tables in README and docs (in a checkout).")] = False,
+    recheck: Annotated[str, typer.Option(help="Compare the first losses of this paper with the recorded ones.", metavar="NAME")] = "",
+    recipe: Annotated[str, typer.Option(help="With --recheck: only this recipe.")] = "",
+) -> None:
+    """What was measured here, beside what the papers claim."""
+    from paperzoo import results as store
+    from paperzoo.report.tables import chosen, text_blocks, text_table, write_tables
+
+    for run in add or []:
+        print(store.add(run))
+    if ship:
+        print(store.ship(ship))
+    for line in store.check_again(recheck, recipe) if recheck else ():
+        print(line, flush=True)
+    if write:
+        for path in write_tables():
+            print(path)
+    elif as_json:
+        print(json.dumps(chosen(store.rows(), name, status), indent=1))
+    elif name:
+        print(text_blocks(chosen(store.rows(), name, status)))
+    elif not add and not ship and not recheck:
+        print(text_table(chosen(store.rows(), name, status)))
+
+
+@app.command(rich_help_panel=MAKE)
+def report(run: RunDirectory, code: Code = None) -> None:
+    """Write a run's report: one HTML file with curves, pictures and numbers."""
+    from paperzoo.engine.run import open_run
+    from paperzoo.report.page import write_page
+
+    catalog.allow(*(code or ()))
+    print(write_page(open_run(run)))

@@ -1,0 +1,93 @@
+"""Commands that train: ``train``, ``resume``, ``evaluate``, ``demo``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paperzoo.cli.app import TRAIN, Code, Devices, Name, Out, RunDirectory, Settings, app
+from paperzoo.cli.settings import parse_settings
+from paperzoo.terminal import plain
+
+if TYPE_CHECKING:
+    from paperzoo.engine.run import Run
+
+
+@app.command(rich_help_panel=TRAIN)
+def train(
+    name: Name,
+    recipe: Annotated[str, typer.Option(help="paper, small or smoke; `paperzoo show NAME` lists them.")] = "small",
+    data: Annotated[
+        str | None,
+        typer.Option(help="Another data set, or your own: folder:PATH; text:, conll:, videos:, series: and machines:PATH too."),
+    ] = None,
+    init: Annotated[str | None, typer.Option(help="A run or weights file to start from.", metavar="RUN|FILE")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and chance.")] = 0,
+    out: Out = Path("runs"),
+    devices: Devices = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
+    code: Code = None,
+    settings: Settings = None,
+) -> None:
+    """Train a paper by a recipe, measure it, and draw its report. The last line printed is the run's directory."""
+    from paperzoo.engine.train import train
+
+    overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
+    _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or ()))
+
+
+@app.command(rich_help_panel=TRAIN)
+def resume(run: RunDirectory, devices: Devices = 1, code: Code = None) -> None:
+    """Go on with an interrupted run, from its newest good checkpoint."""
+    from paperzoo.engine.train import resume
+
+    _finish(resume(run, devices, code or ()))
+
+
+@app.command(rich_help_panel=TRAIN)
+def evaluate(
+    run: RunDirectory,
+    split: Annotated[str, typer.Option(help="Which split of the run's data.")] = "test",
+    data: Annotated[str | None, typer.Option(help="Other data of the same classes; default: the run's.")] = None,
+    code: Code = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a run's last checkpoint."""
+    from paperzoo.engine.evaluate import evaluate
+
+    metrics = evaluate(run, split, data, code or ())
+    if as_json:
+        print(json.dumps(metrics))
+    else:
+        for key, value in metrics.items():
+            print(f"{plain(key)}: {value:.6g}")
+
+
+@app.command(rich_help_panel=TRAIN)
+def demo(
+    steps: Annotated[int, typer.Option(help="How many; the small recipe itself takes 7,000.", min=1)] = 4000,
+    out: Out = Path("runs"),
+) -> None:
+    """Train DCGAN on real MNIST for about two minutes, measure it, and show it."""
+    from paperzoo.engine.train import train
+
+    print(f"DCGAN on real handwritten digits, {steps:,} steps: 4,000 take about two minutes on two cores.", file=sys.stderr)
+    run = train("dcgan", "small", out=out, overrides={"steps": steps})
+    _finish(run, every_picture=True)
+
+
+def _finish(run: Run, every_picture: bool = False) -> None:
+    from paperzoo.engine.processes import first
+    from paperzoo.report.page import write_page
+
+    if not first():  # of several processes that torchrun has started
+        return
+    page = write_page(run)
+    for path in run.figures if every_picture else [p for p in run.figures if not p.stem[:8].isdigit()]:
+        print(path)
+    print(page)
+    print(run.directory)
