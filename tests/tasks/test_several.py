@@ -98,10 +98,10 @@ def test_a_folder_needs_another_to_be_written_to(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(PaperzooError, match=message):
             several(place, out, inverted, "inverting")
-    for _ in range(2):  # what was written inside it is not a picture of it
-        (tmp_path / "out" / "a.png").unlink(missing_ok=True)
-        answer = several(tmp_path, str(tmp_path / "out"), inverted, "inverting")
-        assert isinstance(answer, Pictures) and answer.written == 1
+    (tmp_path / "out").mkdir()
+    image().save(tmp_path / "out" / "old.png")  # what was written inside it is not a picture of it
+    answer = several(tmp_path, str(tmp_path / "out"), inverted, "inverting")
+    assert isinstance(answer, Pictures) and answer.written == 1 and not (tmp_path / "out" / "out").exists()
 
 
 # Animations ----------------------------------------------------------------------------------------------------------
