@@ -272,7 +272,8 @@ def test_what_is_wrong_is_named_and_nothing_replaced(tmp_path: Path) -> None:
         (photo, {"mask": Image.new("L", (30, 20), 255)}, "white all over, so that nothing of the image is left"),
         (photo, {"mask": str(tmp_path / "none.png")}, "there is no mask .*none.png"), (photo, {"mask": str(tmp_path)}, "is a folder"),
         (photo, {"mask": str(tmp_path / "text.png")}, "text.png cannot be read as a mask"),
-        (tmp_path / "none.png", {}, "there is no image"), (tmp_path, {}, "is a folder"), (tmp_path / "text.png", {}, "cannot be read"),
+        (tmp_path / "none.png", {}, "there is no image"), (tmp_path / "text.png", {}, "cannot be read"),
+        (tmp_path, {"out": ""}, "is a folder: name another"), (tmp_path, {"out": str(tmp_path)}, "would be overwritten"),
         (Image.new("RGB", (1, 1)), {}, "a picture of 1x1 pixels is too small for a hole with something around it"),
     ):  # fmt: skip
         with pytest.raises(paperzoo.PaperzooError, match=message):

@@ -76,7 +76,15 @@ def new_file(source: Any, ending: str, out: str) -> Path | None:
     if not out:
         return None
     stem = Path(source).stem if isinstance(source, str | os.PathLike) else "image"
-    path = path_of(out) / f"{stem}{ending}"
+    return unused(path_of(out) / f"{stem}{ending}", out)
+
+
+def unused(path: Path, out: str) -> Path:
+    """The path, if nothing is there, in a folder ``out`` that the user named.
+
+    Raises:
+        PaperzooError: as ``new_file``.
+    """
     if exists(out) and not is_folder(out):
         raise PaperzooError(f"--out {plain(out)} is a file, not a folder")
     if exists(path):

@@ -111,14 +111,14 @@ class VideoFile:
 
     def __len__(self) -> int:
         if not self._length:
-            with self._opened() as (container, stream):  # a header's own count may be missing or wrong
+            with opened(self.path) as (container, stream):  # a header's own count may be missing or wrong
                 self._length = sum(1 for packet in container.demux(stream) if packet.size)
             if not self._length:
                 raise PaperzooError(f"{plain(self.path)} cannot be decoded as a video: it has no frames")
         return self._length
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        with self._opened() as (container, stream):
+        with opened(self.path) as (container, stream):
             frames = [self._square(frame) for frame in islice(container.decode(stream), start, stop)]
         if not frames:
             raise PaperzooError(f"{plain(self.path)} cannot be decoded as a video: nothing comes from frame {start} on")
@@ -130,28 +130,44 @@ class VideoFile:
         width, height = (max(self.size, round(ratio * side)) for side in (frame.width, frame.height))
         kind = "rgb24" if self.channels == 3 else "gray"
         pixels: np.ndarray = frame.reformat(width, height, kind, interpolation="AREA").to_ndarray()  # (H, W, 3) or (H, W)
-        if (matrix := frame.side_data.get("DISPLAYMATRIX")) is not None:
-            pixels = upright(pixels, np.frombuffer(bytes(matrix), np.int32))
-            height, width = pixels.shape[:2]
+        pixels = turned(frame, pixels)
+        height, width = pixels.shape[:2]
         left, top = (width - self.size) // 2, (height - self.size) // 2
         middle = pixels[top : top + self.size, left : left + self.size]
         return middle.transpose(2, 0, 1) if self.channels == 3 else middle[None]
 
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, Any]]:
-        ordinary(self.path, "video")
-        try:
-            av = import_module("av")
-        except ImportError as error:
-            raise PaperzooError('reading video files needs PyAV: pip install "paperzoo[video]"') from error
-        try:
-            with av.open(str(self.path)) as container:
-                if not container.streams.video:
-                    raise ValueError("it has no pictures")
-                container.streams.video[0].thread_count = 1  # videos are read side by side instead
-                yield container, container.streams.video[0]
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise PaperzooError(f"{plain(self.path)} cannot be decoded as a video: {error}") from error
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A video file as PyAV's container, and the stream of its pictures.
+
+    Raises:
+        PaperzooError: there is no such file, it cannot be decoded, or there is no PyAV.
+    """
+    ordinary(path, "video")
+    av = pyav()
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError("it has no pictures")
+            container.streams.video[0].thread_count = 1  # videos are read side by side instead
+            yield container, container.streams.video[0]
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise PaperzooError(f"{plain(path)} cannot be decoded as a video: {error}") from error
+
+
+def pyav() -> Any:
+    """The library PyAV; ``PaperzooError`` where it is not installed."""
+    try:
+        return import_module("av")
+    except ImportError as error:
+        raise PaperzooError('reading video files needs PyAV: pip install "paperzoo[video]"') from error
+
+
+def turned(frame: Any, pixels: np.ndarray) -> np.ndarray:
+    """The pixels (H, W, ...) of PyAV's frame, upright as its file says."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    return pixels if matrix is None else upright(pixels, np.frombuffer(bytes(matrix), np.int32))
 
 
 def upright(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:

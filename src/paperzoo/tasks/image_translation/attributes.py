@@ -17,11 +17,12 @@ from paperzoo.data.images.attributes import asked, exclusive
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import is_folder
 from paperzoo.tasks.image_translation.contract import ImageTranslator
-from paperzoo.tasks.image_translation.files import Translation, Translations, picture, pictures
+from paperzoo.tasks.image_translation.files import Translation, picture, pictures
 from paperzoo.tasks.image_translation.measure import ITEMS, spread
 from paperzoo.tasks.image_translation.task import ImageTranslation
 from paperzoo.tasks.image_translation.traits import read, traits
 from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.several import Pictures
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
 
@@ -131,7 +132,7 @@ class AttributeTranslator(ImageTranslator):
 
     def predict(  # type: ignore[override]
         self, input: Any, *, attributes: str = "", out: str = "", seed: int = 0
-    ) -> Translation | Translations | list[Any]:
+    ) -> Translation | Pictures | list[Any]:
         """Changes attributes of a picture of any size, of an animated one, or of all of a folder.
 
         Args:

@@ -14,10 +14,11 @@ from paperzoo.data import Batch
 from paperzoo.data.datasets import dataset
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import is_folder
-from paperzoo.tasks.image_translation.files import Translation, Translations, picture, pictures
+from paperzoo.tasks.image_translation.files import Translation, picture, pictures
 from paperzoo.tasks.image_translation.task import ImageTranslation
 from paperzoo.tasks.image_translation.whole import seeded
 from paperzoo.tasks.model import Model
+from paperzoo.tasks.several import Pictures
 from paperzoo.tasks.task import Task
 
 
@@ -90,7 +91,7 @@ class ImageTranslator(Model):
         order = np.random.Generator(np.random.Philox(seed)).permutation(len(known[split]))
         return known[split].batch(np.resize(order, items)), split in known.schema.arguments.get("paired", ())
 
-    def predict(self, input: Any, *, to: str = "b", out: str = "", seed: int = 0) -> Translation | Translations | list[Any]:
+    def predict(self, input: Any, *, to: str = "b", out: str = "", seed: int = 0) -> Translation | Pictures | list[Any]:
         """Translates a picture of any size, an animated one, or all of a folder.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from paperzoo.files import ordinary, write
 from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.inpainting.task import Inpainting
 from paperzoo.tasks.model import Model
+from paperzoo.tasks.several import several
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
 
@@ -109,11 +111,12 @@ class InPainter(Model):
         return Image.fromarray(out[..., 0] if picture.mode == "L" else out, picture.mode)
 
     def predict(self, input: Any, mask: str | Image.Image = "", out: str = "") -> Any:
-        """A photograph of any size, given as path, PIL image or array, with its hole filled; of a list of these, a list.
+        """A photograph of any size, given as path, PIL image or array, with its hole filled; of a list of these, a list. Of a folder all
+        pictures are filled, of an animated GIF and a video all frames, one at a time, with one mask, and written under the same names.
 
         Args:
             mask: a picture of the same size, white where something is missing; default: the middle is.
-            out: the folder to write it to, as NAME-filled.png. Nothing that is there is replaced.
+            out: the folder to write to; a single photograph as NAME-filled.png. Nothing that is there is replaced.
 
         Raises:
             PaperzooError: the input is no image; the mask is none, has another size, or is black or white all over; or the file cannot
@@ -121,14 +124,19 @@ class InPainter(Model):
         """
         if isinstance(input, list | tuple):
             return [self.predict(one, mask, out) for one in input]
+
+        @lru_cache(maxsize=1)  # frames are all of one size
+        def hole_of(wide: int, tall: int) -> Tensor:
+            if isinstance(mask, str | os.PathLike) and not os.fspath(mask):
+                return self.usual(tall, wide)
+            source = ordinary(os.fspath(mask), "mask") if isinstance(mask, str | os.PathLike) else mask
+            return read_mask(source if isinstance(source, Path | Image.Image) else read_whole(source), tall, wide)
+
+        if found := several(input, out, lambda picture: self.repaired(picture, hole_of(*picture.size)), "filling"):
+            return found
         path = new_file(input, "-filled.png", out)
         picture = read_whole(input)
-        wide, tall = picture.size
-        if isinstance(mask, str | os.PathLike) and not os.fspath(mask):
-            hole = self.usual(tall, wide)
-        else:
-            source = ordinary(os.fspath(mask), "mask") if isinstance(mask, str | os.PathLike) else mask
-            hole = read_mask(source if isinstance(source, Path | Image.Image) else read_whole(source), tall, wide)
+        hole = hole_of(*picture.size)
         image = self.repaired(picture, hole)
         if path:
             write(path, lambda file: image.save(file, format="PNG"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,7 +21,8 @@ from paperzoo.metrics.restoration import luma, rgb, ycbcr
 from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.restoration.task import SuperResolution
-from paperzoo.tasks.restoration.tiles import by_tiles
+from paperzoo.tasks.restoration.tiles import by_tiles, number
+from paperzoo.tasks.several import bar, several
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
 
@@ -98,13 +99,13 @@ class SuperResolver(Model):
     def enlarged(self, picture: Image.Image, scale: int) -> Image.Image:
         """A picture of mode L, LA, RGB or RGBA at ``scale`` times its size; its alpha is enlarged by the bicubic kernel.
 
-        Memory is that of both pictures in 8 bits, and of one part.
+        Memory is that of both pictures in 8 bits, and of one part. A bar shows how far it is, on a terminal.
         """
         mode, pixels = picture.mode, np.array(picture, ndmin=3)
         pixels = pixels.transpose(1, 2, 0) if mode == "L" else pixels  # (H, W, C); of mode L numpy puts the new dimension first
         colours = 1 if mode in ("L", "LA") else 3
 
-        def change(part: Tensor) -> Tensor:
+        def change(part: Tensor, done: Callable[[], None]) -> Tensor:
             image = part.float().div_(255)  # (1, C, h, w)
             colour = image[:, :colours].expand(-1, 3, -1, -1)
             if self.channels == 1:
@@ -113,17 +114,21 @@ class SuperResolver(Model):
             else:
                 colour = self.restore(colour, scale)
             layers = [colour.mean(1, keepdim=True) if colours == 1 else colour, enlarge(image[:, colours:], scale)]
+            done()
             return torch.cat(layers, 1).clamp_(0, 1).mul_(255).round_().to(torch.uint8).cpu()
 
-        large = self._in_parts(torch.from_numpy(pixels).permute(2, 0, 1)[None], scale, change)[0]  # (C, H, W)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # (1, C, H, W)
+        with bar("enlarging", number(image, scale)) as done:
+            large = self._in_parts(image, scale, lambda part: change(part, done))[0]  # (C, H scale, W scale)
         return Image.fromarray(large[0].numpy() if mode == "L" else large.permute(1, 2, 0).contiguous().numpy(), mode)
 
     def predict(self, input: Any, scale: Annotated[int, Ge(2), Le(4)] | None = None, out: str = "") -> Any:
-        """A photograph given as path, PIL image or array, enlarged; of a list of these, a list.
+        """A photograph given as path, PIL image or array, enlarged; of a list of these, a list. Of a folder all pictures are, of an
+        animated GIF and a video all frames, one at a time, written under the same names.
 
         Args:
             scale: by how much to enlarge, where the model was trained for several; default: the least.
-            out: the folder to write it to, as NAME-x2.png. Nothing that is there is replaced.
+            out: the folder to write to; a single photograph as NAME-x2.png. Nothing that is there is replaced.
 
         Raises:
             PaperzooError: the input is no image, the model does not enlarge by this scale, or the file cannot be written.
@@ -131,6 +136,8 @@ class SuperResolver(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one, scale, out) for one in input]
         scale = min(self.scales) if scale is None else self.known(scale, "it was not trained for it")
+        if found := several(input, out, lambda picture: self.enlarged(picture, scale), "enlarging"):
+            return found
         path = new_file(input, f"-x{scale}.png", out)
         image = self.enlarged(read_whole(input), scale)
         if path:

@@ -10,6 +10,13 @@ from torch import Tensor
 TILE = 384
 
 
+def number(image: Tensor, scale: int) -> int:
+    """How many parts ``by_tiles`` makes of an image (N, C, h, w)."""
+    side = max(1, TILE // scale)
+    tall, wide = image.shape[-2:]
+    return -(-tall // side) * -(-wide // side)
+
+
 def by_tiles(image: Tensor, scale: int, reach: int, change: Callable[[Tensor], Tensor]) -> Tensor:
     """``change(image)``, computed of one part of the image after another and put together.
 
