@@ -15,15 +15,8 @@ import paperzoo
 from paperzoo import PaperzooError
 from paperzoo.data import Dataset, Images, Schema, Split, Values
 from paperzoo.data.images.attributes import exclusive
-from paperzoo.tasks.image_translation.attributes import (
-    AttributeTranslation,
-    AttributeTranslator,
-    changes,
-    kinds,
-    one_changed,
-    several_changed,
-    together,
-)
+from paperzoo.tasks.attribute_translation import AttributeTranslation, AttributeTranslator
+from paperzoo.tasks.attribute_translation.asking import changes, kinds, one_changed, several_changed, together
 
 NAMES = ("smile", "black hair", "glasses", "blonde hair", "red hair", "beard")
 COLOURS = [1, 3, 4]

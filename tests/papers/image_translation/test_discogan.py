@@ -111,8 +111,8 @@ class Scale(nn.Module):
         return self.weight * (x.square().mean((1, 2, 3)) if self.score else x)
 
 
-def scales(game: str = "discogan") -> Model:
-    model = Model(**SMALL, game=game)
+def scales(game: str = "discogan", reconstruct: float = 1.0) -> Model:
+    model = Model(**SMALL, game=game, reconstruct=reconstruct)
     model.g_ab, model.d_b = Scale(1.5), Scale(0.3, True)
     model.g_ba = Scale(0.4) if model.g_ba is not None else None
     model.d_a = Scale(-0.2, True) if model.d_a is not None else None
@@ -123,9 +123,10 @@ def softplus(x: np.ndarray) -> np.ndarray:
     return np.log1p(np.exp(x))
 
 
+@pytest.mark.parametrize("weight", [1, 30])
 @pytest.mark.parametrize("game", GAMES)
-def test_a_step_asks_for_equations_7_and_8(game: str) -> None:
-    model, batch = scales(game), unpaired().map(lambda t: t.double())
+def test_a_step_asks_for_equations_7_and_8(game: str, weight: float) -> None:
+    model, batch = scales(game, weight), unpaired().map(lambda t: t.double())
     opt = Ledger(model, PLAYERS)
     noted = model.step(batch, opt)
     a, b = batch.image_a.numpy(), batch.image_b.numpy()  # as they are, in [0, 1]
@@ -133,9 +134,9 @@ def test_a_step_asks_for_equations_7_and_8(game: str) -> None:
     generators = softplus(-score_b(1.5 * a)).mean()
     discriminators = softplus(-score_b(b)).mean() + softplus(score_b(1.5 * a)).mean()
     if game != "gan":
-        generators += ((0.6 * a - a) ** 2).mean()  # of A alone, and without a weight
+        generators += weight * ((0.6 * a - a) ** 2).mean()  # of A alone
     if game == "discogan":
-        generators += softplus(-score_a(0.4 * b)).mean() + ((0.6 * b - b) ** 2).mean()
+        generators += softplus(-score_a(0.4 * b)).mean() + weight * ((0.6 * b - b) ** 2).mean()
         discriminators += softplus(-score_a(a)).mean() + softplus(score_a(0.4 * b)).mean()
     assert opt.loss["generators"].item() == pytest.approx(generators, rel=1e-9)
     assert opt.loss["discriminators"].item() == pytest.approx(discriminators, rel=1e-9)
@@ -180,6 +181,10 @@ def test_the_discriminators_may_step_less_often(game: str) -> None:
     both, one = ["generators", "discriminators"], ["generators"]
     assert moves == both + 2 * one + both + 2 * one + both
     assert Model(**SMALL).interval == paperzoo.create("discogan:toy").interval == 1
+
+
+def test_no_term_has_a_weight_in_the_paper() -> None:
+    assert Model(**SMALL).reconstruct == paperzoo.create("discogan:toy").reconstruct == 1
 
 
 def test_who_has_which_networks() -> None:

@@ -10,8 +10,9 @@ end:
     L_G = (L_GAN_B + L_CONST_A) + (L_GAN_A + L_CONST_B)                                                             (Eqs. 5 and 7)
     L_D_B = -E log D_B(x_B) - E log(1 - D_B(G_AB(x_A))),        L_D = L_D_A + L_D_B                                 (Eqs. 6 and 8)
 
-No term has a weight, and d is the squared error. What a plain GAN and one with a single reconstruction lack (figure 2) is seen best
-in the plane: five modes of A are to reach all ten of B (section 3.1), which is ``Toy``. Read ``Discovery.step`` first.
+No term has a weight, and d is the squared error; the authors' code has one for L_CONST, which is ``reconstruct``. What a plain GAN and
+one with a single reconstruction lack (figure 2) is seen best in the plane: five modes of A are to reach all ten of B (section 3.1),
+which is ``Toy``. Read ``Discovery.step`` first.
 """
 
 from __future__ import annotations
@@ -140,6 +141,7 @@ class Discovery(Base):
     g_ba: nn.Module | None
     d_a: nn.Module | None
     interval: int = 1
+    reconstruct: float = 1.0
 
     def optimizers(
         self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, weight_decay: NotNegative = 1e-4, decay_from: Share = 1.0
@@ -162,14 +164,14 @@ class Discovery(Base):
         losses = {"generators": generator_loss(fake_b)}
         if self.g_ba is not None:
             noted["const_a"] = distance(self.g_ba(ab), a)  # Eqs. 2 and 3
-            losses["generators"] = losses["generators"] + noted["const_a"]  # Eq. 5
+            losses["generators"] = losses["generators"] + self.reconstruct * noted["const_a"]  # Eq. 5
         if opt.iteration % self.interval == 0:
             losses["discriminators"] = discriminator_loss(self.d_b(b), fake_b)
         if self.g_ba is not None and self.d_a is not None:
             ba = self.g_ba(b)
             fake_a = self.d_a(ba)
             noted["const_b"] = distance(self.g_ab(ba), b)
-            losses["generators"] = losses["generators"] + generator_loss(fake_a) + noted["const_b"]  # Eq. 7
+            losses["generators"] = losses["generators"] + generator_loss(fake_a) + self.reconstruct * noted["const_b"]  # Eq. 7
             if "discriminators" in losses:
                 losses["discriminators"] = losses["discriminators"] + discriminator_loss(self.d_a(a), fake_a)  # Eq. 8
         opt.minimize(**losses)
@@ -188,6 +190,7 @@ class Model(Discovery, ImageTranslator):
         game: the paper's model; ``gan``, which translates from A to B and reconstructs nothing (figure 2a); or ``reconstruction``, where
             G_BA reconstructs A and nobody asks how it translates B (figure 2b).
         interval: the discriminators step once in so many steps of the generators.
+        reconstruct: the weight of L_CONST_A and L_CONST_B beside the game.
     """
 
     tasks = (TraitTranslation(),)
@@ -202,9 +205,10 @@ class Model(Discovery, ImageTranslator):
         bottleneck: Sizeable = 0,
         game: Literal["discogan", "reconstruction", "gan"] = "discogan",
         interval: Count = 1,
+        reconstruct: NotNegative = 1.0,
     ) -> None:
         super().__init__()
-        self.interval = interval
+        self.interval, self.reconstruct = interval, reconstruct
         self.channels, self.image_size, self.multiple, self.least = channels, image_size, image_size // 4, image_size
         self.domains = ("b",) if game == "gan" else ("b", "a")  # type: ignore[misc]  # there may be no way back
         self.g_ab = Generator(image_size, channels, width, bottleneck)

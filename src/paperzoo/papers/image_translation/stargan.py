@@ -31,7 +31,7 @@ from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.gan.wgan_gp import critic_loss, generator_loss, gradient_penalty
 from paperzoo.ranges import Count, NotNegative, Part, Pixels, Share, Size
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.image_translation.attributes import AttributeTranslator
+from paperzoo.tasks.attribute_translation import AttributeTranslator
 from paperzoo.tasks.model import Optimizers, Players
 
 
