@@ -33,6 +33,31 @@ def test_generator_gradients_are_minus_s_and_minus_one_minus_s() -> None:
         assert torch.allclose(logit.grad * len(logit), expected(torch.sigmoid(logit.detach()))), loss
 
 
+def test_the_first_samples_are_as_bright_as_the_data(tmp_path: Path) -> None:
+    """Without it seed 1 of the small recipe drew one shape alone for ever: the discriminator had won by brightness."""
+    made = loop(job("gan", "smoke", **{"optimizer.lr": 0.0}), tmp_path)
+    output = made.model.generator.body[-2]
+    assert not output.bias.any()
+    image = made.split.batch(made.order.batch(0)).image  # (N, C, S, S)
+    made.step()
+    pixels = image.mean(0).flatten().clamp(0.001, 0.999)
+    assert torch.allclose(output.bias, torch.log(pixels / (1 - pixels)), atol=1e-5)
+    mean = torch.sigmoid(output.bias)
+    assert 0.1 < mean.mean() < 0.4 and mean.std() > 0.1  # digits: a pixel of its own brightness each
+    with torch.no_grad():
+        output.bias.zero_()
+    made.step()  # at the first step alone
+    assert not output.bias.any()
+
+
+def test_the_mean_of_the_first_batch_is_that_of_all_processes(tmp_path: Path) -> None:
+    made = loop(job("gan", "smoke", **{"optimizer.lr": 0.0}), tmp_path)
+    mean, asked = made.opt.mean, []
+    made.opt.mean = lambda value: (asked.append(value.clone()), mean(value) * 0 + 0.5)[1]
+    made.step()
+    assert asked[0].shape == made.model.generator.shape and not made.model.generator.body[-2].bias.any()  # log odds of 0.5
+
+
 @pytest.mark.processor
 def test_discriminator_alone_finds_the_log_ratio_of_the_densities() -> None:
     # proposition 1 for N(0, 1) against N(m, 1): log p - log q = -m x + m^2 / 2
@@ -90,9 +115,9 @@ def test_variants_play_their_own_game(tmp_path: Path) -> None:
         made = loop(job(name, "smoke"), tmp_path)
         with torch.no_grad():
             made.model.discriminator.body[-1].bias -= 8  # sure that all is fake: s = 0.0003
-        before = made.model.generator.body[-2].bias.detach().clone()
+        before = made.model.generator.body[-2].weight.detach().clone()
         made.step()
-        moved[name] = (made.model.generator.body[-2].bias - before).abs().max().item()
+        moved[name] = (made.model.generator.body[-2].weight - before).abs().max().item()
     assert moved["gan"] > 100 * moved["gan:minimax"] > 0
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
@@ -59,6 +60,13 @@ class Generator(nn.Module):
             nn.Sigmoid(),
         )
         uniform(self, 0.05)
+
+    @torch.no_grad()
+    def begin(self, mean: Tensor) -> None:
+        """Sets the biases of the outputs to the log odds of pixels (C, S, S) in [0, 1]: the first samples are as bright as the data."""
+        pixels = mean.flatten().clamp(1e-3, 1 - 1e-3)
+        output: nn.Linear = self.body[-2]  # type: ignore[assignment]
+        output.bias.copy_(torch.logit(pixels))
 
     def forward(self, z: Tensor) -> Tensor:
         image: Tensor = self.body(z).view(-1, *self.shape)  # (N, C, S, S)
@@ -177,6 +185,8 @@ class Model(Game, ImageGenerator):
         average: decay of the weights' moving average that samples are taken from; 0 for none.
     """
 
+    generator: Generator
+
     def __init__(
         self,
         *,
@@ -200,6 +210,8 @@ class Model(Game, ImageGenerator):
         return {n: (optimizer, fall) for n, optimizer in self._players.items()}
 
     def step(self, batch: Batch, opt: Players) -> None:
+        if opt.iteration == 0:  # nothing has moved yet
+            self.generator.begin(opt.mean(batch.image.mean(0)))
         set_momentum(self._players, opt.iteration)
         super().step(batch, opt)
 
