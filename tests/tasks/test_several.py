@@ -20,7 +20,7 @@ from paperzoo.data.bicubic import enlarge
 from paperzoo.data.video import whole
 from paperzoo.data.video.whole import Frames
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.restoration import context_encoder
+from paperzoo.papers.restoration import context_encoder, vdsr
 from paperzoo.tasks import several as module
 from paperzoo.tasks.restoration import tiles
 from paperzoo.tasks.several import Animated, Pictures, several
@@ -286,6 +286,14 @@ def test_srcnn_enlarges_folders_animations_and_videos(
     code, out, said = typed(str(tmp_path / "text.mp4"), "--out", str(tmp_path / "none"))
     assert code == 2 and out == "" and said.strip().count("\n") == 0 and "cannot be decoded as a video" in said
     assert not (tmp_path / "none").exists()
+
+
+def test_frames_are_enlarged_by_the_scale_that_is_asked_for(tmp_path: Path) -> None:
+    model, path = vdsr.Model(scales=(2, 3), depth=2, width=2).eval(), flags(tmp_path / "x.gif")
+    assert model.predict(path, scale=3, out=str(tmp_path / "three")).size == (60, 42)
+    assert model.predict(path, out=str(tmp_path / "two")).size == (40, 28)
+    with pytest.raises(PaperzooError, match="not by x4: it was not trained for it"):
+        model.predict(path, scale=4, out=str(tmp_path / "four"))
 
 
 def test_holes_of_all_frames_are_filled_with_one_mask(tmp_path: Path) -> None:
