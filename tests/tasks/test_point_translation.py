@@ -68,7 +68,7 @@ def test_points_between_the_modes_are_of_no_quality(points: Dataset) -> None:
 def test_the_way_back_begins_where_the_way_there_ends(points: Dataset) -> None:
     model = Knows(lambda mode, offset: B[mode] + offset, lambda point: A[torch.cdist(point, B[:5]).argmin(1)])
     found = model.measure(points, "test")
-    assert found["reconstruction error"] == pytest.approx(0.1 * (np.pi / 2) ** 0.5, rel=0.05)  # a Gaussian's mean distance to its centre
+    assert found["reconstruction error"] == pytest.approx(0.3 * (np.pi / 2) ** 0.5, rel=0.05)  # a Gaussian's mean distance to its centre
     assert found["modes"] == 5 and found["modes of A told apart"] == 5
 
 

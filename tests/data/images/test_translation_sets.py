@@ -252,10 +252,10 @@ def test_modes_are_ten_and_five() -> None:
         distance = torch.cdist(points.double(), torch.from_numpy(centres))
         near, mode = distance.min(1)
         counts = mode.bincount(minlength=len(centres)) * len(centres) / 20_000
-        assert (counts - 1).abs().max() < 0.1 and abs(float(near.square().mean()) - 2 * 0.1**2) < 0.001
+        assert (counts - 1).abs().max() < 0.1 and abs(float(near.square().mean()) - 2 * 0.3**2) < 0.009
     assert len(MODES_A) == 5 and len(MODES_B) == 10
     gap = torch.cdist(torch.from_numpy(MODES_B), torch.from_numpy(MODES_B)).add(torch.eye(10) * 9).min()
-    assert gap > 10 * 0.1  # the modes are apart
+    assert gap > 10 * 0.3  # the modes are apart
 
 
 @pytest.mark.parametrize(("name", "size"), [("edges>shapes", (5 * 66 - 2, 10 * 34 - 2)), ("shapes-unpaired", (10 * 34 - 2, 2 * 34 - 2))])

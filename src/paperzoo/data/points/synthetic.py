@@ -41,15 +41,15 @@ def grid25(items: int = 50_000, spread: float = 0.05, seed: int = 0) -> Dataset:
 
 
 #: centres of the modes of ``modes5>10``, (5, 2) and (10, 2)
-MODES_A = np.stack([np.cos(2 * np.pi * np.arange(5) / 5), np.sin(2 * np.pi * np.arange(5) / 5)], 1)
-MODES_B = 2 * np.stack([np.cos(2 * np.pi * (np.arange(10) + 0.5) / 10), np.sin(2 * np.pi * (np.arange(10) + 0.5) / 10)], 1)
+MODES_A = 3 * np.stack([np.cos(2 * np.pi * np.arange(5) / 5), np.sin(2 * np.pi * np.arange(5) / 5)], 1)
+MODES_B = 6 * np.stack([np.cos(2 * np.pi * (np.arange(10) + 0.5) / 10), np.sin(2 * np.pi * (np.arange(10) + 0.5) / 10)], 1)
 
 
-def modes(items: int = 50_000, spread: float = 0.1, seed: int = 0) -> Dataset:
+def modes(items: int = 50_000, spread: float = 0.3, seed: int = 0) -> Dataset:
     """Two unpaired sets of Gaussian modes in the plane: ``point_a`` of 5 (``MODES_A``), ``point_b`` of 10 (``MODES_B``).
 
-    The toy set of the DiscoGAN paper, which gives no coordinates: here five lie on a circle of radius 1 and ten on one of radius
-    2, all with deviation ``spread``. ``schema.arguments`` says so: the centres of both as ``modes``, and the ``deviation``.
+    The toy set of the DiscoGAN paper, which gives no coordinates: here five lie on a circle of radius 3 and ten on one of radius
+    6, all with deviation ``spread``. ``schema.arguments`` says so: the centres of both as ``modes``, and the ``deviation``.
     """
     splits = {}
     for index, (split, count) in enumerate({"train": items, "test": items // 5}.items()):

@@ -291,17 +291,17 @@ RECIPES = {
     ),
     "small-toy": Recipe(
         data="modes5>10",
-        steps=15_000,
+        steps=10_000,
         batch_size=100,
         model={"width": 64},
-        optimizer={"lr": 1e-3, "decay_from": 0.5},
+        optimizer={"lr": 1e-3, "weight_decay": 0.0, "decay_from": 0.5},
         precision="float32",
         targets=(
             Target("modes", at_least=9, variants=("toy",)),
             Target("modes", at_most=0, than="toy:small-toy", variants=("toy_reconstruction", "toy_gan")),
         ),
         variants=POINTS,
-        note="the paper trains for 50,000 steps and gives neither rate nor batch for points",
+        note="the paper trains for 50,000 steps and gives neither rate nor batch nor decay of the weights for points",
     ),
     "smoke": Recipe(
         data="shapes-unpaired",
