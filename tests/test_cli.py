@@ -262,3 +262,11 @@ def test_results_of_one_paper_and_status_fit_eighty_columns(run) -> None:
     for words, said in wrong:
         code, out, error = run("results", *words)
         assert code == 2 and not out and said in error, error
+
+
+def test_a_copy_is_not_made_over_another(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))  # as `python -m paperzoo` has it: the file is a module that can be imported
+    assert run("new", "mine", "--from", "lenet")[0] == 0
+    before = (tmp_path / "mine.py").read_bytes()
+    code, _, error = run("new", "mine", "--from", "dcgan")
+    assert code == 2 and "mine.py exists already, and is not overwritten" in error and (tmp_path / "mine.py").read_bytes() == before

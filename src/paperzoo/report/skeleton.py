@@ -29,12 +29,12 @@ def write(name: str, folder: str | Path = ".", source: str = "") -> list[Path]:
         PaperzooError: the name cannot be a module's or is taken, there is no paper ``source``, one of the files exists, or the
             folder cannot be written to. Nothing is ever overwritten.
     """
-    check_name(name)
     folder = Path(folder)
-    texts = {folder / file: text for file, text in (copied(name, source) if source else fresh(name)).items()}
-    for path in texts:
+    for path in (folder / file for file in (f"{name}.py", f"{name}.toml", f"test_{name}.py")):
         if path.exists():
             raise PaperzooError(f"{path} exists already, and is not overwritten")
+    check_name(name)
+    texts = {folder / file: text for file, text in (copied(name, source) if source else fresh(name)).items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
