@@ -243,8 +243,15 @@ def test_a_papers_file_is_read_as_it_stands(run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("open('ran', 'w')\x1b[2J\n")
     code, out, _ = run("read", "mine.py")
     assert code == 0 and out == "open('ran', 'w')\\x1b[2J\n" and not (tmp_path / "ran").exists()
-    for wrong, said in (("dcgam", "did you mean dcgan"), ("vae:nope", "unknown variant 'nope'"), ("none.py", "there is no file none.py")):
-        code, out, error = run("read", wrong)
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    wrong = {
+        "latin.py": "latin.py is no Python file",
+        "dcgam": "did you mean dcgan",
+        "vae:nope": "unknown variant 'nope'",
+        "none.py": "there is no file none.py",
+    }
+    for name, said in wrong.items():
+        code, out, error = run("read", name)
         assert code == 2 and not out and said in error, error
 
 

@@ -289,6 +289,8 @@ def test_a_copy_of_a_paper_trains_as_the_paper_until_it_is_changed(paper: str, v
         module.test_it_trains_as_what_it_was_copied_from(tmp_path / "runs")
     with pytest.raises(PaperzooError, match=r"unknown paper 'lenot'.*lenet"):
         skeleton.write("other", tmp_path / "new", "lenot")
+    with pytest.raises(PaperzooError, match="unknown variant 'nope' of vae"):
+        skeleton.write("other", tmp_path / "new", "vae:nope")
     assert not (tmp_path / "new").exists()
 
 

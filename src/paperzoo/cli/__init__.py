@@ -1,6 +1,6 @@
 """The command line: the public functions of ``paperzoo``, one command each."""
 
-from paperzoo.cli import data, look, publish, train, use  # noqa: F401  (their commands register themselves, in the order of the help)
+from paperzoo.cli import data, look, publish, train, use  # noqa: F401  (their commands register themselves)
 from paperzoo.cli.app import app, main
 from paperzoo.cli.settings import parse_settings
 

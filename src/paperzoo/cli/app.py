@@ -6,15 +6,12 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.terminal import any_encoding, plain
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="paperzoo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,11 +53,18 @@ def read(name: Name) -> None:
     from rich.console import Console
     from rich.syntax import Syntax
 
-    paths = catalog.files(name)
+    texts = [_source(path) for path in catalog.files(name)]
     console = Console()
     if not console.is_terminal:
-        print("\n\n".join(plain(path.read_text(encoding="utf-8"), keep="\n\t").rstrip("\n") for path in paths))
+        print("\n\n".join(text.rstrip("\n") for text in texts))
         return
     with console.pager(styles=True):
-        for path in paths:
-            console.print(Syntax(plain(path.read_text(encoding="utf-8"), keep="\n\t"), "python", theme="ansi_dark", line_numbers=True))
+        for text in texts:
+            console.print(Syntax(text, "python", theme="ansi_dark", line_numbers=True))
+
+
+def _source(path: Path) -> str:
+    try:
+        return plain(path.read_text(encoding="utf-8"), keep="\n\t")
+    except UnicodeDecodeError as error:
+        raise PaperzooError(f"{plain(path)} is no Python file: it is not UTF-8 text") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jinja2
 
-from paperzoo.catalog import CATALOG, OURS
+from paperzoo.catalog import CATALOG, OURS, load
 from paperzoo.errors import PaperzooError, unknown
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -57,11 +57,13 @@ def copied(name: str, source: str) -> dict[str, str]:
     What the paper imports stays where it is: also a second file of the paper, whose classes are then named in full.
 
     Raises:
-        PaperzooError: it is not in the catalogue.
+        PaperzooError: it is not in the catalogue, or has no such variant.
     """
     paper = source.partition(":")[0]
     if paper not in CATALOG:
         raise unknown("paper", source, CATALOG)
+    if ":" in source:
+        load(source)  # is there such a variant?
     record = CATALOG[paper].record
     place = f"{OURS}.{record.parent.name}"
     method = re.sub(r'("class": ")(\w+\.\w+")', rf"\1{place}.\2", record.with_suffix(".py").read_text(encoding="utf-8"))
