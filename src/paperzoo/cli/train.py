@@ -82,11 +82,13 @@ def demo(
 
 def _finish(run: Run, every_picture: bool = False) -> None:
     from paperzoo.engine.processes import first
+    from paperzoo.report.ending import ending
     from paperzoo.report.page import write_page
 
     if not first():  # of several processes that torchrun has started
         return
     page = write_page(run)
+    print(ending(run) + "\n")
     for path in run.figures if every_picture else [p for p in run.figures if not p.stem[:8].isdigit()]:
         print(path)
     print(page)
