@@ -215,12 +215,15 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     assert check(built) == list(range(20)) and built.schema.arguments["longest"] == 8
     with pytest.raises(PaperzooError, match="2 pictures that captions name and that are not there"):
         caption_folder(root, image_size=8, strict=True)
+    (root / "bare.png").unlink()
+    own_csv(root, 20)
+    assert check(quietly(lambda: caption_folder(root, "longest=6", image_size=8))) == list(range(20))  # each has six words
     with pytest.raises(PaperzooError, match="has no caption of 1 to 5 words"):
         caption_folder(root, "longest=5", image_size=8)
     write(root / "mine.csv", "file,caption", "000.png,a dog", "001.png,a dog that is far too long", "002.png,...")
     with pytest.warns(UserWarning, match=r"1 captions of more than 4 words: 001.png") as said_of:
         built = caption_folder(root, "longest=4", image_size=8)
-    assert "19 pictures without a caption: 003.png" in str(said_of[0].message) and [len(split) for split in built.splits.values()] == [1]
+    assert "18 pictures without a caption: 003.png" in str(said_of[0].message) and [len(split) for split in built.splits.values()] == [1]
 
 
 # What is wrong -------------------------------------------------------------------------------------------------------
