@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paperzoo.data.captions.table import DATASETS as CAPTIONED
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
 
@@ -38,6 +39,9 @@ DATASETS = {
         "the same, tested on pairs of shape and colour never trained on", "questions.easy.easy_vqa", (EASY_VQA,), {"withheld": True}
     ),
     "shapes-vqa": Entry("questions about up to three coloured shapes, 32x32", "questions.shapes.shapes_vqa"),
+    "scenes-vqa": Entry(
+        "balanced questions about the pictures of scenes, 64x64", "questions.composed.scenes_vqa", CAPTIONED["scenes"].sources, sized=True
+    ),
     "vqa": Entry("questions about photographs, ten answers each (VQA v1)", "questions.readers.vqa", (VQA,), sized=True),
     "vqa2": Entry(
         "the same with two pictures and two answers for each question (VQA v2)", "questions.readers.vqa", (VQA2,), {"version": 2}, True
