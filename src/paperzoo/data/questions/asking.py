@@ -43,12 +43,12 @@ def questions(things: Sequence[Thing], size: int, others: Sequence[tuple[str, st
         yield "how many", f"how many things are {colour}?", str(colours[colour])
     for colour, noun in sorted(there.union(others)):
         yield "yes/no", f"is there a {said(colour, noun)}?", "yes" if (colour, noun) in there else "no"
-    yield from _relations([thing for thing in things if nouns[thing.noun] == 1])
+    yield from _relations(things, nouns)
 
 
-def _relations(things: Sequence[Thing]) -> Iterator[Asking]:
-    """How two things stand to each other, whose nouns are those of no other."""
-    for a, b in permutations(things, 2):
+def _relations(things: Sequence[Thing], nouns: Mapping[str, int]) -> Iterator[Asking]:
+    """How things stand to each other whose nouns are those of no other thing."""
+    for a, b in permutations([thing for thing in things if nouns[thing.noun] == 1], 2):
         holds = relation_of(a.box, b.box)
         if not holds:
             continue
