@@ -35,8 +35,8 @@ def vqa_folder(root: Path, prefix: str = "", pictures: int = 40, **changes: Chan
                 number = 10 * image + which
                 asked.append({"image_id": image, "question": text, "question_id": number})
                 ten = people(*[answer] * 7, "4", "4", "none")
-                said.append({"question_type": "is it", "multiple_choice_answer": answer, "answers": ten, "image_id": image, "answer_type": kind,
-                             "question_id": number})  # fmt: skip
+                said.append({"question_type": "is it", "multiple_choice_answer": answer, "answers": ten, "image_id": image,
+                             "answer_type": kind, "question_id": number})  # fmt: skip
         files = {
             f"{prefix}OpenEnded_mscoco_{part}_questions.json": {"info": {}, "task_type": "Open-Ended", "questions": asked},
             f"{prefix}mscoco_{part}_annotations.json": {"info": {}, "annotations": said[::-1]},
@@ -79,10 +79,10 @@ def test_answers_that_are_not_common_are_left_out_of_training_and_kept_in_the_te
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
-        ("annotations", lambda c: c["annotations"][5]["answers"].pop(), "annotations.json: question .* has 9 answers, not those of 10 people"),
+        ("annotations", lambda c: c["annotations"][5]["answers"].pop(), "question .* has 9 answers, not those of 10 people"),
         ("annotations", lambda c: c["annotations"][5].update(answers=people("a")), "has 1 answer, not those of 10 people"),
-        ("annotations", lambda c: c["annotations"][7].pop("answer_type"), "annotations.json: entry 7 has no 'answer_type'; it has answers, "),
-        ("annotations", lambda c: c.update(annotation=c.pop("annotations")), "another JSON: it has no 'annotations' at its top; its keys are"),
+        ("annotations", lambda c: c["annotations"][7].pop("answer_type"), "entry 7 has no 'answer_type'; it has answers, "),
+        ("annotations", lambda c: c.update(annotation=c.pop("annotations")), "another JSON: it has no 'annotations' at its top"),
         ("annotations", lambda c: c["annotations"].pop(), "has 80 questions, and .* the answers to 79"),
         ("questions", lambda c: c["questions"][2].update(question=" ?"), "questions.json: question 10 is empty: ' .' has no word"),
         ("questions", lambda c: c["questions"][2].update(image_id="a"), "'image_id' of entry 2 is 'a', which is no int"),
@@ -98,10 +98,10 @@ def test_another_layout_of_vqa_is_named(file: str, change: Change, said: str, tm
 
 def test_files_of_vqa_that_are_not_there_or_no_json(tmp_path: Path) -> None:
     vqa_folder(tmp_path)
-    with pytest.raises(PaperzooError, match="has no v2_OpenEnded_mscoco_train2014_questions.json; it has: "):
+    with pytest.raises(PaperzooError, match=r"has no v2_OpenEnded_mscoco_train2014_questions\.json; it has: "):
         vqa(tmp_path, 2)
     (tmp_path / "mscoco_val2014_annotations.json").write_text("[1, 2", encoding="utf-8")
-    with pytest.raises(PaperzooError, match="mscoco_val2014_annotations.json is no JSON"):
+    with pytest.raises(PaperzooError, match=r"mscoco_val2014_annotations\.json is no JSON"):
         vqa(tmp_path)
     (tmp_path / "mscoco_val2014_annotations.json").write_text("[1, 2]", encoding="utf-8")
     with pytest.raises(PaperzooError, match="no 'annotations' at its top; it is a list"):
@@ -151,7 +151,8 @@ def test_another_layout_of_clevr_is_named(change: Change, said: str, tmp_path: P
 
 def test_published_sets_are_the_users_to_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAPERZOO_DATA", str(tmp_path))
-    for name, file in (("vqa", "mscoco_train2014_annotations.json"), ("vqa2", "v2_mscoco_train2014_annotations.json"), ("clevr", "CLEVR_v1.0")):
+    files = {"vqa": "mscoco_train2014_annotations", "vqa2": "v2_mscoco_train2014_annotations", "clevr": "CLEVR_v1.0"}
+    for name, file in files.items():
         assert DATASETS[name].sources[0].transport == "folder"
         with pytest.raises(PaperzooError, match=f"is not there. Put .*{file}"):
             dataset(name)
@@ -165,8 +166,8 @@ def test_published_sets_are_the_users_to_put_there(tmp_path: Path, monkeypatch: 
 def own_folder(root: Path, rows: str = "", name: str = "own.csv", head: str = "file,question,answer\n") -> Path:
     for i in range(30):
         picture(root / "deep" / f"{i:02d}.png", (5 * i, 0, 0), (20, 20))
-    text = head + (rows or "".join(f"{i:02d}.png,how bright is it?,{i}\n{i:02d}.png,is it red?,{'yes' if i else 'no'}\n" for i in range(30)))
-    (root / name).write_text(text, encoding="utf-8")
+    usual = "".join(f"{i:02d}.png,how bright is it?,{i}\n{i:02d}.png,is it red?,{'yes' if i else 'no'}\n" for i in range(30))
+    (root / name).write_text(head + (rows or usual), encoding="utf-8")
     return root
 
 
@@ -215,7 +216,7 @@ ROWS = "00.png,is it?,yes\n01.png,is it?,no\n"
         ("00.png,is it?,\n", "file,question,answer\n", "own.csv", "own.csv, line 2: the answer is empty"),
         ("00.png,is it?,yes,tset\n", "file,question,answer,split\n", "own.csv", "unknown split 'tset' in .*line 2: did you mean test"),
         ("00.png,a?,b,test\n00.png,c?,d,train\n", "file,question,answer,split\n", "own.csv", "has 00.png in two splits, test and train"),
-        ("xx.png,is it?,yes\n", "file,question,answer\n", "own.csv", "no row of the table .* names a picture below it: the first names xx.png"),
+        ("xx.png,is it?,yes\n", "file,question,answer\n", "own.csv", "no row of the table .* names a picture.*: the first names xx.png"),
         ("\n", "file,question,answer\n", "own.csv", "own.csv has no rows"),
         ('{"file": "00.png", "question": "a?"}\n', "", "own.jsonl", "own.jsonl: entry 1 has no 'answer'; it has file, question"),
         ('{"file": "00.png"\n', "", "own.jsonl", "own.jsonl, line 1, is no JSON"),
@@ -234,9 +235,9 @@ def test_what_is_left_out_is_said_and_refused_if_that_is_wanted(tmp_path: Path) 
     with (tmp_path / "own.csv").open("a", encoding="utf-8") as file:
         file.write("gone.png,is it?,yes\n")
     picture(tmp_path / "more.png", (9, 9, 9))
-    with pytest.warns(UserWarning, match="1 names of pictures in the table that are not there: gone.png; 1 pictures without a row .*more.png"):
+    with pytest.warns(UserWarning, match="1 names of pictures in the table .*: gone.png; 1 pictures without a row .*more.png"):
         own(tmp_path, 16)
-    with pytest.raises(PaperzooError, match="not there: gone.png"):
+    with pytest.raises(PaperzooError, match=r"not there: gone\.png"):
         own(tmp_path, 16, strict=True)
     picture(tmp_path / "00.png", (1, 1, 1))
     (tmp_path / "deep" / "more").mkdir()
@@ -254,4 +255,5 @@ def test_a_picture_that_cannot_be_read_takes_its_questions_with_it(tmp_path: Pat
 
 
 def test_kinds_by_answers() -> None:
-    assert [kind_of(a) for a in ("Yes", "no", "12", "3.5", "red", "no way", "1.2.3")] == ["yes/no", "yes/no", "number", "number"] + 3 * ["other"]
+    kinds = {"yes/no": ("Yes", "no"), "number": ("12", "3.5"), "other": ("red", "no way", "1.2.3")}
+    assert all(kind_of(answer) == kind for kind, answers in kinds.items() for answer in answers)

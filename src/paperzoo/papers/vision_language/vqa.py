@@ -31,7 +31,7 @@ from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
 from paperzoo.nn.schedules import one_cycle
 from paperzoo.papers.recognition import vgg
 from paperzoo.pretrained.published import load_published
-from paperzoo.ranges import NotNegative, Part, Pixels, Size, SomeShare
+from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Size, SomeShare
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.questions import Answerer
@@ -54,29 +54,34 @@ class DeeperLSTM(nn.Module):
         return torch.tanh(self.project(states))
 
 
-class Convolutions(nn.Sequential):
-    """Pictures (N, C, S, S) in [0, 1] to f (N, F): four times a convolution, a ReLU and a pooling. Trained with all the rest."""
+class Convolutions(nn.Module):
+    """Pictures (N, C, S, S) in [0, 1] to f (N, F): four convolutions, each of which halves the side. Trained with all the rest."""
 
     def __init__(self, channels: int, filters: int) -> None:
-        layers: list[nn.Module] = []
-        for inputs in (channels, filters, filters, filters):
-            layers += [nn.Conv2d(inputs, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-        super().__init__(*layers, nn.Flatten())
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, filters, 5, 2, 2), nn.ReLU()]
+        for _ in range(3):
+            layers += [nn.Conv2d(filters, filters, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(filters), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(4 * image - 2)  # type: ignore[no-any-return]
 
 
 class VQA(nn.Module):
-    """Features of pictures and questions to logits (N, K).
+    """Pictures and questions to logits (N, K).
 
     Args:
-        look: pictures to features (N, F); they come as features where it is ``nn.Identity``.
-        read: questions to q (N, D).
+        look: pictures to f (N, F); ``nn.Identity`` where they come as f, ``None`` for a blind network.
+        read: questions to q (N, D); ``None`` for a deaf one.
         features: F.
         common: D.
+        scale: the weights of both projections begin uniform in [-scale, scale]: a product of two small numbers is learnt slowly.
     """
 
     def __init__(
         self, look: nn.Module | None, read: DeeperLSTM | None, features: int, common: int, mlp: int, classes: int, dropout: float,
-        norm: bool, product: bool,
+        norm: bool, product: bool, scale: float,
     ) -> None:  # fmt: skip
         super().__init__()
         self.look, self.read, self.norm, self.product = look, read, norm, product
@@ -87,6 +92,9 @@ class VQA(nn.Module):
             nn.Linear(mlp, mlp), nn.Tanh(), Dropout(dropout),
             nn.Linear(mlp, classes),
         )  # fmt: skip
+        for project in (self.project, None if read is None else read.project):
+            if project is not None:
+                nn.init.uniform_(project.weight, -scale, scale)
 
     def forward(self, image: Tensor, question: Tensor, length: Tensor) -> Tensor:
         parts = []
@@ -135,6 +143,7 @@ class Model(Answerer):
         hidden, layers: of the LSTM.
         common: dimensions of q and of v.
         mlp: units of its two hidden layers.
+        scale: the weights W_q and W_v begin uniform in [-scale, scale].
         dropout: share of these units that is dropped in training.
         norm: f is brought to length 1.
         fusion: the product of q and v, or both side by side.
@@ -158,6 +167,7 @@ class Model(Answerer):
         layers: Size = 2,
         common: Size = 1024,
         mlp: Size = 1000,
+        scale: Positive = 0.08,
         dropout: Part = 0.5,
         norm: bool = True,
         fusion: Literal["product", "concatenation"] = "product",
@@ -176,7 +186,7 @@ class Model(Answerer):
         look = None if sees == "question" else nn.Identity() if encoder == "vgg19" else Convolutions(channels, filters)
         features = 4096 if encoder == "vgg19" else filters * (image_size // 16) ** 2
         read = None if sees == "picture" else DeeperLSTM(len(vocabulary) or 15_000, embedding, hidden, layers, common)
-        self.network = VQA(look, read, features, common, mlp, classes, dropout, norm, fusion == "product")
+        self.network = VQA(look, read, features, common, mlp, classes, dropout, norm, fusion == "product", scale)
 
     def forward(self, image: Tensor, question: Tensor, length: Tensor) -> Tensor:
         if self.encoder == "vgg19" and self.sees != "question":
@@ -216,7 +226,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "concatenation": {"fusion": "concatenation"},
 }
 
-_LITTLE = {"encoder": "convolutions", "embedding": 32, "hidden": 64, "common": 128, "mlp": 128}
+_LITTLE = {"encoder": "convolutions", "embedding": 32, "hidden": 64, "common": 128, "mlp": 128, "scale": 1.0, "dropout": 0.0}
 
 RECIPES = {
     "paper": Recipe(
