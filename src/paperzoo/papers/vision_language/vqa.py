@@ -238,10 +238,10 @@ RECIPES = {
     ),
     "small": Recipe(
         data="easy-vqa",
-        steps=1500,
+        steps=3600,
         batch_size=128,
         model=_LITTLE,
-        optimizer={"method": "adamw", "lr": 3e-3},
+        optimizer={"method": "adamw", "lr": 4e-3, "weight_decay": 0.01},
         precision="float32",
         targets=(
             Target("accuracy %", at_least=99.0, variants=("vqa",)),
