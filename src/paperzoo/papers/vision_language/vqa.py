@@ -259,6 +259,14 @@ RECIPES = {
     ),
 }
 
+RECIPES["small-scenes"] = RECIPES["small"].but(
+    data="scenes-vqa",
+    targets=(
+        Target("accuracy %", at_least=0.0, than="blind:small-scenes", variants=("vqa",)),
+        Target("accuracy %", at_least=0.0, than="deaf:small-scenes", variants=("vqa",)),
+    ),
+)
+
 RECIPES["small-withheld"] = RECIPES["small"].but(
     data="easy-vqa-withheld",
     targets=(Target("accuracy %", at_least=95.0),),
