@@ -32,8 +32,8 @@ def test_what_is_asked_about_three_things_by_hand() -> None:
     assert len(set(found)) == len(found)
     answers = {text: answer for _, text, answer in found}
     assert answers["what color is the star?"] == "red" and "what color is the bus?" not in answers
-    assert answers["what is blue?"] == "heart" and answers["how many things are there?"] == "3"
-    assert answers["how many things are red?"] == "1"
+    assert answers["what shape is blue?"] == "heart" and answers["how many things are there?"] == "3"
+    assert answers["how many shapes are red?"] == "1"
     sides = {"red star": "left", "blue heart": "right", "bus": "top"}
     assert {one: answers[f"where is the {one}?"] for one in sides} == sides
     assert (answers["is there a red star?"], answers["is there a red heart?"], answers["is there a bus?"]) == ("yes", "no", "yes")
@@ -46,7 +46,7 @@ def test_what_is_left_open_is_not_asked() -> None:
     found = list(questions([RED, thing("star", "blue", 25, 25), thing("heart", "blue", 25, 5)], 32, []))
     answers = {text: answer for _, text, answer in found}
     assert "what color is the star?" not in answers, "there are two"
-    assert "what is blue?" not in answers and answers["what is red?"] == "star" and answers["how many things are blue?"] == "2"
+    assert "what shape is blue?" not in answers and answers["what shape is red?"] == "star" and answers["how many shapes are blue?"] == "2"
     assert not any("the star" in text and "heart" in text for text in answers), "which star?"
     assert "where is the blue star?" not in answers, "in a corner"
     one = list(questions([RED, thing("heart", "blue", 15, 26)], 32, []))
@@ -138,7 +138,7 @@ def looked_up(things: tuple[Thing, ...], text: str) -> str:
         one = told[" ".join(words[3:])].box
         x, y = (one[0] + one[2]) / 2 - 32, (one[1] + one[3]) / 2 - 32
         return ("left" if x < 0 else "right") if abs(x) > abs(y) else "top" if y < 0 else "bottom"
-    if len(words) == 3:
+    if text.startswith("what shape"):
         return next(t.noun for t in things if t.colour == words[-1])
     word = next(w for w in ("above", "below", "left", "right") if w in words)
     if text.startswith("is the"):

@@ -25,6 +25,8 @@ Asking = tuple[str, str, str]
 def questions(things: Sequence[Thing], size: int, others: Sequence[tuple[str, str]]) -> Iterator[Asking]:
     """All that is asked about a picture: kind, question and answer; nothing that it leaves open.
 
+    Colours are asked of shapes alone: an object, whose ``colour`` is ``""``, may well be red.
+
     Args:
         size: the side of the picture.
         others: colours and nouns, as of ``Thing``, that are asked after though they need not be there.
@@ -35,12 +37,12 @@ def questions(things: Sequence[Thing], size: int, others: Sequence[tuple[str, st
         if thing.colour and nouns[thing.noun] == 1:
             yield "color", f"what color is the {thing.noun}?", thing.colour
         if thing.colour and colours[thing.colour] == 1:
-            yield "what", f"what is {thing.colour}?", thing.noun
+            yield "what", f"what shape is {thing.colour}?", thing.noun
         if side := side_of(thing, size):
             yield "where", f"where is the {said(thing.colour, thing.noun)}?", side
     yield "how many", "how many things are there?", str(len(things))
     for colour in sorted({colour for colour, _ in [*there, *others] if colour}):
-        yield "how many", f"how many things are {colour}?", str(colours[colour])
+        yield "how many", f"how many shapes are {colour}?", str(colours[colour])
     for colour, noun in sorted(there.union(others)):
         yield "yes/no", f"is there a {said(colour, noun)}?", "yes" if (colour, noun) in there else "no"
     yield from _relations(things, nouns)
