@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from paperzoo import PaperzooError
-from paperzoo.data import Dataset
+from paperzoo.data import Dataset, Images
 from paperzoo.data.captions.words import SPECIAL, UNKNOWN
 from paperzoo.data.questions.columns import Shown, unseen
 from paperzoo.data.questions.easy import COLOURS, SHAPES, WITHHELD, easy_vqa, shown
@@ -111,6 +112,9 @@ def test_pictures_are_kept_once(here: Path) -> None:
     joined = built.joined("train+test")
     assert np.allclose(joined.batch([len(built["train"])]).image, built["test"].batch([0]).image)
     assert joined.batch([len(joined) - 1]).texts == [("is there a zebra?",)]
+    black, white = (Images(torch.full((2, 3, 4, 4), level, dtype=torch.uint8)) for level in (0, 255))
+    both = Shown(black, np.array([1, 0, 1])).join(Shown(white, np.array([1, 0])))
+    assert both.take(np.arange(5))["image"].mean((1, 2, 3)).tolist() == [0, 0, 0, 1, 1]
     some = Shown(column.pictures, column.which).some(np.array([5, 3]))
     assert np.allclose(some.take(np.array([0]))["image"], column.take(np.array([5]))["image"])
     assert "image" not in vars(unseen(built["train"])) and len(unseen(built["train"])) == len(built["train"])

@@ -154,9 +154,10 @@ def test_layers_at_the_papers_size() -> None:
 
 
 def test_vgg_is_frozen_and_no_part_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = []
+    loaded, networks = [], []
 
     def fill(network: nn.Module, weights: str, places: dict[str, str]) -> None:
+        networks.append(network)
         loaded.append((weights, places))
 
     monkeypatch.setattr(vqa, "load_published", fill)
@@ -169,6 +170,10 @@ def test_vgg_is_frozen_and_no_part_of_the_model(monkeypatch: pytest.MonkeyPatch)
         assert found.shape == (2, 64) and not found.requires_grad and bool((found >= 0).all()), "behind a ReLU"
         assert loaded == [("imagenet", {"imagenet": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"})]
         assert fc7("imagenet") is fc7("imagenet"), "made once"
+        fc6, second, _ = (layer for layer in networks[0].classifier if isinstance(layer, nn.Linear))
+        mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        expected = second(fc6(networks[0].features((image - mean) / std).flatten(1)).relu()).relu()
+        assert torch.allclose(found, expected, atol=1e-5)
         model = Model(vocabulary=WORDS, classes=3)
         model.network.project = nn.Linear(64, 1024)
         logits = model(image, torch.tensor([[4, 5], [6, 7]]), torch.tensor([2, 2]))
@@ -207,6 +212,14 @@ def test_a_step_is_on_the_cross_entropy_of_the_answer_learnt() -> None:
     assert taken.loss.item() == pytest.approx(-float(p[torch.arange(5), label].log().mean()), rel=1e-5)
 
 
+def test_every_weight_that_can_matter_is_moved_by_a_step() -> None:
+    model = tiny()
+    image, question, length = asked()
+    model.network(image, question, length).square().sum().backward()
+    still = [name for name, p in model.network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+
+
 def test_optimisers_of_the_paper_and_of_the_small_recipes() -> None:
     model = tiny()
     (rms, schedule) = model.optimizers()["network"]  # type: ignore[misc]
@@ -221,8 +234,8 @@ def test_projections_begin_uniform_within_the_scale() -> None:
     for scale in (0.08, 1.0):
         model = tiny(scale=scale, common=64)
         for project in (model.network.project, model.network.read.project):
-            top = float(project.weight.abs().max())
-            assert 0.9 * scale < top <= scale and float(project.weight.std()) == pytest.approx(scale / 3**0.5, rel=0.1)
+            top = float(project.weight.detach().abs().max())
+            assert 0.9 * scale < top <= scale and float(project.weight.detach().std()) == pytest.approx(scale / 3**0.5, rel=0.1)
 
 
 ANSWERS = ("red", "green", "left", "right")
