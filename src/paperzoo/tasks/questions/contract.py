@@ -43,7 +43,7 @@ class Reply:
 
     def __str__(self) -> str:
         answers = ", ".join(f"{plain(name)} ({p:.1%})" for name, p in self.best)
-        return f"{answers}\n{_not_known(self.unknown)}, and was not read" if self.unknown else answers
+        return f"{answers}\n{_not_known(self.unknown)}: the answer may mean little" if self.unknown else answers
 
 
 class Answerer(Model):
