@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import textwrap
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     ]
     for name, row in catalog.CATALOG.items():
         summary = counted([r for r in promised if r["paper"] == name and r["status"] != "unverified"]) or "none yet"
-        lines.append(f"| [`{name}`](results/{name}/README.md) {row.title} | {row.year} | {summary} |")
+        lines.append(f"| [`{name}`](results/{name}/README.md) {textwrap.shorten(row.title, 60, placeholder=" ...")} | {row.year} | {summary} |")
     return "\n".join(lines)
 
 
