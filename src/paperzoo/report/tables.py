@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-import textwrap
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,8 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     ]
     for name, row in catalog.CATALOG.items():
         summary = counted([r for r in promised if r["paper"] == name and r["status"] != "unverified"]) or "none yet"
-        lines.append(f"| [`{name}`](results/{name}/README.md) {textwrap.shorten(row.title, 60, placeholder=" ...")} | {row.year} | {summary} |")
+        title = textwrap.shorten(row.title, 60, placeholder=" ...")
+        lines.append(f"| [`{name}`](results/{name}/README.md) {title} | {row.year} | {summary} |")
     return "\n".join(lines)
 
 
