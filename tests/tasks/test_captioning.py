@@ -226,7 +226,7 @@ def test_what_cannot_be_captioned(tmp_path: Path) -> None:
     model, path = captioner("soft"), photograph(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.png").write_bytes(b"no picture")
-    with pytest.raises(PaperzooError, match="there are no pictures in .*empty"):
+    with pytest.raises(PaperzooError, match=r"there are no pictures in .*empty"):
         model.predict(tmp_path / "empty")
     with pytest.raises(PaperzooError, match=r"text\.png cannot be read as an image"):
         model.predict(tmp_path / "text.png")

@@ -115,13 +115,15 @@ def look(a: Tensor, alpha: Tensor, chance: Tensor | None) -> tuple[Tensor, Tenso
     """
     if chance is None:
         place = alpha.argmax(2)  # (N, K)
-    else:
-        place = (alpha.detach().cumsum(2) <= chance[..., None]).sum(2).clamp(max=alpha.shape[2] - 1)
-    z = a.gather(1, place[..., None].expand(-1, -1, a.shape[2]))  # (N, K, D)
-    if chance is None:
-        return z, place
+        return picked(a, place), place
+    place = (alpha.detach().cumsum(2) <= chance[..., None]).sum(2).clamp(max=alpha.shape[2] - 1)
     expected = chance < 0
-    return torch.where(expected[..., None], alpha.to(a.dtype) @ a, z), place.masked_fill(expected, -1)
+    return torch.where(expected[..., None], alpha.to(a.dtype) @ a, picked(a, place)), place.masked_fill(expected, -1)
+
+
+def picked(a: Tensor, place: Tensor) -> Tensor:
+    """The annotations (N, K, D) at places int64 (N, K) of a (N, L, D)."""
+    return a.gather(1, place[..., None].expand(-1, -1, a.shape[2]))
 
 
 def penalty(alpha: Tensor, real: Tensor) -> Tensor:
