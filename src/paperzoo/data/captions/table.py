@@ -12,6 +12,11 @@ DATASETS = {
         (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI),
         sized=True,
     ),
+    "scenes-plain": Entry(
+        "880 pictures of two shapes above, below and beside each other on one colour, with five true captions each, 32x32",
+        "captions.plain.plain_scenes",
+        sized=True,
+    ),
 }
 
 #: the user's own data: prefix -> what follows the colon, and what builds it

@@ -27,7 +27,7 @@ from paperzoo.data import Batch
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import warmup_cosine
 from paperzoo.papers.vision_language.encoders import SmallEncoder, frozen_features
-from paperzoo.ranges import Count, NotNegative, Part, Pixels, Size
+from paperzoo.ranges import Count, NotNegative, Part, Pixels, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.captioning import PAD, Captioner, Told, log_likelihood
 from paperzoo.tasks.model import Optimizers, Players
@@ -88,7 +88,7 @@ class Pool(nn.Module):
 
 
 class Model(Captioner):
-    """Encoder and decoder; trained on all captions of a picture at once.
+    """Encoder and decoder; trained on several captions of a picture at once.
 
     Args:
         vocabulary: the words, from the data; without them there are as many nameless ones as Flickr8k has.
@@ -98,15 +98,17 @@ class Model(Captioner):
         embedding: numbers a word; hidden: units of the LSTM (section 4.3.1 has 512 for both).
         annotation: channels of the small encoder's grid.
         dropout: on what the LSTM reads, and on what it answers.
+        captions: of each picture in a step, drawn anew; 0 for all.
         beam, alpha: width and length penalty of the search.
     """
 
     def __init__(
         self, *, vocabulary: Sequence[str] = (), channels: Size = 3, image_size: Pixels = 224, longest: Count = 50,
         encoder: Literal["googlenet", "small"] = "googlenet", weights: str = "imagenet", embedding: Size = 512, hidden: Size = 512,
-        annotation: Size = 128, dropout: Part = 0.3, beam: Size = 20, alpha: NotNegative = 0.0,
+        annotation: Size = 128, dropout: Part = 0.3, captions: Sizeable = 0, beam: Size = 20, alpha: NotNegative = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(vocabulary, channels, image_size, longest, beam, alpha)
+        self.few = captions
         self.published = weights if encoder == "googlenet" else ""
         self.check_encoder(encoder, encoder == "googlenet", 31)
         features = 1024 if self.published else 4 * annotation
@@ -133,8 +135,8 @@ class Model(Captioner):
         return told
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        """One step on all captions of a batch of pictures: the sum of -log p of the words (Eq. 13), the mean over captions."""
-        words, target = self.read(batch.captions)  # (N, K, T)
+        """One step on captions of a batch of pictures: the sum of -log p of the words (Eq. 13), the mean over captions."""
+        words, target = self.read(batch.captions, self.few)  # (N, K, T)
         real = target != PAD
         counted = real.any(2)  # (N, K)
         log_p = log_likelihood(self.say(self.see(batch.image), words).logits, target)  # (N, K)

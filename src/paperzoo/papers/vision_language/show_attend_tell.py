@@ -32,7 +32,7 @@ from paperzoo.data import Batch
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.schedules import warmup_cosine
 from paperzoo.papers.vision_language.encoders import SmallEncoder, frozen_grid
-from paperzoo.ranges import Count, NotNegative, Part, Pixels, Size
+from paperzoo.ranges import Count, NotNegative, Part, Pixels, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.captioning import PAD, Captioner, Told, log_likelihood
 from paperzoo.tasks.model import Optimizers, Players
@@ -155,7 +155,7 @@ def estimate(
 
 
 class Model(Captioner):
-    """Encoder, reader and decoder; trained on all captions of a picture at once.
+    """Encoder, reader and decoder; trained on several captions of a picture at once.
 
     Args:
         vocabulary: the words, from the data; without them there are as many nameless ones as in the paper.
@@ -167,6 +167,7 @@ class Model(Captioner):
         dropout: on what the output layer sees of the LSTM.
         doubly: lambda of Eq. 14, of soft attention.
         reward, entropy: lambda_r and lambda_e of section 4.1, of hard attention.
+        captions: of each picture in a step, drawn anew; 0 for all.
         beam, alpha: width and length penalty of the search.
     """
 
@@ -176,9 +177,11 @@ class Model(Captioner):
         self, *, vocabulary: Sequence[str] = (), channels: Size = 3, image_size: Pixels = 224, longest: Count = 50,
         encoder: Literal["vgg19", "small"] = "vgg19", weights: str = "imagenet", attention: Literal["soft", "hard"] = "soft",
         embedding: Size = 512, hidden: Size = 1000, annotation: Size = 512, width: Size = 512, dropout: Part = 0.5,
-        doubly: NotNegative = 1.0, reward: NotNegative = 0.1, entropy: NotNegative = 0.002, beam: Size = 10, alpha: NotNegative = 0.0,
+        doubly: NotNegative = 1.0, reward: NotNegative = 0.1, entropy: NotNegative = 0.002, captions: Sizeable = 0,
+        beam: Size = 10, alpha: NotNegative = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(vocabulary, channels, image_size, longest, beam, alpha)
+        self.few = captions
         self.published = weights if encoder == "vgg19" else ""
         self.check_encoder(encoder, encoder == "vgg19", 16)
         self.encoder = None if self.published else SmallEncoder(channels, annotation)
@@ -210,8 +213,8 @@ class Model(Captioner):
         return told
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        """One step on all captions of a batch of pictures."""
-        words, target = self.read(batch.captions)  # (N, K, T)
+        """One step on captions of a batch of pictures."""
+        words, target = self.read(batch.captions, self.few)  # (N, K, T)
         real, seen = target != PAD, self.see(batch.image)
         counted = real.any(2)  # (N, K)
         told = self.decoder(seen, words, None, self.chance(words) if self.hard else None)
@@ -233,7 +236,7 @@ class Model(Captioner):
 
 VARIANTS: dict[str, dict[str, object]] = {"soft": {}, "hard": {"attention": "hard"}}
 
-_LITTLE = {"encoder": "small", "embedding": 64, "hidden": 192, "annotation": 128, "width": 96, "dropout": 0.0, "beam": 3}
+_LITTLE = {"encoder": "small", "embedding": 64, "hidden": 192, "annotation": 128, "width": 96, "dropout": 0.0, "doubly": 0.02, "beam": 3}
 RECIPES = {
     "paper": Recipe(
         data="flickr8k", steps=50_000, batch_size=64, clip=10.0,

@@ -124,12 +124,19 @@ class Captioner(Model):
         if frozen and self.image_size < least:
             raise PaperzooError(f"encoder {encoder} sees pictures of at least {least} pixels, not of {self.image_size}")
 
-    def read(self, captions: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, captions: Tensor, few: int = 0) -> tuple[Tensor, Tensor]:
         """Captions int64 (N, K, T), between start and end, parted in what is read and what must follow, (N, K, T - 1) both.
+
+        Args:
+            few: how many captions of each picture are drawn; 0 for all.
 
         Raises:
             PaperzooError: one is longer than the model's longest.
         """
+        if 0 < few < captions.shape[1]:
+            missing = (captions[:, :, 0] == PAD).float()  # (N, K)
+            order = (torch.rand_like(missing) + missing).argsort(1)[:, :few]
+            captions = captions.gather(1, order[..., None].expand(-1, -1, captions.shape[2]))
         length = int((captions != PAD).sum(2).max())
         if length > self.longest:
             raise PaperzooError(
