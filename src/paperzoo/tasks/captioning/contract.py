@@ -238,7 +238,7 @@ class Captioner(Model):
         if out and not self.grid[0]:
             raise PaperzooError(f"{self.name or 'this model'} has no attention that could be drawn to --out {plain(out)}")
         if isinstance(input, str | os.PathLike) and is_folder(os.fspath(input)):
-            return self._folder(path_of(input), beam, alpha, out)
+            return self._folder(path_of(os.fspath(input)), beam, alpha, out)
         path = new_file(input, "-attention.png", out)
         image = read_image(input, self.channels, self.image_size, self.prepared)
         (caption,) = self.captions(image, beam, alpha)

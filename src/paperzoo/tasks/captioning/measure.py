@@ -14,7 +14,7 @@ from paperzoo.data import Dataset, Split
 from paperzoo.data.captions import grammar
 from paperzoo.data.captions.words import tokenise
 from paperzoo.metrics.caption_bleu import caption_bleu
-from paperzoo.metrics.cider import cider_d
+from paperzoo.metrics.cider import cider
 from paperzoo.metrics.rouge_l import rouge_l
 from paperzoo.tasks.captioning.maps import mass
 
@@ -40,28 +40,27 @@ def scores(model: Captioner, dataset: Dataset, split: str) -> dict[str, float]:
     """
     items = dataset[split]
     captions, texts, scenes = written(model, items)
-    references = [[tokenise(text) for text in own] for own in texts]
-    words = [list(caption.words) for caption in captions]
-    bleu = caption_bleu(words, references)
-    found = {f"BLEU-{n}": value for n, value in enumerate(bleu, 1)}
-    found |= {"CIDEr-D": cider_d(words, references), "ROUGE-L": rouge_l(words, references)}
+    said, references = [caption.text for caption in captions], [plain(own) for own in texts]
+    found = {f"BLEU-{n}": value for n, value in enumerate(caption_bleu(said, references), 1)}
+    found |= {"CIDEr-D": cider(said, references), "ROUGE-L": rouge_l(said, references)}
     if len(items) > 1:
         half = len(items) // 2  # far apart, and never the picture itself
-        found["BLEU-4 with shuffled pictures"] = caption_bleu(words, references[half:] + references[:half])[3]
+        found["BLEU-4 with shuffled pictures"] = caption_bleu(said, references[half:] + references[:half])[3]
     nearest = retrieved(dataset["train"], items)
-    found["BLEU-4 of retrieval"] = caption_bleu([tokenise(text) for text in nearest], references)[3]
+    found["BLEU-4 of retrieval"] = caption_bleu(plain(nearest), references)[3]
     fresh = [(own[0], own[1:]) for own in references if len(own) > 1]
     if fresh:
-        found["BLEU-4 of a fresh caption"] = caption_bleu([one for one, _ in fresh], [others for _, others in fresh])[3]
+        found["BLEU-4 of a fresh caption"] = caption_bleu(*map(list, zip(*fresh, strict=True)))[3]
     if scenes:
-        found["true %"] = true([caption.text for caption in captions], scenes)
+        found["true %"] = true(said, scenes)
         found["true % of retrieval"] = true(nearest, scenes)
         if model.grid[0]:
             found |= attention(captions, scenes, model.image_size)
         if split == "test" and WITHHELD in dataset.splits:
             other, texts, scenes = written(model, dataset[WITHHELD], attention=False)
-            withheld = caption_bleu([list(c.words) for c in other], [[tokenise(text) for text in own] for own in texts])
-            found[f"{WITHHELD} true %"], found[f"{WITHHELD} BLEU-4"] = true([c.text for c in other], scenes), withheld[3]
+            said = [caption.text for caption in other]
+            found[f"{WITHHELD} true %"] = true(said, scenes)
+            found[f"{WITHHELD} BLEU-4"] = caption_bleu(said, [plain(own) for own in texts])[3]
     return found
 
 
@@ -76,6 +75,11 @@ def written(model: Captioner, items: Split, attention: bool = True) -> tuple[lis
         texts += batch.texts
         scenes += getattr(batch, "scene", [])
     return captions, texts, scenes
+
+
+def plain(texts: Sequence[str]) -> list[str]:
+    """Captions as a model writes them: their words, with a blank between."""
+    return [" ".join(tokenise(text)) for text in texts]
 
 
 def true(captions: Sequence[str], scenes: Sequence[grammar.Scene]) -> float:
@@ -102,7 +106,7 @@ def attention(captions: Sequence[Caption], scenes: Sequence[grammar.Scene], size
 def retrieved(train: Split, items: Split) -> list[str]:
     """For each picture the first caption of the training picture whose pixels are nearest, both shrunk to ``SIDE`` a side."""
     known, wanted = shrunk(train), shrunk(items)
-    nearest = torch.cat([torch.cdist(part, known).argmin(1) for part in wanted.split(PART)])
+    nearest = torch.cat([torch.cdist(part, known).argmin(1) for part in torch.split(wanted, PART)])
     return [train.batch([i]).texts[0][0] for i in nearest.tolist()]
 
 
