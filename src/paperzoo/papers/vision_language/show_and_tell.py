@@ -146,7 +146,7 @@ class Model(Captioner):
 
 VARIANTS: dict[str, dict[str, object]] = {"show_and_tell": {}}
 
-_LITTLE = {"encoder": "small", "embedding": 128, "hidden": 192, "annotation": 128, "dropout": 0.0}
+_LITTLE = {"encoder": "small", "embedding": 128, "hidden": 192, "annotation": 128, "dropout": 0.0, "captions": 2}
 RECIPES = {
     "paper": Recipe(
         data="flickr8k", steps=50_000, batch_size=64, targets=(Target("BLEU-1", at_least=63, claim="flickr8k"),),
@@ -158,7 +158,7 @@ RECIPES = {
         targets=(Target("BLEU-4", at_least=50), Target("BLEU-4 with shuffled pictures", at_most=35)),
     ),
     "smoke": Recipe(
-        data="scenes-plain", steps=24, batch_size=8, model={**_LITTLE, "embedding": 16, "hidden": 16, "annotation": 8, "beam": 3},
+        data="scenes-plain", steps=24, batch_size=8, model={**_LITTLE, "embedding": 16, "hidden": 16, "annotation": 8, "captions": 0, "beam": 3},
         optimizer={"name": "Adam", "lr": 3e-3}, clip=5.0, precision="float32",
     ),
 }  # fmt: skip

@@ -236,7 +236,10 @@ class Model(Captioner):
 
 VARIANTS: dict[str, dict[str, object]] = {"soft": {}, "hard": {"attention": "hard"}}
 
-_LITTLE = {"encoder": "small", "embedding": 64, "hidden": 192, "annotation": 128, "width": 96, "dropout": 0.0, "doubly": 0.02, "beam": 3}
+_LITTLE = {
+    "encoder": "small", "embedding": 64, "hidden": 192, "annotation": 128, "width": 64, "dropout": 0.0, "doubly": 0.02, "captions": 2,
+    "beam": 3,
+}  # fmt: skip
 RECIPES = {
     "paper": Recipe(
         data="flickr8k", steps=50_000, batch_size=64, clip=10.0,
@@ -247,7 +250,7 @@ RECIPES = {
         note="VGG-19 frozen; batches of 64 pictures with five captions each, where the paper has 64 captions of one length",
     ),
     "small": Recipe(
-        data="scenes", steps=1500, batch_size=32, model=_LITTLE, optimizer={"name": "Adam", "lr": 2e-3, "warmup": 100, "fall": True},
+        data="scenes", steps=1400, batch_size=32, model=_LITTLE, optimizer={"name": "Adam", "lr": 3e-3, "warmup": 100, "fall": True},
         clip=5.0, precision="float32",
         targets=(
             Target("true %", at_least=60, variants=("soft",)),
@@ -258,7 +261,8 @@ RECIPES = {
     ),
     "smoke": Recipe(
         data="scenes-plain", steps=24, batch_size=8,
-        model={**_LITTLE, "embedding": 12, "hidden": 16, "annotation": 16, "width": 12},
-        optimizer={"name": "Adam", "lr": 3e-3}, clip=5.0, precision="float32",
+        model={**_LITTLE, "embedding": 12, "hidden": 16, "annotation": 16, "width": 12, "captions": 0},
+        optimizer={"name": "Adam", "lr": 3e-3}, clip=5.0, precision="float32", variants=("soft",),
     ),
 }  # fmt: skip
+RECIPES["smoke-hard"] = RECIPES["smoke"].but(variants=("hard",))
