@@ -253,10 +253,8 @@ RECIPES = {
         data="scenes", steps=1400, batch_size=32, model=_LITTLE, optimizer={"name": "Adam", "lr": 3e-3, "warmup": 100, "fall": True},
         clip=5.0, precision="float32",
         targets=(
-            Target("true %", at_least=60, variants=("soft",)),
-            Target("BLEU-4", at_least=72, variants=("soft",)),
-            Target("BLEU-4 with shuffled pictures", at_most=35, variants=("soft",)),
-            Target("attention on the thing", at_least=0.4, variants=("soft",)),
+            Target("true %", at_least=60), Target("BLEU-4", at_least=72), Target("BLEU-4 with shuffled pictures", at_most=35),
+            Target("attention on the thing", at_least=0.4),
         ),
     ),
     "smoke": Recipe(
