@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from fixtures.captioners import KINDS, WORDS, captioner, pictures
+from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor, nn
 
-from paperzoo.data import Batch
+from paperzoo.data import Batch, Dataset
+from paperzoo.data.captions import grammar
+from paperzoo.data.captions.plain import plain_scenes
 from paperzoo.errors import PaperzooError
-from paperzoo.tasks.captioning import END, PAD, START, UNKNOWN, Caption, Captioner, Told, log_likelihood
+from paperzoo.metrics.caption_bleu import caption_bleu
+from paperzoo.tasks.captioning import END, PAD, START, UNKNOWN, Caption, Captioner, Told, log_likelihood, measure
 from paperzoo.tasks.captioning.maps import lit, maps, mass
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -235,3 +240,80 @@ def test_what_cannot_be_captioned(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match="has no attention that could be drawn"):
         captioner("told").predict(path, out=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+# Figures and pictures ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain() -> Dataset:
+    return plain_scenes(counts=(60, 20, 20, 20))
+
+
+class Parrot(Captioner):
+    """Says of each picture that it has seen the caption with this number, and looks at the thing that each word names, or everywhere."""
+
+    def __init__(self, data: Dataset, number: int = 0, looks: bool = True) -> None:
+        super().__init__(data.schema.arguments["vocabulary"], 3, 32, data.schema.arguments["longest"], 1, 0.0)
+        self.grid, self.looks, self.known = (8, 8), looks, dict[bytes, tuple[str, grammar.Scene]]()
+        for split in data.splits.values():
+            batch = split.batch(range(len(split)))
+            for image, texts, scene in zip(batch.image, batch.texts, batch.scene, strict=True):
+                self.known[image.numpy().tobytes()] = (texts[number], scene)
+
+    def captions(self, image: Tensor, beam: Any = None, alpha: Any = None, attention: bool = True) -> list[Caption]:
+        return [self.caption(*self.known[one.numpy().tobytes()]) for one in image]
+
+    def caption(self, text: str, scene: grammar.Scene) -> Caption:
+        seen = torch.full((len(text.split()), 8, 8), 1 / 64)
+        for place, noun in grammar.nouns(text) if self.looks else ():
+            x0, y0, x1, y1 = next(thing.box for thing in scene.things if thing.noun == noun)
+            seen[place] = torch.zeros(8, 8)
+            seen[place, (y0 + y1) // 8, (x0 + x1) // 8] = 1
+        return Caption(text, 0.0, tuple(text.split()), seen)
+
+
+def test_who_says_what_is_true_is_measured_so(plain: Dataset) -> None:
+    found = Parrot(plain).measure(plain, "test")
+    assert found["BLEU-1"] == found["BLEU-4"] == found["ROUGE-L"] == pytest.approx(100)
+    assert found["true %"] == found["compositional true %"] == 100 and found["compositional BLEU-4"] == pytest.approx(100)
+    assert found["BLEU-4 with shuffled pictures"] < 70 and found["BLEU-4 of retrieval"] < 70 and found["true % of retrieval"] < 30
+    above = 100 - max(found["BLEU-4 with shuffled pictures"], found["BLEU-4 of retrieval"])
+    assert found["BLEU-4 above baselines"] == pytest.approx(above)
+    assert found["attention on the thing"] > 0.9 and 0.1 < found["area of the thing"] < 0.25
+    assert "compositional true %" not in Parrot(plain).measure(plain, "validation")
+
+
+def test_even_attention_is_at_chance(plain: Dataset) -> None:
+    found = Parrot(plain, looks=False).measure(plain, "validation")
+    assert found["attention on the thing"] == pytest.approx(found["area of the thing"])
+
+
+def test_baselines_by_hand(plain: Dataset) -> None:
+    """Of the training split retrieval finds the picture itself; a fresh caption is the first against the others."""
+    model = Parrot(plain, number=2)
+    found, batch = model.measure(plain, "train"), plain["train"].batch(range(60))
+    assert found["BLEU-4 of retrieval"] == pytest.approx(100) and found["true % of retrieval"] == 100
+    first, others = [texts[0] for texts in batch.texts], [texts[1:] for texts in batch.texts]
+    assert found["BLEU-4 of a fresh caption"] == pytest.approx(caption_bleu(first, others)[3])
+    moved = [batch.texts[(i + 30) % 60] for i in range(60)]
+    assert found["BLEU-4 with shuffled pictures"] == pytest.approx(caption_bleu([texts[2] for texts in batch.texts], moved)[3])
+    small = [F.avg_pool2d(image, 4).flatten() for image in batch.image]
+    wanted = plain["test"].batch(range(20))
+    for i, text in enumerate(measure.retrieved(plain["train"], plain["test"])):
+        apart = [float((F.avg_pool2d(wanted.image[i], 4).flatten() - one).norm()) for one in small]
+        assert text == batch.texts[int(np.argmin(apart))][0]
+
+
+def test_pictures_say_what_is_true(plain: Dataset, tmp_path: Path) -> None:
+    model = Parrot(plain)
+    model.known = {k: (text.replace("a ", "two ", 1) if i % 2 else text, scene) for i, (k, (text, scene)) in enumerate(model.known.items())}
+    said: list[str] = []
+    set_title = Axes.set_title
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Axes, "set_title", lambda self, label, **kinds: (said.append(label), set_title(self, label, **kinds))[1])
+        paths = model.show(plain, "test", tmp_path, "final")
+    assert [p.name for p in paths] == ["final-captions.png", *(f"final-attention-{k}.png" for k in (1, 2, 3))]
+    assert all(Image.open(p).size[0] > 200 for p in paths) and sum(p.stat().st_size for p in paths) < 300_000
+    marks = [text.rpartition("\n")[2] for text in said if "\n(" in text]
+    assert len(marks) == 12 and {"(true)", "(not true)"} == set(marks)

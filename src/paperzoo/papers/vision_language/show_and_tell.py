@@ -160,7 +160,8 @@ RECIPES = {
         targets=(Target("BLEU-4 above baselines", at_least=5), Target("BLEU-4 with shuffled pictures", at_most=35)),
     ),
     "smoke": Recipe(
-        data="scenes-plain", steps=24, batch_size=8, model={**_LITTLE, "embedding": 16, "hidden": 16, "annotation": 8, "captions": 0, "beam": 3},
+        data="scenes-plain", steps=24, batch_size=8,
+        model={**_LITTLE, "embedding": 16, "hidden": 16, "annotation": 8, "captions": 0, "beam": 3},
         optimizer={"name": "Adam", "lr": 3e-3}, clip=5.0, precision="float32",
     ),
 }  # fmt: skip

@@ -32,7 +32,8 @@ def scores(model: Captioner, dataset: Dataset, split: str) -> dict[str, float]:
 
     ``BLEU-1`` to ``BLEU-4``, ``CIDEr-D``, ``ROUGE-L``. Beside ``BLEU-4``: ``with shuffled pictures``, of captions that were written
     of another picture of the split; ``of retrieval``, of the first caption of the nearest training picture, by the pixels of both
-    shrunk to 8x8; ``above baselines``, by how much it is more than the better of these two; ``of a fresh caption``, of each picture's first caption held against its others, which is what a true caption gets.
+    shrunk to 8x8; ``above baselines``, by how much it is more than the better of these two; ``of a fresh caption``, of each
+    picture's first caption held against its others, which is what a true caption gets.
 
     Where it is known what pictures show: ``true %``, the share of captions that parse and hold, also ``of retrieval``, and of the
     split ``compositional``, where there is one, when the test split is measured. And, of a model with attention, what attends
