@@ -37,10 +37,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.captioning import PAD, Captioner, Told, log_likelihood
 from paperzoo.tasks.model import Optimizers, Players
 
-#: words of the paper's vocabulary (section 5.1)
-WORDS = 10_000
-
-
 class Reader(nn.Module):
     """What is made of a picture once: its annotations, what f_att needs of them, and the first state."""
 
@@ -154,6 +150,10 @@ def estimate(
     return log_p + reward * (log_p - baseline).detach() * log_s + entropy * spread
 
 
+#: words of the paper's vocabulary (section 5.1)
+WORDS = 10_000
+
+
 class Model(Captioner):
     """Encoder, reader and decoder; trained on several captions of a picture at once.
 
@@ -237,7 +237,7 @@ class Model(Captioner):
 VARIANTS: dict[str, dict[str, object]] = {"soft": {}, "hard": {"attention": "hard"}}
 
 _LITTLE = {
-    "encoder": "small", "embedding": 64, "hidden": 192, "annotation": 128, "width": 64, "dropout": 0.0, "doubly": 0.02, "captions": 2,
+    "encoder": "small", "embedding": 64, "hidden": 160, "annotation": 112, "width": 64, "dropout": 0.0, "doubly": 0.02, "captions": 2,
     "beam": 3,
 }  # fmt: skip
 RECIPES = {
