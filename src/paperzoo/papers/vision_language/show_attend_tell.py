@@ -37,6 +37,7 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.captioning import PAD, Captioner, Told, log_likelihood
 from paperzoo.tasks.model import Optimizers, Players
 
+
 class Reader(nn.Module):
     """What is made of a picture once: its annotations, what f_att needs of them, and the first state."""
 
