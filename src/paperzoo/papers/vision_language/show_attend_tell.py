@@ -11,8 +11,7 @@ gets about as much attention as any other over the whole caption (Eq. 14):
 
     -log p(y | x) + lambda sum_i (1 - sum_t alpha_ti)^2.
 
-**Hard** attention draws one place s_t from alpha_t and sees nothing else; as drawing passes no gradient, that of a lower bound of
-log p(y | a) is estimated (section 4.1):
+**Hard** attention draws one place s_t and sees nothing else; the gradient of a bound of log p(y | a) is estimated (section 4.1):
 
     grad log p(y | s, a) + lambda_r (log p(y | s, a) - b) grad log p(s | a) + lambda_e grad H[s].
 
