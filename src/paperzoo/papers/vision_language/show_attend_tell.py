@@ -225,7 +225,8 @@ class Model(Captioner):
             good = log_p - self.doubly * penalty(told.attention, real)
         opt.captioner.minimize((-good[counted].mean(), counted.sum()))
         if self.hard:
-            self.baseline.lerp_(opt.mean(log_p[counted].mean()), 0.1)  # b_k = 0.9 b_{k-1} + 0.1 log p
+            mean = opt.mean(log_p[counted].sum()) / opt.mean(counted.sum().to(log_p))  # over the captions of all processes
+            self.baseline.lerp_(mean, 0.1)  # b_k = 0.9 b_{k-1} + 0.1 log p
         return {"nats a word": -log_p.detach().sum() / real.sum()}
 
     def chance(self, words: Tensor) -> Tensor:
