@@ -14,6 +14,7 @@ from PIL import Image
 
 import paperzoo
 from paperzoo.cli import parse_settings
+from paperzoo.cli.app import papers
 from paperzoo.errors import PaperzooError
 
 COMMANDS = [
@@ -210,6 +211,17 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(run, tmp_path: Path, words:
     assert message in err and err.startswith("paperzoo: ") and len(err.strip().splitlines()) == 1
     assert "Traceback" not in err and not out
     assert not list(tmp_path.glob("runs*"))  # nothing half-written
+
+
+def test_what_a_model_knows_is_said_before_it_answers(run) -> None:
+    Image.new("L", (28, 28)).save("one.png")
+    code, out, err = run("predict", "lenet", "one.png")
+    assert code == 0 and "%" in out and "knows" not in out
+    assert "lenet knows 10 answers, and has one of them for whatever it is shown: 0, 1, 2, " in err
+
+
+def test_a_shell_completes_names_of_papers() -> None:
+    assert papers("dc") == ["dcgan"] and set(papers("")) == set(paperzoo.list_papers()) and papers("qq") == []
 
 
 def test_a_path_where_a_name_should_stand_is_recognised(run) -> None:

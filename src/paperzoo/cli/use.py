@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -16,6 +17,8 @@ from paperzoo.terminal import plain, rich_text
 
 #: samples at a time
 MOST_SAMPLES = 10_000
+#: answers of a model that are named before it answers
+SOME = 10
 
 
 class OfModel(TyperCommand):
@@ -122,6 +125,9 @@ def predict(
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
     arguments = values(ask, ctx.obj, source, _own(ctx))
+    if names := getattr(model, "names", ()):
+        some = ", ".join(map(plain, names[:SOME])) + (", ..." if len(names) > SOME else "")
+        print(f"{plain(source)} knows {len(names):,} answers, and has one of them for whatever it is shown: {some}", file=sys.stderr)
     console, failed = Console(soft_wrap=True), False
     for item in inputs:
         try:
