@@ -36,7 +36,7 @@ def draw(model: Captioner, dataset: Dataset, split: str, folder: Path, stem: str
         axes.set_axis_off()
         if place < len(captions):
             shown = image[place].permute(1, 2, 0)  # (H, W, C)
-            axes.imshow(shown[..., 0] if shown.shape[2] == 1 else shown, cmap="gray", vmin=0, vmax=1)
+            axes.imshow(shown[..., 0] if shown.shape[2] == 1 else shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             text = captions[place].text
             mark = "" if scenes is None else "\n(true)" if grammar.true(text, scenes[place]) else "\n(not true)"
             axes.set_title("\n".join(textwrap.wrap(text.replace("$", r"\$"), 32)) + mark, fontsize=7)
