@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from itertools import zip_longest
+import statistics
+from collections.abc import Sequence
 
 from paperzoo.catalog import Entry
 from paperzoo.engine.run import Run, job_of
@@ -19,9 +20,23 @@ def ending(run: Run) -> str:
     asked = listed.targets_of(entry.variant) if listed and not info.get("overrides") and not job.init else ()
     rows = [("metric", "value", "target")] + [_row(name, value, asked) for name, value in run.metrics.items()]
     shown = [row[:2] for row in rows] if all(not row[2] for row in rows[1:]) else rows
-    widths = [max(map(len, column)) for column in zip_longest(*shown, fillvalue="")]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
-    return "\n".join(["", *lines, "", *_next(entry, run)])
+    return "\n".join(["", *_columns(shown), "", *_next(entry, run)])
+
+
+def of_seeds(runs: Sequence[Run]) -> str:
+    """The table of several seeds: mean and standard deviation of each metric, and the runs."""
+    names = dict.fromkeys(name for run in runs for name in run.metrics)
+    rows = [("metric", "mean", "deviation", "seeds")]
+    for name in names:
+        values = [run.metrics[name] for run in runs if name in run.metrics]
+        spread = f"{statistics.stdev(values):.2g}" if len(values) > 1 else ""
+        rows.append((plain(name), f"{statistics.fmean(values):.4g}", spread, str(len(values))))
+    return "\n".join(["", *_columns(rows), "", *(plain(run.directory) for run in runs)])
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _row(name: str, value: float, asked: tuple[Target, ...]) -> tuple[str, str, str]:
