@@ -44,6 +44,11 @@ DATASETS = {
         (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI),
         sized=True,
     ),
+    "scenes-plain": Entry(
+        "880 pictures of two shapes above, below and beside each other on one colour, with five true captions each, 32x32",
+        "captions.plain.plain_scenes",
+        sized=True,
+    ),
     "stamps-captions": Entry(
         "785 drawings and photographs of things, with a caption each in English, 96x96",
         "captions.stamps.stamps_captions",

@@ -1,0 +1,1 @@
+"""Papers that bring pictures and sentences together."""
