@@ -159,6 +159,17 @@ def test_captions_are_parted_in_what_is_read_and_what_follows() -> None:
     assert words.tolist() == [[[1, 4, 2], [1, 5, 6]]] and target.tolist() == [[[4, 2, 0], [5, 6, 2]]]
 
 
+def test_few_captions_are_drawn_anew_and_none_that_is_missing() -> None:
+    model, captions = captioner("soft"), torch.zeros(600, 5, 4, dtype=torch.int64)
+    captions[:, 1:4] = torch.tensor([[1, 4, 5, 2], [1, 6, 5, 2], [1, 7, 5, 2]])  # the first and the last are missing
+    words, _ = model.read(captions, 2)
+    assert words.shape == (600, 2, 3) and (words[:, :, 0] == START).all() and (words[:, 0] != words[:, 1]).any(1).all()
+    assert all(360 < int((words[:, :, 1] == word).sum()) < 440 for word in (4, 6, 7))
+    assert not torch.equal(model.read(captions, 2)[0], words)
+    assert model.read(captions, 0)[0].shape == model.read(captions, 7)[0].shape == (600, 5, 3)
+    assert (model.read(captions, 4)[0][:, :3, 0] == START).all()
+
+
 @kinds
 def test_a_caption_longer_than_the_model_writes_is_refused(kind: str) -> None:
     model = captioner(kind, longest=4)

@@ -11,8 +11,7 @@ gets about as much attention as any other over the whole caption (Eq. 14):
 
     -log p(y | x) + lambda sum_i (1 - sum_t alpha_ti)^2.
 
-**Hard** attention draws one place s_t from alpha_t and sees nothing else; as drawing passes no gradient, that of a lower bound of
-log p(y | a) is estimated (section 4.1):
+**Hard** attention draws one place s_t and sees nothing else; the gradient of a bound of log p(y | a) is estimated (section 4.1):
 
     grad log p(y | s, a) + lambda_r (log p(y | s, a) - b) grad log p(s | a) + lambda_e grad H[s].
 
@@ -36,9 +35,6 @@ from paperzoo.ranges import Count, NotNegative, Part, Pixels, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.captioning import PAD, Captioner, Told, log_likelihood
 from paperzoo.tasks.model import Optimizers, Players
-
-#: words of the paper's vocabulary (section 5.1)
-WORDS = 10_000
 
 
 class Reader(nn.Module):
@@ -154,6 +150,10 @@ def estimate(
     return log_p + reward * (log_p - baseline).detach() * log_s + entropy * spread
 
 
+#: words of the paper's vocabulary (section 5.1)
+WORDS = 10_000
+
+
 class Model(Captioner):
     """Encoder, reader and decoder; trained on several captions of a picture at once.
 
@@ -237,7 +237,7 @@ class Model(Captioner):
 VARIANTS: dict[str, dict[str, object]] = {"soft": {}, "hard": {"attention": "hard"}}
 
 _LITTLE = {
-    "encoder": "small", "embedding": 64, "hidden": 192, "annotation": 128, "width": 64, "dropout": 0.0, "doubly": 0.02, "captions": 2,
+    "encoder": "small", "embedding": 64, "hidden": 160, "annotation": 112, "width": 64, "dropout": 0.0, "doubly": 0.02, "captions": 2,
     "beam": 3,
 }  # fmt: skip
 RECIPES = {
