@@ -137,7 +137,7 @@ RECIPES = {
         note="VGG-19 frozen; batches of 100 pictures with all their captions",
     ),
     "small": Recipe(
-        data="scenes", steps=1700, batch_size=32, model=_LITTLE, optimizer={"name": "Adam", "lr": 1e-3, "warmup": 100, "fall": True},
+        data="scenes", steps=1000, batch_size=32, model=_LITTLE, optimizer={"name": "Adam", "lr": 1e-3, "warmup": 100, "fall": True},
         clip=5.0, precision="float32",
         targets=(Target("BLEU-4 above baselines", at_least=5), Target("BLEU-4 with shuffled pictures", at_most=35)),
     ),
