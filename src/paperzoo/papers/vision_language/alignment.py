@@ -35,10 +35,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.alignment import Aligner
 from paperzoo.tasks.model import Optimizers, Players
 
-#: words that occur five times in Flickr8k's training captions, and the four that begin every vocabulary
-WORDS = 2_542
-
-
 class Words(nn.Module):
     """Sentences to a vector a word: read forward and backward (``brnn``), forward alone, or each word by itself (``bag``)."""
 
@@ -102,6 +98,10 @@ def chain(fit: Tensor, beta: float) -> Tensor:
     for before in reversed(came):
         places.append(before[places[-1]])
     return torch.stack(places[::-1])
+
+
+#: words that occur five times in Flickr8k's training captions, and the four that begin every vocabulary
+WORDS = 2_542
 
 
 class Model(Aligner):
