@@ -35,6 +35,7 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.alignment import Aligner
 from paperzoo.tasks.model import Optimizers, Players
 
+
 class Words(nn.Module):
     """Sentences to a vector a word: read forward and backward (``brnn``), forward alone, or each word by itself (``bag``)."""
 
