@@ -12,7 +12,7 @@ from fixtures.captioners import WORDS
 from PIL import Image
 from torch import Tensor, nn
 
-from paperzoo.data import Dataset
+from paperzoo.data import Batch, Dataset
 from paperzoo.data.captions import grammar
 from paperzoo.data.captions.plain import plain_scenes
 from paperzoo.errors import PaperzooError
@@ -84,6 +84,33 @@ def test_who_knows_finds_all_and_sees_nouns_on_their_things(plain: Dataset) -> N
 def test_who_takes_one_thing_for_another_is_seen(plain: Dataset) -> None:
     found = Seer(plain, wrong=True).measure(plain, "validation")
     assert found["noun on its thing %"] == 0 and found["noun on another thing %"] == 100
+
+
+def test_any_other_thing_is_another() -> None:
+    """Of three things that one is seen which the caption does not name; a noun that two things have is not asked for."""
+    boxes = ((0, 0, 8, 8), (8, 0, 16, 8), (0, 8, 8, 16))
+    things = [grammar.Thing(noun, "red", "large", box) for noun, box in zip(("circle", "square", "star"), boxes, strict=True)]
+    two = [grammar.Thing("heart", colour, "large", box) for colour, box in zip(("red", "blue"), boxes, strict=False)]
+    batch = Batch(
+        captions=torch.tensor([[[1, 4, 5, 6, 4, 7, 2]], [[1, 4, 5, 6, 4, 7, 2]]]),
+        texts=[("a circle above a star",), ("a heart above a heart",)],
+        scene=[grammar.Scene(tuple(things), "above"), grammar.Scene(tuple(two), "left")],
+    )
+
+    class Items:
+        def batches(self, size: int) -> list[np.ndarray]:
+            return [np.arange(2)]
+
+        def batch(self, indices: np.ndarray) -> Batch:
+            return batch
+
+    model = Model(**{**LITTLE, "longest": 9})
+    for place, own, another in ((0, 50, 50), (1, 0, 100), (3, 0, 0), (4, 0, 0)):
+        model.places = lambda seen, said, smooth=True, place=place: torch.full((len(said),), place)  # type: ignore[method-assign,misc]
+        with torch.no_grad():
+            found = measure.nouns(model, Items(), torch.zeros(2, 5, 5))  # type: ignore[arg-type]
+        assert (found["noun on its thing %"], found["noun on another thing %"]) == (own, another)
+        assert found["noun on its thing by chance %"] == pytest.approx(20)
 
 
 def test_who_says_nothing_finds_nothing(plain: Dataset) -> None:

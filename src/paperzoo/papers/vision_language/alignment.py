@@ -198,8 +198,10 @@ RECIPES = {
         data="scenes", steps=1000, batch_size=64, model=_LITTLE, optimizer={"name": "Adam", "lr": 2e-3, "warmup": 100, "fall": True},
         clip=5.0, precision="float32",
         targets=(
-            Target("R@1 of captions", at_least=50), Target("R@1 of pictures", at_least=50),
-            Target("noun on its thing, smoothed %", at_least=60, variants=("alignment",)),
+            Target("R@1 of captions", at_least=50, variants=("alignment", "forward", "bag")),
+            Target("R@1 of pictures", at_least=50, variants=("alignment", "forward", "bag")),
+            Target("noun on its thing, smoothed %", at_least=60, variants=("alignment", "forward")),
+            Target("noun on its thing %", at_least=60, variants=("bag",)),
         ),
     ),
     "smoke": Recipe(
