@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -125,10 +125,7 @@ def predict(
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
     arguments = values(ask, ctx.obj, source, _own(ctx))
-    if names := getattr(model, "names", ()):
-        some = ", ".join(map(plain, names[:SOME])) + (", ..." if len(names) > SOME else "")
-        print(f"{plain(source)} knows {len(names):,} answers, and has one of them for whatever it is shown: {some}", file=sys.stderr)
-    console, failed = Console(soft_wrap=True), False
+    console, failed, knows = Console(soft_wrap=True), False, _knows(source, getattr(model, "names", ()))
     for item in inputs:
         try:
             answer = rich_text(ask(item, **arguments))
@@ -138,8 +135,17 @@ def predict(
             failed = True
             complain(error if plain(item) in plain(error) else f"{item}: {error}")
             continue
+        if knows:
+            print(knows, file=sys.stderr)
+            knows = ""
         if len(inputs) > 1:
             answer = Text(plain(item) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
         console.print(answer, highlight=False)
     if failed:
         raise typer.Exit(2)
+
+
+def _knows(source: str, names: Sequence[str]) -> str:
+    """What a classifier can answer, in a line; empty for other models."""
+    some = ", ".join(map(plain, names[:SOME])) + (", ..." if len(names) > SOME else "")
+    return f"{plain(source)} knows {len(names):,} answers, and has one of them for whatever it is shown: {some}" if names else ""
