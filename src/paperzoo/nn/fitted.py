@@ -124,20 +124,22 @@ def _solved(solver: object, z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
 class Kernel(Standardised):
     """A support vector machine with a Gaussian kernel, one class against the rest:
 
-    ``sum_i dual[i, k] exp(-gamma |x - support[i]|^2) + b_k``, with ``gamma = 1 / D``.
+    ``sum_i dual[i, k] exp(-gamma |x - support[i]|^2) + b_k``, with gamma = 1 / D of standardised features, and otherwise one over
+    the mean squared distance between those it was fitted on.
 
     Args:
         room: support vectors there is room for; the least number of images that will do is that fitted on.
         cost: as in ``Linear``.
+        standardise: whether each feature is standardised; otherwise all are as they come.
     """
 
     support: Tensor
     dual: Tensor
     bias: Tensor
 
-    def __init__(self, dimensions: int, classes: int, room: int, cost: float = 10.0) -> None:
+    def __init__(self, dimensions: int, classes: int, room: int, cost: float = 10.0, standardise: bool = True) -> None:
         super().__init__(dimensions)
-        self.cost = cost
+        self.cost, self.standardise = cost, standardise
         self.keep(support=torch.zeros(room, dimensions), dual=torch.zeros(room, classes), bias=torch.zeros(classes))
 
     def fit(self, x: Tensor, label: Tensor, seed: int) -> None:
@@ -149,7 +151,11 @@ class Kernel(Standardised):
         from sklearn.svm import SVC
 
         _check_room(len(x), len(self.support))
-        z = torch.from_numpy(self.learn(x)).to(x)
+        if self.standardise:
+            self.learn(x)
+        else:  # one unit for all features, in which the mean squared distance, twice the total variance, is D
+            self.deviation.fill_(float((2 * x.var(0, correction=0).sum() / x.shape[1]).clamp(min=1e-12).sqrt()))
+        z = self.standard(x)
         similar, y = self._similar(z, z).double().cpu().numpy(), label.cpu().numpy()  # (N, N)
         self.support.zero_()[: len(z)] = z
         self.dual.zero_()

@@ -23,7 +23,7 @@ class AffineSpaces(Fitted):
     Scores are minus squared distances ``|x - mean_k|^2 - |V_k (x - mean_k)|^2``, with d rows in each V_k.
 
     Args:
-        dimension: the most directions a class may have. How many it has is chosen on every fifth image, left out for that.
+        dimension: the most directions a class may have. How many it has is chosen on a random fifth of the images, left out for that.
     """
 
     mean: Tensor
@@ -38,7 +38,7 @@ class AffineSpaces(Fitted):
     def fit(self, x: Tensor, label: Tensor, seed: int) -> None:
         """From features (N, D) and classes (N)."""
         self.size.copy_(x.square().sum(1).mean().clamp(min=1e-12))
-        out = torch.arange(len(x), device=x.device) % 5 == 4
+        out = (torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)) % 5 == 4).to(x.device)
         dimension = self.axes.shape[1]
         if len(torch.unique(label[~out])) == len(torch.unique(label)):
             self._span(x[~out], label[~out], dimension)
