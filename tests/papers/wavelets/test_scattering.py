@@ -315,7 +315,7 @@ def test_it_is_fitted_on_as_many_images_as_are_asked_for() -> None:
     kept = []
     for images, room in ((0, 60), (20, 20)):
         torch.manual_seed(7)
-        model, image, plain = fitted(images=images, room=room, classifier="rbf")
+        model, _, plain = fitted(images=images, room=room, classifier="rbf")
         assert isinstance(model.classifier, Kernel)
         kept.append({tuple(row.tolist()) for row in (model.classifier.support * 1e4).round().int()})
         norm = plain[:, 0].square().sum((2, 3)).sqrt()  # (60, paths)

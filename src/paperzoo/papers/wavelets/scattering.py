@@ -204,8 +204,7 @@ class Model(Classifier):
         if image.shape[2:] != (self.image_size, self.image_size):
             size, shape = self.image_size, "x".join(map(str, image.shape[2:]))
             raise PaperzooError(f"this scattering model was made for images of {size}x{size}, not {shape}")
-        x = self.transform(image).flatten(1)  # (N, D)
-        return (x.view(len(x), len(self.largest), -1) / self.largest[:, None]).flatten(1)  # a path a row: (N, paths, D / paths)
+        return by_path(self.transform(image).flatten(1), self.largest)
 
     def head(self, features: Tensor) -> Tensor:
         """Scores (N, classes) of ``features``."""
@@ -226,7 +225,7 @@ class Model(Classifier):
             x = self.features(image)
             if self.renormalise:
                 self.largest.copy_(norms(x, len(self.largest)).amax(0).clamp(min=1e-12))
-                x = (x.view(len(x), len(self.largest), -1) / self.largest[:, None]).flatten(1)
+                x = by_path(x, self.largest)
             self.classifier.fit(x, label, int(torch.randint(2**31, ())))
             answers = torch.cat([self.head(part).argmax(1) for part in torch.split(x, 500)])
         return {"training error %": 100 * float((answers != label).float().mean())}
@@ -257,6 +256,11 @@ class Model(Classifier):
 def norms(features: Tensor, paths: int) -> Tensor:
     """``|S[p] x|``: the norm over places of each path's coefficients; features (N, paths * places) to (N, paths)."""
     return features.view(len(features), paths, -1).norm(dim=2)
+
+
+def by_path(features: Tensor, largest: Tensor) -> Tensor:
+    """Features (N, paths * places) divided by a number for each path, ``largest`` (paths)."""
+    return (features.view(len(features), len(largest), -1) / largest[:, None]).flatten(1)
 
 
 def shifted(image: Tensor, pixels: int) -> Tensor:
