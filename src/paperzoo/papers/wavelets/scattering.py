@@ -255,7 +255,7 @@ class Model(Classifier):
 
 def norms(features: Tensor, paths: int) -> Tensor:
     """``|S[p] x|``: the norm over places of each path's coefficients; features (N, paths * places) to (N, paths)."""
-    return features.view(len(features), paths, -1).norm(dim=2)
+    return features.view(len(features), paths, -1).norm(dim=2)  # type: ignore[no-any-return]
 
 
 def by_path(features: Tensor, largest: Tensor) -> Tensor:
