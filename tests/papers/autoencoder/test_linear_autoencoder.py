@@ -13,7 +13,7 @@ from torch import nn
 import paperzoo
 from paperzoo import PaperzooError
 from paperzoo.data import Dataset, Schema, Split, Values
-from paperzoo.papers.autoencoder import linear_autoencoder
+from paperzoo.papers.autoencoder import linear_autoencoder, linear_autoencoder_map
 
 
 @pytest.mark.processor
@@ -58,7 +58,7 @@ def test_points_near_a_plane_are_laid_on_it(tmp_path: Path) -> None:
 @pytest.mark.processor
 def test_a_deep_map_keeps_digits_apart_better_than_pca_and_the_linear_one_does_not(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = fit(linear_autoencoder.Map(image_size=8, hidden=[64, 32]), "image", train_images(), 1600, lr=3e-3, lr_linear=3e-2)
+    model = fit(linear_autoencoder_map.Map(image_size=8, hidden=[64, 32]), "image", train_images(), 1600, lr=3e-3, lr_linear=3e-2)
     found = model.measure(digits(), "test")
     assert found["linear squared error"] == pytest.approx(found["pca squared error"], rel=0.02)
     assert found["squared error"] < 0.8 * found["pca squared error"]
@@ -85,7 +85,7 @@ def test_codes_that_could_copy_the_data_are_refused() -> None:
 def test_constant_images_and_a_single_one_train_and_are_measured(tmp_path: Path) -> None:
     for data in degenerate():
         image = data["train"].batch(np.arange(len(data["train"]))).image
-        for model in (linear_autoencoder.Model(image_size=8, code=5), linear_autoencoder.Map(image_size=8, hidden=[8])):
+        for model in (linear_autoencoder.Model(image_size=8, code=5), linear_autoencoder_map.Map(image_size=8, hidden=[8])):
             fit(model, "image", image, 3)
             found = model.measure(data, "test")
             assert all(np.isfinite(value) for value in found.values())

@@ -17,24 +17,20 @@ Read ``Model`` first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.errors import PaperzooError
-from paperzoo.metrics.neighbour_error import neighbour_error
-from paperzoo.metrics.pca import Components, subspace_angle
+from paperzoo.metrics.pca import Components, principal_components, subspace_angle
 from paperzoo.nn.schedules import linear_decay
-from paperzoo.ranges import NotNegative, Pixels, Share, Size, Sizes
-from paperzoo.records import Recipe, Target
+from paperzoo.ranges import NotNegative, Pixels, Share, Size
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.reconstruction import MAPPED, Autoencoder, PointAutoencoder, check_range, labels, maps
+from paperzoo.tasks.reconstruction import Autoencoder, PointAutoencoder, check_range
 
 
 def dense(sizes: Sequence[int]) -> nn.Sequential:
@@ -113,89 +109,15 @@ class Model(Autoencoder):
         output: Tensor = self.decoder(code)
         return (output if self.linear else output.sigmoid()).view(-1, self.channels, self.image_size, self.image_size)
 
+    def pca(self, dataset: Dataset, components: int) -> Components:
+        """Principal components of all training images: the paper compares with these, to two decimals."""
+        train = dataset["train"]
+        return principal_components(self.spaced(train, len(train))[0].flatten(1), components)
+
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """Any autoencoder's metrics; of a linear one also the largest principal angle to PCA's space."""
         metrics = super().measure(dataset, split)
         return metrics | angle(self.decoder, self.pca(dataset, self.code)) if self.linear else metrics
-
-
-class Map(Model):
-    """A deep autoencoder, and beside it a linear one with a code of equal size, to compare their maps.
-
-    Args:
-        image_size, channels, code, hidden: as for ``Model``; at least one hidden layer.
-    """
-
-    def __init__(
-        self, *, image_size: Pixels = 28, channels: Size = 1, code: Size = 2, hidden: Sizes = (1000, 500, 250)
-    ) -> None:
-        super().__init__(image_size=image_size, channels=channels, code=code, hidden=hidden)
-        sizes = [channels * image_size**2, code]
-        self.linear_encoder, self.linear_decoder = dense(sizes), dense(sizes[::-1])
-
-    def optimizers(self, *, lr: NotNegative = 1e-3, lr_linear: NotNegative = 4e-3, decay_from: Share = 0.3) -> Optimizers:
-        """Adam for the deep pair and for the linear pair."""
-        linear = [*self.linear_encoder.parameters(), *self.linear_decoder.parameters()]
-        deep = super().optimizers(lr=lr, decay_from=decay_from)
-        return {**deep, "linear": (Adam(linear, lr_linear), linear_decay(decay_from))}
-
-    def step(self, batch: Batch, opt: Players) -> None:
-        super().step(batch, opt)
-        x = batch.image.flatten(1)  # (N, C * H * W)
-        opt.linear.minimize(squared_error(x, self.linear_decoder(self.linear_encoder(x))))
-
-    def linear_codes(self, image: Tensor) -> Tensor:
-        """Codes (N, code) of images (N, C, H, W) by the linear encoder, on the CPU."""
-        return self._apart(lambda part: self.linear_encoder(part.flatten(1)), image)
-
-    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-        """Any autoencoder's metrics; ``linear squared error``; with labels, how well each map keeps classes together.
-
-        ``neighbour error %``, ``linear neighbour error %`` and ``pca neighbour error %``: held-out images, of at most 2,000,
-        whose nearest other on the map is of another class.
-        """
-        metrics, items = super().measure(dataset, split), dataset[split]
-        there_and_back, total = nn.Sequential(self.linear_encoder, self.linear_decoder), 0.0
-        for indices in items.batches(500):
-            x = items.batch(indices).image.flatten(1)
-            total += len(x) * float(squared_error(x.cpu(), self._apart(there_and_back, x)))
-        metrics["linear squared error"] = total / len(items)
-        label, _ = labels(dataset, split, MAPPED)
-        if label is not None and len(label) > 1:
-            panels = self.panels(dataset, split)
-            metrics |= {f"{name} neighbour error %".removeprefix("deep "): neighbour_error(c, label) for name, c in panels.items()}
-        return metrics
-
-    def panels(self, dataset: Dataset, split: str) -> dict[str, Tensor]:
-        """The codes (N, code) of at most 2,000 held-out images by PCA, by the linear and by the deep encoder."""
-        (image,) = self.spaced(dataset[split], MAPPED)
-        pca = self.pca(dataset, self.code).encode(image.flatten(1))
-        return {"pca": pca, "linear": self.linear_codes(image), "deep": self.codes(image)}
-
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """Reconstructions; with codes of two numbers, the maps side by side: PCA, linear, deep and t-SNE."""
-        paths, panels = super().show(dataset, split, folder, stem), self.panels(dataset, split)
-        if all(code.shape[1] == 2 for code in panels.values()):
-            (image,) = self.spaced(dataset[split], MAPPED)
-            panels |= tsne(image.flatten(1))
-            maps(panels, *labels(dataset, split, MAPPED), folder / f"{stem}-map.png")  # in place of the map of the deep one alone
-        return paths
-
-
-def tsne(x: Tensor) -> dict[str, Tensor]:
-    """A map (N, 2) of rows (N, D) by t-SNE (van der Maaten and Hinton 2008), which keeps neighbours and has no way back.
-
-    Nothing if fewer than ten rows are different: there is no neighbourhood to keep.
-    """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    different, which = np.unique(x.numpy(), axis=0, return_inverse=True)
-    if len(different) < 10:
-        return {}
-    rows = PCA(min(50, *different.shape), random_state=0).fit_transform(different)  # as its authors do
-    perplexity = min(30.0, (len(rows) - 1) / 3)
-    return {"t-sne": torch.from_numpy(TSNE(perplexity=perplexity, random_state=0).fit_transform(rows)[which.reshape(-1)])}
 
 
 class Points(PointAutoencoder):
@@ -233,8 +155,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "linear": {},
     "points": {"class": "Points"},
     "deep": {"hidden": DEEP, "code": 30},
-    "map": {"class": "Map"},
+    "map": {"class": "linear_autoencoder_map.Map"},
+    "pretrained": {"class": "linear_autoencoder_pretrained.Model"},
+    "logistic-pca": {"class": "linear_autoencoder_pretrained.LogisticPCA"},
 }
+
+
+def _pretrained(machine: int, rest: int) -> tuple[Stage, ...]:
+    """So many steps for each of four machines, at a hundredth of the rate for the last, whose hidden units are linear, and for all."""
+    rates = {1: 0.1, 2: 0.1, 3: 0.1, 4: 0.001}
+    machines = (Stage(f"layer {number}", machine, batch_size=100, optimizer={"lr": lr}) for number, lr in rates.items())
+    return (*machines, Stage("all", rest))
+
 
 RECIPES = {
     "paper": Recipe(
@@ -243,9 +175,51 @@ RECIPES = {
         batch_size=1000,
         train_on="train+validation",
         optimizer={"decay_from": 0.5},
-        targets=(Target("squared error", at_most=3.0, claim="deep", variants=("deep",)),),
+        targets=(
+            Target("squared error", at_most=3.0, claim="deep", variants=("deep",)),
+            Target("pca squared error", at_most=13.87, claim="pca", variants=("deep",)),
+        ),
         variants=("deep", "map"),
-        note="200 epochs of fine-tuning over all 60,000 training images; no epochs of pre-training (see the deviations)",
+        note="200 epochs over all 60,000 training images, of ReLU units without pre-training",
+    ),
+    "paper-pretrained": Recipe(
+        data="mnist",
+        steps=4 * 30_000 + 12_000,
+        batch_size=1000,
+        train_on="train+validation",
+        optimizer={"decay_from": 0.5},
+        stages=_pretrained(30_000, 12_000),
+        targets=(Target("squared error", at_most=3.0, claim="deep"), Target("pca squared error", at_most=13.87, claim="pca")),
+        variants=("pretrained",),
+        note="50 epochs a machine, then 200 epochs for all layers at once",
+    ),
+    "paper-logistic": Recipe(
+        data="mnist",
+        steps=24_000,
+        batch_size=128,
+        train_on="train+validation",
+        optimizer={"lr": 4e-3, "decay_from": 0.3},
+        precision="float32",
+        targets=(Target("squared error", at_most=8.01, claim="logistic-pca"),),
+        variants=("logistic-pca",),
+    ),
+    "small-pretrained": Recipe(
+        data="mnist",
+        steps=4 * 1200 + 2400,
+        batch_size=256,
+        optimizer={"lr": 1e-3, "decay_from": 0.3},
+        stages=_pretrained(1200, 2400),
+        targets=(Target("squared error", at_most=0, than="pretrained:small-random"),),
+        variants=("pretrained",),
+        note="two and a half epochs a machine",
+    ),
+    "small-random": Recipe(
+        data="mnist",
+        steps=2400,
+        batch_size=256,
+        optimizer={"lr": 1e-3, "decay_from": 0.3},
+        variants=("pretrained",),
+        note="beside small-pretrained: the same from random weights",
     ),
     "paper-linear": Recipe(
         data="mnist",
@@ -326,6 +300,24 @@ RECIPES = {
         model={"code": 4, "hidden": [32, 16]},
         precision="float32",
         variants=("deep",),
+    ),
+    "smoke-pretrained": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"code": 4, "hidden": [32, 16]},
+        optimizer={"lr": 1e-2},
+        precision="float32",
+        variants=("pretrained",),
+    ),
+    "smoke-logistic": Recipe(
+        data="digits",
+        steps=60,
+        batch_size=32,
+        model={"code": 4},
+        optimizer={"lr": 1e-2},
+        precision="float32",
+        variants=("logistic-pca",),
     ),
     "smoke-map": Recipe(
         data="digits", steps=60, batch_size=32, model={"hidden": [32, 16]}, precision="float32", variants=("map",)
