@@ -23,7 +23,8 @@ class AffineSpaces(Fitted):
     Scores are minus squared distances ``|x - mean_k|^2 - |V_k (x - mean_k)|^2``, with d rows in each V_k.
 
     Args:
-        dimension: the most directions a class may have. How many it has is chosen on a random fifth of the images, left out for that.
+        dimension: the most directions a class may have. How many it has is chosen by cross-validation, on each random fifth of the
+            images in turn.
     """
 
     mean: Tensor
@@ -38,13 +39,17 @@ class AffineSpaces(Fitted):
     def fit(self, x: Tensor, label: Tensor, seed: int) -> None:
         """From features (N, D) and classes (N)."""
         self.size.copy_(x.square().sum(1).mean().clamp(min=1e-12))
-        out = (torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)) % 5 == 4).to(x.device)
-        dimension = self.axes.shape[1]
-        if len(torch.unique(label[~out])) == len(torch.unique(label)):
+        fold = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).to(x.device) % 5
+        dimension, wrong = self.axes.shape[1], torch.zeros(self.axes.shape[1] + 1, dtype=torch.int64, device=x.device)
+        for number in range(5):
+            out = fold == number
+            if len(torch.unique(label[~out])) < len(torch.unique(label)):
+                break  # too few images to leave some out
             self._span(x[~out], label[~out], dimension)
-            pairs = zip(torch.split(x[out], 100), torch.split(label[out], 100), strict=True)
-            wrong = sum((self.distances(a).argmin(1) != b[:, None]).sum(0) for a, b in pairs)  # (dimension + 1), for every d at once
-            dimension = int(torch.as_tensor(wrong).argmin())
+            for some, true in zip(torch.split(x[out], 100), torch.split(label[out], 100), strict=True):
+                wrong += (self.distances(some).argmin(1) != true[:, None]).sum(0)  # (dimension + 1), for every d at once
+        else:
+            dimension = int(wrong.argmin())
         self._span(x, label, dimension)
 
     def _span(self, x: Tensor, label: Tensor, dimension: int) -> None:
