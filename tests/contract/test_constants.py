@@ -21,6 +21,7 @@ import paperzoo
 from paperzoo import catalog
 from paperzoo.engine.players import parted
 from paperzoo.papers.language.bert_finetuning import Classify
+from paperzoo.papers.recognition.lenet_marquardt import Marquardt
 
 Rates = Mapping[int, float]
 
@@ -59,7 +60,8 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("infogan", "paper", "", "discriminator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "appendix C.1"),
     ("infogan", "paper", "", "generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)}, "appendix C.1"),
     ("lenet", "", "", "network", AdamW, {"lr": 4e-3, "weight_decay": 0.02}, "default"),
-    ("lenet", "paper", "1998", "network", AdamW, {"lr": 0.02, "weight_decay": 0.02}, "default"),
+    ("lenet", "paper-adamw", "1998", "network", AdamW, {"lr": 0.02, "weight_decay": 0.02}, "default"),
+    ("lenet", "paper", "1998-marquardt", "network", Marquardt, {"lr": 5e-4, "mu": 0.02}, "appendix C: mu; section III-B: the first rate"),
     ("linear_autoencoder", "paper", "deep", "autoencoder", Adam, {"lr": 1e-3}, "default"),
     ("linear_autoencoder", "paper-linear", "", "autoencoder", Adam, {"lr": 4e-3}, "default"),
     ("maintenance", "paper-mini-network", "lstm", "network", AdamW, {"lr": 2e-3}, "default"),
@@ -102,7 +104,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("conv_autoencoder", "paper", "", "autoencoder", {0: 1e-3, 40_000: 1e-3, 60_000: 5e-4}, "default"),
     ("forecaster", "paper-sunspots", "", "network", {0: 1e-5, 99: 1e-3, 549: 5e-4, 999: 0.0}, "default: one cycle"),
     ("infogan", "paper", "", "generator", {0: 1e-3, 24_999: 1e-3}, "appendix C.1"),
-    ("lenet", "paper", "1998", "network", {0: 0.02 / 2345, 2344: 0.02, 9379: 0.0}, "default: one cycle, a quarter of it rising"),
+    ("lenet", "paper-adamw", "1998", "network", {0: 0.02 / 2345, 2344: 0.02, 9379: 0.0}, "default: one cycle, a quarter of it rising"),
     ("linear_autoencoder", "paper", "deep", "autoencoder", {0: 1e-3, 6000: 1e-3, 9000: 5e-4}, "default"),
     ("sgan", "paper", "", "generator", {0: 2e-4, 39_999: 2e-4}, "1511.06434, section 4"),
     ("transfer", "paper", "finetune", "network", {0: 1e-3 * 0.5 / 60, 599: 1e-3 * 0.25 * (math.pi / 1080) ** 2}, "default: one cycle"),

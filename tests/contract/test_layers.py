@@ -231,8 +231,8 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
      "*1.275, -0.1, conv 6 5x5 p0, relu, max 2 /2, conv 16 5x5 p0, relu, max 2 /2, conv 120 5x5 p0, relu, linear 84, "
      "relu, linear 10"),
     ("lenet:1998", {}, "", (image(),),
-     "*1.275, -0.1, conv 6 5x5 p0, *0.666667, tanh, *1.7159, avg 2 /2, *4, *, +, *0.666667, tanh, *1.7159, cat, conv "
-     "16 5x5 p0, *0.666667, tanh, *1.7159, avg 2 /2, *4, *, +, *0.666667, tanh, *1.7159, conv 120 5x5 p0, *0.666667, "
+     "*1.275, -0.1, conv 6 5x5 p0, *0.666667, tanh, *1.7159, avg 2 /2, *4, *, +, *0.666667, tanh, *1.7159, cat, cat, "
+     "conv 16 5x5 p0, *0.666667, tanh, *1.7159, avg 2 /2, *4, *, +, *0.666667, tanh, *1.7159, conv 120 5x5 p0, *0.666667, "
      "tanh, *1.7159, linear 84, *0.666667, tanh, *1.7159, -, square, sum"),
     ("resnet:resnet20", {"depth": 8}, "network", (image(3),),
      "conv 16 3x3, bn, relu, conv 16 3x3, bn, relu, conv 16 3x3, bn, +, relu, conv 32 3x3 /2, bn, relu, conv 32 3x3, "
