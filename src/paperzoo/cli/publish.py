@@ -76,6 +76,7 @@ def study(
 def results(
     name: Annotated[Optional[str], typer.Argument(help="Only this paper, or paper:variant.", metavar="NAME")] = None,  # noqa: UP045
     status: Annotated[str, typer.Option(help="Only rows of this status: reproduced, scaled, missed, stale, unverified, measured.")] = "",
+    reproduced: Annotated[bool, typer.Option(help="Only papers' own claims that a recipe at the paper's size was run for.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every Result as a list of objects.")] = False,
     add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045
     ship: Annotated[Path | None, typer.Option(help="Write this run's weights as those that ship.", metavar="RUN")] = None,
@@ -96,6 +97,10 @@ def results(
     if write:
         for path in write_tables():
             print(path)
+    elif reproduced:
+        from paperzoo.report.reproduced import pairs, text
+
+        print(text(pairs(chosen(store.rows(), name, status))))
     elif as_json:
         print(json.dumps(chosen(store.rows(), name, status), indent=1))
     elif name:

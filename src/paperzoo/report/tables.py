@@ -13,7 +13,7 @@ from paperzoo.engine.run import read_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
 from paperzoo.records import Paper
-from paperzoo.report import study
+from paperzoo.report import reproduced, study
 
 ROOT = Path(__file__).parents[3]
 #: where a page wants the table of ``docs/comparisons/NAME.json``, a file that ``paperzoo compare`` wrote
@@ -288,7 +288,15 @@ def generated() -> dict[Path, str]:
         text = path.read_text(encoding="utf-8")
         if COMPARISON.search(text):
             files[path] = COMPARISON.sub(lambda found: f"{found[1]}{comparison(found[2])}\n{found[3]}", text)
-    return files
+    return files | _reproduced(rows)
+
+
+def _reproduced(rows: list[dict[str, Any]]) -> dict[Path, str]:
+    """The page of what could be reproduced, and its figure."""
+    found, place = reproduced.pairs(rows), ROOT / "docs" / "reproduced.md"
+    head, rest = place.read_text(encoding="utf-8").split(reproduced.BEGIN)
+    told = f"{head}{reproduced.BEGIN}\n{reproduced.table(found)}\n{reproduced.END}{rest.split(reproduced.END)[1]}"
+    return {place: told, ROOT / "docs" / "reproduced.svg": reproduced.figure(found)}
 
 
 def write_tables() -> list[Path]:
