@@ -71,6 +71,10 @@ def make(kind: str, place: Path) -> str:
         for name in ("A", "B"):
             pictures(place / name)
         return f"{place}/A,{place}/B" if kind == "unpaired" else str(place)
+    if kind == "captions":
+        pictures(place)
+        (place / "own.csv").write_text("file,caption\n" + "".join(f"{i:02d}.png,{sentence(i)}\n" for i in range(12)), encoding="utf-8")
+        return str(place)
     if kind == "attributes":
         pictures(place)
         (place / "own.csv").write_text("file,odd\n" + "".join(f"{i:02d}.png,{i % 2}\n" for i in range(12)), encoding="utf-8")

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import names
+from paperzoo.data.captions import table as captions
 from paperzoo.data.fetch import weights
 from paperzoo.data.images import table as images
 from paperzoo.data.names import DataName
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from paperzoo.data.entry import Entry, Own
     from paperzoo.data.fetch.sources import Source
 
-DATASETS: dict[str, Entry] = images.DATASETS | points.DATASETS | video.DATASETS | series.DATASETS | text.DATASETS
+DATASETS: dict[str, Entry] = images.DATASETS | points.DATASETS | video.DATASETS | series.DATASETS | text.DATASETS | captions.DATASETS
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN
+OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN | captions.OWN
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first

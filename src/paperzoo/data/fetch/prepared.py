@@ -31,6 +31,13 @@ def prepared(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
         raise PaperzooError(f"{folder} is damaged ({error}): delete it, and it is prepared again") from error
 
 
+def writable(mapped: np.ndarray) -> np.ndarray:
+    """One of these arrays, its file mapped copy-on-write: torch takes no array that is read-only, and the file must not change."""
+    assert isinstance(mapped, np.memmap)
+    again: np.ndarray = np.load(str(mapped.filename), mmap_mode="c")
+    return again
+
+
 def _make(folder: Path, make: Callable[[], dict[str, np.ndarray]]) -> None:
     scratch = None
     try:

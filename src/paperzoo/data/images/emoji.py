@@ -140,6 +140,19 @@ def _one_each(whole: Emoji) -> dict[str, tuple[Images, Values, Values]]:
     }
 
 
+def documents(archive: Path, codes: Sequence[str]) -> dict[str, str]:
+    """Code points -> the drawing of that emoji in one of iconify's packages, as the text of an SVG document.
+
+    Raises:
+        PaperzooError: the archive is damaged, of another form, or lacks one of them.
+    """
+    icons, chars = _json(archive, "icons"), _json(archive, "chars")
+    try:
+        return {code: _svg(icons, icons["icons"][chars[code]]) for code in codes}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PaperzooError(f"{archive} lacks an emoji, or is no set in iconify's form: {type(error).__name__}: {error}") from error
+
+
 def _draw(archive: Path, size: int) -> dict[str, np.ndarray]:
     """Every emoji of one package that has code points and one of the nine categories, in the order of their code points."""
     require_renderer()

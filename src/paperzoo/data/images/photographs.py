@@ -136,11 +136,20 @@ def photographs(gcompris: Path, lomiri: Path, image_size: int | None = None) -> 
     Raises:
         PaperzooError: another package, or a damaged one.
     """
-    arrays = prepared(f"photographs-{_VERSION}-{sha256(gcompris)[:8]}-{sha256(lomiri)[:8]}", partial(_pack, gcompris, lomiri))
+    arrays = packed(gcompris, lomiri)
     whole = Photographs(arrays["pixels"], arrays["sides"])
     splits = {split: whole.some(np.flatnonzero(arrays["split"] == number)) for number, split in enumerate(SPLITS)}
     source = f"photographs in {gcompris.name} and {lomiri.name}"
     return squares("photographs", splits, image_size or PATCH, "by photograph", source, pictures=True)
+
+
+def packed(gcompris: Path, lomiri: Path) -> dict[str, np.ndarray]:
+    """The photographs of ``photographs`` whole: ``pixels`` and ``sides``, and of each its ``split``, ``name``, ``author`` and ``licence``.
+
+    Raises:
+        PaperzooError: another package, or a damaged one.
+    """
+    return prepared(f"photographs-{_VERSION}-{sha256(gcompris)[:8]}-{sha256(lomiri)[:8]}", partial(_pack, gcompris, lomiri))
 
 
 def _pack(gcompris: Path, lomiri: Path) -> dict[str, np.ndarray]:

@@ -40,7 +40,7 @@ CLASSES = {
 
 # drawings and toys; pictures turned left to right that are there unturned as well; wheels without a vehicle
 _NOT = ("/cartoon/", "/toys/", "_mirror.", "vehicles/7spoke256.", "vehicles/wheel_tractor.")
-_FOLDER = "usr/share/tuxpaint/stamps"
+FOLDER = "usr/share/tuxpaint/stamps"
 _VERSION = 1  # of the prepared arrays: change it whenever they come out differently
 
 
@@ -79,10 +79,10 @@ def class_of(name: str) -> int | None:
 def _prepare(package: Path, size: int) -> dict[str, np.ndarray]:
     """``image`` (N, C, H, W), ``label``, ``split`` and ``name``, in the order of the names."""
     by_name = {}
-    for name, data in deb_files(package, _FOLDER, ".png"):
+    for name, data in deb_files(package, FOLDER, ".png"):
         if (kind := class_of(name)) is not None:
             try:
-                by_name[name] = (kind, _square(data, size))
+                by_name[name] = (kind, square(data, size))
             except (OSError, ValueError, SyntaxError) as error:
                 raise PaperzooError(f"{name} in {package} is damaged: {error}") from error
     names = sorted(by_name)
@@ -98,8 +98,12 @@ def _prepare(package: Path, size: int) -> dict[str, np.ndarray]:
     return {"image": image, "label": label, "split": split, "name": np.array(names)}
 
 
-def _square(data: bytes, size: int) -> np.ndarray:
-    """A picture on a white square, uint8 (C, H, W)."""
+def square(data: bytes, size: int) -> np.ndarray:
+    """A picture in the middle of a white square, uint8 (3, size, size).
+
+    Raises:
+        OSError, ValueError, SyntaxError: it cannot be read, as Pillow says it.
+    """
     with Image.open(io.BytesIO(data)) as opened:
         drawn = opened.convert("RGBA")
     side = max(drawn.size)

@@ -18,6 +18,27 @@ def require_renderer() -> None:
         raise PaperzooError('drawings are rendered by resvg: pip install "paperzoo[svg]"') from error
 
 
+def cutout(svg: str, size: int) -> Image.Image:
+    """What a drawing shows, without the empty border around it: RGBA, clear where nothing is drawn.
+
+    Args:
+        svg: as of ``render``.
+        size: of the square that the whole drawing is fitted into.
+
+    Raises:
+        ValueError: it is no SVG, has no extent, or shows nothing.
+    """
+    import resvg_py
+
+    drawn = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
+    with Image.open(io.BytesIO(drawn)) as opened:
+        image = opened.convert("RGBA")
+    box = image.getchannel("A").getbbox()
+    if box is None:
+        raise ValueError("the drawing shows nothing")
+    return image.crop(box)
+
+
 def render(svg: str, size: int, background: str = "white") -> np.ndarray:
     """A drawing, fitted into a square and centred on plain ``background``; uint8 (3, size, size).
 

@@ -16,7 +16,7 @@ import torch
 
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import blocks
-from paperzoo.data.fetch.prepared import prepared
+from paperzoo.data.fetch.prepared import prepared, writable
 from paperzoo.data.fetch.sources import sha256
 from paperzoo.data.paths import ordinary, shown
 from paperzoo.data.text.cooccurrence import cooccurrences
@@ -101,15 +101,8 @@ def pairs(
     arrays = prepared(f"pairs-{key}-{window}-{least}", make)
     words, counts = tuple(map(str, arrays["words"])), tuple(map(int, arrays["counts"]))
     schema = Schema(name, ("row", "column", "x"), {"vocabulary": words, "counts": counts})
-    split = Split(Whole(*(_writable(arrays[field]) for field in ("row", "column", "x"))))
+    split = Split(Whole(*(writable(arrays[field]) for field in ("row", "column", "x"))))
     return Dataset(schema, {"train": split}, licence, source, pictures=False)
-
-
-def _writable(mapped: np.ndarray) -> np.ndarray:
-    """The same file, mapped copy-on-write: torch takes no array that is read-only, and the file must not change."""
-    assert isinstance(mapped, np.memmap)
-    again: np.ndarray = np.load(str(mapped.filename), mmap_mode="c")
-    return again
 
 
 def _parts(texts: Iterable[str], numbers: dict[str, int]) -> Iterator[np.ndarray]:

@@ -1,0 +1,1 @@
+"""Pictures with captions: composed ones whose truth is known, published sets, and the user's own."""
