@@ -176,7 +176,7 @@ def test_every_data_set_names_a_licence_and_what_builds_it() -> None:
     "name",
     [
         "digits", "ring8", "grid25", "gaussian1d", "factors8", "plane3d",
-        "modes5>10", "edges>shapes", "shapes", "bio-grammar", "grammar", "photographs-sklearn",
+        "modes5>10", "edges>shapes", "shapes", "bio-grammar", "grammar", "photographs-sklearn", "shapes-vqa",
     ],
 )
 def test_sets_that_need_no_file(name: str) -> None:

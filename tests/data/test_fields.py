@@ -79,6 +79,11 @@ def make(kind: str, place: Path) -> str:
         pictures(place)
         (place / "own.csv").write_text("file,odd\n" + "".join(f"{i:02d}.png,{i % 2}\n" for i in range(12)), encoding="utf-8")
         return str(place)
+    if kind == "questions":
+        pictures(place)
+        rows = "".join(f"{i:02d}.png,is it light?,{'yes' if i > 5 else 'no'}\n" for i in range(12))
+        (place / "own.csv").write_text(f"file,question,answer\n{rows}", encoding="utf-8")
+        return str(place)
     if kind == "videos":
         for number, part in enumerate(("train", "val", "test")):
             for name in ("x", "y"):

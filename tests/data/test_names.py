@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from paperzoo.data import datasets
+from paperzoo.data.captions import table as captions
 from paperzoo.data.datasets import DATASETS, OWN, absolute, listed, own_path, parse
 from paperzoo.data.images import table as images
 from paperzoo.data.points import table as points
+from paperzoo.data.questions import table as questions
 from paperzoo.data.series import table as series
 from paperzoo.data.text import table as texts
 from paperzoo.data.video import table as video
@@ -82,11 +84,11 @@ def test_a_judge_of_digits_judges_parts_of_them_whose_pixels_are_theirs() -> Non
 
 
 def test_a_name_stands_in_one_table() -> None:
-    tables = (images, points, series, texts, video)
+    tables = (images, points, series, texts, video, captions, questions)
     assert sum(len(table.DATASETS) for table in tables) == len(DATASETS)
     assert sum(len(getattr(table, "OWN", {})) for table in tables) == len(OWN)
     assert not DATASETS.keys() & OWN.keys()
-    for folder, table in zip(("images", "points", "series", "text", "video"), tables, strict=True):
+    for folder, table in zip(("images", "points", "series", "text", "video", "captions", "questions"), tables, strict=True):
         rows = {**table.DATASETS, **getattr(table, "OWN", {})}
         assert {row.build.partition(".")[0] for row in rows.values()} == {folder}
     for row in OWN.values():
@@ -94,7 +96,7 @@ def test_a_name_stands_in_one_table() -> None:
 
 
 def test_every_source_of_a_table_belongs_to_a_row() -> None:
-    for table in (images, series, texts):
+    for table in (images, series, texts, captions, questions):
         for value in vars(table).values():
             several = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
             for source in several:

@@ -15,6 +15,7 @@ from paperzoo.data.images import table as images
 from paperzoo.data.names import DataName
 from paperzoo.data.paths import Missing, below, ordinary, shown
 from paperzoo.data.points import table as points
+from paperzoo.data.questions import table as questions
 from paperzoo.data.series import table as series
 from paperzoo.data.text import table as text
 from paperzoo.data.video import table as video
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from paperzoo.data.entry import Entry, Own
     from paperzoo.data.fetch.sources import Source
 
-DATASETS: dict[str, Entry] = images.DATASETS | points.DATASETS | video.DATASETS | series.DATASETS | text.DATASETS | captions.DATASETS
+_TABLES = (images, points, video, series, text, captions, questions)
+
+DATASETS: dict[str, Entry] = {name: entry for table in _TABLES for name, entry in table.DATASETS.items()}
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN | captions.OWN
+OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN | captions.OWN | questions.OWN
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first

@@ -41,7 +41,7 @@ VOCABULARY = (
     Field("scale", "int64", ("N",), "how many pixels of high are one of low, along each side"),
     Field("size", "int64", ("N", "2"), "height and width of the photograph in high, from its upper left corner"),
     Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
-    Field("label", "int64", ("N",), "class, from 0; where there is a field labelled, of that image"),
+    Field("label", "int64", ("N",), "class or answer, from 0; -1 where it is none that is known; beside a field labelled, of that image"),
     Field("label", "float32", ("N",), "score, where the schema names no classes", beside="texts"),
     Field("features", "float32", ("N", "D"), "what the last linear layer of a frozen encoder sees of the image"),
     Field("grid", "float32", ("N", "K", "h", "w"), "the encoder's last feature map of the image"),
@@ -70,6 +70,10 @@ VOCABULARY = (
     Field("row", "int32", ("N",), "number of a word in the vocabulary"),
     Field("column", "int32", ("N",), "number of a word near it"),
     Field("x", "float64", ("N",), "how often they stand near each other, weighted by distance"),
+    # questions about images
+    Field("question", "int64", ("N", "T"), "number of each word of a question in the vocabulary; 0 where padded"),
+    Field("answers", "list", ("N",), "what ten people answered, or the one answer that is true: a tuple of strings an item"),
+    Field("kind", "list", ("N",), "what kind of question it is, a string an item"),
     # series
     Field("history", "float32", ("N", "T", "D"), "values of all columns, the last T steps"),
     Field("target", "float32", ("N", "S", "K"), "values of the target columns, the S steps ahead; 0 beyond the split", beside="history"),

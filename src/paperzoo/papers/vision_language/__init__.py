@@ -1,0 +1,1 @@
+"""Pictures and sentences: captions, questions, pictures from words."""
