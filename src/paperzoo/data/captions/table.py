@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
-from paperzoo.data.images.table import EMOJI, GCOMPRIS, LOMIRI, TUXPAINT
+from paperzoo.data.images.table import AVATARS, EMOJI, GCOMPRIS, LOMIRI, TUXPAINT
 
 #: name -> its folder, and in a line what it is
 PUBLISHED = {
@@ -42,6 +42,12 @@ DATASETS = {
         "10,500 pictures of things above, below and beside each other, with five true captions each, 64x64",
         "captions.composed.scenes",
         (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI),
+        sized=True,
+    ),
+    "avatar-sentences": Entry(
+        "14,000 cartoon faces with five sentences each that say how they look",
+        "captions.avatars.avatar_sentences",
+        (AVATARS,),
         sized=True,
     ),
     "stamps-captions": Entry(
