@@ -50,6 +50,7 @@ DATASETS = {
         (AVATARS,),
         sized=True,
     ),
+    "shapes-sentences": Entry("coloured shapes, 32x32, with three sentences each", "captions.shapes.shapes_sentences"),
     "stamps-captions": Entry(
         "785 drawings and photographs of things, with a caption each in English, 96x96",
         "captions.stamps.stamps_captions",
