@@ -30,9 +30,9 @@ demo: $(VENV)/core.stamp
 test: $(VENV)/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(ALL),--all) $(if $(PAPER),-k $(PAPER))
 
-# What could hang on the processor, as on a laptop of 2015: no AVX-512, no bf16
+# What could hang on the processor, as on a laptop of 2015: no AVX-512, no bf16; SHARE=2/6 runs the second of six parts
 test-older: $(VENV)/dev.stamp
-	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m processor
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m processor $(if $(SHARE),--share $(SHARE))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

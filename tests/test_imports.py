@@ -128,3 +128,11 @@ def test_what_needs_no_training_imports_none_of_its_tools(stages: tuple[dict[str
         foreign = [module for module in new if not module.startswith("paperzoo")]
         assert len(foreign) < 80, foreign  # torch: above a thousand
     print(f"{name}: {seconds[name]:.2f} s and {len(new)} modules; torch: {seconds['torch']:.2f} s and {len(brought['torch'])}")
+
+
+def test_torch_hub_finds_models_in_the_checkout() -> None:
+    import torch
+
+    root = str(Path(__file__).parents[1])
+    assert type(torch.hub.load(root, "model", "lenet", source="local")).__name__ == "Model"
+    assert torch.hub.load(root, "fresh", "resnet:resnet20", source="local", classes=7).arguments["classes"] == 7

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from paperzoo import ranges, records
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import nearest_run
 from paperzoo.records import Paper, Recipe
 
 if TYPE_CHECKING:
@@ -198,6 +199,13 @@ def _is_file(name: str) -> bool:
     return name.endswith(".py") or ".py:" in name
 
 
+def _no_paper(name: str) -> PaperzooError:
+    """What is said of a name that is no paper's: of a path, the runs that lie there; of a word, the papers that are about it."""
+    if {"/", "\\"} & set(name):
+        return PaperzooError(f"there is no run or file {name}{nearest_run(Path(name))}")
+    return unknown("paper", name, CATALOG, akin=find(name) if name else ())
+
+
 def _file(name: str) -> tuple[Path, str]:
     """``./mine.py:large`` as file and variant."""
     place, _, variant = name.partition(".py")
@@ -225,7 +233,7 @@ def load(name: str) -> Entry:
         )
     base, _, variant = FORMER.get(name, name).partition(":")
     if base not in CATALOG:
-        raise unknown("paper", base, CATALOG)
+        raise _no_paper(base)
     module = importlib.import_module(f"{OURS}.{CATALOG[base].module}")
     return _entry(module, _record(CATALOG[base].record), variant, Path(inspect.getfile(module)))
 
@@ -293,7 +301,7 @@ def files(name: str) -> list[Path]:
         return [path]
     base, _, variant = FORMER.get(name, name).partition(":")
     if base not in CATALOG:
-        raise unknown("paper", base, CATALOG)
+        raise _no_paper(base)
     if variant:
         return [load(name).place[0]]
     first = CATALOG[base].record.with_suffix(".py")

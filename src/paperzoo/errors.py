@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+#: legal names that an error lists where none is near, and those that mean something alike
+MOST_NAMED, MOST_AKIN = 30, 4
+#: so alike are two spellings of one name
+SURE = 0.75
 
 
 class PaperzooError(Exception):
@@ -27,7 +32,7 @@ def compared(before: Iterable[object], now: Iterable[object]) -> str:
     return "; ".join(f"{len(names)} {what} ({listed(names)})" for what, names in parts if names)
 
 
-def unknown(what: str, name: object, legal: Iterable[str], where: str = "") -> PaperzooError:
+def unknown(what: str, name: object, legal: Iterable[str], where: str = "", akin: Sequence[str] = ()) -> PaperzooError:
     """An error for a name that is not among the legal ones, with the nearest of them.
 
     Args:
@@ -35,9 +40,14 @@ def unknown(what: str, name: object, legal: Iterable[str], where: str = "") -> P
         name: what was given.
         legal: every legal name.
         where: optional place, for example ``"of dcgan"``.
+        akin: legal names that mean something alike, where none is spelt nearly the same.
     """
     names = sorted(legal)
     by_lower = {one.lower().lstrip("-"): one for one in names}  # that all options begin with -- makes none of them near
-    close = [by_lower[one] for one in difflib.get_close_matches(str(name).lower().lstrip("-"), by_lower, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names) or 'none'}."
+    near = difflib.get_close_matches(str(name).lower().lstrip("-"), by_lower, n=3, cutoff=0.5)
+    spelt = [by_lower[one] for one in near]
+    alike = difflib.SequenceMatcher(None, near[0], str(name).lower().lstrip("-")).ratio() if near else 0.0
+    close = spelt if alike > SURE or not akin else list(akin)[:MOST_AKIN]  # a slip of the hand before a word that is meant otherwise
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names[:MOST_NAMED]) or 'none'}{more}."
     return PaperzooError(f"unknown {what} {str(name)!r}{' ' + where if where else ''}: {hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import secrets
 import stat
@@ -141,3 +142,12 @@ def _short(place: str | Path) -> str:
 
 def _a(what: str) -> str:
     return f"{'an' if what[0] in 'aeio' else 'a'} {what}"
+
+
+def nearest_run(path: Path) -> str:
+    """The runs beside a path where there is none, as the end of an error's sentence; empty if there are none."""
+    runs: list[str] = []
+    with suppress(OSError, ValueError):
+        runs = sorted(record.parent.name for record in path.parent.glob("*/run.json"))
+    near = difflib.get_close_matches(path.name, runs, 3, 0.4) or runs[:3]
+    return f"; in {path.parent} there is {', '.join(near)}{', ...' if len(runs) > len(near) else ''}" if near else ""

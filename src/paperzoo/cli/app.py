@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from paperzoo import catalog
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.terminal import any_encoding, plain
 
@@ -17,16 +18,24 @@ app = typer.Typer(
     name="paperzoo",
     help="Landmark deep-learning papers: each one readable file, trained by one command, measured beside its own claim.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 LOOK, TRAIN, USE, MAKE = "Look up", "Train", "Use", "Measure and publish"
-Name = Annotated[str, typer.Argument(help="A paper, paper:variant, or the path of a file of your own.", metavar="NAME")]
+def papers(incomplete: str) -> list[str]:
+    """Names of papers that begin so, for the shell's completion."""
+    return [name for name in catalog.list_papers() if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str, typer.Argument(help="A paper, paper:variant, or the path of a file of your own.", metavar="NAME", autocompletion=papers)
+]
 RunDirectory = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
-Source = Annotated[str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME")]
+Source = Annotated[
+    str, typer.Argument(help="A run, a weights file, or a paper whose weights ship.", metavar="RUN|FILE|NAME", autocompletion=papers)
+]
 Out = Annotated[Path, typer.Option(help="Folder below which the run's directory is made.")]
 Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
 Settings = Annotated[

@@ -32,10 +32,10 @@ def find(text: Annotated[str, typer.Argument(help="Part of a name, title, task o
 
 
 def _table(names: list[str]) -> None:
-    width = max(map(len, names), default=0)
-    for name in names:
-        row = catalog.CATALOG[name]
-        print(f"{name:{width}}  {row.year}  {row.task:18}  {row.title}")
+    rows = {name: catalog.CATALOG[name] for name in names}
+    width, task = (max(map(len, texts), default=0) for texts in (names, [row.task for row in rows.values()]))
+    for name, row in rows.items():
+        print(f"{name:{width}}  {row.year}  {row.task:{task}}  {row.title}")
 
 
 @app.command(rich_help_panel=LOOK)

@@ -11,6 +11,7 @@ import typer
 
 from paperzoo.cli.app import TRAIN, Code, Devices, Name, Out, RunDirectory, Settings, app
 from paperzoo.cli.settings import parse_settings
+from paperzoo.errors import PaperzooError
 from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def train(
     ] = None,
     init: Annotated[str | None, typer.Option(help="A run or weights file to start from.", metavar="RUN|FILE")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and chance.")] = 0,
+    seeds: Annotated[
+        str, typer.Option(help="Several: 0,1,2 or 0-4. What is finished is found again, what was interrupted goes on.", metavar="LIST")
+    ] = "",
     out: Out = Path("runs"),
     devices: Devices = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
@@ -37,6 +41,17 @@ def train(
     from paperzoo.engine.train import train
 
     overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
+    if seeds:
+        from paperzoo.engine.seeds import parse, train_seeds
+        from paperzoo.report.ending import of_seeds
+
+        if seed:
+            raise PaperzooError("--seed and --seeds are given both: give one of them")
+        runs = train_seeds(parse(seeds), name, recipe, data, init, out, devices, overrides, code or ())
+        for run in runs:
+            _finish(run)
+        print(of_seeds(runs))
+        return
     _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or ()))
 
 
@@ -82,11 +97,13 @@ def demo(
 
 def _finish(run: Run, every_picture: bool = False) -> None:
     from paperzoo.engine.processes import first
+    from paperzoo.report.ending import ending
     from paperzoo.report.page import write_page
 
     if not first():  # of several processes that torchrun has started
         return
     page = write_page(run)
+    print(ending(run) + "\n")
     for path in run.figures if every_picture else [p for p in run.figures if not p.stem[:8].isdigit()]:
         print(path)
     print(page)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -16,6 +17,8 @@ from paperzoo.terminal import plain, rich_text
 
 #: samples at a time
 MOST_SAMPLES = 10_000
+#: answers of a model that are named before it answers
+SOME = 10
 
 
 class OfModel(TyperCommand):
@@ -122,7 +125,7 @@ def predict(
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
     arguments = values(ask, ctx.obj, source, _own(ctx))
-    console, failed = Console(soft_wrap=True), False
+    console, failed, knows = Console(soft_wrap=True), False, _knows(source, getattr(model, "names", ()))
     for item in inputs:
         try:
             answer = rich_text(ask(item, **arguments))
@@ -132,8 +135,17 @@ def predict(
             failed = True
             complain(error if plain(item) in plain(error) else f"{item}: {error}")
             continue
+        if knows:
+            print(knows, file=sys.stderr)
+            knows = ""
         if len(inputs) > 1:
             answer = Text(plain(item) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
         console.print(answer, highlight=False)
     if failed:
         raise typer.Exit(2)
+
+
+def _knows(source: str, names: Sequence[str]) -> str:
+    """What a classifier can answer, in a line; empty for other models."""
+    some = ", ".join(map(plain, names[:SOME])) + (", ..." if len(names) > SOME else "")
+    return f"{plain(source)} knows {len(names):,} answers, and has one of them for whatever it is shown: {some}" if names else ""

@@ -20,6 +20,7 @@ from paperzoo.data.series import table as series
 from paperzoo.data.text import table as text
 from paperzoo.data.video import table as video
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import exists, is_folder, path_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,9 @@ CHANGES = {
     "scale": ("scaled", "scales"),
     **dict.fromkeys(("features", "grid"), ("encoded", "encoder")),
 }
+
+#: kind of the user's own data -> how its files end
+KINDS = {"series": (".csv", ".tsv", ".parquet"), "text": (".txt",), "conll": (".conll",), "videos": (".gif", ".mp4", ".avi", ".mov")}
 
 #: a folder that has one of these below it is one of pictures
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -95,12 +99,22 @@ def check_name(name: str) -> None:
             except Missing as error:
                 raise PaperzooError(f"--data {shown(asked.stem)}: there is no {shown(place)}") from error
     elif asked.base not in DATASETS:
+        if asked.base and exists(asked.base):
+            raise _own_place(asked.base)
         raise unknown("data set", asked.base, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
     if asked.change is not None:
         first = asked.change.partition("=")[0]
         if first and first not in CHANGES:
             raise unknown("option", first, CHANGES, f"of {asked.whole}")
         _change(*CHANGES.get(first, CHANGES["labels"]))(asked.change, asked.whole)
+
+
+def _own_place(place: str) -> PaperzooError:
+    """What is said of a path where the name of a data set should stand."""
+    folder, suffix = is_folder(place), path_of(place).suffix.lower()
+    kind = "folder" if folder else next((kind for kind, ends in KINDS.items() if suffix in ends), "")
+    write = f"--data {kind or 'KIND'}:{shown(place)}" + ("" if kind else f", where KIND is one of {', '.join(OWN)}")
+    return PaperzooError(f"{shown(place)} is a {'folder' if folder else 'file'} of your own, not a listed data set: write {write}")
 
 
 def absolute(name: str) -> str:

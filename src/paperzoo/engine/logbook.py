@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paperzoo.data import Dataset
+from paperzoo.engine.job import Job
 from paperzoo.engine.players import Players
 from paperzoo.engine.processes import Everyone
 from paperzoo.engine.progress import Reporter
 from paperzoo.engine.run import cut_back, read_lines
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.model import Model
 
 #: steps whose losses are kept one by one, so that a rewritten method can be held against them
 FIRST = 10
@@ -117,6 +120,15 @@ class Logbook:
                     opened.close()
             except OSError:
                 continue
+
+
+def heading(job: Job, data: Dataset, model: Model, how: str, directory: Path) -> str:
+    """What a training is, in a line, before its first step."""
+    recipe, parameters = job.recipe, sum(p.numel() for p in model.parameters())
+    items = " and ".join(f"{n:,}" for n in data.joined(recipe.train_on).lengths)
+    batch = "all at once" if recipe.batch_size == "all" else f"batches of {recipe.batch_size:,}"
+    network = f"{parameters:,} parameters, {how}" if parameters else how
+    return f"{job.entry.name}, {job.recipe_name}: {recipe.steps:,} steps on {data.name} ({items} items, {batch}); {network}; in {directory}"
 
 
 def board(directory: Path, step: int) -> Any:

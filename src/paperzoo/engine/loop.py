@@ -15,7 +15,7 @@ from paperzoo.engine.chance import guarded, seed_all
 from paperzoo.engine.interrupt import signals
 from paperzoo.engine.job import Job, stages
 from paperzoo.engine.judge import judge
-from paperzoo.engine.logbook import Logbook
+from paperzoo.engine.logbook import Logbook, heading
 from paperzoo.engine.players import Players, players
 from paperzoo.engine.processes import Everyone
 from paperzoo.engine.run import Run, tidy, write_json
@@ -78,7 +78,7 @@ class Loop:
             "measure": job.options.get("measure_every", 0),
         }
         self.book = Logbook(run.directory, job.entry.name, begun.iteration, total, self.everyone, fabric.is_global_zero)
-        self.book.say((*job.notes, *begun.notes))
+        self.book.say((heading(job, self.data, self.model, f"{self.precision} on {self.device}", run.directory), *job.notes, *begun.notes))
 
     def begin(self, stage: Stage, start: int) -> None:
         """Enters a stage: its data, and optimisers made anew (with their state, if the checkpoint lies within it)."""
@@ -145,7 +145,8 @@ class Loop:
             self.book.write(self.opt.iteration, self.seconds, {"measured": {f"{k} ({split})": v for k, v in metrics.items()}})
             if final:
                 metrics |= self.model.history(self.book.measured())
-            self.book.say(["  ".join(f"{k} {v:.4g}" for k, v in metrics.items()) + f"  ({split})"])
+            if not final:
+                self.book.say(["  ".join(f"{k} {v:.4g}" for k, v in metrics.items()) + f"  ({split})"])
         self.fabric.barrier()
         return metrics
 

@@ -32,7 +32,7 @@ def bleu(found: Sequence[str], references: Sequence[str], tokenize: str = "13a")
     try:
         from sacrebleu.metrics.bleu import BLEU
     except ImportError:
-        raise PaperzooError('BLEU needs sacrebleu: pip install "paperzoo[text]"') from None
+        raise PaperzooError('BLEU needs sacrebleu: pip install sacrebleu') from None
     if not found or len(found) != len(references):
         raise PaperzooError(f"BLEU needs as many sentences as references and at least one, not {len(found)} and {len(references)}")
     metric = BLEU(tokenize=tokenize)

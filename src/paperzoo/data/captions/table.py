@@ -51,6 +51,11 @@ DATASETS = {
         sized=True,
     ),
     "shapes-sentences": Entry("coloured shapes, 32x32, with three sentences each", "captions.shapes.shapes_sentences"),
+    "scenes-plain": Entry(
+        "880 pictures of two shapes above, below and beside each other on one colour, with five true captions each, 32x32",
+        "captions.plain.plain_scenes",
+        sized=True,
+    ),
     "stamps-captions": Entry(
         "785 drawings and photographs of things, with a caption each in English, 96x96",
         "captions.stamps.stamps_captions",

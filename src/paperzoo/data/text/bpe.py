@@ -80,7 +80,7 @@ def _library() -> Any:
         import tokenizers
         from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers  # noqa: F401 (reached by attribute)
     except ImportError:
-        raise PaperzooError('cutting text into pieces needs tokenizers: pip install "paperzoo[text]"') from None
+        raise PaperzooError('cutting text into pieces needs tokenizers: pip install tokenizers') from None
     return tokenizers
 
 

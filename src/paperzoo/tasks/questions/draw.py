@@ -43,7 +43,8 @@ def _sheet(dataset: Dataset, split: str, p: np.ndarray, rows: list[tuple[str, np
         batch = dataset[split].batch(items)
         for column, item in enumerate(items):
             axes = figure.add_subplot(len(rows), ACROSS, row * ACROSS + column + 1)
-            axes.imshow(np.asarray(grid(batch.image[column : column + 1])), cmap="gray" if batch.image.shape[1] == 1 else None)
+            picture = np.asarray(grid(batch.image[column : column + 1]))
+            axes.imshow(picture, cmap="gray" if batch.image.shape[1] == 1 else None, interpolation="nearest")
             best = np.argsort(-p[item], kind="stable")[:LISTED]
             said = "\n".join(f"{plain(names[i])} {p[item, i]:.0%}" for i in best)
             asked = "\n".join(textwrap.wrap(plain(batch.texts[column][0]), 26))

@@ -1,0 +1,68 @@
+"""One training with several seeds: what is finished is found again, what was interrupted goes on, the rest is trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paperzoo import catalog
+from paperzoo.engine.job import Job, resolve, unchanged
+from paperzoo.engine.run import Run, open_run
+from paperzoo.engine.train import resume, train
+from paperzoo.errors import PaperzooError
+
+#: seeds that one call trains
+MOST = 1000
+
+
+def parse(text: str) -> list[int]:
+    """Seeds as they are typed: ``0,1,2`` or ``0-4``, or both.
+
+    Raises:
+        PaperzooError: something else, a seed twice, or too many.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first or last - first >= MOST:
+            raise PaperzooError(f"--seeds is whole numbers from 0 with commas between them, or a range: 0,1,2 or 0-4, not {text!r}")
+        seeds += range(first, last + 1)
+    if len(set(seeds)) < len(seeds) or len(seeds) > MOST:
+        raise PaperzooError(f"--seeds {text}: a seed stands there twice, or there are more than {MOST}")
+    return seeds
+
+
+def train_seeds(
+    seeds: Sequence[int], name: str, recipe: str = "small", data: str | None = None, init: str | None = None, out: str | Path = "runs",
+    devices: int = 1, overrides: Mapping[str, Any] | None = None, code: Sequence[str] = (),
+) -> list[Run]:  # fmt: skip
+    """A run for each seed; see ``paperzoo.train``. Called again, it goes on where it was stopped.
+
+    Raises:
+        PaperzooError: as ``paperzoo.train``; what has been trained until then is kept.
+    """
+    catalog.allow(name, *code)
+    jobs = [resolve(name, recipe, data, init, seed, overrides) for seed in seeds]  # all are refused before the first is trained
+    runs = []
+    for seed, job in zip(seeds, jobs, strict=True):
+        known = begun(job, Path(out).expanduser())
+        if known:
+            runs.append(resume(known.directory, devices, code))
+        else:
+            runs.append(train(name, recipe, data, init, seed, out, devices, overrides, code))
+    return runs
+
+
+def begun(job: Job, out: Path) -> Run | None:
+    """A run below ``out`` of this very training: recipe with overrides, seed, beginning, method and protocol; a finished one first."""
+    found = []
+    for record in sorted(out.glob(f"*-s{job.seed}*/run.json")):
+        run = open_run(record.parent)
+        info = run.info
+        same = all(info.get(key) == getattr(job, key) for key in ("name", "recipe_name", "seed", "init"))
+        if same and unchanged(info, job):
+            found.append(run)
+    return next((run for run in found if run.metrics), found[0] if found else None)

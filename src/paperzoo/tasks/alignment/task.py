@@ -1,0 +1,41 @@
+"""The task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.data.captions.words import SPECIAL
+from paperzoo.tasks.alignment.draw import draw
+from paperzoo.tasks.alignment.measure import figures
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.alignment.contract import Aligner
+
+
+class Alignment(Task):
+    """Sentences and pictures that find each other, by words and regions that do."""
+
+    name = "alignment"
+    needs = ("image", "captions", "texts")
+
+    def measure(self, model: Aligner, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return figures(model, dataset, split)
+
+    def show(self, model: Aligner, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw(model, dataset, split, folder, stem)
+
+    def inputs(self, model: Aligner, batch: Batch) -> Tensor:
+        """Images that are noise, so that no pixel is the same in all."""
+        return torch.rand_like(batch.image)
+
+    def answer(self, model: Aligner, given: Tensor) -> Tensor:
+        """The vectors of the regions, and the score of a sentence of the vocabulary's first words, (N, R h + 1)."""
+        words = torch.arange(len(SPECIAL), min(model.count, len(SPECIAL) + 12), device=given.device)[None]  # (1, T)
+        seen = model.see(given)
+        return torch.cat([seen.flatten(1), model.score(seen, model.read(words), words != 0)], 1)  # (N, R, h) -> (N, R h)
