@@ -62,7 +62,7 @@ JUDGES = {
     # colour and length of the hair, glasses, beard and skin: of 1,000 held-out faces it takes none for another kind
     "zoo-avatars-more": Record(
         "resnet.avatar-sentences.safetensors",
-        "SHA",
+        "d0da6366422768390fcf3a12a9ce06cbc052741ec7bbe605669c73d6f5c3776d",
         ("avatar-sentences",),
     ),
     "zoo-emoji": Record(

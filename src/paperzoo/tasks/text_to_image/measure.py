@@ -44,7 +44,7 @@ def of_sentences(model: SentenceGenerator, dataset: Dataset, split: str, judge: 
         return {**found, **learnt_by_heart(fake, dataset)}
     names = tuple(dataset.schema.arguments.get("attributes", ()))
     known = [name for name in traits(judge.model.names) if name in names]
-    if known and "named" in batch:
+    if known and hasattr(batch, "named"):
         place = [names.index(name) for name in known]
         truth, named = batch.attributes[:, place].cpu().numpy() == 1, batch.named[:, 0, place].cpu().numpy() == 1
         found |= agreements(known, truth, named, *(read(judge, images, known) for images in (small, fake, real)), f"[{judge.name}]")
