@@ -87,13 +87,16 @@ def sentences(captions: Tensor, words: Words) -> list[str]:
 
 
 class SentenceEncoder(nn.Module):
-    """Captions int64 (N, T), 0 where padded, to phi (N, outputs): the mean of a GRU's states over the words."""
+    """Captions int64 (N, T), 0 where padded, to phi (N, outputs): the mean of a GRU's states over the words, projected, normalised.
+
+    Without the last, the numbers would be as small as a margin of 1 allows, and what hears them would be slow to learn what they say.
+    """
 
     def __init__(self, vocabulary: int, embedding: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, embedding)
         self.rnn = nn.GRU(embedding, hidden, batch_first=True)
-        self.project = nn.Linear(hidden, outputs)
+        self.project = nn.Sequential(nn.Linear(hidden, outputs), nn.LayerNorm(outputs, elementwise_affine=False))
 
     def forward(self, captions: Tensor) -> Tensor:
         states, _ = self.rnn(self.words(captions))  # (N, T, hidden)
