@@ -53,7 +53,7 @@ class ColourJudge:
 
     name = "colours"
 
-    class model:  # noqa: N801  # stands for a network
+    class model:  # stands for a network
         names = SHAPES
 
     def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +124,7 @@ def test_one_caption_a_picture_is_chosen_and_none_that_is_not_there() -> None:
 
 def test_prompts() -> None:
     model = Painter()
-    assert [name for name in options(model.sample)] == ["prompt"]
+    assert list(options(model.sample)) == ["prompt"]
     green = model.sample(2, prompt="A green shape.")
     assert green.shape == (2, 3, 32, 32) and float(green[:, 1].mean()) > float(green[:, 0].mean())
     assert torch.equal(model.sample(4, prompt="green")[:2], model.sample(2, prompt="green"))

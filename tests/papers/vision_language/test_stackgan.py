@@ -133,7 +133,7 @@ def test_the_discriminator_sees_three_kinds_of_pairs(stage: str, side: int) -> N
     model, stub = tiny(), Stub()
     setattr(model, f"{stage}_critic", stub)
     model.stage(stage)
-    batch, label = coloured(6)
+    batch, _ = coloured(6)
     batch.captions[:, 1] = 0  # one sentence each
     opt = Noted()
     found = model.step(batch, opt)  # type: ignore[arg-type]
@@ -274,7 +274,8 @@ def test_pictures_are_drawn_with_the_averages_which_are_kept_and_the_critics_are
     assert lean.first_critic is None and lean.average_first is None
     z, phi = model.latents(2, 0), model.prompts(2)
     assert torch.allclose(model.generate(z, phi), lean.generate(z, lean.prompts(2)), atol=1e-6)
-    assert not torch.allclose(model.second(phi, torch.zeros(2, 3, 16, 16), z[:, 8:]).image, lean.second(phi, torch.zeros(2, 3, 16, 16), z[:, 8:]).image)
+    given = (phi, torch.zeros(2, 3, 16, 16), z[:, 8:])
+    assert not torch.allclose(model.second(*given).image, lean.second(*given).image)
 
 
 # Text ----------------------------------------------------------------------------------------------------------------
@@ -305,7 +306,7 @@ def test_the_papers_encoder_comes_from_a_file_and_is_no_part_of_the_model(tmp_pa
     assert not [name for name in model.state_dict() if "rnn" in name]
     with pytest.raises(PaperzooError, match=r"name their file by model\.weights"):
         tiny(**changes).embed(torch.tensor([[START, 4, END]]))
-    with pytest.raises(PaperzooError, match="no stage of stackgan with char_cnn_rnn|stage 'sentences'"):
+    with pytest.raises(PaperzooError, match="stage"):
         tiny(**changes).stage("sentences")
 
 

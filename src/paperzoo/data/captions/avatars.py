@@ -131,7 +131,9 @@ def sentence(attributes: np.ndarray, named: np.ndarray, rng: np.random.Generator
 
     colour, length, glasses, beard, skin = named
     long, has_glasses, has_beard, dark = (int(value) for value in attributes[4:])
-    adjectives, with_, without = [], [], []
+    adjectives: list[str] = []
+    with_: list[str] = []
+    without: list[str] = []
     hair = [one(_LENGTHS[long])] if length else []
     hair += [one(_COLOURS[list(HAIR_COLOURS)[int(attributes[:4].argmax())]])] if colour else []
     if hair:

@@ -252,7 +252,7 @@ class Model(SentenceGenerator):
             raise PaperzooError(f"model.width ({width}) must be a multiple of {image_size // small}: each doubling halves the channels")
         self.encoder, self.weights, self.weight = encoder, weights, weight
         self.image_size, self.small, self.channels, self.now = image_size, small, channels, "first"
-        self.parts = (latent, condition, condition)
+        self.parts = [latent, condition, condition]
         own = encoder == "sentences"
         self.words_encoder = SentenceEncoder(len(vocabulary) or 5000, hidden, hidden, embedding) if own else None
         self.picture_encoder = PictureEncoder(channels, 16, embedding) if own and critics else None
@@ -282,12 +282,8 @@ class Model(SentenceGenerator):
             raise PaperzooError("stackgan's char_cnn_rnn has no weights: name their file by model.weights, or set model.encoder=sentences")
         return char_cnn_rnn(self.weights)(sentences(captions, self.words)).to(captions.device)
 
-    def optimizers(self, *, lr: NotNegative = 2e-4, critic_lr: NotNegative | None = None, beta1: Part = 0.5, halvings: Whole = 5) -> Optimizers:
-        """Adam (section 4.4), the rate halved so many times at equal distances within the stage, of 600 epochs each 100.
-
-        Args:
-            critic_lr: of the discriminator; ``lr`` if it is None.
-        """
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, halvings: Whole = 5) -> Optimizers:
+        """Adam (section 4.4), the rate halved so many times at equal distances within the stage, of 600 epochs each 100."""
 
         def fall(iteration: int, total: int) -> float:
             return float(0.5 ** ((halvings + 1) * iteration // total))
@@ -296,10 +292,9 @@ class Model(SentenceGenerator):
             encoders = nn.ModuleList([one for one in (self.words_encoder, self.picture_encoder) if one is not None])
             return {"encoders": Adam(encoders.parameters(), lr)}
         pair = (self.first, self.first_critic) if self.now == "first" else (self.second, self.second_critic)
-        rates = {"generator": lr, "discriminator": lr if critic_lr is None else critic_lr}
         return {
-            name: (Adam(one.parameters(), rate, (beta1, 0.999)), fall)
-            for (name, rate), one in zip(rates.items(), pair, strict=True)
+            name: (Adam(one.parameters(), lr, (beta1, 0.999)), fall)
+            for name, one in zip(("generator", "discriminator"), pair, strict=True)
             if one is not None
         }
 
@@ -313,7 +308,7 @@ class Model(SentenceGenerator):
             return {}
         with torch.no_grad():
             phi = self.embed(captions)
-        z, *epsilon = self.draw(len(phi)).split(self.parts, 1)
+        z, *epsilon = torch.split(self.draw(len(phi)), self.parts, 1)
         if self.now == "first":
             drawn, critic = self.first(phi, z, epsilon[0]), self.first_critic
         else:
@@ -341,7 +336,7 @@ class Model(SentenceGenerator):
         return image
 
     def resolutions(self, latent: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
-        z, *epsilon = latent.split(self.parts, 1)
+        z, *epsilon = torch.split(latent, self.parts, 1)
         s0 = self.stage_one(phi, z, epsilon[0])
         network = self.second if self.average_second is None else self.average_second
         return (s0 + 1) / 2, (network(phi, s0, epsilon[1]).image + 1) / 2

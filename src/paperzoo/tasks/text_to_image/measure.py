@@ -47,7 +47,8 @@ def of_sentences(model: SentenceGenerator, dataset: Dataset, split: str, judge: 
     if known and hasattr(batch, "named"):
         place = [names.index(name) for name in known]
         truth, named = batch.attributes[:, place].cpu().numpy() == 1, batch.named[:, 0, place].cpu().numpy() == 1
-        found |= agreements(known, truth, named, *(read(judge, images, known) for images in (small, fake, real)), f"[{judge.name}]")
+        seen = (read(judge, small, known), read(judge, fake, known), read(judge, real, known))
+        found |= agreements(known, truth, named, *seen, f"[{judge.name}]")
     return {**found, **scores(fake, dataset, judge), **learnt_by_heart(fake, dataset)}
 
 
