@@ -29,10 +29,8 @@ def understood(text: str) -> dict[str, int]:
     """What a sentence says, attribute by attribute."""
     said: dict[str, int] = {}
     positive, _, negative = text.replace(" but no ", " without ").partition(" without ")
-    for name, pattern in COLOURS.items():
-        if re.search(pattern, positive):
-            said |= dict.fromkeys(COLOURS, 0)
-            said[name] = 1
+    found = [name for name, pattern in COLOURS.items() if re.search(pattern, positive)]
+    said |= {name: int(name in found) for name in COLOURS} if found else {}
     for name, patterns in (("long hair", LENGTH), ("dark skin", SKIN)):
         said |= {name: value for value, pattern in patterns.items() if re.search(pattern, positive)}
     for part, value in ((positive, 1), (negative, 0)):

@@ -239,6 +239,7 @@ def test_each_stage_moves_its_own_networks_and_the_first_gets_no_gradient_in_the
         moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
         beside = {f"{stage}_critic", *([f"average_{stage}"] if average else [])} if stage != "sentences" else set()
         assert moved - {"remembered", "reached"} == {*networks, *beside}
+        assert int(model.reached) == list(of).index(stage)
     batch, _ = coloured(4)
     opt = Noted()
     model.step(batch, opt)  # type: ignore[arg-type]
@@ -253,9 +254,9 @@ def test_pictures_come_from_both_stages_and_before_the_second_from_the_first() -
     z, phi = model.latents(3, 0), model.embed(coloured(3)[0].captions[:, 0]).detach()
     small, large = model.resolutions(z, phi)
     assert small.shape == (3, 3, 16, 16) and large.shape == (3, 3, 32, 32)
-    model.stage("first")
+    model.reached.fill_(1)
     assert torch.equal(model.generate(z, phi), F.interpolate(small, 32))
-    model.stage("second")
+    model.reached.fill_(2)
     assert torch.equal(model.generate(z, phi), large)
     again, _ = model.resolutions(torch.cat([z[:, :8], torch.randn(3, 4)], 1), phi)
     assert torch.equal(again, small), "the second stage draws its own epsilon"

@@ -272,7 +272,6 @@ class Model(SentenceGenerator):
         if name not in known:
             raise unknown("stage", name, known, f"of stackgan with {self.encoder}")
         self.now = name
-        self.reached.fill_(("sentences", "first", "second").index(name))
 
     def embed(self, captions: Tensor) -> Tensor:
         if self.words_encoder is not None:
@@ -299,6 +298,7 @@ class Model(SentenceGenerator):
         }
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        self.reached.fill_(("sentences", "first", "second").index(self.now))
         captions = self.chosen(batch.captions)  # (N, T), one sentence a picture
         real = 2 * batch.image - 1  # (N, C, W, W), [0, 1] -> [-1, 1]
         if self.now != "second":
