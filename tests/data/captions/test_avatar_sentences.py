@@ -30,9 +30,10 @@ def understood(text: str) -> dict[str, int]:
     said: dict[str, int] = {}
     positive, _, negative = text.replace(" but no ", " without ").partition(" without ")
     found = [name for name, pattern in COLOURS.items() if re.search(pattern, positive)]
-    said |= {name: int(name in found) for name in COLOURS} if found else {}
+    said |= {other: int(other in found) for other in COLOURS} if found else {}
     for name, patterns in (("long hair", LENGTH), ("dark skin", SKIN)):
-        said |= {name: value for value, pattern in patterns.items() if re.search(pattern, positive)}
+        for value in (value for value, pattern in patterns.items() if re.search(pattern, positive)):
+            said[name] = value
     for part, value in ((positive, 1), (negative, 0)):
         if re.search("glasses|spectacles", part):
             said["glasses"] = value

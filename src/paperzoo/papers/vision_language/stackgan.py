@@ -200,7 +200,8 @@ def generator_loss(fake: Tensor) -> Tensor:
 
 
 class Model(SentenceGenerator):
-    """Two generators, each with its discriminator. Stages: ``sentences`` trains a small encoder, ``first`` and ``second`` one pair each.
+    """Two generators, each with its discriminator. Stages: ``sentences`` trains a small encoder, ``first`` and ``second`` one pair each;
+    without stages all learn at once.
 
     Args:
         image_size: W, side of the second stage's pictures; ``small`` is W_0, that of the first's.
@@ -251,7 +252,7 @@ class Model(SentenceGenerator):
         if width * 4 % (4 * image_size // small):
             raise PaperzooError(f"model.width ({width}) must be a multiple of {image_size // small}: each doubling halves the channels")
         self.encoder, self.weights, self.weight = encoder, weights, weight
-        self.image_size, self.small, self.channels, self.now = image_size, small, channels, "first"
+        self.image_size, self.small, self.channels, self.now = image_size, small, channels, "all"
         self.parts = [latent, condition, condition]
         own = encoder == "sentences"
         self.words_encoder = SentenceEncoder(len(vocabulary) or 5000, hidden, hidden, embedding) if own else None
@@ -287,42 +288,49 @@ class Model(SentenceGenerator):
         def fall(iteration: int, total: int) -> float:
             return float(0.5 ** ((halvings + 1) * iteration // total))
 
-        if self.now == "sentences":
+        players: dict[str, Any] = {}
+        if self.now in ("sentences", "all") and self.encoder == "sentences":
             encoders = nn.ModuleList([one for one in (self.words_encoder, self.picture_encoder) if one is not None])
-            return {"encoders": Adam(encoders.parameters(), lr)}
-        pair = (self.first, self.first_critic) if self.now == "first" else (self.second, self.second_critic)
-        return {
-            name: (Adam(one.parameters(), lr, (beta1, 0.999)), fall)
-            for name, one in zip(("generator", "discriminator"), pair, strict=True)
-            if one is not None
-        }
+            players["encoders"] = Adam(encoders.parameters(), lr)
+        for stage, pair in (("first", (self.first, self.first_critic)), ("second", (self.second, self.second_critic))):
+            if self.now in (stage, "all"):
+                for name, one in zip(("generator", "discriminator"), pair, strict=True):
+                    if one is not None:
+                        players[f"{stage}_{name}"] = (Adam(one.parameters(), lr, (beta1, 0.999)), fall)
+        return players
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        self.reached.fill_(("sentences", "first", "second").index(self.now))
+        self.reached.fill_({"sentences": 0, "first": 1}.get(self.now, 2))
         captions = self.chosen(batch.captions)  # (N, T), one sentence a picture
-        real = 2 * batch.image - 1  # (N, C, W, W), [0, 1] -> [-1, 1]
-        if self.now != "second":
-            real = F.interpolate(real, self.small, mode="area")  # (N, C, W_0, W_0)
-        if self.words_encoder is not None and self.picture_encoder is not None and self.now == "sentences":
-            opt.encoders.minimize(joint_embedding_loss(self.picture_encoder(real), self.words_encoder(captions)))
-            return {}
+        large = 2 * batch.image - 1  # (N, C, W, W), [0, 1] -> [-1, 1]
+        small = F.interpolate(large, self.small, mode="area")  # (N, C, W_0, W_0)
+        if self.now in ("sentences", "all") and self.words_encoder is not None and self.picture_encoder is not None:
+            opt.encoders.minimize(joint_embedding_loss(self.picture_encoder(small), self.words_encoder(captions)))
+        noted: dict[str, Tensor] = {}
+        if self.now == "sentences":
+            return noted
         with torch.no_grad():
             phi = self.embed(captions)
         z, *epsilon = torch.split(self.draw(len(phi)), self.parts, 1)
-        if self.now == "first":
-            drawn, critic = self.first(phi, z, epsilon[0]), self.first_critic
-        else:
+        if self.now in ("first", "all"):
+            noted |= self.play("first", self.first(phi, z, epsilon[0]), small, phi, opt)
+        if self.now in ("second", "all"):
             with torch.no_grad():  # stage I is fixed
                 s0 = self.stage_one(phi, z, epsilon[0])
-            drawn, critic = self.second(phi, s0, epsilon[1]), self.second_critic
+            noted |= self.play("second", self.second(phi, s0, epsilon[1]), large, phi, opt)
+        return noted
+
+    def play(self, stage: Literal["first", "second"], drawn: Drawn, real: Tensor, phi: Tensor, opt: Players) -> dict[str, Tensor]:
+        """A step of one stage's two players, Eqs. 3 and 4 or 5 and 6, on real pictures (N, C, S, S) in [-1, 1] with their phi (N, E)."""
+        critic, network = (self.first_critic, self.first) if stage == "first" else (self.second_critic, self.second)
+        average = self.average_first if stage == "first" else self.average_second
         assert critic is not None
         right, wrong = critic(real, phi, phi.roll(1, 0))  # its own sentence, and that of the picture before it
         (fake,) = critic(drawn.image.detach(), phi)
-        opt.discriminator.minimize(discriminator_loss(right, wrong, fake))
+        getattr(opt, f"{stage}_discriminator").minimize(discriminator_loss(right, wrong, fake))
         divergence = kl(drawn.mu, drawn.log_variance)
         (fake,) = critic(drawn.image, phi)
-        opt.generator.minimize(generator_loss(fake) + self.weight * divergence)  # Eqs. 4 and 6
-        average, network = (self.average_first, self.first) if self.now == "first" else (self.average_second, self.second)
+        getattr(opt, f"{stage}_generator").minimize(generator_loss(fake) + self.weight * divergence)
         if average is not None:
             average.update(network)
         return {"kl": divergence.detach(), "right": right.mean().detach(), "wrong": wrong.mean().detach()}
@@ -392,7 +400,6 @@ RECIPES = {
             "width": 8, "critic_width": 8, "average": 0.9, "weight": 0.02,
         },
         optimizer={"lr": 1e-3},
-        stages=(Stage("sentences", 4), Stage("first", 10), Stage("second", 10)),
         precision="float32",
     ),
 }  # fmt: skip
