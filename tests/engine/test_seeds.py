@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.files import type_in
+from PIL import Image
 
 from paperzoo import PaperzooError
 from paperzoo.engine import seeds
@@ -42,6 +43,25 @@ def test_what_is_finished_is_found_again_and_what_was_interrupted_goes_on(tmp_pa
     assert [read_json(run.directory / "run.json")["seed"] for run in again] == [0, 1, 2]
     other = seeds.train_seeds([0], "lenet", "smoke", out=tmp_path, overrides={"steps": 2})
     assert trained == [0, 1, 2, 0] and other[0].directory != first[0].directory, "another recipe is another training"
+
+
+def test_damaged_runs_and_other_peoples_are_passed_over_and_other_pictures_are_another_training(tmp_path: Path) -> None:
+    for name, text in (("a-s0", "no json"), ("b-s0", "{}"), ("c-s0", "[]"), ("d-s01", '{"name": 3}')):
+        (tmp_path / "r" / name).mkdir(parents=True)
+        (tmp_path / "r" / name / "run.json").write_text(text)
+    for index in range(24):
+        kind = tmp_path / "own" / "ab"[index % 2]
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32), 10 * index).save(kind / f"{index}.png")
+
+    def once() -> Path:
+        (run,) = seeds.train_seeds([0], "lenet", "smoke", f"folder:{tmp_path / 'own'}", out=tmp_path / "r", overrides=SMALL)
+        return run.directory
+
+    first = once()
+    assert once() == first
+    Image.new("L", (32, 32), 255).save(tmp_path / "own" / "a" / "0.png")
+    assert once() != first
 
 
 def test_all_are_refused_before_the_first_is_trained(tmp_path: Path) -> None:

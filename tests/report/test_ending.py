@@ -9,7 +9,7 @@ import paperzoo
 from paperzoo import catalog
 from paperzoo.engine.run import open_run, read_json, write_json
 from paperzoo.records import Target
-from paperzoo.report.ending import ending
+from paperzoo.report.ending import ending, program
 
 
 def test_a_training_begins_with_what_it_is_and_ends_with_its_figures_and_what_comes_next(tmp_path: Path, capsys, monkeypatch) -> None:
@@ -30,3 +30,11 @@ def test_a_training_begins_with_what_it_is_and_ends_with_its_figures_and_what_co
     write_json(run.directory / "run.json", {**info, "overrides": {}})
     table = ending(open_run(run.directory))
     assert "at most -1: missed" in table and "at most 100: kept" in table
+
+
+def test_the_next_command_is_one_that_the_shell_finds(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/paperzoo", "train"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == ".venv/bin/paperzoo"
+    (tmp_path / "paperzoo").touch(mode=0o755)
+    assert program() == "paperzoo"

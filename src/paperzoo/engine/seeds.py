@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from paperzoo import catalog
+from paperzoo.data.datasets import parse as parsed
+from paperzoo.data.fetch.fingerprint import digest, fingerprint
 from paperzoo.engine.job import Job, resolve, unchanged
 from paperzoo.engine.run import Run, open_run
 from paperzoo.engine.train import resume, train
@@ -57,12 +59,19 @@ def train_seeds(
 
 
 def begun(job: Job, out: Path) -> Run | None:
-    """A run below ``out`` of this very training: recipe with overrides, seed, beginning, method and protocol; a finished one first."""
+    """A run below ``out`` of this very training: recipe with overrides, seed, beginning, the user's own files, method and protocol; a
+    finished one first. One that is damaged, or another program's, is none."""
+    own = parsed(job.recipe.data).path
+    files = digest(fingerprint(own)) if own else None
     found = []
     for record in sorted(out.glob(f"*-s{job.seed}*/run.json")):
-        run = open_run(record.parent)
-        info = run.info
-        same = all(info.get(key) == getattr(job, key) for key in ("name", "recipe_name", "seed", "init"))
-        if same and unchanged(info, job):
+        try:
+            run = open_run(record.parent)
+            info = run.info
+            same = all(info[key] == getattr(job, key) for key in ("name", "recipe_name", "seed", "init")) and unchanged(info, job)
+            same = same and files == info.get("data_files", {}).get("digest")
+        except (PaperzooError, KeyError, TypeError, AttributeError):
+            continue
+        if same:
             found.append(run)
     return next((run for run in found if run.metrics), found[0] if found else None)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import statistics
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from paperzoo.catalog import Entry
 from paperzoo.engine.run import Run, job_of
@@ -45,12 +48,18 @@ def _row(name: str, value: float, asked: tuple[Target, ...]) -> tuple[str, str, 
     return plain(name), f"{value:.4g}", "; ".join(f"{target}: {'kept' if target.met(value) else 'missed'}" for target in targets)
 
 
+def program() -> str:
+    """What to type for ``paperzoo``: the word, or the path by which it was started where no shell finds the word."""
+    started = Path(sys.argv[0])
+    return "paperzoo" if started.name != "paperzoo" or shutil.which("paperzoo") else shlex.quote(str(started))
+
+
 def _next(entry: Entry, run: Run) -> list[str]:
     place = shlex.quote(str(run.directory))
     model = entry.model_class
     commands = []
     if any(task.samples for task in model.tasks):
-        commands.append(f"paperzoo sample {place}")
+        commands.append(f"{program()} sample {place}")
     if hasattr(model, "predict"):
-        commands.append(f"paperzoo predict {place} ...")
+        commands.append(f"{program()} predict {place} ...")
     return [f"{'next:' if i == 0 else '':5} {command}" for i, command in enumerate([*commands, f"open {place}/report.html"])]

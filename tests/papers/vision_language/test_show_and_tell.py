@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures.captioners import LITTLE, WORDS, captioner, learnt, pictures
-from torch import Tensor, nn
+from fixtures.captioners import LITTLE, WORDS, Fixed, captioner, learnt, pictures
+from torch import nn
 
 import paperzoo
 from paperzoo.data import Batch
@@ -60,22 +60,6 @@ def test_picture_is_seen_once() -> None:
     assert torch.equal(model.say(one, words[:, :, 2:], begun.state).logits, model.say(other, words[:, :, 2:], begun.state).logits)
     apart = (model.say(one, words).logits - model.say(other, words).logits).abs().amax(3)
     assert apart.min() > 1e-6
-
-
-class Fixed:
-    """Keeps the loss, and moves nothing."""
-
-    iteration, total = 0, 10
-
-    def __init__(self) -> None:
-        self.captioner = self
-        self.losses: list[Any] = []
-
-    def minimize(self, loss: Any) -> None:
-        self.losses.append(loss)
-
-    def mean(self, value: Tensor) -> Tensor:
-        return value.detach()
 
 
 def test_step_is_equation_13() -> None:

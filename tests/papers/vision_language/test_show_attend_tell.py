@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures.captioners import LITTLE, WORDS, captioner, learnt, pictures
+from fixtures.captioners import LITTLE, WORDS, Fixed, captioner, learnt, pictures
 from torch import Tensor, nn
 
 import paperzoo
@@ -193,22 +193,6 @@ def test_half_of_the_pictures_see_the_expected_annotation() -> None:
     assert drawn.min() >= 0 and drawn.max() < 1 and abs(float(drawn.mean()) - 0.5) < 0.02
 
 
-class Fixed:
-    """Keeps the loss, and moves nothing."""
-
-    iteration, total = 0, 10
-
-    def __init__(self) -> None:
-        self.captioner = self
-        self.losses: list[Any] = []
-
-    def minimize(self, loss: Any) -> None:
-        self.losses.append(loss)
-
-    def mean(self, value: Tensor) -> Tensor:
-        return value.detach()
-
-
 CAPTIONS = torch.tensor([[[1, 4, 5, 2], [1, 6, 2, 0]], [[1, 7, 8, 2], [0, 0, 0, 0]]])
 
 
@@ -241,6 +225,27 @@ def test_baseline_is_a_moving_average() -> None:
     assert torch.allclose(opt.losses[0][0], -(good[0, 0] + good[0, 1] + good[1, 0]) / 3)  # with the baseline of before
     mean = (log_p[0, 0] + log_p[0, 1] + log_p[1, 0]).item() / 3
     assert float(model.baseline) == pytest.approx(0.9 * -2.0 + 0.1 * mean, rel=1e-5)
+
+
+def test_baseline_of_two_processes_is_that_of_all_their_captions() -> None:
+    """Of three and of one: a mean of the processes' means would be another."""
+    model, image = captioner("hard"), pictures(2)
+    parts = [(image, CAPTIONS), (image[1:], CAPTIONS[1:])]
+    model.chance = lambda words: torch.full(words.shape, 0.3)  # type: ignore[method-assign]
+    told: list[list[Tensor]] = [[], []]
+    for own, (pixels, captions) in zip(told, parts, strict=True):
+        opt = Fixed()
+        opt.mean = lambda value, own=own: own.append(value.detach()) or value.detach()  # type: ignore[func-returns-value,method-assign,misc]
+        model.step(Batch(image=pixels, captions=captions), opt)  # type: ignore[arg-type]
+    means, opt = iter([(a + b) / 2 for a, b in zip(*told, strict=True)]), Fixed()
+    opt.mean = lambda value: next(means)  # type: ignore[method-assign]
+    model.baseline.zero_()
+    model.step(Batch(image=image, captions=CAPTIONS), opt)  # type: ignore[arg-type]
+    seen = model.see(image)
+    answer = model.decoder(seen, CAPTIONS[:, :, :-1], None, torch.full(CAPTIONS[:, :, :-1].shape, 0.3))
+    log_p = log_likelihood(answer.logits, CAPTIONS[:, :, 1:])
+    every = (log_p[0, 0] + log_p[0, 1] + 2 * log_p[1, 0]).item() / 4
+    assert float(model.baseline) == pytest.approx(0.1 * every, rel=1e-5)
 
 
 # Learning ----------------------------------------------------------------------------------------------------------------
