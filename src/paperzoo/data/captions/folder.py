@@ -62,7 +62,7 @@ def caption_folder(
 
 
 def published(path: Path, kind: str, licence: str, image_size: int | None = None) -> Dataset:
-    """Flickr8k, Flickr30k or COCO's captions, in their published splits: ``image``, ``captions`` (N, K, T) and ``texts``.
+    """Flickr's, COCO's, or the birds' or flowers' captions, in their published splits: ``image``, ``captions`` (N, K, T) and ``texts``.
 
     Words that occur fewer than five times in captions to train on are not in the vocabulary. What is left out is said, as of
     ``caption_folder``. Of Flickr30k, which has no splits of its own, a tenth each is cut for ``test`` and ``validation``, unless
