@@ -32,7 +32,7 @@ class Painter(SentenceGenerator):
 
     def __init__(self, data: Dataset | None = None) -> None:
         vocabulary = data.schema.arguments["vocabulary"] if data else (*SPECIAL, "red", "green", "shape", "a")
-        super().__init__(vocabulary, 12, 3)
+        super().__init__(vocabulary, 12, 3, data.schema.arguments["examples"] if data else ("a red shape", "green"))
         self.unused = nn.Parameter(torch.zeros(()))
 
     def embed(self, captions: Tensor) -> Tensor:
@@ -106,7 +106,6 @@ def test_a_painter_that_reads_is_told_from_chance(data: Dataset, tmp_path: Path)
     assert found["red shape right %[colours]"] == 100 and found["real right %[colours]"] > 95
     assert 10 < found["wrong sentence right %[colours]"] < 40 and 10 < found["chance right %[colours]"] < 40
     assert "coverage[colours]" in found and "stage II sharpness" in found
-    model.chosen(data["train"].batch(np.arange(16)).captions)
     assert all(path.exists() for path in model.show(data, "test", tmp_path, "final"))
     assert "mean image gap" in of_sentences(model, data, "test")
 
@@ -114,12 +113,8 @@ def test_a_painter_that_reads_is_told_from_chance(data: Dataset, tmp_path: Path)
 def test_one_caption_a_picture_is_chosen_and_none_that_is_not_there() -> None:
     model = Painter()
     captions = torch.tensor([[[START, 4, END], [0, 0, 0]], [[START, 5, END], [START, 6, END]]])
-    assert not model.remembered.any()
     drawn = {tuple(row) for _ in range(40) for row in model.chosen(captions).tolist()}
     assert drawn == {(START, 4, END), (START, 5, END), (START, 6, END)}
-    remembered = model.remembered.clone()
-    model.chosen(captions.flip(0))
-    assert torch.equal(model.remembered, remembered) and model.example() == "red"
 
 
 def test_prompts() -> None:
@@ -136,6 +131,20 @@ def test_prompts() -> None:
         assert model.read("Red, shape!").tolist() == [[START, 4, 6, END]]
 
 
+def test_without_a_prompt_sentences_of_the_training_are_drawn_in_turn(data: Dataset) -> None:
+    train = data["train"].batch(np.arange(16))
+    assert data.schema.arguments["examples"] == tuple(own[0] for own in train.texts)
+    model = Painter()
+    red, green, again = model.sample(3)
+    assert float(red[0].mean()) > float(red[1].mean()) and float(green[1].mean()) > float(green[0].mean())
+    assert torch.equal(model.prompts(3), model.embed(torch.tensor([[1, 7, 4, 6, 2], [1, 5, 2, 0, 0], [1, 7, 4, 6, 2]])))
+    assert float((again - red).abs().max()) < 0.2 and not torch.equal(again, red)
+    model.examples = ()
+    with pytest.raises(PaperzooError, match="say by a prompt what to draw"):
+        model.sample(2)
+    assert model.sample(2, prompt="red").shape == (2, 3, 32, 32)
+
+
 @pytest.mark.parametrize(("prompt", "said"), [("", "has no word"), (" ?! ", "has no word"), ("grean sheep", r"nearest: green\)")])
 def test_a_prompt_of_nothing_or_of_unknown_words_is_refused(prompt: str, said: str) -> None:
     with pytest.raises(PaperzooError, match=said):
@@ -144,7 +153,6 @@ def test_a_prompt_of_nothing_or_of_unknown_words_is_refused(prompt: str, said: s
 
 def test_walks_go_from_sentence_to_sentence_with_one_noise(data: Dataset) -> None:
     model = Painter(data)
-    model.chosen(data["train"].batch(np.arange(16)).captions)
     given: list[tuple[Tensor, Tensor]] = []
     model.render = lambda z, phi: given.append((z, phi)) or z  # type: ignore[assignment,func-returns-value]
     model.walk()

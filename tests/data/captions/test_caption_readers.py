@@ -223,6 +223,7 @@ def test_splits_are_by_picture_and_the_vocabulary_is_that_of_training(tmp_path: 
     seen = {t for split in ("train",) for own in built[split].batch(range(len(built[split]))).texts for t in own}
     numbers = {word for text in seen for word in text.lower().replace(",", "").replace(".", "").split()}
     assert set(built.schema.arguments["vocabulary"]) == {*SPECIAL, *numbers}
+    assert built.schema.arguments["examples"] == tuple(own[0] for own in built["train"].batch(range(16)).texts)
     few = quietly(lambda: caption_folder(root, "least=3", image_size=8))
     assert set(few.schema.arguments["vocabulary"]) == {*SPECIAL, "a", "number", "seen", "once", "twice", *WORDS}
     assert int((few["train"].batch([0, 1]).captions == 3).sum()) == 4  # the picture's number, in each of four captions

@@ -76,10 +76,12 @@ def avatar_sentences(wheel: Path, image_size: int | None = None, counts: tuple[i
     told = [tell(row, np.random.default_rng((0, number))) for number, row in enumerate(attributes)]
     words = Words(learn(text for texts, _ in told[: counts[0]] for text in texts))
     splits, start, longest = {}, 0, 0
+    examples: tuple[str, ...] = ()
     for split, count in zip(SPLITS, counts, strict=True):
         items = slice(start, start + count)
         start += count
         column = Captions([texts for texts, _ in told[items]], words)
+        examples = examples or column.examples
         longest = max(longest, column.longest)
         splits[split] = Split(
             Images(torch.from_numpy(writable(arrays["image"])[items])),
@@ -90,7 +92,7 @@ def avatar_sentences(wheel: Path, image_size: int | None = None, counts: tuple[i
         )
     arguments = {
         "channels": 3, "image_size": size, "classes": len(NAMES), "attributes": ATTRIBUTES,
-        "vocabulary": words.vocabulary, "longest": longest,
+        "vocabulary": words.vocabulary, "longest": longest, "examples": examples,
     }  # fmt: skip
     schema = Schema("avatar-sentences", ("image", "label", "attributes", "named", "captions", "texts"), arguments, NAMES)
     source = "drawn from the parts of the package python-avatars 1.4.1, with seed 0"

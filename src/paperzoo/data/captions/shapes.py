@@ -28,7 +28,7 @@ def shapes_sentences() -> Dataset:
         named = Values("named", torch.ones(len(column), len(_FORMS), len(SHAPE_ATTRIBUTES)))
         splits[split] = Split(*plain[split].columns, named, column)
     longest = max(column.longest for column in told.values())
-    arguments = {**plain.schema.arguments, "vocabulary": words.vocabulary, "longest": longest}
+    arguments = {**plain.schema.arguments, "vocabulary": words.vocabulary, "longest": longest, "examples": told["train"].examples}
     schema = Schema("shapes-sentences", ("image", "attributes", "named", "captions", "texts"), arguments)
     return Dataset(schema, splits, plain.licence, plain.source)
 

@@ -216,7 +216,7 @@ class Model(SentenceGenerator):
         weight: lambda, of Eq. 2.
         average: decay of the moving averages of the generators' weights, which pictures are drawn with; 0 for none.
         critics: whether there are discriminators, and what else is for training alone.
-        vocabulary, longest: words of the sentences and how many there are at most, from the data.
+        vocabulary, longest, examples: words of the sentences, how many there are at most, and some sentences; from the data.
 
     Raises:
         PaperzooError: sizes or encoder that do not fit each other.
@@ -243,8 +243,9 @@ class Model(SentenceGenerator):
         critics: bool = True,
         vocabulary: Sequence[str] = (),
         longest: Size = 52,
+        examples: Sequence[str] = (),
     ) -> None:
-        super().__init__(vocabulary, longest, latent + 2 * condition)
+        super().__init__(vocabulary, longest, latent + 2 * condition, examples)
         if image_size <= small:
             raise PaperzooError(f"the second stage enlarges: model.image_size ({image_size}) must be above model.small ({small})")
         if encoder == "char_cnn_rnn" and embedding != 1024:

@@ -17,9 +17,6 @@ from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.task import Task
 from paperzoo.tasks.text_to_image.task import TextToImage
 
-#: sentences of the training that a model remembers, to draw where none is given
-REMEMBERED = 16
-
 
 class SentenceGenerator(ImageGenerator):
     """Draws pictures (N, C, H, W) in [0, 1] of sentences. Subclasses define ``embed`` and ``resolutions``, and ``step`` calls ``chosen``.
@@ -28,6 +25,7 @@ class SentenceGenerator(ImageGenerator):
         vocabulary: words by number; begins with ``captions.words.SPECIAL``.
         longest: words of a sentence at most, both ends counted.
         latent: numbers of noise that a picture is drawn from.
+        examples: sentences of the training, to draw where none is given.
 
     Raises:
         PaperzooError: the vocabulary begins otherwise, or has a word twice.
@@ -35,16 +33,14 @@ class SentenceGenerator(ImageGenerator):
 
     tasks: ClassVar[tuple[Task, ...]] = (TextToImage(),)
 
-    #: sentences of the training, int64 (16, longest), and which stage of it was reached; both are saved
-    remembered: Tensor
+    #: which stage of the training was reached; it is saved
     reached: Tensor
 
-    def __init__(self, vocabulary: Sequence[str], longest: int, latent: int) -> None:
+    def __init__(self, vocabulary: Sequence[str], longest: int, latent: int, examples: Sequence[str] = ()) -> None:
         super().__init__()
-        self.vocabulary, self.longest, self.latent = tuple(vocabulary), longest, latent
+        self.vocabulary, self.longest, self.latent, self.examples = tuple(vocabulary), longest, latent, tuple(examples)
         if vocabulary:
             Words(vocabulary)
-        self.register_buffer("remembered", torch.zeros(REMEMBERED, longest, dtype=torch.int64))
         self.register_buffer("reached", torch.zeros((), dtype=torch.int64))
 
     def embed(self, captions: Tensor) -> Tensor:
@@ -66,15 +62,10 @@ class SentenceGenerator(ImageGenerator):
         return Words(self.vocabulary)
 
     def chosen(self, captions: Tensor) -> Tensor:
-        """One of each picture's captions int64 (N, K, T), by chance: int64 (N, T). The first ones that are ever seen are remembered."""
+        """One of each picture's captions int64 (N, K, T), by chance: int64 (N, T)."""
         counts = (captions != PAD).any(2).sum(1)  # (N)
         place = (torch.rand(len(captions), device=captions.device) * counts).long().clamp(max=captions.shape[1] - 1)
-        one = captions[torch.arange(len(captions), device=captions.device), place]
-        if not self.remembered.any():
-            some = one[:REMEMBERED, : self.longest]
-            rows = torch.arange(REMEMBERED, device=one.device) % len(some)
-            self.remembered[:, : some.shape[1]] = some[rows]
-        return one
+        return captions[torch.arange(len(captions), device=captions.device), place]
 
     def read(self, text: str) -> Tensor:
         """A sentence as int64 (1, T); words that are not known are left out, with a warning that names them and the nearest known ones.
@@ -94,18 +85,29 @@ class SentenceGenerator(ImageGenerator):
                 raise PaperzooError(f"no word of the prompt {text!r} is known to this model: {said}; it draws such as {self.example()!r}")
             warnings.warn(f"{said}: left out", stacklevel=4)
         numbers = [number for number in self.words.encode(text) if number != UNKNOWN]
-        return torch.tensor([numbers], device=self.remembered.device)
+        return torch.tensor([numbers], device=self.reached.device)
 
     def example(self) -> str:
         """A sentence of the training."""
-        return self.words.decode(self.remembered[0].tolist()) or "a picture of something"
+        return self.examples[0] if self.examples else "a picture of something"
 
     def prompts(self, items: int, prompt: str | None = None) -> Tensor:
-        """phi (items, E) on the CPU of the prompt, or where there is none of remembered sentences in turn."""
+        """phi (items, E) on the CPU of the prompt, or where there is none of ``examples`` in turn.
+
+        Raises:
+            PaperzooError: see ``read``; or neither a prompt nor examples are there.
+        """
+        if prompt is not None:
+            asked = [self.read(prompt)]
+        elif self.examples:
+            asked = [torch.tensor([self.words.encode(text)], device=self.reached.device) for text in self.examples]
+        else:
+            raise PaperzooError("this model knows no sentence of its training: say by a prompt what to draw")
+
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            phi = self.embed(self.remembered if prompt is None else self.read(prompt)).float().cpu()
+            phi = torch.cat([self.embed(captions).float().cpu() for captions in asked])
         self.train(was_training)
         return phi[torch.arange(items) % len(phi)]
 
@@ -124,7 +126,7 @@ class SentenceGenerator(ImageGenerator):
 
     def every_size(self, latent: Tensor, phi: Tensor) -> tuple[Tensor, ...]:
         """``resolutions`` in eval mode without gradients, 250 rows at a time; float32 on the CPU."""
-        was_training, device = self.training, self.remembered.device
+        was_training, device = self.training, self.reached.device
         self.eval()
         with torch.no_grad():
             pairs = zip(torch.split(latent, 250), torch.split(phi, 250), strict=True)

@@ -28,7 +28,7 @@ def sentences(model: SentenceGenerator, dataset: Dataset, split: str, folder: Pa
     batch = dataset[split].batch(spread(len(dataset[split]), ACROSS))
     texts = [own[0] for own in batch.texts]
     with torch.no_grad():
-        phi = model.embed(batch.captions[:, 0].to(model.remembered.device)).float().cpu()
+        phi = model.embed(batch.captions[:, 0].to(model.reached.device)).float().cpu()
     sizes = model.every_size(model.latents(len(phi), 0), phi)
     rows = [("a real picture", batch.image.cpu()), ("stage I", sizes[0]), ("stage II", sizes[-1])]
     figure = _figure(len(texts), 3.6 / 3 + 4.2)

@@ -35,7 +35,7 @@ def of_sentences(model: SentenceGenerator, dataset: Dataset, split: str, judge: 
     items = dataset[split]
     batch = items.batch(spread(len(items), SENTENCES))
     with torch.no_grad():
-        phi = torch.cat([model.embed(part.to(model.remembered.device)).float().cpu() for part in torch.split(batch.captions[:, 0], 250)])
+        phi = torch.cat([model.embed(part.to(model.reached.device)).float().cpu() for part in torch.split(batch.captions[:, 0], 250)])
     sizes = model.every_size(model.latents(len(phi), 1), phi)
     small, fake, real = sizes[0], sizes[-1], batch.image.cpu()
     found = sharpnesses(small, fake, real)
