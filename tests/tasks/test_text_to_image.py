@@ -17,6 +17,7 @@ import paperzoo
 from paperzoo import PaperzooError
 from paperzoo.data import Dataset
 from paperzoo.data.captions.words import END, SPECIAL, START
+from paperzoo.tasks.generation import spread
 from paperzoo.tasks.options import options
 from paperzoo.tasks.text_to_image import SentenceGenerator
 from paperzoo.tasks.text_to_image.measure import agreements, of_sentences, sharpnesses
@@ -26,16 +27,20 @@ PAINT = torch.tensor([[214, 40, 40], [44, 160, 44], [31, 90, 200], [235, 190, 30
 
 
 class Painter(SentenceGenerator):
-    """Paints the colour that is said first, with a little noise; what is read of a sentence is the number of each word."""
+    """Paints the colour that is said first, with a little noise; what is read of a sentence is the number of each word.
+
+    Its small pictures are half as wide; if it is ``blind``, each is of another sentence.
+    """
 
     image_size, channels = 32, 3
 
-    def __init__(self, data: Dataset | None = None) -> None:
+    def __init__(self, data: Dataset | None = None, blind: bool = False) -> None:
         vocabulary = data.schema.arguments["vocabulary"] if data else (*SPECIAL, "red", "green", "shape", "a")
         super().__init__(vocabulary, 12, 3, data.schema.arguments["examples"] if data else ("a red shape", "green"))
-        self.unused = nn.Parameter(torch.zeros(()))
+        self.unused, self.blind, self.asked = nn.Parameter(torch.zeros(())), blind, list[Tensor]()
 
     def embed(self, captions: Tensor) -> Tensor:
+        self.asked.append(captions)
         return F.pad(captions, (0, 12 - captions.shape[1])).float()
 
     def resolutions(self, latent: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +50,7 @@ class Painter(SentenceGenerator):
             colour = next((k for k, name in enumerate(SHAPES) if name.split()[0] in words), 0)
             images.append((PAINT[colour] + 0.01 * noise).view(3, 1, 1).expand(3, 32, 32))
         large = torch.stack(images).clamp(0, 1)
-        return large[:, :, ::2, ::2], large
+        return (large.roll(1, 0) if self.blind else large)[:, :, ::2, ::2], large
 
 
 class ColourJudge:
@@ -108,6 +113,23 @@ def test_a_painter_that_reads_is_told_from_chance(data: Dataset, tmp_path: Path)
     assert "coverage[colours]" in found and "stage II sharpness" in found
     assert all(path.exists() for path in model.show(data, "test", tmp_path, "final"))
     assert "mean image gap" in of_sentences(model, data, "test")
+
+
+def test_each_stage_is_judged_by_its_own_pictures_of_the_split_that_is_asked_for(data: Dataset) -> None:
+    class Sized(ColourJudge):
+        def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+            sides.append(images.shape[-1])
+            return super().__call__(images)
+
+    sides: list[int] = []
+    for split in ("validation", "test"):
+        model = Painter(data, blind=True).eval()
+        with torch.no_grad():
+            found = of_sentences(model, data, split, Sized())
+        items = data[split]
+        assert torch.equal(torch.cat(model.asked), items.batch(spread(len(items), 1000)).captions[:, 0])
+        assert found["all named right %[colours]"] == 100 and found["stage I all named right %[colours]"] < 45
+    assert {16, 32} <= set(sides)
 
 
 def test_one_caption_a_picture_is_chosen_and_none_that_is_not_there() -> None:

@@ -135,6 +135,7 @@ def test_the_discriminator_sees_three_kinds_of_pairs(stage: str, side: int) -> N
     setattr(model, f"{stage}_critic", stub)
     model.stage(stage)
     batch, _ = coloured(6)
+    batch.image = torch.rand_like(batch.image)  # not the same at every place
     batch.captions[:, 1] = 0  # one sentence each
     opt = Noted()
     found = model.step(batch, opt)  # type: ignore[arg-type]
@@ -230,6 +231,33 @@ def run(model: Model, stage: str, steps: int, shuffled: bool = False, lr: float 
         model.step(batch, opt)
 
 
+def test_each_stage_is_told_by_noise_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = tiny(), list[tuple[Tensor, ...]]()
+    for network in (model.first, model.second):
+        network.register_forward_pre_hook(lambda _, given: asked.append(given))
+    latent = torch.arange(4.0 * 12).view(4, 12)  # z, epsilon of the first stage, that of the second
+    monkeypatch.setattr(model, "draw", lambda items: latent[:items])
+    batch, _ = coloured(4)
+    for stage in ("first", "second"):
+        model.stage(stage)
+        model.step(batch, Noted())  # type: ignore[arg-type]
+    (_, z, epsilon), (_, again, same), (_, _, other) = asked
+    assert torch.equal(z, latent[:, :4]) and torch.equal(epsilon, latent[:, 4:8])
+    assert torch.equal(again, z) and torch.equal(same, epsilon) and torch.equal(other, latent[:, 8:])
+
+
+def test_the_average_takes_in_the_weights_after_the_step() -> None:
+    model = tiny(average=0.5)
+    for stage in ("first", "second"):
+        network, average = getattr(model, stage), getattr(model, f"average_{stage}")
+        before = [p.clone() for p in network.parameters()]
+        run(model, stage, 1)
+        share = 2 / 11  # of what was, at the first of updates
+        for old, new, mean in zip(before, network.parameters(), average.network.parameters(), strict=True):
+            assert torch.allclose(mean, share * old + (1 - share) * new, atol=1e-6)
+        assert any(not torch.allclose(old, new, atol=1e-4) for old, new in zip(before, network.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_each_stage_moves_its_own_networks_and_the_first_gets_no_gradient_in_the_second(average: float) -> None:
     model = tiny(average=average)
@@ -291,6 +319,12 @@ def test_the_char_cnn_rnn_reads_characters() -> None:
     with torch.device("meta"):
         network = CharCNNRNN()
         assert network(torch.zeros(2, 70, 201)).shape == (2, 1024)
+    torch.manual_seed(0)
+    by_hand, given = CharCNNRNN(), torch.rand(2, 70, 201)
+    h = F.max_pool1d(by_hand.conv1(given).relu(), 3)
+    h = by_hand.conv3(F.max_pool1d(by_hand.conv2(h).relu(), 3)).relu()
+    states, _ = by_hand.rnn(h.transpose(1, 2))
+    assert states.shape[1] == 18 and torch.allclose(by_hand(given), by_hand.emb_proj(states.sum(1) / 18), atol=1e-5)
     assert sum(p.numel() for p in network.parameters()) == (
         70 * 384 * 4 + 384 + 384 * 512 * 4 + 512 + 512 * 512 * 4 + 512 + 2 * (3 * 512 * 512 + 3 * 512) + 512 * 1024 + 1024
     )

@@ -376,8 +376,9 @@ RECIPES = {
         data="cub-captions",
         steps=2 * 600 * 138,
         batch_size=64,
+        train_on="train+validation",
         stages=(Stage("first", 600 * 138), Stage("second", 600 * 138)),
-        note="600 epochs a stage of the 8,855 birds of CUB's 150 training classes (section 4.4)",
+        note="600 epochs a stage of the 8,855 birds of CUB's 100 classes to train on and 50 for validation (section 4.4)",
     ),
     "small": Recipe(
         data="avatar-sentences",
