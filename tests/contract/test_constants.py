@@ -280,7 +280,8 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
     "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2},
-    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stackgan": {0.2}, "stargan": {0.01}, "wgan": {0.2}, "wgan_gp": {0.2},
+    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stackgan": {0.2}, "stargan": {0.01}, "wgan": {0.2},
+    "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so

@@ -215,6 +215,13 @@ def test_rates_are_halved_every_hundred_of_600_epochs() -> None:
             assert {id(p) for group in adam.param_groups for p in group["params"]} == {id(p) for p in network.parameters()}
 
 
+def test_the_rate_can_fall_linearly_instead() -> None:
+    model = tiny()
+    model.stage("first")
+    _, schedule = model.optimizers(halvings=0, decay_from=0.1)["first_generator"]
+    assert [schedule(step, 100) for step in (0, 10, 55, 99)] == pytest.approx([1, 1, 0.5, 1 / 90])
+
+
 # Stages --------------------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +362,20 @@ def test_the_small_encoder_reads_words_in_order_and_no_padding() -> None:
     assert not torch.allclose(read(torch.tensor([[START, 6, 5, 4, END]])), phi, atol=1e-4)
     states, _ = read.rnn(read.words(one))
     assert torch.allclose(phi, read.project(states[:, 1:].mean(1)), atol=1e-6)
+
+
+def test_what_the_small_encoder_says_is_made_louder_for_those_who_hear_it_alone() -> None:
+    quiet, loud, batch = tiny(), tiny(scale=8.0), coloured(6)[0]
+    batch.captions[:, 1] = 0  # one sentence each
+    rows = batch.captions[:, 0]
+    assert torch.allclose(loud.embed(rows), 8 * quiet.embed(rows)) and 0.5 < float(quiet.embed(rows).detach().square().mean()) < 1.5
+    losses = []
+    for model in (quiet, loud):
+        model.stage("sentences")
+        opt = Noted()
+        model.step(batch, opt)  # type: ignore[arg-type]
+        losses.append(float(opt.losses["encoders"]))
+    assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize(

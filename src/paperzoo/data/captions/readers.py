@@ -1,5 +1,5 @@
-"""Files with the captions of pictures: Flickr8k's and Flickr30k's, COCO's JSON, Karpathy's split JSON, those of birds and flowers of Reed et
-al. (2016), CSV, and JSON lines."""
+"""Files with the captions of pictures: Flickr8k's and Flickr30k's, COCO's JSON, Karpathy's split JSON, those of birds and flowers by Reed
+et al. (2016), CSV, and JSON lines."""
 
 from __future__ import annotations
 

@@ -27,14 +27,10 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.average import Average
-from paperzoo.papers.vision_language.stackgan_text import (
-    PictureEncoder,
-    SentenceEncoder,
-    char_cnn_rnn,
-    joint_embedding_loss,
-    sentences,
-)
-from paperzoo.ranges import NotNegative, Part, Side, Size, Sizeable, Whole
+from paperzoo.nn.schedules import linear_decay
+from paperzoo.papers.vision_language.stackgan_networks import Block, Discriminator, convolution, init, up
+from paperzoo.papers.vision_language.stackgan_text import PictureEncoder, SentenceEncoder, char_cnn_rnn, joint_embedding_loss
+from paperzoo.ranges import NotNegative, Part, Share, Side, Size, Sizeable, Whole
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.text_to_image import SentenceGenerator
@@ -110,74 +106,6 @@ class StageII(nn.Module):
         return Drawn(self.body(h), mu, log_variance)
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions beside the identity (N, channels, H, W)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *convolution(channels, channels, 3, 1, nn.ReLU()), nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
-        )
-
-    def forward(self, h: Tensor) -> Tensor:
-        change: Tensor = self.body(h)
-        return (h + change).relu()
-
-
-def convolution(inputs: int, outputs: int, kernel: int, stride: int, activation: nn.Module) -> list[nn.Module]:
-    """A convolution, batch normalisation, an activation."""
-    padding = (kernel - 1) // 2
-    return [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), activation]
-
-
-def up(inputs: int, times: int) -> list[nn.Module]:
-    """Blocks that together enlarge by ``times``, a power of two: each repeats pixels, then halves the channels by a 3x3 convolution."""
-    layers: list[nn.Module] = []
-    while times > 1:
-        layers += [nn.Upsample(scale_factor=2), *convolution(inputs, inputs // 2, 3, 1, nn.ReLU())]
-        inputs, times = inputs // 2, times // 2
-    return layers
-
-
-class Discriminator(nn.Module):
-    """A picture (N, C, S, S) in [-1, 1], and the phi_t (N, E) of one or more sentences beside it, to a logit (N) each.
-
-    Strided 4x4 convolutions down to 4x4; there the sentence, compressed to N_d numbers, stands at every place, and a 1x1 convolution
-    looks at both. The picture is looked at once, however many sentences there are.
-    """
-
-    def __init__(self, image_size: int, channels: int, embedding: int, compressed: int, width: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        now, side = width, image_size // 2
-        while side > 4:
-            after = min(2 * now, 8 * width)
-            layers += convolution(now, after, 4, 2, nn.LeakyReLU(0.2))
-            now, side = after, side // 2
-        self.look = nn.Sequential(*layers)
-        self.compress = nn.Sequential(nn.Linear(embedding, compressed), nn.LeakyReLU(0.2))
-        self.join = nn.Sequential(*convolution(now + compressed, now, 1, 1, nn.LeakyReLU(0.2)))
-        self.score = nn.Linear(now * 16, 1)
-
-    def forward(self, image: Tensor, *phi: Tensor) -> tuple[Tensor, ...]:
-        h = self.look(image)  # (N, now, 4, 4)
-        logits = []
-        for one in phi:
-            told = self.compress(one)[:, :, None, None].expand(-1, -1, 4, 4)  # (N, N_d) -> (N, N_d, 4, 4)
-            logits.append(self.score(self.join(torch.cat([h, told], 1)).flatten(1))[:, 0])
-        return tuple(logits)
-
-
-def init(module: nn.Module) -> None:
-    """All weights from N(0, 0.02^2); a batch norm's scale around 1."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
-
-
 def kl(mu: Tensor, log_variance: Tensor) -> Tensor:
     """Eq. 2 from mu and log sigma^2 (N, N_g): ``(mu^2 + sigma^2 - 1 - log sigma^2) / 2``, summed over N_g, averaged over N; in nats."""
     return ((mu.square() + log_variance.exp() - 1 - log_variance) / 2).sum(1).mean()
@@ -209,7 +137,7 @@ class Model(SentenceGenerator):
         encoder: of sentences: ``char_cnn_rnn``, frozen, as in the paper; or ``sentences``, a small one that is trained first.
         weights: a file with the weights of ``char_cnn_rnn``.
         embedding: E, numbers of phi_t; of ``char_cnn_rnn`` there are 1,024.
-        hidden: units of the small encoder.
+        hidden: units of the small encoder; ``scale``: what its phi_t, of which a number is about 1, is multiplied by.
         condition: N_g; ``latent``: N_z; ``compressed``: N_d.
         width: of the generators: channels are 8 ``width`` at 4x4 for W_0 = 64; ``critic_width``: of the discriminators' first layer.
         blocks: residual blocks of the second stage; the paper has 4 for 256x256 and 2 for 128x128.
@@ -232,6 +160,7 @@ class Model(SentenceGenerator):
         weights: str = "",
         embedding: Size = 1024,
         hidden: Size = 64,
+        scale: NotNegative = 1.0,
         condition: Size = 128,
         latent: Size = 100,
         compressed: Size = 128,
@@ -252,7 +181,7 @@ class Model(SentenceGenerator):
             raise PaperzooError(f"char_cnn_rnn gives 1024 numbers a sentence, not {embedding}: set model.encoder=sentences")
         if width * 4 % (4 * image_size // small):
             raise PaperzooError(f"model.width ({width}) must be a multiple of {image_size // small}: each doubling halves the channels")
-        self.encoder, self.weights, self.weight = encoder, weights, weight
+        self.encoder, self.weights, self.scale, self.weight = encoder, weights, scale, weight
         self.image_size, self.small, self.channels, self.now = image_size, small, channels, "all"
         self.parts = [latent, condition, condition]
         own = encoder == "sentences"
@@ -277,17 +206,22 @@ class Model(SentenceGenerator):
 
     def embed(self, captions: Tensor) -> Tensor:
         if self.words_encoder is not None:
-            phi: Tensor = self.words_encoder(captions)
+            phi: Tensor = self.scale * self.words_encoder(captions)
             return phi
         if not self.weights:
             raise PaperzooError("stackgan's char_cnn_rnn has no weights: name their file by model.weights, or set model.encoder=sentences")
-        return char_cnn_rnn(self.weights)(sentences(captions, self.words)).to(captions.device)
+        texts = [self.words.decode(row) for row in captions.tolist()]
+        return char_cnn_rnn(self.weights)(texts).to(captions.device)
 
-    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, halvings: Whole = 5) -> Optimizers:
-        """Adam (section 4.4), the rate halved so many times at equal distances within the stage, of 600 epochs each 100."""
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, halvings: Whole = 5, decay_from: Share = 1.0) -> Optimizers:
+        """Adam (section 4.4), the rate halved so many times at equal distances within the stage, of 600 epochs each 100.
+
+        From ``decay_from`` of the stage on the rate falls linearly to zero, too.
+        """
+        linear = linear_decay(decay_from)
 
         def fall(iteration: int, total: int) -> float:
-            return float(0.5 ** ((halvings + 1) * iteration // total))
+            return float(0.5 ** ((halvings + 1) * iteration // total)) * linear(iteration, total)
 
         players: dict[str, Any] = {}
         if self.now in ("sentences", "all") and self.encoder == "sentences":

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from paperzoo.data.captions.words import PAD, START, Words
+from paperzoo.data.captions.words import PAD, START
 from paperzoo.pretrained.published import load_published
 
 #: the characters that are seen, by number from 1; others are blank, as is what follows the end
@@ -79,11 +79,6 @@ def char_cnn_rnn(weights: str) -> Callable[[list[str]], Tensor]:
         return phi
 
     return encode
-
-
-def sentences(captions: Tensor, words: Words) -> list[str]:
-    """The texts of captions int64 (N, T), words with a blank between them."""
-    return [words.decode(row) for row in captions.tolist()]
 
 
 class SentenceEncoder(nn.Module):
