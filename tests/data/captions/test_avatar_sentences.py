@@ -61,6 +61,20 @@ def test_every_sentence_is_true_and_names_what_is_marked() -> None:
     assert np.allclose(counts / (300 * SENTENCES), 0.8, atol=0.04) and len(forms) > 20
 
 
+def test_the_page_says_every_word_that_names_something() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "captions.md").read_text("utf-8")
+    page = page.partition("can name")[2].partition("Other things vary")[0]
+    names = {name for name in vars(avatars) if name in ("_COLOURS", "_LENGTHS", "_GLASSES", "_BEARDS", "_SKINS", "_ADJECTIVES")}
+    assert len(names) == 6
+
+    def words(found: object) -> set[str]:
+        inner = found.values() if isinstance(found, dict) else found
+        return {found} if isinstance(found, str) else set().union(*(words(one) for one in inner))  # type: ignore[attr-defined]
+
+    for word in words([vars(avatars)[name] for name in names]):
+        assert re.search(rf"\b{word}\b", page), word
+
+
 def test_a_sentence_can_say_a_single_thing() -> None:
     row = np.array([0, 0, 0, 1, 0, 0, 1, 0], np.float32)
     for k, expected in enumerate([{*COLOURS}, {"long hair"}, {"glasses"}, {"beard"}, {"dark skin"}]):
