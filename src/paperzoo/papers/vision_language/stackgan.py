@@ -27,10 +27,9 @@ from torch.optim import Adam
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.average import Average
-from paperzoo.nn.schedules import linear_decay
 from paperzoo.papers.vision_language.stackgan_networks import Block, Discriminator, convolution, init, up
 from paperzoo.papers.vision_language.stackgan_text import PictureEncoder, SentenceEncoder, char_cnn_rnn, joint_embedding_loss
-from paperzoo.ranges import NotNegative, Part, Share, Side, Size, Sizeable, Whole
+from paperzoo.ranges import NotNegative, Part, Side, Size, Sizeable, Whole
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.text_to_image import SentenceGenerator
@@ -142,6 +141,7 @@ class Model(SentenceGenerator):
         width: of the generators: channels are 8 ``width`` at 4x4 for W_0 = 64; ``critic_width``: of the discriminators' first layer.
         blocks: residual blocks of the second stage; the paper has 4 for 256x256 and 2 for 128x128.
         weight: lambda, of Eq. 2.
+        wrong: how many others' sentences are held against a real picture; that which the discriminator finds the rightest is its wrong one.
         average: decay of the moving averages of the generators' weights, which pictures are drawn with; 0 for none.
         critics: whether there are discriminators, and what else is for training alone.
         vocabulary, longest, examples: words of the sentences, how many there are at most, and some sentences; from the data.
@@ -168,6 +168,7 @@ class Model(SentenceGenerator):
         critic_width: Size = 64,
         blocks: Sizeable = 4,
         weight: NotNegative = 1.0,
+        wrong: Size = 1,
         average: Part = 0.0,
         critics: bool = True,
         vocabulary: Sequence[str] = (),
@@ -181,7 +182,7 @@ class Model(SentenceGenerator):
             raise PaperzooError(f"char_cnn_rnn gives 1024 numbers a sentence, not {embedding}: set model.encoder=sentences")
         if width * 4 % (4 * image_size // small):
             raise PaperzooError(f"model.width ({width}) must be a multiple of {image_size // small}: each doubling halves the channels")
-        self.encoder, self.weights, self.scale, self.weight = encoder, weights, scale, weight
+        self.encoder, self.weights, self.scale, self.weight, self.wrong = encoder, weights, scale, weight, wrong
         self.image_size, self.small, self.channels, self.now = image_size, small, channels, "all"
         self.parts = [latent, condition, condition]
         own = encoder == "sentences"
@@ -213,15 +214,11 @@ class Model(SentenceGenerator):
         texts = [self.words.decode(row) for row in captions.tolist()]
         return char_cnn_rnn(self.weights)(texts).to(captions.device)
 
-    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, halvings: Whole = 5, decay_from: Share = 1.0) -> Optimizers:
-        """Adam (section 4.4), the rate halved so many times at equal distances within the stage, of 600 epochs each 100.
-
-        From ``decay_from`` of the stage on the rate falls linearly to zero, too.
-        """
-        linear = linear_decay(decay_from)
+    def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, halvings: Whole = 5) -> Optimizers:
+        """Adam (section 4.4), the rate halved so many times at equal distances within the stage, of 600 epochs each 100."""
 
         def fall(iteration: int, total: int) -> float:
-            return float(0.5 ** ((halvings + 1) * iteration // total)) * linear(iteration, total)
+            return float(0.5 ** ((halvings + 1) * iteration // total))
 
         players: dict[str, Any] = {}
         if self.now in ("sentences", "all") and self.encoder == "sentences":
@@ -260,7 +257,9 @@ class Model(SentenceGenerator):
         critic, network = (self.first_critic, self.first) if stage == "first" else (self.second_critic, self.second)
         average = self.average_first if stage == "first" else self.average_second
         assert critic is not None
-        right, wrong = critic(real, phi, phi.roll(1, 0))  # its own sentence, and that of the picture before it
+        tried = max(1, min(self.wrong, len(phi) - 1))
+        right, *others = critic(real, phi, *(phi.roll(k, 0) for k in range(1, 1 + tried)))  # its own sentence, those of pictures before it
+        wrong = torch.stack(others).amax(0)
         (fake,) = critic(drawn.image.detach(), phi)
         getattr(opt, f"{stage}_discriminator").minimize(discriminator_loss(right, wrong, fake))
         divergence = kl(drawn.mu, drawn.log_variance)
@@ -316,11 +315,14 @@ RECIPES = {
     ),
     "small": Recipe(
         data="avatar-sentences",
-        steps=2400,
+        steps=2250,
         batch_size=64,
-        model={**_LITTLE, "image_size": 64, "small": 32, "width": 24, "critic_width": 24, "weight": 0.02, "average": 0.99},
-        optimizer={"lr": 1.5e-3, "halvings": 2},
-        stages=(Stage("sentences", 300), Stage("first", 1700), Stage("second", 400)),
+        model={
+            **_LITTLE, "image_size": 64, "small": 32, "scale": 16.0, "width": 32, "critic_width": 24, "weight": 0.02, "wrong": 4,
+            "average": 0.998,
+        },
+        optimizer={"lr": 1.5e-3, "halvings": 0},
+        stages=(Stage("sentences", 300), Stage("first", 1700), Stage("second", 250, batch_size=32)),
         judge=_MORE,
         targets=(
             Target(f"stage I {_ALL}", at_least=75),
@@ -333,7 +335,7 @@ RECIPES = {
         batch_size=16,
         model={
             **_LITTLE, "image_size": 32, "small": 16, "embedding": 16, "hidden": 16, "condition": 8, "latent": 8, "compressed": 8,
-            "width": 8, "critic_width": 8, "average": 0.9, "weight": 0.02,
+            "scale": 4.0, "width": 8, "critic_width": 8, "average": 0.9, "weight": 0.02,
         },
         optimizer={"lr": 1e-3},
         precision="float32",
