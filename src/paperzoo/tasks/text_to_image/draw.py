@@ -68,6 +68,6 @@ def _figure(columns: int, height: float):  # type: ignore[no-untyped-def]
 def _picture(figure, rows: int, columns: int, place: int, image: Tensor):  # type: ignore[no-untyped-def]
     axes = figure.add_subplot(rows, columns, place + 1)
     shown = np.asarray(grid(image[None]))
-    axes.imshow(shown, cmap="gray" if shown.ndim == 2 else None)
+    axes.imshow(shown, cmap="gray" if shown.ndim == 2 else None, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     return axes
