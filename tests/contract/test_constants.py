@@ -78,6 +78,8 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
      "1606.03498, authors' code: from 0.003 on"),
     ("srgan", "paper", "", "discriminator generator", Adam, {"lr": 1e-4}, "section 3.2; of the second stage see its own test"),
     ("ssgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.0, 0.9)}, "section 4.1"),
+    ("stackgan", "paper", "", "first_generator first_discriminator second_generator second_discriminator", Adam,
+     {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4.4; of the rates see its own test"),
     ("stargan", "paper", "", "discriminator generator", Adam, {"lr": 1e-4, "betas": (0.5, 0.999)}, "section 4.3"),
     ("stochastic_depth", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}, "section 4"),
     ("t3d", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}, "section 4.2"),
@@ -195,6 +197,8 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("srgan", "", {"scale": 4, "width": 64, "blocks": 16, "critic_width": 64, "hidden": 1024, "content": "vgg54", "weight": 1e-3,
                    "skip": "none", "image_size": 96}, "section 3.2, figure 4"),
     ("ssgan", "", {"alpha": 0.2, "beta": 1.0, "latent": 128, "average": 0.0}, "section 4.1"),
+    ("stackgan", "", {"image_size": 256, "small": 64, "embedding": 1024, "condition": 128, "latent": 100, "compressed": 128, "blocks": 4,
+                      "weight": 1.0, "average": 0.0}, "sections 4.2 and 4.4"),
     ("stargan", "", {"image_size": 128, "blocks": 6, "layers": 6, "classify": 1.0, "reconstruct": 10.0, "penalty": 10.0, "critic_steps": 5},
      "sections 3.1, 3.3 and 4.3, tables 4 and 5"),
     ("stochastic_depth", "", {"survival": 0.5, "decay": "linear"}, "section 4"),
@@ -255,6 +259,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "srcnn": set(),
     "srgan": {(nn.BatchNorm2d, *BATCH)},
     "ssgan": {(nn.BatchNorm2d, *BATCH)},
+    "stackgan": {(nn.BatchNorm2d, *BATCH)},
     "stargan": set(),  # of instances
     "stochastic_depth": {(nn.BatchNorm2d, *BATCH)},
     "t3d": {(nn.BatchNorm2d, *BATCH), (nn.BatchNorm3d, *BATCH)},
@@ -277,7 +282,8 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
     "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2},
-    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stargan": {0.01}, "wgan": {0.2}, "wgan_gp": {0.2},
+    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stackgan": {0.2}, "stargan": {0.01}, "wgan": {0.2},
+    "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so
@@ -359,6 +365,8 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("srcnn", "9-5-5", {"start": "he"}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("srgan", "", {"image_size": 32, "blocks": 2, "critic_width": 16, "hidden": 64}, "", LAYER, default, "uniform", "default"),
     ("ssgan", "", {"width": 64}, "discriminator", LAYER, glorot, "uniform", "SNGAN's code"),
+    ("stackgan", "", {"small": 16, "image_size": 32, "width": 16, "critic_width": 16, "blocks": 1}, "", LAYER, normal(0.02), "normal",
+     "authors' code, as DCGAN's"),
     ("stargan", "", {"width": 8, "critic_width": 8, "layers": 3, "image_size": 32}, "", LAYER, default, "uniform", "authors' code"),
     ("stochastic_depth", "resnet20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("t3d", "", {"width": 16, "growth": 8, "ttl": 16}, "", CONVOLUTION, he, "normal", "1502.01852"),

@@ -58,6 +58,7 @@ VOCABULARY = (
     Field("tags", "int64", ("N", "T"), "number of each word's tag; 0 where padded"),
     Field("texts", "list", ("N",), "the sentence, two of them, a sentence and its translation, or captions: a tuple of strings an item"),
     Field("captions", "int64", ("N", "K", "T"), "words of each of K captions between start and end; 0 where padded, rows that lack too"),
+    Field("named", "float32", ("N", "K", "A"), "1 where a caption says whether the image has the attribute, else 0", beside="captions"),
     Field("scene", "list", ("N",), "what a composed picture shows, a data.captions.grammar.Scene an item"),
     Field("source", "int64", ("N", "T"), "pieces of the sentence to translate; 0 where padded"),
     Field("target", "int64", ("N", "T"), "pieces of its translation, between start and end; 0 where padded", beside="source"),

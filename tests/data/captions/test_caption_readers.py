@@ -148,6 +148,52 @@ def test_cocos_annotations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert built.schema.arguments["longest"] == 8 and built.schema.picture is not None and built.schema.picture.side == 8
 
 
+def birds(root: Path, flat: bool = False) -> Path:
+    """20 pictures in ten classes, with four captions each: five classes to train on, two for validation, three for the test."""
+    for i in range(20):
+        kind = f"{i // 2 + 1:03d}.Bird"
+        picture(root / ("jpg" if flat else f"CUB_200_2011/images/{kind}") / f"Bird_{i:04d}.jpg", (10 * i, 0, 100), (12, 12), quality=100)
+        write(root / "text_c10" / kind / f"Bird_{i:04d}.txt", *texts(i), *texts(i), "")
+    for name, classes in {"train": range(1, 6), "val": range(6, 8), "test": range(8, 11)}.items():
+        write(root / f"{name}classes.txt", *(f"{k:03d}.Bird" for k in classes))
+    return root
+
+
+@pytest.mark.parametrize("name", ["cub-captions", "oxford-102-captions"])
+def test_birds_and_flowers_of_classes_never_seen(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERZOO_DATA", str(tmp_path))
+    birds(tmp_path / "sources" / name, flat=name.startswith("oxford"))
+    built = quietly(lambda: dataset(name, image_size=8))
+    assert [len(built[s]) for s in ("train", "validation", "test")] == [10, 4, 6] and not built.pictures
+    for split, numbers in (("train", range(10)), ("validation", range(10, 14)), ("test", range(14, 20))):
+        batch = built[split].batch(range(len(numbers)))
+        assert [list(own) for own in batch.texts] == [[*texts(i), *texts(i)] for i in numbers]
+        assert [round(float(x) * 25.5) for x in batch.image[:, 0].mean((1, 2))] == list(numbers)
+        assert batch.captions.shape[:2] == (len(numbers), 4)
+
+
+def test_captions_beside_pictures_that_are_wrong(tmp_path: Path) -> None:
+    root = birds(tmp_path)
+    write(root / "valclasses.txt", "006.Bird", "005.Bird")
+    with pytest.raises(PaperzooError, match=r"valclasses.txt: 005.Bird stands in trainclasses.txt as well"):
+        find(root)
+    write(root / "valclasses.txt", "006.Bird")
+    with pytest.raises(PaperzooError, match=r"text_c10 has the class 007.Bird, which is in none of trainclasses.txt, valclasses.txt"):
+        find(root)
+    write(root / "valclasses.txt", "006.Bird", "007.Bird")
+    write(root / "text_c10" / "010.Bird" / "Bird_0000.txt", "again")
+    with pytest.raises(PaperzooError, match=r"two files Bird_0000.txt, the second in 010.Bird"):
+        find(root)
+    (root / "testclasses.txt").unlink()
+    with pytest.raises(PaperzooError, match=r"has text_c10, but lacks the lists of classes testclasses.txt; it has: .*trainclasses.txt"):
+        find(root)
+    write(tmp_path / "none" / "text_c10" / "note.txt", "nothing")
+    for name in ("train", "val", "test"):
+        write(tmp_path / "none" / f"{name}classes.txt", f"{name}.Bird")
+    with pytest.raises(PaperzooError, match="text_c10 has no captions"):
+        find(tmp_path / "none")
+
+
 # The user's own ------------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +223,7 @@ def test_splits_are_by_picture_and_the_vocabulary_is_that_of_training(tmp_path: 
     seen = {t for split in ("train",) for own in built[split].batch(range(len(built[split]))).texts for t in own}
     numbers = {word for text in seen for word in text.lower().replace(",", "").replace(".", "").split()}
     assert set(built.schema.arguments["vocabulary"]) == {*SPECIAL, *numbers}
+    assert built.schema.arguments["examples"] == tuple(own[0] for own in built["train"].batch(range(16)).texts)
     few = quietly(lambda: caption_folder(root, "least=3", image_size=8))
     assert set(few.schema.arguments["vocabulary"]) == {*SPECIAL, "a", "number", "seen", "once", "twice", *WORDS}
     assert int((few["train"].batch([0, 1]).captions == 3).sum()) == 4  # the picture's number, in each of four captions

@@ -11,6 +11,9 @@ import torch
 from paperzoo.data.captions.words import PAD, Words
 from paperzoo.data.dataset import Column
 
+#: captions of the training that a schema tells, for models that draw sentences where a user names none
+EXAMPLES = 16
+
 
 class Captions:
     """``captions`` int64 (N, K, T), the numbers of their words between start and end, and ``texts``, the captions as they were written.
@@ -38,6 +41,11 @@ class Captions:
     def longest(self) -> int:
         """Words of the longest caption, both ends counted."""
         return self.numbers.shape[2]
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """A caption each of the first pictures, at most ``EXAMPLES``."""
+        return tuple(own[0] for own in self.texts[:EXAMPLES])
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
         chosen = self.numbers[indices]

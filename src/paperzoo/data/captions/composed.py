@@ -115,7 +115,8 @@ def scenes(
         for split in SPLITS
     }
     longest = max(column.longest for column in told.values())
-    arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest}
+    examples = told["train"].examples
+    arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest, "examples": examples}
     schema = Schema("scenes", ("image", "captions", "texts", "scene"), arguments)
     source = "drawn with emoji of Noto, Fluent and Twemoji, on photographs of GCompris and Lomiri under CC0 or in the public domain"
     return Dataset(schema, splits, "by part, each permissive", source)

@@ -62,7 +62,7 @@ def caption_folder(
 
 
 def published(path: Path, kind: str, licence: str, image_size: int | None = None) -> Dataset:
-    """Flickr8k, Flickr30k or COCO's captions, in their published splits: ``image``, ``captions`` (N, K, T) and ``texts``.
+    """Flickr's, COCO's, or the birds' or flowers' captions, in their published splits: ``image``, ``captions`` (N, K, T) and ``texts``.
 
     Words that occur fewer than five times in captions to train on are not in the vocabulary. What is left out is said, as of
     ``caption_folder``. Of Flickr30k, which has no splits of its own, a tenth each is cut for ``test`` and ``validation``, unless
@@ -101,13 +101,16 @@ def _built(
     depth = channels or (1 if read and all(map(is_grey, read.values())) else 3)
     words = Words(learn((text for file, _ in splits["train"] for text in texts[file]), least))
     built, most = {}, 0
+    examples: tuple[str, ...] = ()
     for split, items in splits.items():
         chosen = [file for file, _ in items]
         pixels = [as_channels(read[file], depth) for file in chosen] if read else []
         image: Column = Images(torch.from_numpy(np.stack(pixels))) if pixels else ImageFiles(chosen, size, size, depth)
         captions = Captions([texts[file] for file in chosen], words)
         built[split], most = Split(image, captions), max(most, captions.longest)
-    arguments = {"channels": depth, "image_size": size, "vocabulary": words.vocabulary, "longest": most}
+        if split == "train":
+            examples = captions.examples
+    arguments = {"channels": depth, "image_size": size, "vocabulary": words.vocabulary, "longest": most, "examples": examples}
     schema = Schema(name, ("image", "captions", "texts"), arguments, picture=Preparation(size, size, depth))
     return Dataset(schema, built, licence, f"pictures in {root}", pictures=False)
 

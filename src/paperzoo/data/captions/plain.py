@@ -61,7 +61,8 @@ def plain_scenes(image_size: int | None = None, counts: tuple[int, int, int, int
     told = {split: Captions(texts[split], words) for split in SPLITS}
     splits = {split: Split(Images(image[split]), told[split], Listed("scene", scenes[split])) for split in SPLITS}
     longest = max(column.longest for column in told.values())
-    arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest}
+    examples = told["train"].examples
+    arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest, "examples": examples}
     schema = Schema("scenes-plain", ("image", "captions", "texts", "scene"), arguments)
     return Dataset(schema, splits, "made here", "drawn here")
 

