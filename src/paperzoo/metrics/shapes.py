@@ -49,5 +49,5 @@ def coverage(iou: Tensor) -> tuple[float, float]:
     if number < references:
         raise ValueError(f"{number} samples are fewer than {references} references")
     groups = torch.split(iou[: number // references * references], references)
-    covered = [len(group.argmax(1).unique()) / references for group in groups]
+    covered = [len(set(group.argmax(1).tolist())) / references for group in groups]
     return float(np.mean(covered)), float(np.mean([1 - group.max(0).values.mean().item() for group in groups]))

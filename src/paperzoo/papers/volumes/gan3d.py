@@ -61,17 +61,23 @@ class Seen(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """Volumes (N, 1, S, S, S) in [0, 1] to ``Seen``: the generator mirrored, with leaky units."""
+    """Volumes (N, 1, S, S, S) in [0, 1] to ``Seen``: the generator mirrored, with leaky units.
+
+    What sees the volumes themselves is not normalised, and has a bias: without either, a batch of faint shapes would look to it like one of
+    solid ones, for all that follows is normalised over the batch.
+    """
 
     def __init__(self, image_size: int, width: int) -> None:
         super().__init__()
-        blocks, before, now, side = [], 1, width, image_size
+        blocks: list[nn.Module] = []
+        before, now, side = 1, width, image_size
         while side > 4:
-            layer = nn.Conv3d(before, now, 4, 2, 1, bias=False)
-            blocks.append(nn.Sequential(layer, nn.BatchNorm3d(now), nn.LeakyReLU(0.2)))
+            first = not blocks
+            layer = nn.Conv3d(before, now, 4, 2, 1, bias=first)
+            blocks.append(nn.Sequential(layer, *([] if first else [nn.BatchNorm3d(now)]), nn.LeakyReLU(0.2)))
             before, now, side = now, now * 2, side // 2
         self.blocks = nn.ModuleList(blocks)
-        self.score = nn.Conv3d(before, 1, 4, bias=False)
+        self.score = nn.Conv3d(before, 1, 4)
 
     def forward(self, volume: Tensor) -> Seen:
         maps, h = [], volume

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -35,8 +34,8 @@ def samples(model: VolumeGenerator, folder: Path, stem: str) -> Path:
 
 
 def shapes(model: VolumeGenerator, dataset: Dataset, folder: Path, stem: str) -> list[Path]:
-    """A grid of samples; four walks between two latent vectors each; four times a - b + c; eight samples above the nearest of 2,000 training
-    shapes in its best pose; six samples that turn, as an animation, and for the report under the pointer."""
+    """A grid of samples; four walks between two latent vectors each; four times a - b + c; eight samples above the nearest of 2,000
+    training shapes in its best pose; six samples that turn, as an animation, and for the report under the pointer."""
     return [
         samples(model, folder, stem),
         save(compact(row(model.walk(), 8), _LIMIT), folder / f"{stem}-walk.png"),
@@ -106,8 +105,8 @@ def turned_by_hand(shapes: Tensor, path: Path) -> Path:
     style = (
         f".turning{{position:relative;width:{width}px;height:{height}px;background:var(--film)}}"
         f".turning i{{position:absolute;top:0;bottom:0;width:{part:.2f}px}}"
-        f".turning i:hover::after{{content:'';position:absolute;pointer-events:none;top:0;left:var(--back);width:{width}px;height:{height}px;"
-        "background:var(--film) 0 var(--at)}"
+        ".turning i:hover::after{content:'';position:absolute;pointer-events:none;top:0;left:var(--back);"
+        f"width:{width}px;height:{height}px;background:var(--film) 0 var(--at)}}"
     )
     fragment = (
         f"<style>{style}</style>\n"

@@ -71,9 +71,9 @@ def mesh(volume: np.ndarray, number: int = 0) -> Any:
     if not (volume > 0.5).any():
         raise PaperzooError(f"sample {number} is empty: it has no surface")
     vertices, faces, _, _ = marching_cubes(np.pad(volume.astype(np.float32), 1), 0.5)
-    # z, y, x to x, y, z, which turns the faces inside out, and so turns them back; the padding moves all by a voxel
+    # z, y, x to x, y, z, by which faces that looked inwards look outwards; the padding moved all by a voxel
     corners = (vertices[:, ::-1] - (1 + (len(volume) - 1) / 2)) / len(volume)
-    return trimesh.Trimesh(corners, faces[:, ::-1], process=False)
+    return trimesh.Trimesh(corners, faces, process=False)
 
 
 def side_by_side(samples: Tensor) -> Any:
@@ -104,7 +104,7 @@ _PAGE = """<!DOCTYPE html>
 <style>body{font:16px system-ui,sans-serif;margin:1rem}canvas{width:240px;height:240px;cursor:grab;touch-action:none}</style></head>
 <body><p>Drag a shape to turn it. This file needs no network.</p><div id="all"></div>
 <script>
-const S = SIZE, N = COUNT, raw = atob(BITS), shades = [0.72, 1, 0.86], base = [98, 156, 214];
+const S = SIZE, N = COUNT, raw = atob(BITS), shades = [0.62, 1, 0.82], base = [98, 156, 214];
 const at = (n, x, y, z) => {
   if (Math.min(x, y, z) < 0 || Math.max(x, y, z) >= S) return 0;
   const i = ((n * S + z) * S + y) * S + x;

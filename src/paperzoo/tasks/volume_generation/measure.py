@@ -1,4 +1,4 @@
-"""How good generated shapes are: occupied share, wholeness, nearness to held-out shapes beside diversity, and what the critic has learnt."""
+"""How good generated shapes are: occupied share, wholeness, nearness to held-out shapes beside diversity, features by a classifier."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from paperzoo.tasks.volume_generation import draw, measure
 from paperzoo.tasks.volume_generation.files import write_shapes
 
 if TYPE_CHECKING:
+    from paperzoo.tasks.generation import Sampler
     from paperzoo.tasks.volume_generation.contract import VolumeGenerator
 
 
@@ -37,11 +38,11 @@ class VolumeGeneration(Generation):
     def strip(self, model: VolumeGenerator, items: int) -> Image.Image:
         return draw.row(model.sample(items, seed=0))
 
-    def inputs(self, model: VolumeGenerator, batch: Any) -> Tensor:
+    def inputs(self, model: Sampler, batch: Any) -> Tensor:
         """Noise (N, latent)."""
         return model.draw(len(batch))
 
     def write(self, samples: Tensor, out: Path) -> str:
-        """Meshes as .obj, .stl, .ply or .glb, all side by side; a folder of .obj, one a shape; a picture as .png, turning as .gif, or a page
-        that turns them under the pointer as .html."""
+        """Meshes as .obj, .stl, .ply, .glb or .off, all side by side; a folder of .obj, one a shape; a picture as .png, turning as .gif; or
+        a page on which they are turned by hand as .html."""
         return write_shapes(samples, out)

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 #: shades of the faces that look along x, y and z, and the colour that they are of
-_SHADES, _COLOUR = (0.72, 1.0, 0.86), (98, 156, 214)
+_SHADES, _COLOUR = (0.62, 1.0, 0.82), (98, 156, 214)
 _TILT = 25.0  # degrees, from above
 _FINER = 2  # drawn larger by this factor, then averaged
 
@@ -60,17 +60,16 @@ def occupied(volumes: Tensor) -> np.ndarray:
     return found
 
 
-def sheet(rows: list[list[Image.Image]], captions: list[list[str]] | None = None, titles: list[str] | None = None) -> Image.Image:
-    """Pictures of one size row by row on white, each with a line of its own below, each row with a title above, where there are such."""
-    side, below, above = rows[0][0].width, 14 if captions else 0, 16 if titles else 0
-    whole = Image.new("RGB", (max(map(len, rows)) * side, len(rows) * (above + side + below)), "white")
+def sheet(rows: list[list[Image.Image]], captions: list[list[str]] | None = None) -> Image.Image:
+    """Pictures of one size row by row on white, each with a line of its own below where there are captions."""
+    side, below = rows[0][0].width, 14 if captions else 0
+    whole = Image.new("RGB", (max(map(len, rows)) * side, len(rows) * (side + below)), "white")
     pen = ImageDraw.Draw(whole)
     for number, row in enumerate(rows):
-        top = number * (above + side + below)
-        if titles:
-            pen.text((4, top + 2), titles[number], fill="black", font_size=11)
+        top = number * (side + below)
         for column, picture in enumerate(row):
-            whole.paste(picture, (column * side, top + above))
+            whole.paste(picture, (column * side, top))
             if captions:
-                pen.text((column * side + side // 2, top + above + side + 6), captions[number][column], fill="black", anchor="mm", font_size=10)
+                place = column * side + side // 2, top + side + 6
+                pen.text(place, captions[number][column], fill="black", anchor="mm", font_size=10)
     return whole
