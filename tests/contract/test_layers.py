@@ -145,7 +145,7 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
     ("dcgan", {**SMALL, "width": 8}, "discriminator", (image(),),
      "conv 8 5x5 /2, leaky 0.2, conv 16 5x5 /2, bn, leaky 0.2, conv 32 5x5 /2, bn, leaky 0.2, linear 1"),
     ("gan3d", {"image_size": 16, "latent": 5, "width": 2}, "generator", (noise(),),
-     "up 4 4x4x4 p0, bn, relu, up 2 4x4x4 /2 p1, bn, relu, up 1 4x4x4 /2 p1, sigmoid"),
+     "*2, -1, up 4 4x4x4 p0, bn, relu, up 2 4x4x4 /2 p1, bn, relu, up 1 4x4x4 /2 p1, sigmoid"),
     ("gan3d", {"image_size": 16, "width": 2}, "discriminator", (torch.rand(2, 1, 16, 16, 16),),
      "conv 2 4x4x4 /2 p1, leaky 0.2, conv 4 4x4x4 /2 p1, bn, leaky 0.2, conv 1 4x4x4 p0"),
     ("acgan", {**SMALL, "classes": 3, "width": 2}, "generator", (noise(), ONE,),
