@@ -57,6 +57,8 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("gan", "", "toy", "discriminator generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)}, "default"),
     ("inception", "paper", "", "network", RMSprop, {"lr": 0.045, "alpha": 0.9, "eps": 1.0}, "section 8"),
     ("googlenet", "paper", "", "network", SGD, {"lr": 0.01, "momentum": 0.9}, "section 6: momentum"),
+    ("gan3d", "paper", "", "generator", Adam, {"lr": 0.0025, "betas": (0.5, 0.999)}, "section 3.2"),
+    ("gan3d", "paper", "", "discriminator", Adam, {"lr": 1e-5, "betas": (0.5, 0.999)}, "section 3.2"),
     ("infogan", "paper", "", "discriminator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "appendix C.1"),
     ("infogan", "paper", "", "generator", Adam, {"lr": 1e-3, "betas": (0.5, 0.999)}, "appendix C.1"),
     ("lenet", "", "", "network", AdamW, {"lr": 4e-3, "weight_decay": 0.02}, "default"),
@@ -105,6 +107,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("context_encoder", "paper", "", "generator", {0: 2e-4, 116_499: 2e-4}, "section 5.1"),
     ("conv_autoencoder", "paper", "", "autoencoder", {0: 1e-3, 40_000: 1e-3, 60_000: 5e-4}, "default"),
     ("forecaster", "paper-sunspots", "", "network", {0: 1e-5, 99: 1e-3, 549: 5e-4, 999: 0.0}, "default: one cycle"),
+    ("gan3d", "paper", "", "discriminator", {0: 1e-5, 99_999: 1e-5}, "section 3.2"),
     ("infogan", "paper", "", "generator", {0: 1e-3, 24_999: 1e-3}, "appendix C.1"),
     ("lenet", "paper-adamw", "1998", "network", {0: 0.02 / 2345, 2344: 0.02, 9379: 0.0}, "default: one cycle, a quarter of it rising"),
     ("linear_autoencoder", "paper", "deep", "autoencoder", {0: 1e-3, 6000: 1e-3, 9000: 5e-4}, "default"),
@@ -181,6 +184,7 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("dcgan", "", {"latent": 100, "image_size": 64, "width": 128}, "figure 1"),
     ("discogan", "", {"image_size": 64, "bottleneck": 0, "game": "discogan"}, "section 2.2"),
     ("fractalnet", "", {"columns": 3, "blocks": 5, "width": 64, "dropout": 0.4, "local_drop": 0.15, "global_share": 0.5}, "section 4"),
+    ("gan3d", "", {"image_size": 64, "latent": 200, "width": 64, "gate": 0.8}, "section 3.2"),
     ("glove", "", {"dim": 300, "window": 10, "x_max": 100.0, "alpha": 0.75, "distance": True, "logarithm": True, "lr": 0.05},
      "Eq. 9, section 4.2"),
     ("inception", "v3", {"dropout": 0.5, "smoothing": 0.1, "image_size": 299}, "section 7"),
@@ -239,6 +243,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "forecaster": set(),
     "fractalnet": {(nn.BatchNorm2d, *BATCH)},
     "gan": set(),
+    "gan3d": {(nn.BatchNorm3d, *BATCH)},
     "glove": set(),
     "googlenet": {(nn.BatchNorm2d, 1e-3, 0.1)},  # v1_bn's: the network whose weights are published
     "inception": {(nn.BatchNorm2d, 1e-3, 0.1)},  # authors' code
@@ -282,6 +287,7 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
     "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2},
+    "gan3d": {0.2},
     "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stackgan": {0.2}, "stargan": {0.01}, "wgan": {0.2},
     "wgan_gp": {0.2},
 }  # fmt: skip
@@ -325,7 +331,7 @@ def uniform(reach: float) -> Callable[[Tensor], float]:
     return lambda weight: reach / math.sqrt(3)
 
 
-CONVOLUTION = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d)
+CONVOLUTION = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)
 LAYER = (*CONVOLUTION, nn.Linear)
 SMALL = {"image_size": 32, "channels": 1}
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(97 + i) for i in range(26))]
@@ -349,6 +355,7 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("discogan", "", {"image_size": 32, "width": 16}, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
     ("discogan", "toy", {}, "", LAYER, default, "uniform", "default"),
     ("fractalnet", "", {"blocks": 2}, "", LAYER, glorot, "normal", "section 4: Xavier"),
+    ("gan3d", "", {"image_size": 32, "width": 16}, "", LAYER, default, "uniform", "default"),
     ("gan", "", {}, "generator", (nn.Linear,), uniform(0.05), "uniform", "authors' code, mnist.yaml"),
     ("gan", "", {}, "discriminator", (nn.Linear,), uniform(0.005), "uniform", "authors' code, mnist.yaml"),
     ("inception", "v3", {"width": 0.25, "aux": False, "image_size": 75}, "", CONVOLUTION, he, "normal", "default"),

@@ -27,6 +27,7 @@ STORIES = {
     "gan:minimax": f"{GAME}, average",
     "gan:toy": GAME,
     "dcgan": f"{GAME}, average",
+    "gan3d": f"{GAME}, average",
     "infogan": f"{GAME}, average",
     "acgan": f"{GAME.replace('G(z)', 'G(z | y)')}, average",
     "cgan": f"{GAME.replace(')', ' | y)').replace(', detached', '; detached').replace('; detached | y', ' | y, detached')}, average",
@@ -45,11 +46,12 @@ STORIES = {
 }
 STORIES["cgan:conv"] = STORIES["cgan"]
 
-#: of training's latent vectors: uniform in [-1, 1], standard normal, or normal with the paper's deviation
+#: of training's latent vectors: uniform in [-1, 1], or in [0, 1] (``unit``), standard normal, or normal with the paper's deviation
 PRIORS = {
     **dict.fromkeys(("gan", "gan:minimax", "gan:toy", "dcgan", "acgan", "cgan", "cgan:conv", "sgan", "sgan:feature_matching"), "uniform"),
     **dict.fromkeys(("wgan", "wgan:toy", "wgan_gp", "wgan_gp:resnet", "wgan_gp:toy", "ssgan", "cfggan:logd", "vaegan"), 1.0),
     "aae": 5.0,
+    "gan3d": "unit",  # 1610.07584, section 3.2
 }
 
 #: ``average = None`` of the class Game in gan.py comes before the module of that name: what is called there is never the average
@@ -91,7 +93,7 @@ class Spy:
             return "real" if not torch.equal(x, self.batch.image) else "image"
         if network == "G":
             return "code" if any(what == "code" and found is x for what, found in self.known) else "z"
-        reals = [(f, v) for f, v in vars(self.batch).items() if f in ("image", "labelled", "point")]
+        reals = [(f, v) for f, v in vars(self.batch).items() if f in ("image", "labelled", "point", "volume")]
         for field, value in reals:
             if x.shape == value.shape and scaled(x, value):
                 return "labelled" if field == "labelled" else "real"
@@ -122,7 +124,7 @@ def spied(name: str, folder: Path, **overrides: Any) -> Spy:
         overrides |= {"model.burst": 1}
     made = loop(job(name, "smoke", **overrides), folder)
     batch = made.split.batch(made.order.batch(0))
-    for field in ("image", "labelled"):
+    for field in ("image", "labelled", "volume"):
         if field in vars(batch):
             images = vars(batch)[field].clone()
             images[0], images[1] = 0, 1
@@ -148,7 +150,7 @@ def test_a_step_is_the_papers(name: str, tmp_path: Path) -> None:
 def test_real_and_generated_images_reach_the_discriminator_in_one_range(name: str, tmp_path: Path) -> None:
     spy = spied(name, tmp_path)
     generator = next(network for n, network in spy.model.named_children() if NETWORKS.get(n) == "G")
-    *_, last = (m for m in generator.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d))
+    *_, last = (m for m in generator.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.ConvTranspose3d))
     with torch.no_grad():
         last.weight.mul_(1e6)  # sure of every pixel: it draws as black and as white as it can
     spy.model.step(spy.batch, spy.opt)
@@ -180,7 +182,9 @@ def test_noise_comes_from_the_papers_distribution(name: str, tmp_path: Path) -> 
     drawn = spy.model.draw(20_000).flatten()
     ahead = spy.model.latents(20_000, seed=1).flatten()  # for samples
     for z in (fed, drawn, ahead):
-        if PRIORS[name] == "uniform":
+        if PRIORS[name] == "unit":
+            z = 2 * z - 1
+        if PRIORS[name] in ("uniform", "unit"):
             deviation, kurtosis = 1 / math.sqrt(3), 1.8
             assert z.abs().max() <= 1
         else:
@@ -210,7 +214,7 @@ def test_penalty_is_taken_at_one_point_a_pair_each_with_an_alpha_of_its_own(name
 
 @pytest.mark.parametrize("name", paperzoo.list_papers())
 def test_no_attribute_of_a_class_hides_a_network_or_a_tensor(name: str) -> None:
-    average = {"average": 0.5} if name in ("acgan", "cgan", "dcgan", "gan", "infogan", "ssgan", "wgan_gp") else {}
+    average = {"average": 0.5} if name in ("acgan", "cgan", "dcgan", "gan", "gan3d", "infogan", "ssgan", "wgan_gp") else {}
     kinds = {catalog.load(f"{name}:{variant}").model_class: variant for variant in reversed(paperzoo.paper(name).variants)}
     for variant in kinds.values():  # one of each class
         with torch.device("meta"):

@@ -52,7 +52,7 @@ def short(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | Non
     pick = lambda place, key, other=None: args[place] if len(args) > place else kwargs.get(key, other)  # noqa: E731
     if name == "linear":
         return f"linear {args[1].shape[0]}"
-    if name in ("conv2d", "conv3d", "conv_transpose2d"):
+    if name in ("conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d"):
         weight, stride, padding = args[1], pick(3, "stride", 1), pick(4, "padding", 0)
         up = "transpose" in name
         groups = pick(6, "groups", 1)
@@ -144,6 +144,10 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
      "linear 512, bn, relu, up 16 5x5 /2, bn, relu, up 8 5x5 /2, bn, relu, up 1 5x5 /2, tanh"),
     ("dcgan", {**SMALL, "width": 8}, "discriminator", (image(),),
      "conv 8 5x5 /2, leaky 0.2, conv 16 5x5 /2, bn, leaky 0.2, conv 32 5x5 /2, bn, leaky 0.2, linear 1"),
+    ("gan3d", {"image_size": 16, "latent": 5, "width": 2}, "generator", (noise(),),
+     "*2, -1, up 4 4x4x4 p0, bn, relu, up 2 4x4x4 /2 p1, bn, relu, up 1 4x4x4 /2 p1, sigmoid"),
+    ("gan3d", {"image_size": 16, "width": 2}, "discriminator", (torch.rand(2, 1, 16, 16, 16),),
+     "conv 2 4x4x4 /2 p1, leaky 0.2, conv 4 4x4x4 /2 p1, bn, leaky 0.2, conv 1 4x4x4 p0"),
     ("acgan", {**SMALL, "classes": 3, "width": 2}, "generator", (noise(), ONE,),
      "cat, linear 768, relu, up 24 5x5 /2, bn, relu, up 12 5x5 /2, bn, relu, up 1 5x5 /2, tanh"),
     ("acgan", {**SMALL, "classes": 3, "width": 2}, "discriminator", (image(),),

@@ -89,6 +89,16 @@ def make(kind: str, place: Path) -> str:
             for name in ("x", "y"):
                 pictures(place / part / name / f"v{number}", 16)
         return str(place)
+    if kind in ("meshes", "volumes"):
+        for number in range(12):
+            side = 3 + number
+            box = "".join(f"{x * side} {y * 7} {z * 9}\n" for x in (0, 1) for y in (0, 1) for z in (0, 1))
+            if kind == "meshes":
+                (place / f"{number:02d}.off").write_text(f"OFF\n8 1 0\n{box}4 0 1 3 2\n")
+            else:
+                runs = bytes([1, number + 1, 0, 63 - number])
+                (place / f"{number:02d}.binvox").write_bytes(b"#binvox 1\ndim 4 4 4\ndata\n" + runs)
+        return str(place)
     if kind == "conll":
         text = "".join(f"{a} O\n{b}x O\nParis B-LOC\n\n" for a in "abcdefgh" for b in "abcdefgh")
     elif kind == "pairs":

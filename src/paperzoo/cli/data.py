@@ -33,7 +33,7 @@ def data_show(
     name: Annotated[str, typer.Argument(help="A data set.")],
     out: Annotated[Path | None, typer.Option(help="Where to write a contact sheet; default: NAME.png.")] = None,
 ) -> None:
-    """A data set's splits, schema and licence, and a contact sheet if it holds images."""
+    """A data set's splits, schema and licence, and a contact sheet if it holds images or volumes."""
     import numpy as np
     import torch
 
@@ -65,6 +65,12 @@ def data_show(
             partners = items.batch(range(min(100, len(items))))
             shown = partners.labelled[partners.label.argsort(stable=True)]
         print(plain(save(grid(shown, 10), out or Path(f"{stem}.png"))))
+    elif "volume" in built.schema.fields:
+        from paperzoo.tasks.volume_generation.draw import row
+
+        items = built["train"]
+        chosen = [i * len(items) // 64 for i in range(64)] if len(items) > 64 else range(len(items))
+        print(plain(save(row(items.batch(chosen).volume, 8), out or Path(f"{stem}.png"))))
     elif "high" in built.schema.fields:
         items = built["train" if "train" in built.splits else "test"]
         some = [items.batch([i]) for i in range(min(len(items), 25))]

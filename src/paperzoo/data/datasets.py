@@ -19,6 +19,7 @@ from paperzoo.data.questions import table as questions
 from paperzoo.data.series import table as series
 from paperzoo.data.text import table as text
 from paperzoo.data.video import table as video
+from paperzoo.data.volumes import table as volumes
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import exists, is_folder, path_of
 
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
     from paperzoo.data.entry import Entry, Own
     from paperzoo.data.fetch.sources import Source
 
-_TABLES = (images, points, video, series, text, captions, questions)
+_TABLES = (images, points, video, volumes, series, text, captions, questions)
 
 DATASETS: dict[str, Entry] = {name: entry for table in _TABLES for name, entry in table.DATASETS.items()}
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | series.OWN | captions.OWN | questions.OWN
+OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first
@@ -45,7 +46,10 @@ CHANGES = {
 }
 
 #: kind of the user's own data -> how its files end
-KINDS = {"series": (".csv", ".tsv", ".parquet"), "text": (".txt",), "conll": (".conll",), "videos": (".gif", ".mp4", ".avi", ".mov")}
+KINDS = {
+    "series": (".csv", ".tsv", ".parquet"), "text": (".txt",), "conll": (".conll",), "videos": (".gif", ".mp4", ".avi", ".mov"),
+    "meshes": (".off", ".obj", ".stl", ".ply", ".glb"), "volumes": (".binvox",),
+}  # fmt: skip
 
 #: a folder that has one of these below it is one of pictures
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")

@@ -3,7 +3,7 @@
 A name has one meaning. Two have more, and keep them because recorded results depend on these names: what stands beside a ``target``
 in the batch, and the type of a ``label``, say which is meant.
 
-N is the number of items, C channels, H and W height and width, T the length of a sequence, padded to the longest of the batch.
+N is the number of items, C channels, D, H and W depth, height and width, T the length of a sequence, padded to the longest of the batch.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ VOCABULARY = (
     Field("grid", "float32", ("N", "K", "h", "w"), "the encoder's last feature map of the image"),
     Field("attributes", "float32", ("N", "A"), "1 where the image has the attribute, else 0"),
     Field("vendor", "int64", ("N",), "who drew the image: number in images.emoji.VENDORS"),
+    # volumes
+    Field("volume", "float32", ("N", "C", "D", "H", "W"), "1 where a voxel is occupied, else 0; height from the ground up"),
     # points
     Field("point", "float32", ("N", "D"), "coordinates"),
     Field("point_a", "float32", ("N", "D"), "coordinates of a point of domain A"),

@@ -64,6 +64,22 @@ def archive_read(archive: Path, member: str, limit: int = GIB) -> bytes:
     return content
 
 
+def archive_files(archive: Path, suffix: str = "", limit: int = GIB) -> Iterator[tuple[str, bytes]]:
+    """The files of a zip or tar archive whose names end so, in its order, each with its bytes; read once from front to back.
+
+    Args:
+        limit: bytes that one file may have.
+
+    Raises:
+        PaperzooError: no archive, a damaged one, one that holds a name twice, or a file of more than ``limit`` bytes.
+    """
+    with _archive(archive) as files:
+        for name, _, start in files:
+            if name.endswith(suffix):
+                with start() as stream:
+                    yield name, _bounded(stream, limit, f"{name} in {archive}")
+
+
 def archive_unpack(archive: Path, folder: Path, limit: int = 16 * GIB) -> Path:
     """Unpacks the regular files of an archive into ``folder``, which appears whole or not at all; links are left out.
 
