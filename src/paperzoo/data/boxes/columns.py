@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,10 @@ class Marked:
     def some(self, indices: np.ndarray) -> Marked:
         """The marks of these items."""
         return Marked([self.marks[i] for i in indices])
+
+    def renumbered(self, table: np.ndarray) -> Marked:
+        """The same with class k called ``table[k]``."""
+        return Marked([dataclasses.replace(own, label=table[own.label]) for own in self.marks])
 
 
 class FramedFiles:
