@@ -32,6 +32,9 @@ DATASETS = {
         {"classes": ("clocks", "clothing", "flowers", "fruit", "insects", "vehicles")},
         sized=True,
     ),
+    "boxes-plain": Entry(
+        "240 pictures of one to three rectangles of three classes on grey, with their boxes, 64x64", "boxes.plain.plain_boxes", sized=True
+    ),
 }
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
