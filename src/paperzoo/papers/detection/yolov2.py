@@ -181,6 +181,17 @@ def region_loss(
     )
 
 
+def resized(batch: Batch, side: Tensor, sizes: Sequence[int], opt: Players) -> tuple[Tensor, Tensor]:
+    """Images and boxes of a batch at ``side``, a buffer that is drawn anew from ``sizes`` every ten batches; as they are without sizes."""
+    if sizes and opt.iteration % 10 == 0:
+        side.fill_(sizes[int(torch.randint(len(sizes), ()))])
+    new, (tall, wide) = int(side), batch.image.shape[2:]
+    if not sizes or (tall, wide) == (new, new):
+        return batch.image, batch.boxes
+    by = torch.tensor([new / wide, new / tall] * 2, device=batch.boxes.device)
+    return F.interpolate(batch.image, (new, new), mode="bilinear", antialias=True), batch.boxes * by
+
+
 #: anchors of the released cfgs, in cells of 32 pixels
 COCO_ANCHORS = ((0.57273, 0.677385), (1.87446, 2.06253), (3.33843, 5.47434), (7.88282, 3.52778), (9.77052, 9.16828))
 VOC_ANCHORS = ((1.3221, 1.73145), (3.19275, 4.00944), (5.05587, 8.09892), (9.47112, 4.84053), (11.2364, 10.0071))
@@ -246,19 +257,9 @@ class Model(Detector):
         label = output[:, :, 5:].softmax(2).permute(0, 1, 3, 4, 2).flatten(1, 3)  # (N, A h w, K)
         return Candidates(decoded(output, self.anchors, self.stride).flatten(1, 3), objectness, objectness[..., None] * label)
 
-    def resized(self, batch: Batch, opt: Players) -> tuple[Tensor, Tensor]:
-        """Images and boxes of a batch, at a side that is drawn anew every ten batches."""
-        if self.sizes and opt.iteration % 10 == 0:
-            self.side.fill_(self.sizes[int(torch.randint(len(self.sizes), ()))])
-        side = int(self.side)
-        if not self.sizes or batch.image.shape[2:] == (side, side):
-            return batch.image, batch.boxes
-        by = torch.tensor([side / batch.image.shape[3], side / batch.image.shape[2]] * 2, device=batch.boxes.device)
-        return F.interpolate(batch.image, (side, side), mode="bilinear", antialias=True), batch.boxes * by
-
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One batch."""
-        image, boxes = self.resized(batch, opt)
+        image, boxes = resized(batch, self.side, self.sizes, opt)
         some = torch.arange(boxes.shape[1], device=boxes.device) < batch.objects[:, None]  # (N, M)
         real = some & ~batch.difficult & ~batch.crowd
         terms = region_loss(self.answers(image), boxes, batch.box_label, real, some, self.anchors, self.stride, self.ignore)
