@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,6 +55,25 @@ def sentence(number: int) -> str:
     return f"The {('cat', 'dog', 'cow')[number % 3]} number {number} sees {('rain', 'snow')[number % 2]} today."
 
 
+def boxes_of(kind: str, place: Path) -> None:
+    """A box in each of twelve pictures of 8 pixels a side."""
+    for number in range(12 if kind != "coco" else 0):
+        text = {
+            "voc": "<annotation><object><name>x</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>5</xmax><ymax>6</ymax></bndbox></object>"
+            "</annotation>",
+            "yolo": "0 0.5 0.5 0.25 0.5\n",
+            "icdar": "1,1,6,1,6,5,1,5,a word\n",
+        }[kind]
+        (place / f"{number:02d}{'.xml' if kind == 'voc' else '.txt'}").write_text(text, encoding="utf-8")
+    if kind == "coco":
+        whole = {
+            "images": [{"id": i, "file_name": f"{i:02d}.png"} for i in range(12)],
+            "annotations": [{"image_id": i, "category_id": 7, "bbox": [1, 1, 4, 5]} for i in range(12)],
+            "categories": [{"id": 7, "name": "x"}],
+        }
+        (place / "own.json").write_text(json.dumps(whole), encoding="utf-8")
+
+
 def make(kind: str, place: Path) -> str:
     """A small file or folder of the user's own, and what follows the colon."""
     place.mkdir()
@@ -83,6 +103,9 @@ def make(kind: str, place: Path) -> str:
         pictures(place)
         rows = "".join(f"{i:02d}.png,is it light?,{'yes' if i > 5 else 'no'}\n" for i in range(12))
         (place / "own.csv").write_text(f"file,question,answer\n{rows}", encoding="utf-8")
+        return str(place)
+    if kind in ("voc", "yolo", "icdar", "coco"):
+        boxes_of(kind, pictures(place))
         return str(place)
     if kind == "videos":
         for number, part in enumerate(("train", "val", "test")):

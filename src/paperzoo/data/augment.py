@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from paperzoo.data.boxes.augment import colour, with_marks, zoom
 from paperzoo.errors import PaperzooError
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "crop224": partial(random_crop, height=224, width=224),
     "crop299": partial(random_crop, height=299, width=299),
     "jitter": jitter,
+    "zoom": zoom,
+    "colour": colour,
 }
 
 #: fields that are augmented
@@ -72,7 +75,7 @@ IMAGES = ("image", "image_a", "image_b")
 def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
     """The batch with its images augmented: the same crop and flip for ``image_a`` and ``image_b`` of an item, if they are ``paired``.
 
-    ``low`` and ``high`` are cut to squares already; they are mirrored as one.
+    ``low`` and ``high`` are cut to squares already; they are mirrored as one. Boxes and quadrilaterals move with their images.
 
     Args:
         name: a key of ``AUGMENTATIONS``.
@@ -81,6 +84,8 @@ def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
     Raises:
         PaperzooError: there are no images, or the augmentation does not fit them.
     """
+    if "objects" in vars(batch):
+        return with_marks(batch, name)
     if "high" in vars(batch) and name == "flip":
         before = torch.get_rng_state()
         low = flip(batch.low)

@@ -274,6 +274,8 @@ class Dataset:
         table = torch.tensor([list(names).index(name) for name in own])
 
         def renumbered(column: Column) -> Column:
+            if hasattr(column, "renumbered"):
+                return column.renumbered(table.numpy())  # type: ignore[no-any-return]
             return Values("label", table[column.values]) if isinstance(column, Values) and column.name == "label" else column
 
         splits = {name: Split(*map(renumbered, split.columns)) for name, split in self.splits.items()}

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import names
+from paperzoo.data.boxes import table as boxes
 from paperzoo.data.captions import table as captions
 from paperzoo.data.fetch import weights
 from paperzoo.data.images import table as images
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from paperzoo.data.entry import Entry, Own
     from paperzoo.data.fetch.sources import Source
 
-_TABLES = (images, points, video, volumes, series, text, captions, questions)
+_TABLES = (images, points, video, volumes, series, text, captions, questions, boxes)
 
 DATASETS: dict[str, Entry] = {name: entry for table in _TABLES for name, entry in table.DATASETS.items()}
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN
+OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN | boxes.OWN
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first

@@ -49,6 +49,14 @@ VOCABULARY = (
     Field("vendor", "int64", ("N",), "who drew the image: number in images.emoji.VENDORS"),
     # volumes
     Field("volume", "float32", ("N", "C", "D", "H", "W"), "1 where a voxel is occupied, else 0; height from the ground up"),
+    # what is marked in images
+    Field("boxes", "float32", ("N", "M", "4"), "left, top, right and bottom of each object in pixels of the image; 0 where padded"),
+    Field("quads", "float32", ("N", "M", "4", "2"), "corners x, y in pixels, clockwise from where reading begins; 0 where padded"),
+    Field("objects", "int64", ("N",), "how many boxes or quadrilaterals the image has, those first; what follows is padding"),
+    Field("box_label", "int64", ("N", "M"), "class of each object, from 0; -1 where padded"),
+    Field("difficult", "bool", ("N", "M"), "whether to find the object is neither right nor wrong: VOC's difficult, ICDAR's do-not-care"),
+    Field("crowd", "bool", ("N", "M"), "whether the box is around a group, in which any number of detections may lie (COCO's iscrowd)"),
+    Field("original", "int64", ("N", "2"), "height and width of the picture that was put into the image's frame by a letterbox"),
     # points
     Field("point", "float32", ("N", "D"), "coordinates"),
     Field("point_a", "float32", ("N", "D"), "coordinates of a point of domain A"),

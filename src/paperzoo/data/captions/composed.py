@@ -122,8 +122,11 @@ def scenes(
     return Dataset(schema, splits, "by part, each permissive", source)
 
 
-def free_photographs(gcompris: Path, lomiri: Path) -> dict[str, list[np.ndarray]]:
+def free_photographs(gcompris: Path, lomiri: Path, of: str = "") -> dict[str, list[np.ndarray]]:
     """Split -> the photographs of ``images.photographs.photographs`` that are under CC0 or in the public domain, uint8 (H, W, 3).
+
+    Args:
+        of: only those whose name begins so, such as ``explore_monuments/``.
 
     Raises:
         PaperzooError: a split has none.
@@ -131,6 +134,8 @@ def free_photographs(gcompris: Path, lomiri: Path) -> dict[str, list[np.ndarray]
     arrays = packed(gcompris, lomiri)
     whole = Photographs(arrays["pixels"], arrays["sides"])
     free = np.array([re.match(r"CC0|public domain", licence) is not None for licence in arrays["licence"]])
+    if of:
+        free &= np.char.startswith(arrays["name"], of)
     found = {}
     for number, split in enumerate(SPLITS[:3]):
         found[split] = [whole[i] for i in np.flatnonzero(free & (arrays["split"] == number)).tolist()]

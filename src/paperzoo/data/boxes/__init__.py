@@ -1,0 +1,1 @@
+"""Pictures with boxes or quadrilaterals around what they show."""

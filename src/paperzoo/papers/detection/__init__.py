@@ -1,0 +1,1 @@
+"""Papers that find things in pictures."""

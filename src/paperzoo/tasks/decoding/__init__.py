@@ -1,0 +1,1 @@
+"""From what networks answer to what is found."""

@@ -1,0 +1,39 @@
+"""The task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.detection import draw, measure
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.detection.contract import Detector
+
+
+class ObjectDetection(Task):
+    """Things in pictures, each with its class, its box and a score."""
+
+    name = "detection"
+    needs = ("image", "boxes", "box_label", "objects")
+    named = True
+
+    def measure(self, model: Detector, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return measure.precision(model, dataset, split)
+
+    def show(self, model: Detector, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw.pictures(model, dataset, split, folder, stem)
+
+    def inputs(self, model: Detector, batch: Batch) -> Tensor:
+        """Images that are noise, so that no pixel is the same in all."""
+        return torch.rand_like(batch.image)
+
+    def answer(self, model: Detector, given: Tensor) -> Tensor:
+        """All boxes that could be found, and their scores."""
+        found = model.candidates(given)
+        return torch.cat([found.boxes, found.objectness[..., None], found.scores], 2)
