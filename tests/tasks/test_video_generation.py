@@ -161,7 +161,10 @@ def test_strips_go_from_the_first_frame_to_the_last() -> None:
     assert evenly(clips[:, :, :5]).shape == (2, 5, 3, 2, 2)
 
 
-@pytest.mark.parametrize(("out", "written"), [("a.png", [".gif", ".mp4"]), ("a", [".gif", ".mp4"]), ("a.gif", [".gif"]), ("a.MP4", [".mp4"])])
+BOTH = [".gif", ".mp4"]
+
+
+@pytest.mark.parametrize(("out", "written"), [("a.png", BOTH), ("a", BOTH), ("a.gif", [".gif"]), ("a.MP4", [".mp4"])])
 def test_samples_are_written_as_gif_and_mp4(out: str, written: list[str], tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     model = Projector()
@@ -186,9 +189,8 @@ def test_what_a_user_asks_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     one, two = run.model.sample(2, label="vertical"), run.model.sample(2, label=1)
     assert torch.equal(one, two)
     monkeypatch.chdir(tmp_path)
-    code, out, _ = type_in(
-        "sample", str(run.directory), "-n", "3", "--label", "horizontal", "--frames", "5", "--out", "b.gif", capsys=capsys, monkeypatch=monkeypatch
-    )
+    asked = ("-n", "3", "--label", "horizontal", "--frames", "5", "--out", "b.gif")
+    code, out, _ = type_in("sample", str(run.directory), *asked, capsys=capsys, monkeypatch=monkeypatch)
     with Image.open(tmp_path / "b.gif") as moving:
         assert code == 0 and "b.gif" in out and moving.n_frames <= 5
     for words, says in ((("--label", "diagonal"), "unknown label 'diagonal'"), (("--frames", "0"), "a whole number from 1 to 1000")):
@@ -200,7 +202,7 @@ def test_data_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match="video generation needs data with video"):
         paperzoo.train("mocogan", "smoke", data="digits", out=tmp_path)
     model = Projector()
-    with pytest.raises(PaperzooError, match="have 5 frames, the model's 8: set model.frames=5"):
+    with pytest.raises(PaperzooError, match=r"have 5 frames, the model's 8: set model\.frames=5"):
         model.clip(torch.rand(2, 3, 5, 16, 16))
     assert model.clip(dataset("shape-motion", image_size=16)["test"].batch([0]).video).shape == (1, 3, 8, 16, 16)
     with pytest.raises(PaperzooError, match="ask for at least 1"):
