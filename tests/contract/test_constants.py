@@ -63,6 +63,8 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("linear_autoencoder", "paper", "deep", "autoencoder", Adam, {"lr": 1e-3}, "default"),
     ("linear_autoencoder", "paper-linear", "", "autoencoder", Adam, {"lr": 4e-3}, "default"),
     ("maintenance", "paper-mini-network", "lstm", "network", AdamW, {"lr": 2e-3}, "default"),
+    ("mocogan", "paper", "", "image_critic video_critic generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": 1e-5},
+     "authors' code"),
     ("pix2pix", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 3.3"),
     ("preact_resnet", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, "appendix"),
     ("ram", "paper", "", "action baseline", SGD, {"lr": 0.01, "momentum": 0.9}, "section 4: momentum 0.9"),
@@ -126,6 +128,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("inception", "paper", "", "network", {0: 0.045, 1599: 0.045, 1600: 0.0423, 3200: 0.045 * 0.94**2}, "section 8"),
     ("googlenet", "paper", "", "network", {0: 0.01, 39_999: 0.01, 40_000: 0.0096}, "section 6"),
     ("mobilenet", "paper", "", "network", {0: 0.045, 833: 0.045, 834: 0.0441}, "V2, section 6.1"),
+    ("mocogan", "paper", "", "generator", {0: 2e-4, 99_999: 2e-4}, "authors' code"),
     ("pix2pix", "paper", "", "generator", {0: 2e-4, 79_999: 2e-4}, "section 3.3"),
     ("preact_resnet", "paper", "", "network",
      {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 1e-3}, "appendix"),
@@ -182,6 +185,9 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("inception", "v3", {"dropout": 0.5, "smoothing": 0.1, "image_size": 299}, "section 7"),
     ("googlenet", "", {"dropout": 0.4, "smoothing": 0.0, "image_size": 224}, "table 1"),
     ("infogan", "", {"noise": 62, "categories": 10, "continuous": 2, "discrete_weight": 1.0, "continuous_weight": 0.1}, "appendix C.1"),
+    ("mocogan", "", {"image_size": 64, "frames": 16, "content": 50, "motion": 10, "noise": 10, "width": 64, "critic_width": 64,
+                     "critic_noise": 0.1, "average": 0.0}, "section 4, authors' code"),
+    ("mocogan", "categorical", {"weight": 1.0, "labelled": True}, "section 3.3"),
     ("pix2pix", "", {"image_size": 256, "weight": 100.0, "conditional": True, "skips": True, "patch": 70}, "section 3.3, appendix 6.1"),
     ("preact_resnet", "", {"depth": 164, "bottleneck": True, "width": 16}, "table 1"),
     ("ram", "", {"glimpses": 7, "size": 8, "scales": 1, "hidden": 256, "part": 128}, "section 4.1"),
@@ -241,6 +247,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "linear_autoencoder": set(),
     "maintenance": set(),
     "mobilenet": {(nn.BatchNorm2d, *BATCH)},
+    "mocogan": {(nn.BatchNorm2d, *BATCH), (nn.BatchNorm3d, *BATCH)},
     "pix2pix": {(nn.BatchNorm2d, *BATCH)},
     "preact_resnet": {(nn.BatchNorm2d, *BATCH)},
     "ram": set(),
@@ -275,7 +282,7 @@ OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
     "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2},
-    "infogan": {0.1}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stargan": {0.01}, "wgan": {0.2}, "wgan_gp": {0.2},
+    "infogan": {0.1}, "mocogan": {0.2}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stargan": {0.01}, "wgan": {0.2}, "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so
@@ -349,6 +356,7 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("lenet", "", {}, "", LAYER, default, "uniform", "default"),
     ("linear_autoencoder", "deep", {}, "", (nn.Linear,), he, "normal", "default"),
     ("mobilenet", "v2", {"width": 0.5}, "", CONVOLUTION, he, "normal", "default"),
+    ("mocogan", "", {"image_size": 16, "frames": 8}, "", CONVOLUTION, default, "uniform", "authors' code: default"),
     ("pix2pix", "", {"image_size": 32, "width": 16}, "", LAYER, normal(0.02), "normal", "appendix 6.2"),
     ("preact_resnet", "preact20", {}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("resnet", "resnet20", {}, "", CONVOLUTION, he, "normal", "section 3.4: 1502.01852"),

@@ -144,11 +144,11 @@ def test_noise_is_added_in_training_alone() -> None:
     layer = Noise(0.3)
     assert layer(x).std().item() == pytest.approx(0.3, abs=0.01) and layer(x).mean().abs() < 0.02
     assert layer.eval()(x) is x and Noise(0.0)(x) is x
-    model = tiny(critic_noise=0.5, deep_noise=0.25)
+    model = tiny(critic_noise=0.5)
     for critic, kind in ((model.image_critic, nn.Conv2d), (model.video_critic, nn.Conv3d)):
         layers = list(critic.body)
         noisy = [a.deviation for a, b in zip(layers, layers[1:], strict=False) if isinstance(a, Noise) and isinstance(b, kind)]
-        assert noisy == [0.5] + [0.25] * (sum(isinstance(one, kind) for one in layers) - 1)
+        assert noisy == [0.5] * sum(isinstance(one, kind) for one in layers)
 
 
 def test_clips_and_stills_are_of_the_video() -> None:
@@ -198,7 +198,7 @@ class Told:
 def test_a_step_is_the_papers(labelled: bool | None) -> None:
     """Critics first, each on its own network alone; the generator through both, and R_M too."""
     arguments = {} if labelled is None else {"classes": 3, "labelled": labelled}
-    model = tiny(**arguments, critic_noise=0.0, deep_noise=0.0)
+    model = tiny(**arguments, critic_noise=0.0)
     opt = Told(model)
     model.step(Batch(video=torch.rand(6, 3, 8, 16, 16), label=torch.arange(6) % 3), opt)
     assert opt.order == ["image_critic", "video_critic", "generator"]
@@ -255,7 +255,7 @@ def test_gradients_of_deep_kernels_are_right_in_bf16(side: int, frames: int) -> 
     gradients = []
     video = torch.rand(4, 3, frames, side, side)
     for kind in ("float32", "bf16", "bf16"):
-        model = tiny(image_size=side, frames=frames, critic_noise=0.0, deep_noise=0.0)
+        model = tiny(image_size=side, frames=frames, critic_noise=0.0)
         precision.prepare(model, kind, torch.device("cpu"))
         rubbish = [torch.full((1 << 14,), float("nan")) for _ in range(20)]
         del rubbish

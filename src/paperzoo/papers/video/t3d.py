@@ -254,9 +254,9 @@ RECIPES = {
     ),
     "small-expressions": Recipe(
         data="avatar-expressions",
-        steps=900,
-        batch_size=16,
-        model={**_LITTLE, "image_size": 32, "frames": 16},
+        steps=600,
+        batch_size=32,
+        model={"blocks": (3, 3), "growth": 12, "width": 32, "ttl": 24, "image_size": 32, "frames": 16},
         optimizer={"lr": 0.05, "drops": (0.75, 0.9)},
         variants=("t3d121",),
         targets=(Target("clip error %", at_most=3),),
