@@ -206,4 +206,4 @@ def _judge(name: str) -> list[Any]:
     from paperzoo.engine.judge import JUDGES
 
     record = JUDGES.get(name)  # none, if the judge has been removed since
-    return [name, record.sha256, record.standardise] if record else [name]
+    return [name, record.sha256, record.standardise, *_judge(record.frames)] if record else [name]

@@ -34,6 +34,7 @@ class Record:
         sha256: of the file; of a published network, of the weights that it is filled with (``fetch.weights.WEIGHTS``).
         paper: catalogue name of a published network, whose weights are fetched when it is first asked for; ``""`` if they ship.
         standardise: whether features are standardised before they are compared; published scores do not.
+        frames: of a judge of clips, the judge of single frames.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Record:
     data: tuple[str, ...]
     paper: str = ""
     standardise: bool = True
+    frames: str = ""
 
     def fits(self, data: str) -> bool:
         """Whether it may judge this data set, or a part of it such as ``mnist@20:1``."""
@@ -76,6 +78,13 @@ JUDGES = {
         "d76cadcf5f43abe7e02c3259e60d71e0c95bb7f7bc611398c9f0188503c5a69d",
         ("emoji-vendor", *(f"emoji-{kind}:{a}>{b}" for kind in ("pairs", "unpaired") for a, b in permutations(EMOJI, 2))),
     ),
+    # what a drawn face does, and, frame by frame, which hair, glasses and beard it has
+    "zoo-motions": Record(
+        "t3d.expressions.safetensors",
+        "",
+        ("avatar-expressions",),
+        frames="zoo-avatars",
+    ),
     # the network behind published scores: Inception v3 as released in 2015, its weights ported by M. Seitzer
     "inception": Record(
         "fid",
@@ -90,7 +99,7 @@ JUDGES = {
 @dataclass
 class Judge:
     """A model of images that answers with class probabilities and features, as its task defines them: for a classifier, the features
-    are the input of the last layer. It has ``channels`` and ``image_size``.
+    are the input of the last layer. It has ``channels`` and ``image_size``. A judge of clips has another of single ``frames``.
     """
 
     name: str
@@ -98,11 +107,12 @@ class Judge:
     task: Task
     data: tuple[str, ...] = ()
     standardise: bool = True
+    frames: Judge | None = None
     _real: dict[tuple[str, str, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (N, K) and features (N, D) for images (N, C, H, W) in [0, 1], resized to the judge's side.
+        """Probabilities (N, K) and features (N, D) for images (N, C, H, W), or clips (N, C, T, H, W), in [0, 1], resized to its side.
 
         Raises:
             PaperzooError: images of another number of channels than the judge has learnt to see.
@@ -110,10 +120,10 @@ class Judge:
         side, device = self.model.image_size, next(self.model.parameters()).device
         self.check(images.shape[1])
         p, features = [], []
-        for part in torch.split(images, 1000 if side <= 64 else 50):
+        for part in torch.split(images, (1000 if images.ndim == 4 else 64) if side <= 64 else 50):
             part = part.to(device)
             if part.shape[-1] != side:
-                part = F.interpolate(part, side, mode="bilinear", antialias=True)
+                part = _resized(part, side)
             probability, feature = self.task.judgement(self.model, part)
             features.append(feature.cpu().numpy())
             p.append(probability.cpu().numpy())
@@ -135,6 +145,14 @@ class Judge:
             answers = [self(items.batch(indices).image) for indices in items.batches(1000, limit=50_000)]
             self._real[key] = np.concatenate([a[0] for a in answers]), np.concatenate([a[1] for a in answers])
         return self._real[key]
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    """Images or clips (N, C, ..., H, W) at another size, each frame by itself."""
+    if images.ndim == 4:
+        return F.interpolate(images, side, mode="bilinear", antialias=True)
+    frames = images.transpose(1, 2)  # (N, T, C, H, W)
+    return _resized(frames.flatten(0, 1), side).unflatten(0, frames.shape[:2]).transpose(1, 2)  # type: ignore[no-untyped-call,no-any-return]
 
 
 @cache
@@ -162,4 +180,4 @@ def judge(name: str) -> Judge:
     task = model.able("judges")
     if task is None:
         raise PaperzooError(f"{model.name} cannot be a judge of images: it is a model for {model.task}")
-    return Judge(name, model, task, record.data, record.standardise)
+    return Judge(name, model, task, record.data, record.standardise, judge(record.frames) if record.frames else None)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from paperzoo.data import Batch, Dataset, Values
 from paperzoo.data.video.videos import Held, Reel, Videos, open_video, videos_of
@@ -39,6 +39,7 @@ class ClipClassification(Task):
     name = "video classification"
     needs = ("video", "label")
     named = True
+    judges = True
 
     def measure(self, model: VideoClassifier, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """Each video is cut into clips of ``frames`` frames that do not overlap.
@@ -70,6 +71,11 @@ class ClipClassification(Task):
             titles = [f"{names[int(label[i])]} as {names[int(guess[i])]}" for i in worst]
             paths.append(_strips(strips, titles, folder / f"{stem}-mistakes.png"))
         return paths
+
+    def judgement(self, model: VideoClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Of clips (N, C, T, H, W)."""
+        hidden = model.features(images)
+        return model.head(hidden).softmax(1), hidden
 
     def inputs(self, model: VideoClassifier, batch: Batch) -> Tensor:
         video: Tensor = batch.video
@@ -104,6 +110,15 @@ class VideoClassifier(Model):
             )
         start = int(torch.randint(spare + 1, ())) if self.training and spare else spare // 2
         return video[:, :, start : start + self.frames]
+
+    def features(self, video: Tensor) -> Tensor:
+        """What the last linear layer sees, (N, D), of clips (N, C, T, H, W) in [0, 1]."""
+        raise TypeError(f"{type(self).__name__} does not say what its last layer sees")
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (N, classes) from ``features``."""
+        logits: Tensor = [module for module in self.modules() if isinstance(module, nn.Linear)][-1](features)
+        return logits
 
     def predict(self, input: Any) -> Any:
         """The class of a video: the mean over its clips, which do not overlap; a video shorter than a clip is looped.

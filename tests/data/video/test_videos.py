@@ -142,6 +142,55 @@ def test_the_users_videos(tmp_path: Path) -> None:
         dataset(f"videos:{tmp_path}", image_size=8, strict=True)
 
 
+def test_a_video_damaged_in_its_middle_is_left_out_whole(tmp_path: Path) -> None:
+    """Not found when frames are counted, for the packets are all there, but when they are decoded: before training, not in it."""
+    for number in range(6):
+        for kind in ("a", "b"):
+            write_video(tmp_path / kind / f"{number}.avi", 16, "mjpeg", 64 + 2 * number, 48)
+    bad = tmp_path / "a" / "3.avi"
+    data = bytearray(bad.read_bytes())
+    middle = len(data) // 2
+    data[middle - 400 : middle + 400] = bytes(800)
+    bad.write_bytes(data)
+    with pytest.warns(UserWarning, match=r"1 of 12 videos .*3.avi .*left out"):
+        built = dataset(f"videos:{tmp_path}", image_size=8)
+    assert sum(map(len, built.splits.values())) == 11
+    with pytest.raises(PaperzooError, match=r"1 of 12 videos .*3.avi"):
+        dataset(f"videos:{tmp_path}", image_size=8, strict=True)
+
+
+def test_frames_that_change_their_size_are_all_squares(tmp_path: Path) -> None:
+    """A folder of frames of several sizes; and a file whose pictures grow half way, as a recorded broadcast's may."""
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number, (width, height) in enumerate([(24, 16), (16, 24), (48, 32), (9, 9)]):
+        Image.new("RGB", (width, height), (10 + 10 * number,) * 3).save(folder / f"{number}.png")
+    assert brightness(open_video(folder, 8, 3).read(0, 4)) == [0, 1, 2, 3]
+    av = pytest.importorskip("av")
+    parts = []
+    for number, (width, height) in enumerate([(64, 48), (96, 80)]):
+        with av.open(str(tmp_path / f"{number}.m2v"), "w", format="mpeg2video") as container:
+            stream = container.add_stream("mpeg2video", rate=25, options={"bf": "0"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for grey in range(10, 110, 10):
+                picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), grey + 100 * number, np.uint8), format="rgb24")
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+        parts.append((tmp_path / f"{number}.m2v").read_bytes())
+    (tmp_path / "both.m2v").write_bytes(b"".join(parts))
+    reel = open_video(tmp_path / "both.m2v", 8, 3)
+    seen = brightness(reel.read(0, 20))
+    assert len(seen) >= 19 and sorted(set(seen)) == seen and set(seen) <= set(range(20))  # a decoder may lose one at the change
+
+
+def test_videos_shorter_than_a_clip_are_counted(tmp_path: Path) -> None:
+    for kind in ("a", "b"):
+        for number in range(12):
+            write_frames(tmp_path / kind / f"clip{number}", 15 if (kind, number) == ("b", 7) else 16 + number)
+    with pytest.warns(UserWarning, match=r"1 of 24 videos .* have fewer than 16 frames and begin again at their end: clip7"):
+        dataset(f"videos:{tmp_path}", image_size=8)
+
+
 def test_folders_of_splits_are_kept(tmp_path: Path) -> None:
     for split, count in (("train", 3), ("val", 2), ("test", 1)):
         for kind in ("a", "b"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -45,6 +45,7 @@ _FABRICS = ("#3c4f5c", "#5199e4", "#a7ffc4", "#ff5c5c", "#ffffb1", "#ffffff")
 Choices = tuple[tuple[str, ...], ...]
 #: colour and style of the hair, skin, mouth, glasses, beard, eyes, brows, clothes and their colour
 CHOICES: Choices = (tuple(HAIR_COLOURS), _SHORT + _LONG, _SKINS, _MOUTHS, _GLASSES, _BEARDS, _EYES, _BROWS, _CLOTHES, _FABRICS)
+_NAMED = ("hair", "style", "skin", "mouth", "glasses", "beard", "eyes", "brows", "clothes", "fabric")
 
 _BACKGROUND = "#dfe9f2"
 _WINDOW = "26 6 212 212"  # of the parts' 264 x 280: head and shoulders
@@ -117,17 +118,31 @@ def draw(wheel: Path, parts: np.ndarray, size: int, choices: Choices = CHOICES) 
     Raises:
         PaperzooError: no renderer is installed, or the wheel lacks a part.
     """
+    chosen = ({name: options[i] for name, options, i in zip(_NAMED, choices, row, strict=True)} for row in parts)
+    return {"image": faces(wheel, chosen, len(parts), size), "parts": parts}
+
+
+def faces(wheel: Path, chosen: Iterable[Mapping[str, str]], number: int, size: int) -> np.ndarray:
+    """``number`` faces by the parts of each (``_NAMED`` has their names), uint8 (number, 3, size, size).
+
+    Raises:
+        PaperzooError: no renderer is installed, or the wheel lacks a part.
+    """
     require_renderer()
     try:
         with ZipFile(wheel) as archive:
             part = cache(lambda path, colour="": _part(archive, path, colour))
-            image = np.empty((len(parts), 3, size, size), np.uint8)
-            for into, row in zip(image, parts, strict=True):
-                chosen = [options[index] for options, index in zip(choices, row, strict=True)]
-                into[:] = render(_face(part, *chosen), size, _BACKGROUND)
+            image = np.empty((number, 3, size, size), np.uint8)
+            for into, names in zip(image, chosen, strict=True):
+                into[:] = render(_face(part, **names), size, _BACKGROUND)
     except (OSError, BadZipFile, KeyError, ElementTree.ParseError) as error:
         raise PaperzooError(f"{wheel} does not hold the drawings of python-avatars 1.4.1: {error}") from error
-    return {"image": image, "parts": parts}
+    return image
+
+
+def person() -> dict[str, tuple[str, ...]]:
+    """What may be chosen of a face that has no expression yet: all but mouth, eyes and eyebrows."""
+    return {name: options for name, options in zip(_NAMED, CHOICES, strict=True) if name not in ("mouth", "eyes", "brows")}
 
 
 def _face(

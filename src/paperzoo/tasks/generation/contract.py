@@ -88,10 +88,9 @@ class ImageGenerator(Sampler):
         return between(ends[:, 0], ends[:, 1], 10, self.prior).flatten(0, 1)  # (80, latent)
 
 
-class ConditionalGenerator(ImageGenerator):
-    """Generates images of a class that is asked for. Subclasses set ``classes`` and define ``generate(z, label)``."""
+class OfClasses(Sampler):
+    """A sampler that is asked for a class. Subclasses set ``classes``."""
 
-    tasks: ClassVar[tuple[Task, ...]] = (ConditionalGeneration(),)
     classes: int
     #: what the data call the classes
     names: tuple[str, ...] = ()
@@ -112,10 +111,6 @@ class ConditionalGenerator(ImageGenerator):
             raise PaperzooError(f"label {label!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
         raise unknown("label", label, self.names, f"of {self.name}")
 
-    def generate(self, z: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]  # what it needs besides the noise
-        """Images (N, C, H, W) in [0, 1] for latent vectors (N, latent) and classes int64 (N)."""
-        raise TypeError(f"{type(self).__name__} does not say how it generates")
-
     def labels(self, items: int, label: int | str | Sequence[int] | None = None) -> Tensor:
         """The classes of ``items`` samples, int64 (items): 0, 1, 2 and so on in turn, or the one asked for, or one each.
 
@@ -133,6 +128,16 @@ class ConditionalGenerator(ImageGenerator):
             if label is not None and (value != number or not 0 <= number < self.classes):
                 raise PaperzooError(f"label {value!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
         return torch.tensor(whole) % self.classes
+
+
+class ConditionalGenerator(ImageGenerator, OfClasses):
+    """Generates images of a class that is asked for. Subclasses set ``classes`` and define ``generate(z, label)``."""
+
+    tasks: ClassVar[tuple[Task, ...]] = (ConditionalGeneration(),)
+
+    def generate(self, z: Tensor, label: Tensor) -> Tensor:  # type: ignore[override]  # what it needs besides the noise
+        """Images (N, C, H, W) in [0, 1] for latent vectors (N, latent) and classes int64 (N)."""
+        raise TypeError(f"{type(self).__name__} does not say how it generates")
 
     def sample(self, items: int = 16, seed: int = 0, label: int | str | Sequence[int] | None = None) -> Tensor:
         """``items`` images on the CPU, float32; sample i is of class ``i % classes`` unless ``label`` says otherwise.
