@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from paperzoo.data import datasets
+from paperzoo.data.audio import table as audio
 from paperzoo.data.captions import table as captions
 from paperzoo.data.datasets import DATASETS, OWN, absolute, listed, own_path, parse
 from paperzoo.data.images import table as images
@@ -84,11 +85,11 @@ def test_a_judge_of_digits_judges_parts_of_them_whose_pixels_are_theirs() -> Non
 
 
 def test_a_name_stands_in_one_table() -> None:
-    tables = (images, points, series, texts, video, captions, questions)
+    tables = (images, points, series, texts, video, audio, captions, questions)
     assert sum(len(table.DATASETS) for table in tables) == len(DATASETS)
     assert sum(len(getattr(table, "OWN", {})) for table in tables) == len(OWN)
     assert not DATASETS.keys() & OWN.keys()
-    for folder, table in zip(("images", "points", "series", "text", "video", "captions", "questions"), tables, strict=True):
+    for folder, table in zip(("images", "points", "series", "text", "video", "audio", "captions", "questions"), tables, strict=True):
         rows = {**table.DATASETS, **getattr(table, "OWN", {})}
         assert {row.build.partition(".")[0] for row in rows.values()} == {folder}
     for row in OWN.values():

@@ -41,6 +41,7 @@ VOCABULARY = (
     Field("scale", "int64", ("N",), "how many pixels of high are one of low, along each side"),
     Field("size", "int64", ("N", "2"), "height and width of the photograph in high, from its upper left corner"),
     Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
+    Field("audio", "float32", ("N", "C", "T"), "samples of a sound in [-1, 1], rate of the schema of them a second"),
     Field("label", "int64", ("N",), "class or answer, from 0; -1 where it is none that is known; beside a field labelled, of that image"),
     Field("label", "float32", ("N",), "score, where the schema names no classes", beside="texts"),
     Field("features", "float32", ("N", "D"), "what the last linear layer of a frozen encoder sees of the image"),
