@@ -90,13 +90,14 @@ def controls(real: Tensor) -> dict[str, Tensor]:
     phase[..., 0] = 0  # a sound's mean, and its highest frequency, are real numbers
     phase[..., -1] = phase[..., -1].round() if length % 2 else 0
     order = torch.stack([torch.randperm(SEGMENTS, generator=random) for _ in range(len(real))])  # (N, 8)
-    parts = real[..., : length // SEGMENTS * SEGMENTS].reshape(*real.shape[:2], SEGMENTS, -1)  # (N, C, 8, T / 8)
+    parts, rest = real.split([length // SEGMENTS * SEGMENTS, length % SEGMENTS], 2)
+    parts = parts.reshape(*real.shape[:2], SEGMENTS, -1)  # (N, C, 8, T / 8)
     made = {
         "real": real,
         "noise": torch.randn(real.shape, generator=random),
         "averages of two": (real + real.roll(1, 0)) / 2,
         "random phase": torch.fft.irfft(torch.polar(spectrum, phase), n=length, dim=2),
-        "shuffled segments": parts.gather(2, order[:, None, :, None].expand_as(parts)).flatten(2),
+        "shuffled segments": torch.cat([parts.gather(2, order[:, None, :, None].expand_as(parts)).flatten(2), rest], 2),
     }
     return {name: 0.9 * sounds / sounds.abs().amax((1, 2), keepdim=True).clamp(min=1e-9) for name, sounds in made.items()}
 
