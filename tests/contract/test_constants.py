@@ -92,6 +92,7 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("vaegan", "paper", "", "encoder decoder discriminator", RMSprop, {"lr": 3e-4}, "section 4"),
     ("vgg", "paper", "", "network", SGD, {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}, "section 3.1"),
     ("vdsr", "paper", "", "network", SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}, "section 4.2"),
+    ("wavegan", "paper", "", "critic generator", Adam, {"lr": 1e-4, "betas": (0.5, 0.9)}, "appendix D, table 6"),
     ("wgan", "paper", "", "critic generator", RMSprop, {"lr": 5e-5}, "algorithm 1"),
     ("wgan", "", "toy", "critic generator", RMSprop, {"lr": 5e-5}, "algorithm 1"),
     ("wgan_gp", "paper", "", "critic generator", Adam, {"lr": 1e-4, "betas": (0.0, 0.9)}, "algorithm 1"),
@@ -156,6 +157,7 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
      {0: 512**-0.5 * 4000**-1.5, 3999: (512 * 4000) ** -0.5, 15_999: (512 * 16_000) ** -0.5}, "Eq. 3"),
     ("vdsr", "paper", "", "network", {0: 0.1, 2489: 0.1, 2490: 0.01, 4980: 1e-3, 7470: 1e-4}, "section 4.2: every 20 of 80 epochs"),
     ("vgg", "paper", "", "network", {0: 0.01, 184_999: 0.01, 185_000: 1e-3, 277_500: 1e-4, 333_000: 1e-5}, "section 3.1: three falls"),
+    ("wavegan", "paper", "", "generator", {0: 1e-4, 999_999: 1e-4}, "appendix D, table 6"),
     ("wgan", "paper", "", "critic", {0: 5e-5, 1_040_279: 5e-5}, "algorithm 1"),
     ("wgan_gp", "paper", "", "critic", {0: 1e-4, 999_999: 1e-4}, "algorithm 1"),
     ("wgan_gp", "paper-resnet", "resnet", "critic", {0: 2e-4, 250_000: 1e-4, 499_999: 4e-10}, "appendix F: linearly to zero"),
@@ -220,6 +222,9 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("vaegan", "", {"latent": 128, "width": 64}, "table 1"),
     ("vdsr", "", {"depth": 20, "width": 64, "scales": (2, 3, 4)}, "section 3.1"),
     ("vgg", "", {"dropout": 0.5, "batch_norm": False, "image_size": 224}, "section 3.1"),
+    ("wavegan", "", {"length": 16_384, "rate": 16_000, "latent": 100, "width": 64, "shuffle": 2, "penalty": 10.0, "critic_steps": 5,
+                     "average": 0.0}, "appendix D, tables 3, 4 and 6"),
+    ("wavegan", "unshuffled", {"shuffle": 0}, "section 3.3"),
     ("wgan", "", {"bound": 0.01, "critic_steps": 5}, "algorithm 1"),
     ("wgan", "", {"burst": 100, "warm_up": 25, "period": 500}, "authors' code"),
     ("wgan_gp", "", {"penalty": 10.0, "critic_steps": 5, "latent": 128}, "algorithm 1"),
@@ -282,6 +287,7 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "vdsr": set(),
     "vgg": {(nn.BatchNorm2d, *BATCH)},
     "vqa": set(),
+    "wavegan": set(),
     "wgan": {(nn.BatchNorm2d, *BATCH)},
     "wgan_gp": {(nn.BatchNorm2d, *BATCH)},
     "word2vec": set(),
@@ -296,7 +302,7 @@ SLOPES = {
     "acgan": {0.2}, "cfggan": {0.2}, "cgan": {0.2}, "context_encoder": {0.2}, "cyclegan": {0.2}, "dcgan": {0.2}, "discogan": {0.2},
     "gan3d": {0.2},
     "infogan": {0.1}, "mocogan": {0.2}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stackgan": {0.2}, "stargan": {0.01},
-    "wgan": {0.2}, "wgan_gp": {0.2},
+    "wavegan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so
@@ -338,7 +344,7 @@ def uniform(reach: float) -> Callable[[Tensor], float]:
     return lambda weight: reach / math.sqrt(3)
 
 
-CONVOLUTION = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)
+CONVOLUTION = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d, nn.Conv1d, nn.ConvTranspose1d)
 LAYER = (*CONVOLUTION, nn.Linear)
 SMALL = {"image_size": 32, "channels": 1}
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(97 + i) for i in range(26))]
@@ -390,6 +396,7 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("vdsr", "", {}, "", CONVOLUTION, he, "normal", "section 4.2: 1502.01852"),
     ("vgg", "vgg11", {"width": 0.25, "image_size": 32}, "", LAYER, he, "normal", "1502.01852"),
     ("wgan", "", SMALL, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
+    ("wavegan", "", {"length": 1024, "width": 8}, "", LAYER, glorot, "uniform", "authors' code: default of TensorFlow"),
     ("wgan_gp", "", SMALL, "generator", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
     ("wgan_gp", "", SMALL, "critic", LAYER, he_leaky, "normal", "authors' code: He"),
 ]  # fmt: skip

@@ -35,6 +35,7 @@ STORIES = {
     "wgan:toy": f"{CRITIC}, {THEN}",
     "wgan_gp": f"{CRITIC}, D(between), {THEN}, average",
     "wgan_gp:resnet": f"{CRITIC}, D(between), {THEN}, average",
+    "wavegan": f"{CRITIC}, D(between), {THEN}, average",
     "wgan_gp:toy": f"{CRITIC}, D(between), {THEN}",
     "sgan": f"G(z), D(labelled), {GAME.removeprefix('G(z), ')}",
     "sgan:feature_matching": "G(z), D(labelled), D(real), D(fake, detached), step discriminator, D(fake), D(real) without gradient, "
@@ -49,6 +50,7 @@ STORIES["cgan:conv"] = STORIES["cgan"]
 #: of training's latent vectors: uniform in [-1, 1], or in [0, 1] (``unit``), standard normal, or normal with the paper's deviation
 PRIORS = {
     **dict.fromkeys(("gan", "gan:minimax", "gan:toy", "dcgan", "acgan", "cgan", "cgan:conv", "sgan", "sgan:feature_matching"), "uniform"),
+    "wavegan": "uniform",
     **dict.fromkeys(("wgan", "wgan:toy", "wgan_gp", "wgan_gp:resnet", "wgan_gp:toy", "ssgan", "cfggan:logd", "vaegan"), 1.0),
     "aae": 5.0,
     "gan3d": "unit",  # 1610.07584, section 3.2
@@ -93,7 +95,7 @@ class Spy:
             return "real" if not torch.equal(x, self.batch.image) else "image"
         if network == "G":
             return "code" if any(what == "code" and found is x for what, found in self.known) else "z"
-        reals = [(f, v) for f, v in vars(self.batch).items() if f in ("image", "labelled", "point", "volume")]
+        reals = [(f, v) for f, v in vars(self.batch).items() if f in ("image", "labelled", "point", "volume", "audio")]
         for field, value in reals:
             if x.shape == value.shape and scaled(x, value):
                 return "labelled" if field == "labelled" else "real"
@@ -116,18 +118,18 @@ def scaled(x: Tensor, value: Tensor) -> bool:
 
 
 def spied(name: str, folder: Path, **overrides: Any) -> Spy:
-    """A smoke run of which every step is one of all players; the first two images are black and white."""
+    """A smoke run of which every step is one of all players; the first two images are black and white, the first two sounds at both ends."""
     torch.manual_seed(0)
-    if name.partition(":")[0] in ("wgan", "wgan_gp"):
+    if name.partition(":")[0] in ("wgan", "wgan_gp", "wavegan"):
         overrides |= {"model.critic_steps": 1}
     if name.partition(":")[0] == "wgan":
         overrides |= {"model.burst": 1}
     made = loop(job(name, "smoke", **overrides), folder)
     batch = made.split.batch(made.order.batch(0))
-    for field in ("image", "labelled", "volume"):
+    for field in ("image", "labelled", "volume", "audio"):
         if field in vars(batch):
             images = vars(batch)[field].clone()
-            images[0], images[1] = 0, 1
+            images[0], images[1] = -1 if field == "audio" else 0, 1
             setattr(batch, field, images)
     return Spy(made, batch)
 
@@ -150,7 +152,8 @@ def test_a_step_is_the_papers(name: str, tmp_path: Path) -> None:
 def test_real_and_generated_images_reach_the_discriminator_in_one_range(name: str, tmp_path: Path) -> None:
     spy = spied(name, tmp_path)
     generator = next(network for n, network in spy.model.named_children() if NETWORKS.get(n) == "G")
-    *_, last = (m for m in generator.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.ConvTranspose3d))
+    kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+    *_, last = (m for m in generator.modules() if isinstance(m, kinds))
     with torch.no_grad():
         last.weight.mul_(1e6)  # sure of every pixel: it draws as black and as white as it can
     spy.model.step(spy.batch, spy.opt)
@@ -162,13 +165,14 @@ def test_real_and_generated_images_reach_the_discriminator_in_one_range(name: st
     assert set(ends) >= {"real", "fake"} and len(set(ends.values())) == 1, ends
     assert set(ends.values()) <= {(-1, 1), (0, 1)}
     spy.model.eval()
-    with torch.no_grad():  # and what users get lies in [0, 1]
+    with torch.no_grad():  # and what users get lies in [0, 1], a sound in [-1, 1]
         last.weight.mul_(0).add_(torch.randn_like(last.weight) * 1e6)
         average = getattr(spy.model, "average", None)
         if average is not None:
             average.network.load_state_dict(spy.model.generator.state_dict())
     samples = spy.model.sample(8)
-    assert samples.min().item() == pytest.approx(0, abs=1e-4) and samples.max().item() == pytest.approx(1, abs=1e-4)
+    least = -1 if "audio" in vars(spy.batch) else 0
+    assert samples.min().item() == pytest.approx(least, abs=1e-4) and samples.max().item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -194,7 +198,7 @@ def test_noise_comes_from_the_papers_distribution(name: str, tmp_path: Path) -> 
         assert float(z.pow(4).mean()) == pytest.approx(kurtosis * deviation**4, rel=60 / math.sqrt(len(z)))
 
 
-@pytest.mark.parametrize("name", ["wgan_gp", "wgan_gp:toy", "wgan_gp:resnet"])
+@pytest.mark.parametrize("name", ["wgan_gp", "wgan_gp:toy", "wgan_gp:resnet", "wavegan"])
 def test_penalty_is_taken_at_one_point_a_pair_each_with_an_alpha_of_its_own(name: str, tmp_path: Path) -> None:
     shares = []
     for _ in range(4):
@@ -214,7 +218,7 @@ def test_penalty_is_taken_at_one_point_a_pair_each_with_an_alpha_of_its_own(name
 
 @pytest.mark.parametrize("name", paperzoo.list_papers())
 def test_no_attribute_of_a_class_hides_a_network_or_a_tensor(name: str) -> None:
-    average = {"average": 0.5} if name in ("acgan", "cgan", "dcgan", "gan", "gan3d", "infogan", "ssgan", "wgan_gp") else {}
+    average = {"average": 0.5} if name in ("acgan", "cgan", "dcgan", "gan", "gan3d", "infogan", "ssgan", "wavegan", "wgan_gp") else {}
     kinds = {catalog.load(f"{name}:{variant}").model_class: variant for variant in reversed(paperzoo.paper(name).variants)}
     for variant in kinds.values():  # one of each class
         with torch.device("meta"):

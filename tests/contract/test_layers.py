@@ -52,7 +52,7 @@ def short(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | Non
     pick = lambda place, key, other=None: args[place] if len(args) > place else kwargs.get(key, other)  # noqa: E731
     if name == "linear":
         return f"linear {args[1].shape[0]}"
-    if name in ("conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d"):
+    if name in ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"):
         weight, stride, padding = args[1], pick(3, "stride", 1), pick(4, "padding", 0)
         up = "transpose" in name
         groups = pick(6, "groups", 1)
@@ -177,6 +177,10 @@ NETWORKS: list[tuple[str, dict[str, Any], str, tuple[Tensor, ...], str]] = [
      "linear 512, relu, linear 512, relu, linear 512, relu, linear 512, relu, linear 1"),
     ("wgan_gp", {**SMALL, "width": 8}, "critic", (image(),),
      "conv 8 5x5 /2, leaky 0.2, conv 16 5x5 /2, leaky 0.2, conv 32 5x5 /2, leaky 0.2, linear 1"),
+    ("wavegan", {"length": 1024, "width": 4, "latent": 5}, "generator", (noise(),),
+     "linear 256, relu, up 8 25 /4 p11, relu, up 4 25 /4 p11, relu, up 1 25 /4 p11, tanh"),
+    ("wavegan", {"length": 1024, "width": 4, "shuffle": 0}, "critic", (torch.rand(2, 1, 1024),),
+     "conv 4 25 /4 p11, leaky 0.2, conv 8 25 /4 p11, leaky 0.2, conv 16 25 /4 p11, leaky 0.2, linear 1"),
     ("wgan_gp:toy", {}, "critic", (noise(2),), "linear 512, relu, linear 512, relu, linear 512, relu, linear 1"),
     ("wgan_gp:resnet", {**SMALL, "width": 8}, "generator", (noise(),),
      "linear 128, larger 2.0, conv 8 1x1, bn, relu, larger 2.0, conv 8 3x3, bn, relu, conv 8 3x3, +, larger 2.0, conv "

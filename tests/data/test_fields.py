@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fixtures.sounds import sound_folders
 from PIL import Image
 
 from paperzoo.data import Batch, Dataset
@@ -17,7 +18,7 @@ from paperzoo.data.datasets import DATASETS, OWN, dataset
 from paperzoo.data.fields import VOCABULARY, meaning
 
 BUILT_HERE = [name for name, entry in DATASETS.items() if all(source.transport == "installed" for source in entry.sources)]
-CHANGED = ["digits@20:1", "digits#labels=0.5", "digits#pixels=shuffled"]
+CHANGED = ["digits@20:1", "digits#labels=0.5", "digits#pixels=shuffled", "sine-mixtures#spectrogram=16"]
 
 
 def unknown(batch: Batch) -> list[str]:
@@ -107,6 +108,8 @@ def make(kind: str, place: Path) -> str:
     if kind in ("voc", "yolo", "icdar", "coco"):
         boxes_of(kind, pictures(place))
         return str(place)
+    if kind == "sounds":
+        return f"{sound_folders(place)}#length=512"
     if kind == "videos":
         for number, part in enumerate(("train", "val", "test")):
             for name in ("x", "y"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from paperzoo.data import datasets
+from paperzoo.data.audio import table as audio
 from paperzoo.data.boxes import table as boxes
 from paperzoo.data.captions import table as captions
 from paperzoo.data.datasets import DATASETS, OWN, absolute, listed, own_path, parse
@@ -18,6 +19,7 @@ from paperzoo.data.questions import table as questions
 from paperzoo.data.series import table as series
 from paperzoo.data.text import table as texts
 from paperzoo.data.video import table as video
+from paperzoo.data.volumes import table as volumes
 from paperzoo.engine.judge import JUDGES
 
 #: name -> kind, base, options, part, change, what is unread
@@ -85,11 +87,12 @@ def test_a_judge_of_digits_judges_parts_of_them_whose_pixels_are_theirs() -> Non
 
 
 def test_a_name_stands_in_one_table() -> None:
-    tables = (images, points, series, texts, video, captions, questions, boxes)
+    tables = (images, points, series, texts, video, audio, volumes, captions, questions, boxes)
     assert sum(len(table.DATASETS) for table in tables) == len(DATASETS)
     assert sum(len(getattr(table, "OWN", {})) for table in tables) == len(OWN)
     assert not DATASETS.keys() & OWN.keys()
-    for folder, table in zip(("images", "points", "series", "text", "video", "captions", "questions", "boxes"), tables, strict=True):
+    folders = ("images", "points", "series", "text", "video", "audio", "volumes", "captions", "questions", "boxes")
+    for folder, table in zip(folders, tables, strict=True):
         rows = {**table.DATASETS, **getattr(table, "OWN", {})}
         assert {row.build.partition(".")[0] for row in rows.values()} == {folder}
     for row in OWN.values():

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import names
+from paperzoo.data.audio import table as audio
 from paperzoo.data.boxes import table as boxes
 from paperzoo.data.captions import table as captions
 from paperzoo.data.fetch import weights
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from paperzoo.data.entry import Entry, Own
     from paperzoo.data.fetch.sources import Source
 
-_TABLES = (images, points, video, volumes, series, text, captions, questions, boxes)
+_TABLES = (images, points, video, audio, volumes, series, text, captions, questions, boxes)
 
 DATASETS: dict[str, Entry] = {name: entry for table in _TABLES for name, entry in table.DATASETS.items()}
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN | boxes.OWN
+OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN | boxes.OWN | audio.OWN
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first
@@ -44,6 +45,7 @@ CHANGES = {
     **dict.fromkeys(("labels", "pixels", "draw"), ("corrupted", "corruption")),
     "scale": ("scaled", "scales"),
     **dict.fromkeys(("features", "grid"), ("encoded", "encoder")),
+    "spectrogram": ("heard", "spectrogram"),
 }
 
 #: kind of the user's own data -> how its files end
@@ -76,7 +78,8 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
     ``NAME#labels=0.5`` has half of its training labels drawn anew, ``NAME#pixels=random`` pixels out of order; see
     ``paperzoo.data.change.corrupted``. Images are resized before their pixels are changed. ``photographs#scale=3`` has
     photographs at low and high resolution, see ``paperzoo.data.change.scaled``, and ``NAME#features=mobilenet`` what a frozen encoder
-    makes of its images, see ``paperzoo.data.change.encoded``.
+    makes of its images, see ``paperzoo.data.change.encoded``; ``spoken-digits#spectrogram=32`` has pictures of sounds, see
+    ``paperzoo.data.change.heard``.
 
     Args:
         image_size: height and width wanted. Images of fixed size are padded with black if they are smaller by at most

@@ -42,6 +42,7 @@ VOCABULARY = (
     Field("size", "int64", ("N", "2"), "height and width of the photograph in high, from its upper left corner"),
     Field("video", "float32", ("N", "C", "T", "H", "W"), "pixels in [0, 1] of T frames"),
     Field("content", "int64", ("N",), "number of what a video shows, whatever it does: of a person, or of a kind of shape"),
+    Field("audio", "float32", ("N", "C", "T"), "samples of a sound in [-1, 1], rate of the schema of them a second"),
     Field("label", "int64", ("N",), "class or answer, from 0; -1 where it is none that is known; beside a field labelled, of that image"),
     Field("label", "float32", ("N",), "score, where the schema names no classes", beside="texts"),
     Field("features", "float32", ("N", "D"), "what the last linear layer of a frozen encoder sees of the image"),

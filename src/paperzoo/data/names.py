@@ -9,6 +9,7 @@
 ``...#labels=0.5``              changed, see ``paperzoo.data.change.corrupted``; listed sets, and kinds that allow it
 ``...#scale=3``                 photographs beside the same at a third of the size, see ``paperzoo.data.change.scaled``
 ``...#features=mobilenet``      with features of a frozen encoder, see ``paperzoo.data.change.encoded``
+``...#spectrogram=32``          sounds with pictures of them, see ``paperzoo.data.change.heard``
 ==============================  =====================================================================================
 
 They stand in this order: ``folder:scans@20:1#pixels=random``. A path that is there may have an ``@`` or a ``#`` of its own, so that

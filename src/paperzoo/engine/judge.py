@@ -85,6 +85,12 @@ JUDGES = {
         ("avatar-expressions",),
         frames="zoo-avatars",
     ),
+    # which digit is said; of voices that it was not trained on it takes none of 800 for another (0 %, below 0.5 at 95 %)
+    "zoo-sounds": Record(
+        "cnn.sounds.safetensors",
+        "3847329283f07097b2f72d1df25760834838232faaafb4e875ea5d34e89107bd",
+        ("spoken-digits", "spoken-digits-8k", "spoken-digits-4k", "sc09"),
+    ),
     # the network behind published scores: Inception v3 as released in 2015, its weights ported by M. Seitzer
     "inception": Record(
         "fid",

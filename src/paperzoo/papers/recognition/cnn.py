@@ -288,5 +288,15 @@ RECIPES = {
         variants=("cnn",),
         note="fantasy figures by race, in colour; the same batches as resnet's small-sprites",
     ),
+    "small-sounds": Recipe(
+        data="spoken-digits-4k#spectrogram=32",
+        steps=900,
+        batch_size=64,
+        augment=("shift2",),
+        model={"image_size": 32, "dropout": 0.3},
+        variants=("cnn",),
+        targets=(Target("error %", at_most=2),),
+        note="the judge zoo-sounds: which digit a synthetic voice says that it was not trained on",
+    ),
     "smoke": Recipe(data="digits", steps=60, batch_size=64, model={"widths": (8, 16, 32), "channels": 1, "image_size": 8}),
 }
