@@ -315,14 +315,14 @@ RECIPES = {
     ),
     "small": Recipe(
         data="avatar-sentences",
-        steps=2250,
+        steps=1950,
         batch_size=64,
         model={
             **_LITTLE, "image_size": 64, "small": 32, "scale": 16.0, "width": 32, "critic_width": 24, "weight": 0.02, "wrong": 4,
             "average": 0.998,
         },
-        optimizer={"lr": 1.5e-3, "halvings": 0},
-        stages=(Stage("sentences", 300), Stage("first", 1700), Stage("second", 250, batch_size=32)),
+        optimizer={"lr": 1.5e-3, "halvings": 2},
+        stages=(Stage("sentences", 300), Stage("first", 1400), Stage("second", 250, batch_size=32)),
         judge=_MORE,
         targets=(
             Target(f"stage I {_ALL}", at_least=75),
