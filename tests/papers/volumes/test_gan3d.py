@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from fixtures.training import fit
 from torch import Tensor, nn
 
 import paperzoo
 from paperzoo.data import Batch
+from paperzoo.data.volumes.synthetic import boxes_spheres
+from paperzoo.data.volumes.voxels import iou
+from paperzoo.metrics.shapes import among, largest_component
 from paperzoo.papers.volumes import gan3d
+from paperzoo.tasks.volume_generation import measure
 
 
 def counted(network: nn.Module) -> int:
@@ -145,3 +150,32 @@ def test_noise_is_uniform_between_0_and_1() -> None:
     assert sums.shape == (16, 1, 16, 16, 16)
     a, b, c = model.latents(12, 1).view(4, 3, -1).unbind(1)
     assert torch.equal(sums[3::4], model.render((a - b + c).clamp(0, 1))) and torch.equal(sums[::4], model.render(a))
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+def learnt(centred: bool = True, steps: int = 150, **rates: float) -> tuple[float, float, float]:
+    """After some steps on boxes and balls: occupied share over the data's, largest component, IoU among samples over that among data."""
+    data = measure.volumes(boxes_spheres(16, (400, 10, 10)), "train", 400)
+    model = paperzoo.create("gan3d", image_size=16, width=8, latent=16, average=0.9)
+    if not centred:  # undoes it: the first layer is given the noise as it is
+        for network in (model.generator, model.average.network):
+            network.register_forward_pre_hook(lambda m, inputs: ((inputs[0] + 1) / 2,))
+    fit(model, "volume", data, steps, 16, **{"lr": 2e-3, "lr_discriminator": 1e-3, "decay_from": 0.5, **rates})
+    fake, real = (model.sample(64) > 0.5).float(), data[:64]
+    return float(fake.mean() / data.mean()), largest_component(fake), among(iou(fake, fake)) / among(iou(real, real))
+
+
+@pytest.mark.processor
+def test_it_learns_shapes_as_large_whole_and_different_as_the_data() -> None:
+    occupied, whole, alike = learnt()
+    assert 0.1 < occupied < 1.8 and whole > 0.6 and alike < 3
+    occupied, _, _ = learnt(steps=10, lr=0.0, lr_discriminator=0.0)
+    assert occupied > 2.5  # what has learnt nothing is noise around a half
+
+
+@pytest.mark.processor
+def test_noise_that_is_not_centred_gives_samples_that_are_all_alike() -> None:
+    _, _, alike = learnt(centred=False)
+    assert alike > 4

@@ -193,7 +193,7 @@ RECIPES = {
     ),
     "small-long": Recipe(
         data="furniture",
-        steps=6000,
+        steps=4000,
         batch_size=32,
         model={"image_size": 32, "latent": 100, "width": 32, "average": 0.995},
         optimizer={"lr": 1e-3, "lr_discriminator": 2e-4, "decay_from": 0.5},
