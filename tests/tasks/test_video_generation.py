@@ -148,7 +148,7 @@ def test_the_judge_of_clips() -> None:
     assert tuple(motions.model.names) == MOTIONS and motions.model.frames == 16
     clips = torch.rand(3, 3, 16, 32, 32)
     p, features = motions(clips)
-    assert p.shape == (3, 6) and np.allclose(p, motions.model(clips).softmax(1).detach(), atol=1e-5)
+    assert p.shape == (3, 5) and np.allclose(p, motions.model(clips).softmax(1).detach(), atol=1e-5)
     assert np.allclose(features, motions.model.features(clips).detach(), atol=1e-5)
     large = clips.repeat_interleave(2, 3).repeat_interleave(2, 4)  # each frame is made smaller by itself
     small = torch.stack([F.interpolate(large[:, :, t], 32, mode="bilinear", antialias=True) for t in range(16)], 2)

@@ -27,9 +27,9 @@ LOOKS = {
 }
 
 #: motions by label
-MOTIONS = ("smile", "whistle", "surprise", "anger", "blink", "talk")
+MOTIONS = ("smile", "surprise", "anger", "blink", "talk")
 #: the look of a motion that comes, stays for a while and goes
-PASSING = {"whistle": "mouth round", "surprise": "surprised", "anger": "angry"}
+PASSING = {"surprise": "surprised", "anger": "angry"}
 
 #: people by split; nobody is in two of them
 PEOPLE = {"train": 1_000, "validation": 100, "test": 200}
@@ -40,7 +40,7 @@ _VERSION = 1  # of the prepared arrays: change it whenever they come out differe
 def course(motion: str, frames: int, random: np.random.Generator) -> np.ndarray:
     """How much of each look every frame has: float32 (T, looks), rows sum to 1; at most one look beside the calm one.
 
-    A smile comes after a while, within two to five frames, and stays. Whistling, surprise and anger come and go. Eyes are shut
+    A smile comes after a while, within two to five frames, and stays. Surprise and anger come and go. Eyes are shut
     for a frame or two, twice or three times. A mouth that talks opens, wide and round in turn, and shuts.
     """
     looks, time = list(LOOKS), np.arange(frames)
@@ -98,7 +98,7 @@ class Expressing:
 
 
 def avatar_expressions(wheel: Path, image_size: int | None = None, frames: int = 16, people: Sequence[int] | None = None) -> Dataset:
-    """Each of 1,300 people smiling, whistling, surprised, angry, blinking and talking: a clip of each, seen from the front.
+    """Each of 1,300 people smiling, surprised, angry, blinking and talking: a clip of each, seen from the front.
 
     ``label`` is the motion (``MOTIONS``), ``content`` the person's number. A person is hair, skin, glasses, beard, eyebrows and
     clothes, drawn evenly and independently with a fixed seed, no two alike; mouth, eyes and eyebrows do what the motion says
