@@ -365,6 +365,9 @@ def test_a_judge_counts_by_name_hash_and_standardisation(monkeypatch: pytest.Mon
     assert len(seen) == 5
     monkeypatch.setitem(judge.JUDGES, "zoo-digits", Record("elsewhere", own.sha256, ("mnist",)))
     assert hashes.protocol_hash(entry, "zoo-digits") == before
+    of_clips, frames = hashes.protocol_hash(entry, "zoo-motions"), judge.JUDGES["zoo-avatars"]
+    monkeypatch.setitem(judge.JUDGES, "zoo-avatars", Record(frames.file, "0" * 64, frames.data))
+    assert hashes.protocol_hash(entry, "zoo-motions") != of_clips  # its judge of frames is another
 
 
 def test_variants_and_papers_made_by_name_count() -> None:

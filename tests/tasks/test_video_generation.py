@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from fixtures.files import type_in
 from PIL import Image, ImageSequence
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo.data import Dataset, Schema, Split, Values
 from paperzoo.data.datasets import dataset
+from paperzoo.data.video.expressions import MOTIONS
 from paperzoo.data.video.shapes import WAYS, Travelling
 from paperzoo.data.video.videos import Held, Videos
+from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.video_generation import ConditionalVideoGenerator, VideoGenerator
 from paperzoo.tasks.video_generation.draw import evenly
@@ -78,7 +81,7 @@ class Frames:
     def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
         self.shown.append(len(images))
         last = images if images.ndim == 4 else images[:, :, -1]
-        features = torch.nn.functional.adaptive_avg_pool2d(last, 2).flatten(1)
+        features = F.adaptive_avg_pool2d(last, 2).flatten(1)
         right, low = last[..., 8:].mean((1, 2, 3)), last[..., 8:, :].mean((1, 2, 3))
         return torch.stack([right, low], 1).softmax(1).numpy(), features.numpy()
 
@@ -136,6 +139,22 @@ def test_longer_clips_of_the_data_are_cut_to_the_samples_length() -> None:
     clips, label = clips_of(shapes(), "test", 10)
     assert len(clips) == 10 == len(label) and set(label) == {0, 1}
     assert travels(torch.stack([shape(i, 1 - i % 2) for i in range(10)])) > 0.8
+
+
+def test_the_judge_of_clips() -> None:
+    motions = judge("zoo-motions")
+    assert motions.frames is judge("zoo-avatars") and motions.frames.frames is None
+    assert JUDGES["zoo-motions"].fits("avatar-expressions") and not JUDGES["zoo-motions"].fits("shape-motion")
+    assert tuple(motions.model.names) == MOTIONS and motions.model.frames == 16
+    clips = torch.rand(3, 3, 16, 32, 32)
+    p, features = motions(clips)
+    assert p.shape == (3, 5) and np.allclose(p, motions.model(clips).softmax(1).detach(), atol=1e-5)
+    assert np.allclose(features, motions.model.features(clips).detach(), atol=1e-5)
+    large = clips.repeat_interleave(2, 3).repeat_interleave(2, 4)  # each frame is made smaller by itself
+    small = torch.stack([F.interpolate(large[:, :, t], 32, mode="bilinear", antialias=True) for t in range(16)], 2)
+    assert np.allclose(motions(large)[1], motions(small)[1], atol=1e-5)
+    with pytest.raises(PaperzooError, match="the judge zoo-motions cannot judge images with 1 channel"):
+        motions(clips[:, :1])
 
 
 # Pictures and files --------------------------------------------------------------------------------------------------

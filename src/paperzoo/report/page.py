@@ -56,7 +56,7 @@ def write_page(run: Run) -> Path:
         finals=[picture(p, p.stem.removeprefix("final-")) for p in finals],
         fragments=[p.read_text(encoding="utf-8") for p in fragments],
         strip=[picture(p, f"step {int(p.stem[:8]):,}") for p in spread(steps, STRIP)],
-        moving=[picture(p, f"{p.stem} of every checkpoint") for p in run.figures if p.suffix == ".gif"],
+        moving=[picture(p, moving_caption(p)) for p in run.figures if p.suffix == ".gif"],
         curves=[(title, data_uri(drawn, "png")) for title, drawn in curves],
         facts=facts(info, last, changed),
         fails=flowing(notes(entry.paper)[1]),
@@ -64,6 +64,11 @@ def write_page(run: Run) -> Path:
         commands=commands(run, info, entry),
     )
     return write(run.directory / "report.html", html)
+
+
+def moving_caption(path: Path) -> str:
+    """What an animation shows: a task's own, or the pictures of every checkpoint."""
+    return path.stem.removeprefix("final-") if path.stem.startswith("final-") else f"{path.stem} of every checkpoint"
 
 
 def measured_rows(entry: catalog.Entry, recipe_name: str, data: str, metrics: Mapping[str, float]) -> list[dict[str, Any]]:

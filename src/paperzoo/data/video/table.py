@@ -22,7 +22,7 @@ DATASETS = {
     ),
     "shape-motion": Entry("5,000 videos of circles and squares that go across or down", "video.shapes.shape_motion", sized=True),
     "avatar-expressions": Entry(
-        "7,800 videos of 1,300 cartoon faces and 6 things that they do", "video.expressions.avatar_expressions", (AVATARS,), sized=True
+        "6,500 videos of 1,300 cartoon faces and 5 things that they do", "video.expressions.avatar_expressions", (AVATARS,), sized=True
     ),
     **{
         name + suffix: Entry(

@@ -80,14 +80,14 @@ def captioned(picture: Image.Image, said: str) -> Image.Image:
     return sheet
 
 
-def tiled(clips: Tensor, columns: int | None = None) -> list[Image.Image]:
+def tiled(clips: Tensor, columns: int | None = None, scale: int = 1) -> list[Image.Image]:
     """Clips (N, C, T, H, W) side by side, a picture for each moment."""
-    return [grid(clips[:, :, t], columns, _scale(clips)).convert("RGB") for t in range(clips.shape[2])]
+    return [grid(clips[:, :, t], columns, scale).convert("RGB") for t in range(clips.shape[2])]
 
 
 def animate(clips: Tensor, columns: int | None, said: str, path: Path) -> Path:
-    """Clips side by side as a captioned GIF."""
-    return save_frames([captioned(frame, said).quantize(128) for frame in tiled(clips, columns)], path, SHOWN)
+    """Clips side by side, pixel by pixel, as a captioned GIF of 64 colours."""
+    return save_frames([captioned(frame, said).quantize(64) for frame in tiled(clips, columns)], path, SHOWN)
 
 
 def write(clips: Tensor, out: Path) -> str:
@@ -100,7 +100,7 @@ def write(clips: Tensor, out: Path) -> str:
         PaperzooError: it cannot be written, or PyAV, which writes MP4, is not installed.
     """
     kinds = [out.suffix.lower()] if out.suffix.lower() in (".gif", ".mp4") else [".gif", ".mp4"]
-    frames, paths = tiled(clips), []
+    frames, paths = tiled(clips, scale=_scale(clips)), []
     for kind in kinds:
         target = out.with_suffix(kind) if out.name else out
         if kind == ".gif":
