@@ -48,7 +48,8 @@ STORIES["cgan:conv"] = STORIES["cgan"]
 
 #: of training's latent vectors: uniform in [-1, 1], standard normal, or normal with the paper's deviation
 PRIORS = {
-    **dict.fromkeys(("gan", "gan:minimax", "gan:toy", "dcgan", "acgan", "cgan", "cgan:conv", "sgan", "sgan:feature_matching", "wavegan"), "uniform"),
+    **dict.fromkeys(("gan", "gan:minimax", "gan:toy", "dcgan", "acgan", "cgan", "cgan:conv", "sgan", "sgan:feature_matching"), "uniform"),
+    "wavegan": "uniform",
     **dict.fromkeys(("wgan", "wgan:toy", "wgan_gp", "wgan_gp:resnet", "wgan_gp:toy", "ssgan", "cfggan:logd", "vaegan"), 1.0),
     "aae": 5.0,
 }
@@ -115,7 +116,7 @@ def scaled(x: Tensor, value: Tensor) -> bool:
 
 
 def spied(name: str, folder: Path, **overrides: Any) -> Spy:
-    """A smoke run of which every step is one of all players; the first two images are black and white, the first two sounds at both ends."""
+    """A smoke run of which every step is one of all players; the first two images are black and white, sounds at either end."""
     torch.manual_seed(0)
     if name.partition(":")[0] in ("wgan", "wgan_gp", "wavegan"):
         overrides |= {"model.critic_steps": 1}

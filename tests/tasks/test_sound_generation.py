@@ -19,8 +19,7 @@ from paperzoo.data.audio.sounds import Sounds, whole
 from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError
 from paperzoo.report.page import write_page
-from paperzoo.tasks.sound_generation import CONTROLS, SoundGenerator, controls
-from paperzoo.tasks.sound_generation import measure
+from paperzoo.tasks.sound_generation import CONTROLS, SoundGenerator, controls, measure
 from paperzoo.tasks.sound_generation.task import SoundGeneration
 
 RATE, LENGTH = 4000, 2048
