@@ -118,7 +118,7 @@ def scaled(x: Tensor, value: Tensor) -> bool:
 
 
 def spied(name: str, folder: Path, **overrides: Any) -> Spy:
-    """A smoke run of which every step is one of all players; the first two images are black and white, the first two sounds at both ends."""
+    """A smoke run of which every step is one of all players; the first two images are black and white, sounds at either end."""
     torch.manual_seed(0)
     if name.partition(":")[0] in ("wgan", "wgan_gp", "wavegan"):
         overrides |= {"model.critic_steps": 1}

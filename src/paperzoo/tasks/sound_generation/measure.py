@@ -90,8 +90,8 @@ def controls(real: Tensor) -> dict[str, Tensor]:
     phase[..., 0] = 0  # a sound's mean, and its highest frequency, are real numbers
     phase[..., -1] = phase[..., -1].round() if length % 2 else 0
     order = torch.stack([torch.randperm(SEGMENTS, generator=random) for _ in range(len(real))])  # (N, 8)
-    parts, rest = real.split([length // SEGMENTS * SEGMENTS, length % SEGMENTS], 2)
-    parts = parts.reshape(*real.shape[:2], SEGMENTS, -1)  # (N, C, 8, T / 8)
+    cut = length // SEGMENTS * SEGMENTS
+    rest, parts = real[..., cut:], real[..., :cut].reshape(*real.shape[:2], SEGMENTS, -1)  # (N, C, 8, T / 8)
     made = {
         "real": real,
         "noise": torch.randn(real.shape, generator=random),
