@@ -270,6 +270,26 @@ class Model(Detector):
         return {name: value.detach() for name, value in terms._asdict().items() if name != "prior"}
 
 
+def cfg(model: Model) -> list[darknet.Section]:
+    """The model as a cfg of darknet's, in the order of the released one; ``darknet.cfg_text`` writes it.
+
+    Raises:
+        PaperzooError: it has the passthrough of the paper, whose stacking no layer of darknet does.
+    """
+    network = model.network
+    if network.squeeze is None:
+        raise PaperzooError("the passthrough of the paper stacks neighbours, which no layer of darknet does: set model.passthrough=cfg")
+    sections = [darknet.section(layer) for part in (network.fine, network.coarse, network.more) for layer in part]
+    sections += [darknet.Section("route", {"layers": str(FINE - 1 - len(sections))}), darknet.section(network.squeeze)]
+    sections += [darknet.Section("reorg", {"stride": "2"}), darknet.Section("route", {"layers": "-1,-4"})]
+    sections += [darknet.section(network.last), darknet.section(network.predict)]
+    told = {"anchors": ", ".join(f"{value:g}" for value in (model.anchors / model.stride).flatten().tolist()), "bias_match": 1,
+            "classes": model.classes, "coords": 4, "num": len(model.anchors), "softmax": 1, "rescore": 1, "object_scale": 5,
+            "noobject_scale": 1, "class_scale": 1, "coord_scale": f"{model.coord:g}", "thresh": f"{model.ignore:g}"}  # fmt: skip
+    region = darknet.Section("region", {key: str(value) for key, value in told.items()})
+    return [darknet.net(model.channels, model.image_size), *sections, region]
+
+
 VARIANTS: dict[str, dict[str, object]] = {"coco": {}, "voc": {"classes": 20}, "paper": {"passthrough": "paper"}}
 PRETRAINED = {"coco": {"weights": "coco"}, "voc": {"weights": "voc"}}
 

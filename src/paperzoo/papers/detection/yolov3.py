@@ -35,9 +35,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.detection import Candidates, Detector
 from paperzoo.tasks.model import Optimizers, Players
 
-#: residual blocks at each halving (table 1), and the scales that are read: 1/8, 1/16, 1/32
-BLOCKS, STRIDES = (1, 2, 8, 8, 4), (8, 16, 32)
-
 
 class Residual(nn.Module):
     """A 1x1 convolution to half the channels, a 3x3 one back, and what was there."""
@@ -51,6 +48,10 @@ class Residual(nn.Module):
         """(N, C, H, W) to the same."""
         change: Tensor = self.spread(self.squeeze(x))
         return x + change
+
+
+#: residual blocks at each halving (table 1), and the scales that are read: 1/8, 1/16, 1/32
+BLOCKS, STRIDES = (1, 2, 8, 8, 4), (8, 16, 32)
 
 
 class Darknet53(nn.Module):
@@ -266,6 +267,30 @@ class Model(Detector):
         terms = terms._replace(coord=self.coord * terms.coord)
         opt.network.minimize(torch.stack(terms).sum())
         return {name: value.detach() for name, value in terms._asdict().items()}
+
+
+def cfg(model: Model) -> list[darknet.Section]:
+    """The model as a cfg of darknet's, in the order of the released one; ``darknet.cfg_text`` writes it."""
+    network, ends = model.network, list[int]()
+    sections = [darknet.section(network.trunk.first)]
+    for stage in network.trunk.stages:
+        for part in stage:  # type: ignore[attr-defined]
+            if isinstance(part, Residual):
+                sections += [darknet.section(part.squeeze), darknet.section(part.spread)]
+                sections.append(darknet.Section("shortcut", {"from": "-3", "activation": "linear"}))
+            else:
+                sections.append(darknet.section(part))
+        ends.append(len(sections) - 1)
+    told = {"anchors": ", ".join(f"{wide:g},{tall:g}" for wide, tall in model.anchors.view(-1, 2).tolist()), "num": "9",
+            "classes": str(model.classes), "ignore_thresh": f"{model.ignore:g}", "truth_thresh": "1"}  # fmt: skip
+    heads = ((network.coarse, network.to_middle, ends[-2]), (network.middle, network.to_fine, ends[-3]), (network.fine, None, 0))
+    for number, (head, onward, beside) in enumerate(heads):
+        sections += [darknet.section(layer) for layer in (*head.five, head.spread, head.predict)]
+        sections.append(darknet.Section("yolo", {"mask": ",".join(str(6 - 3 * number + i) for i in range(3)), **told}))
+        if onward is not None:
+            sections += [darknet.Section("route", {"layers": "-4"}), darknet.section(onward), darknet.Section("upsample", {"stride": "2"})]
+            sections.append(darknet.Section("route", {"layers": f"-1,{beside}"}))
+    return [darknet.net(model.channels, model.image_size), *sections]
 
 
 VARIANTS: dict[str, dict[str, object]] = {"coco": {}}
