@@ -35,6 +35,8 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("alignment_generator", "paper", "", "captioner", RMSprop, {"lr": 1e-3}, "section 3.2 names RMSprop; rate: default"),
     ("show_and_tell", "paper", "", "captioner", SGD, {"lr": 0.1}, "section 4.3.1: no momentum; rate: default"),
     ("show_attend_tell", "paper", "", "captioner", RMSprop, {"lr": 1e-3}, "section 4.3, Flickr8k; rate: default"),
+    ("yolov2", "paper", "", "network", SGD, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4}, "section 3, training for detection"),
+    ("yolov3", "paper", "", "network", SGD, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4}, "authors' yolov3.cfg"),
     ("vqa", "paper", "", "network", RMSprop, {"lr": 3e-4, "alpha": 0.99}, "authors' program"),
     ("bilstm_crf", "paper", "", "tagger", SGD, {"lr": 0.1}, "section 4.3"),
     ("cfggan", "paper", "", "discriminator approximator", RMSprop, {"lr": 2.5e-4, "alpha": 0.95, "eps": 1e-18}, "authors' code"),
@@ -159,6 +161,8 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("vgg", "paper", "", "network", {0: 0.01, 184_999: 0.01, 185_000: 1e-3, 277_500: 1e-4, 333_000: 1e-5}, "section 3.1: three falls"),
     ("wavegan", "paper", "", "generator", {0: 1e-4, 999_999: 1e-4}, "appendix D, table 6"),
     ("wgan", "paper", "", "critic", {0: 5e-5, 1_040_279: 5e-5}, "algorithm 1"),
+    ("yolov2", "paper", "", "network", {0: 1e-3, 112_499: 1e-3, 112_500: 1e-4, 168_750: 1e-5}, "section 3: 60 and 90 of 160 epochs"),
+    ("yolov3", "paper", "", "network", {0: 1e-3, 400_159: 1e-3, 400_160: 1e-4, 450_180: 1e-5}, "authors' yolov3.cfg"),
     ("wgan_gp", "paper", "", "critic", {0: 1e-4, 999_999: 1e-4}, "algorithm 1"),
     ("wgan_gp", "paper-resnet", "resnet", "critic", {0: 2e-4, 250_000: 1e-4, 499_999: 4e-10}, "appendix F: linearly to zero"),
 ]  # fmt: skip
@@ -229,6 +233,8 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("wgan", "", {"burst": 100, "warm_up": 25, "period": 500}, "authors' code"),
     ("wgan_gp", "", {"penalty": 10.0, "critic_steps": 5, "latent": 128}, "algorithm 1"),
     ("wgan_gp", "toy", {"penalty": 0.1, "critic_steps": 5, "width": 512}, "authors' code"),
+    ("yolov2", "", {"ignore": 0.6, "coord": 1.0, "prior": 200, "passthrough": "cfg", "width": 1.0}, "authors' yolov2.cfg"),
+    ("yolov3", "", {"ignore": 0.5, "coord": 1.0, "width": 1.0}, "section 2.1"),
     ("word2vec", "", {"window": 5, "negative": 5, "sample": 1e-5, "subsampling": "paper"}, "1310.4546, sections 2 and 3"),
 ]  # fmt: skip
 
@@ -291,6 +297,8 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "wgan": {(nn.BatchNorm2d, *BATCH)},
     "wgan_gp": {(nn.BatchNorm2d, *BATCH)},
     "word2vec": set(),
+    "yolov2": {(nn.BatchNorm2d, 1e-6, 0.01)},  # authors' code: 0.99 of the old statistics stay
+    "yolov3": {(nn.BatchNorm2d, 1e-6, 0.01)},
 }
 
 #: papers whose batch normalisation has the statistics of the batch at test time, too (1611.07004, section 3.3); and whose convolutions see
@@ -303,6 +311,7 @@ SLOPES = {
     "gan3d": {0.2},
     "infogan": {0.1}, "mocogan": {0.2}, "pix2pix": {0.2}, "sgan": {0.2}, "srgan": {0.2}, "stackgan": {0.2}, "stargan": {0.01},
     "wavegan": {0.2}, "wgan": {0.2}, "wgan_gp": {0.2},
+    "yolov2": {0.1}, "yolov3": {0.1},
 }  # fmt: skip
 
 #: paper, variant, dropout in the order of its layers, where the paper says so

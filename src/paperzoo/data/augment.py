@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.data.boxes.augment import colour, with_marks, zoom
+from paperzoo.data.marks import colour, with_marks, zoom
 from paperzoo.errors import PaperzooError
 
 if TYPE_CHECKING:

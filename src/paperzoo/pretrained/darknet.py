@@ -213,6 +213,22 @@ def cfg_text(sections: Sequence[Section]) -> str:
     )
 
 
+def net(channels: int, side: int) -> Section:
+    """The first section of a network that sees squares of this side."""
+    return Section("net", {"batch": "1", "subdivisions": "1", "width": str(side), "height": str(side), "channels": str(channels)})
+
+
+def section(layer: nn.Module) -> Section:
+    """A pooling; a convolution, which is linear; or one with batch normalisation and leaky ReLU behind it."""
+    if isinstance(layer, nn.MaxPool2d):
+        return Section("maxpool", {"size": str(layer.kernel_size), "stride": str(layer.stride)})
+    inner = layer[0] if isinstance(layer, nn.Sequential) else layer
+    assert isinstance(inner, nn.Conv2d)
+    options = {"batch_normalize": "1"} if inner is not layer else {}
+    options |= {"filters": str(inner.out_channels), "size": str(inner.kernel_size[0]), "stride": str(inner.stride[0]), "pad": "1"}
+    return Section("convolutional", {**options, "activation": "linear" if inner is layer else "leaky"})
+
+
 class CfgNetwork(nn.Module):
     """The network that a cfg says, layer by layer: for cfgs of one's own, and to hold the papers' networks against.
 

@@ -8,9 +8,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from paperzoo.data import Batch
+from paperzoo.data import Batch, marks
 from paperzoo.data.augment import AUGMENTATIONS, augmented
-from paperzoo.data.boxes import augment
 from paperzoo.data.boxes.anchors import kmeans, mean_iou, shape_iou
 from paperzoo.data.boxes.columns import Marked, Marks
 from paperzoo.data.boxes.geometry import Letterbox, area, around, clipped, corners, crosses_itself, letterboxed
@@ -83,7 +82,7 @@ def test_marks_are_padded_to_the_most_of_the_batch() -> None:
 def painted(seed: int, tall: int = 60, wide: int = 90) -> Batch:
     """Each image has bright rectangles, one a channel, on black; boxes and quads say where."""
     rng = np.random.default_rng(seed)
-    image, marks = np.zeros((6, 3, tall, wide), np.float32), []
+    image, own = np.zeros((6, 3, tall, wide), np.float32), []
     for number, each in enumerate(image):
         boxes = []
         for channel in range(int(rng.integers(number > 0, 4))):
@@ -92,8 +91,8 @@ def painted(seed: int, tall: int = 60, wide: int = 90) -> Batch:
             each[channel, box[1] : box[3], box[0] : box[2]] = 1
             boxes.append(box)
         array = np.array(boxes, np.float32).reshape(-1, 4)
-        marks.append(Marks.of(array, range(len(array)), quads=corners(array)))
-    return Batch(image=torch.from_numpy(image), **Marked(marks).take(np.arange(6)))
+        own.append(Marks.of(array, range(len(array)), quads=corners(array)))
+    return Batch(image=torch.from_numpy(image), **Marked(own).take(np.arange(6)))
 
 
 def seen(image: Tensor, channel: int) -> list[float]:
@@ -123,20 +122,20 @@ def test_boxes_lie_where_the_changed_picture_shows_them(name: str, seed: int) ->
             marked += 1
         lost = set(range(int(batch.objects[i]))) - set(changed.box_label[i, :number].tolist())
         for label in lost:  # what is no longer marked has all but left
-            assert float((changed.image[i, label] > 0.75).sum()) < augment.LEFT * 25 * 25 * 2
+            assert float((changed.image[i, label] > 0.75).sum()) < marks.LEFT * 25 * 25 * 2
     assert marked > 3
 
 
 def test_changes_draw_one_chance_for_each_image_and_none_moves_boxes_alone() -> None:
     torch.manual_seed(0)
     batch = painted(3)
-    ends = {name: augmented(batch, name) for name in augment.CHANGES}
+    ends = {name: augmented(batch, name) for name in marks.CHANGES}
     for name, changed in ends.items():
         assert changed.image.shape == batch.image.shape and changed.image.min() >= 0 and changed.image.max() <= 1
         assert torch.equal(changed.boxes, batch.boxes) == (name == "colour")
     mirrored = [not torch.equal(a, b) for a, b in zip(ends["flip"].image, batch.image, strict=True)]
     assert any(mirrored) and not all(mirrored)
-    for name in set(AUGMENTATIONS) - set(augment.CHANGES):
+    for name in set(AUGMENTATIONS) - set(marks.CHANGES):
         with pytest.raises(PaperzooError, match="would not move the boxes"):
             augmented(batch, name)
 
@@ -150,8 +149,8 @@ def test_images_without_boxes_are_zoomed_and_coloured_too() -> None:
 
 def test_zoom_by_one_and_no_shift_changes_nothing() -> None:
     image, one, none = torch.rand(2, 3, 9, 14), torch.ones(2, 2), torch.zeros(2, 2)
-    assert torch.allclose(augment.sampled(image, one, none), image, atol=1e-5)
-    right = augment.sampled(image, one, torch.tensor([[3 / 14, 2 / 9]] * 2))
+    assert torch.allclose(marks.sampled(image, one, none), image, atol=1e-5)
+    right = marks.sampled(image, one, torch.tensor([[3 / 14, 2 / 9]] * 2))
     assert torch.allclose(right[:, :, 2:, 3:], image[:, :, :-2, :-3], atol=1e-5)
 
 

@@ -7,13 +7,13 @@ A box is left, top, right, bottom in pixels, its right and lower side excluded: 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
-Numbers = TypeVar("Numbers", np.ndarray, Tensor)
+from paperzoo.data.marks import Numbers, area, clipped
+
+__all__ = ["GROUND", "Letterbox", "area", "around", "clipped", "corners", "crosses_itself", "letterboxed"]
 
 #: grey, which a picture does not fill of its frame is painted with, as darknet does: 0.5 of [0, 1]
 GROUND = 127
@@ -76,20 +76,6 @@ def letterboxed(picture: Image.Image, tall: int, wide: int) -> np.ndarray:
 
 def _resized(picture: Image.Image, wide: int, tall: int) -> Image.Image:
     return picture.resize((wide, tall), Image.Resampling.BILINEAR, reducing_gap=3)
-
-
-def clipped(boxes: Numbers, tall: float, wide: float) -> Numbers:
-    """Boxes (..., 4) cut at the border of a picture."""
-    cut = boxes.copy() if isinstance(boxes, np.ndarray) else boxes.clone()
-    cut[..., 0::2] = cut[..., 0::2].clip(0, wide)
-    cut[..., 1::2] = cut[..., 1::2].clip(0, tall)
-    return cut
-
-
-def area(boxes: Numbers) -> Numbers:
-    """Areas (...) of boxes (..., 4); 0 where right is not beyond left, or bottom not below top."""
-    size: Numbers = (boxes[..., 2] - boxes[..., 0]).clip(min=0) * (boxes[..., 3] - boxes[..., 1]).clip(min=0)
-    return size
 
 
 def around(quads: np.ndarray) -> np.ndarray:

@@ -35,9 +35,6 @@ from paperzoo.records import Recipe, Target
 from paperzoo.tasks.detection import Candidates, Detector
 from paperzoo.tasks.model import Optimizers, Players
 
-#: residual blocks at each halving (table 1), and the scales that are read: 1/8, 1/16, 1/32
-BLOCKS, STRIDES = (1, 2, 8, 8, 4), (8, 16, 32)
-
 
 class Residual(nn.Module):
     """A 1x1 convolution to half the channels, a 3x3 one back, and what was there."""
@@ -51,6 +48,10 @@ class Residual(nn.Module):
         """(N, C, H, W) to the same."""
         change: Tensor = self.spread(self.squeeze(x))
         return x + change
+
+
+#: residual blocks at each halving (table 1), and the scales that are read: 1/8, 1/16, 1/32
+BLOCKS, STRIDES = (1, 2, 8, 8, 4), (8, 16, 32)
 
 
 class Darknet53(nn.Module):
@@ -200,6 +201,7 @@ class Model(Detector):
         width: see ``Network``.
         sizes: sides of the pictures that are drawn from anew every ten batches; none for ``image_size`` alone.
         ignore: IOU with a truth above which a box is not called nothing: 0.5 (section 2.1; the released cfg says 0.7).
+        coord: weight of the errors of place, 1 in the released cfg.
         memory: share by which a batch moves the statistics of batch normalisation.
         weights: ``coco``, as published, a darknet ``.weights`` file, or the trunk's alone, ``darknet53.conv.74``.
     """
@@ -209,7 +211,8 @@ class Model(Detector):
 
     def __init__(
         self, *, channels: Size = 3, image_size: Pixels = 416, classes: Size = 80, anchors9: Sequence[Sequence[Positive]] = ANCHORS,
-        width: SomeShare = 1.0, sizes: Sequence[Pixels] = (), ignore: Part = 0.5, memory: SomeShare = 0.01, weights: str = "",
+        width: SomeShare = 1.0, sizes: Sequence[Pixels] = (), ignore: Part = 0.5, coord: NotNegative = 1.0, memory: SomeShare = 0.01,
+        weights: str = "",
     ) -> None:  # fmt: skip
         super().__init__(channels, image_size, classes)
         if len(anchors9) != NUMBERS[1] or any(len(shape) != 2 for shape in anchors9):
@@ -218,7 +221,7 @@ class Model(Detector):
             raise PaperzooError(f"sizes are multiples of {self.stride}, not {', '.join(map(str, sizes))}")
         self.register_buffer("anchors", torch.tensor([list(shape) for shape in anchors9]).float().view(3, 3, 2), persistent=False)
         self.register_buffer("side", torch.tensor(image_size))
-        self.sizes, self.ignore = tuple(sizes), ignore
+        self.sizes, self.ignore, self.coord = tuple(sizes), ignore, coord
         self.network = Network(channels, 3 * (5 + classes), width, memory)
         if weights:
             self.names = darknet.load(self.network, weights, {"coco": darknet.YOLOV3}, classes)
@@ -261,8 +264,33 @@ class Model(Detector):
             for output, own, anchors, stride in zip(outputs, shares, self.anchors, STRIDES, strict=True)
         ]
         terms = Terms(*(torch.stack(part).sum() for part in zip(*scales, strict=True)))
+        terms = terms._replace(coord=self.coord * terms.coord)
         opt.network.minimize(torch.stack(terms).sum())
         return {name: value.detach() for name, value in terms._asdict().items()}
+
+
+def cfg(model: Model) -> list[darknet.Section]:
+    """The model as a cfg of darknet's, in the order of the released one; ``darknet.cfg_text`` writes it."""
+    network, ends = model.network, list[int]()
+    sections = [darknet.section(network.trunk.first)]
+    for stage in network.trunk.stages:
+        for part in stage:  # type: ignore[attr-defined]
+            if isinstance(part, Residual):
+                sections += [darknet.section(part.squeeze), darknet.section(part.spread)]
+                sections.append(darknet.Section("shortcut", {"from": "-3", "activation": "linear"}))
+            else:
+                sections.append(darknet.section(part))
+        ends.append(len(sections) - 1)
+    told = {"anchors": ", ".join(f"{wide:g},{tall:g}" for wide, tall in model.anchors.view(-1, 2).tolist()), "num": "9",
+            "classes": str(model.classes), "ignore_thresh": f"{model.ignore:g}", "truth_thresh": "1"}  # fmt: skip
+    heads = ((network.coarse, network.to_middle, ends[-2]), (network.middle, network.to_fine, ends[-3]), (network.fine, None, 0))
+    for number, (head, onward, beside) in enumerate(heads):
+        sections += [darknet.section(layer) for layer in (*head.five, head.spread, head.predict)]
+        sections.append(darknet.Section("yolo", {"mask": ",".join(str(6 - 3 * number + i) for i in range(3)), **told}))
+        if onward is not None:
+            sections += [darknet.Section("route", {"layers": "-4"}), darknet.section(onward), darknet.Section("upsample", {"stride": "2"})]
+            sections.append(darknet.Section("route", {"layers": f"-1,{beside}"}))
+    return [darknet.net(model.channels, model.image_size), *sections]
 
 
 VARIANTS: dict[str, dict[str, object]] = {"coco": {}}

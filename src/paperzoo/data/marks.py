@@ -1,4 +1,4 @@
-"""Changes of whole batches that move pictures and what is marked in them together.
+"""What is marked in pictures: areas of boxes, and changes of whole batches that move pictures and marks together.
 
 Chance is drawn from torch's default generator on the CPU, as in ``paperzoo.data.augment``.
 """
@@ -6,17 +6,19 @@ Chance is drawn from torch's default generator on the CPU, as in ``paperzoo.data
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.data.boxes.geometry import area, clipped
 from paperzoo.errors import PaperzooError
 
 if TYPE_CHECKING:
     from paperzoo.data.batch import Batch
+
+Numbers = TypeVar("Numbers", np.ndarray, Tensor)
 
 #: least and largest factor of ``zoom``; its two sides differ by at most the third; most shift, as a share of a side
 ZOOM, STRETCH, SHIFT = (0.7, 1.4), 1.15, 0.2
@@ -24,6 +26,20 @@ ZOOM, STRETCH, SHIFT = (0.7, 1.4), 1.15, 0.2
 LEFT = 0.3
 #: most factor by which ``colour`` changes brightness and saturation, or its inverse (darknet's exposure and saturation)
 SHADE = 1.5
+
+
+def clipped(boxes: Numbers, tall: float, wide: float) -> Numbers:
+    """Boxes (..., 4) cut at the border of a picture."""
+    cut = boxes.copy() if isinstance(boxes, np.ndarray) else boxes.clone()
+    cut[..., 0::2] = cut[..., 0::2].clip(0, wide)
+    cut[..., 1::2] = cut[..., 1::2].clip(0, tall)
+    return cut
+
+
+def area(boxes: Numbers) -> Numbers:
+    """Areas (...) of boxes (..., 4); 0 where right is not beyond left, or bottom not below top."""
+    size: Numbers = (boxes[..., 2] - boxes[..., 0]).clip(min=0) * (boxes[..., 3] - boxes[..., 1]).clip(min=0)
+    return size
 
 
 def zoom(image: Tensor) -> Tensor:
