@@ -26,8 +26,8 @@ LOOKS = {
     "mouth round": ("disbelief", "default", "default", "default_natural"),
 }
 
-#: motions by label
-MOTIONS = ("smile", "surprise", "anger", "blink", "talk")
+#: motions by label. The first two are each other backwards: only the order of frames tells them apart
+MOTIONS = ("smile", "smile fades", "surprise", "anger", "talk")
 #: the look of a motion that comes, stays for a while and goes
 PASSING = {"surprise": "surprised", "anger": "angry"}
 
@@ -40,8 +40,8 @@ _VERSION = 1  # of the prepared arrays: change it whenever they come out differe
 def course(motion: str, frames: int, random: np.random.Generator) -> np.ndarray:
     """How much of each look every frame has: float32 (T, looks), rows sum to 1; at most one look beside the calm one.
 
-    A smile comes after a while, within two to five frames, and stays. Surprise and anger come and go. Eyes are shut
-    for a frame or two, twice or three times. A mouth that talks opens, wide and round in turn, and shuts.
+    A smile comes after a while, within two to five frames, and stays; one that fades is the same backwards. Surprise and anger come
+    and go. Whoever talks opens the mouth, wide and round in turn, and blinks once in between.
     """
     looks, time = list(LOOKS), np.arange(frames)
     share = np.zeros((frames, len(looks)), np.float32)
@@ -54,20 +54,18 @@ def course(motion: str, frames: int, random: np.random.Generator) -> np.ndarray:
     def between(low: float, high: float) -> float:
         return float(random.uniform(low, high))
 
-    if motion == "smile":
-        share[:, looks.index("smiling")] = hump(between(1, 0.5 * frames), between(2, 5), frames, 1)
+    if motion in ("smile", "smile fades"):
+        smiling = hump(between(1, 0.5 * frames), between(2, 5), frames, 1)
+        share[:, looks.index("smiling")] = smiling if motion == "smile" else smiling[::-1]
     elif motion in PASSING:
         rises = between(0, 0.3 * frames)
         share[:, looks.index(PASSING[motion])] = hump(rises, between(1.5, 3), rises + between(0.35, 0.45) * frames, between(2, 4))
-    elif motion == "blink":
-        starts = between(0, 0.15 * frames) + np.cumsum([0, between(0.3, 0.4) * frames, between(0.3, 0.4) * frames])
-        share[:, looks.index("eyes closed")] = np.max([hump(start, 1, start + 2, 1) for start in starts], 0)
     else:
         start, number = between(0, 2), 0
         while start < frames:
             lasts = between(2, 3.5)
             opened = hump(start, 1, start + lasts - 1, 1)
-            share[:, looks.index(("mouth open", "mouth round")[number % 2])] += opened
+            share[:, looks.index(("mouth open", "mouth round", "eyes closed")[number % 3])] += opened
             start, number = start + lasts + 0.5, number + 1
         share /= np.maximum(share.sum(1, keepdims=True), 1)
     share[:, 0] = 1 - share[:, 1:].sum(1)
@@ -98,7 +96,7 @@ class Expressing:
 
 
 def avatar_expressions(wheel: Path, image_size: int | None = None, frames: int = 16, people: Sequence[int] | None = None) -> Dataset:
-    """Each of 1,300 people smiling, surprised, angry, blinking and talking: a clip of each, seen from the front.
+    """Each of 1,300 people smiling, ceasing to smile, surprised, angry and talking: a clip of each, seen from the front.
 
     ``label`` is the motion (``MOTIONS``), ``content`` the person's number. A person is hair, skin, glasses, beard, eyebrows and
     clothes, drawn evenly and independently with a fixed seed, no two alike; mouth, eyes and eyebrows do what the motion says
