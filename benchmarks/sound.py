@@ -30,7 +30,7 @@ from translation import turns
 import paperzoo
 from paperzoo.data import Dataset, Schema, Split
 from paperzoo.data.audio.sounds import Sounds, resampled
-from paperzoo.data.audio.spectrogram import spectrograms
+from paperzoo.data.spectrogram import spectrograms
 from paperzoo.engine import precision
 from paperzoo.engine.job import resolve, stages
 from paperzoo.engine.loop import Loop

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from paperzoo.data.audio.spectrogram import bands, mel, mel_power, spectrograms
 from paperzoo.data.change.heard import heard
 from paperzoo.data.datasets import dataset
+from paperzoo.data.spectrogram import bands, mel, mel_power, spectrograms
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.loudness import onsets
 from paperzoo.metrics.pitch import pitches

@@ -1,6 +1,6 @@
 """Sounds with pictures of them: ``spoken-digits#spectrogram=32`` has ``image`` (N, 1, 32, 32) beside ``audio``.
 
-What networks of images and judges of sounds see; see ``paperzoo.data.audio.spectrogram``.
+What networks of images and judges of sounds see; see ``paperzoo.data.spectrogram``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 import torch
 
-from paperzoo.data.audio.spectrogram import spectrograms
 from paperzoo.data.dataset import Dataset, Images, Split
 from paperzoo.data.options import options
+from paperzoo.data.spectrogram import spectrograms
 from paperzoo.errors import PaperzooError
 
 OPTIONS = {"spectrogram": "the side of the pictures, such as spectrogram=32"}

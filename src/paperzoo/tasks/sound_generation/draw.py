@@ -15,8 +15,8 @@ from torch import Tensor
 
 from paperzoo.data import Dataset
 from paperzoo.data.audio.sounds import wav_bytes
-from paperzoo.data.audio.spectrogram import LOW, spectrograms
 from paperzoo.data.change.heard import heard
+from paperzoo.data.spectrogram import LOW, spectrograms
 from paperzoo.files import write
 from paperzoo.metrics.nearest import nearest
 from paperzoo.tasks.generation import NEIGHBOURS, parts, spread

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Dataset
-from paperzoo.data.audio.spectrogram import mel_power, spectrograms
 from paperzoo.data.change.heard import heard
+from paperzoo.data.spectrogram import mel_power, spectrograms
 from paperzoo.metrics.inception_score import inception_score
 from paperzoo.metrics.loudness import onsets
 from paperzoo.metrics.pitch import pitches
