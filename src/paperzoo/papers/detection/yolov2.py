@@ -72,8 +72,9 @@ class Network(nn.Module):
             into = wide(number) if number else into
         self.fine, self.coarse = nn.Sequential(*layers[:FINE]), nn.Sequential(*layers[FINE:])
         self.more = nn.Sequential(Conv(into, wide(1024), 3, memory=memory), Conv(wide(1024), wide(1024), 3, memory=memory))
-        self.squeeze = Conv(wide(512), wide(64), 1, memory=memory) if passthrough == "cfg" else None
-        beside = 4 * (wide(64) if passthrough == "cfg" else wide(512))
+        few = 4 * max(1, round(16 * width))  # 64, which reorg parts in four
+        self.squeeze = Conv(wide(512), few, 1, memory=memory) if passthrough == "cfg" else None
+        beside = 4 * (few if passthrough == "cfg" else wide(512))
         self.last = Conv(beside + wide(1024), wide(1024), 3, memory=memory)
         self.predict = nn.Conv2d(wide(1024), outputs, 1)
 
