@@ -303,7 +303,7 @@ RECIPES = {
         variants=("coco", "paper"), note="160 epochs; darknet's random crop is a zoom, its hue is left out",
     ),
     "small": Recipe(
-        data="scenes-boxes", steps=700, batch_size=16, augment=("flip", "zoom", "colour"), model=_LITTLE, optimizer=_FAST,
+        data="scenes-boxes", steps=900, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("AP50", at_least=0.25), Target("class-agnostic AP50", at_least=0.55)), variants=("coco",),
     ),
     "smoke": Recipe(
@@ -317,4 +317,4 @@ RECIPES["paper-voc"] = RECIPES["paper"].but(
 RECIPES["small-6"] = RECIPES["small"].but(
     data="scenes-boxes-6", targets=(Target("AP50", at_least=0.40), Target("class-agnostic AP50", at_least=0.65)),
 )  # fmt: skip
-RECIPES["small-long"] = RECIPES["small"].but(steps=7000, targets=(Target("AP50", at_least=0.5),))
+RECIPES["small-long"] = RECIPES["small"].but(steps=7000, augment=("flip", "zoom", "colour"), targets=(Target("AP50", at_least=0.5),))
