@@ -108,6 +108,31 @@ def test_a_truth_belongs_to_the_cell_of_its_middle_and_the_anchor_of_its_shape()
     assert (int(edge.row), int(edge.column)) == (2, 2)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_nearest_anchor_is_that_of_the_greatest_overlap_of_shapes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    anchors, size = np.exp(rng.uniform(1, 5, (5, 2))), np.exp(rng.uniform(1, 5, (40, 2)))
+    middle = np.stack([np.arange(40) % 8, np.arange(40) // 8], 1) * 32 + 16  # one truth a cell
+    boxes = torch.from_numpy(np.concatenate([middle - size / 2, middle + size / 2], 1))[None]
+    found = assigned(boxes, torch.ones(1, 40).bool(), torch.from_numpy(anchors), (5, 8), 32)
+    both = np.minimum(size[:, None], anchors).prod(2)
+    assert found.anchor.tolist() == (both / (size.prod(1)[:, None] + anchors.prod(1) - both)).argmax(1).tolist()
+
+
+def test_objectness_alone_learns_from_the_overlap() -> None:
+    torch.manual_seed(0)
+    output, one = torch.randn(1, 3, 9, 3, 3, requires_grad=True), torch.ones(1, 1).bool()
+    terms = region_loss(output, torch.tensor([[[40.0, 38, 60, 70]]]), torch.tensor([[2]]), one, one, ANCHORS, 32, 0.6)
+    (gradient,) = torch.autograd.grad(terms.object, output)
+    assert gradient[:, :, 4].any() and not gradient[:, :, :4].any()
+
+
+def test_every_width_has_channels_that_reorg_can_part() -> None:
+    for width in (0.03, 0.07, 0.1, 0.33):
+        with torch.device("meta"):
+            assert Model(width=width, classes=1).answers(torch.rand(1, 3, 64, 64, device="meta")).shape == (1, 5, 6, 2, 2)
+
+
 # Loss ----------------------------------------------------------------------------------------------------------------
 
 

@@ -38,8 +38,6 @@ CLASSES = {
     "vegetables": "1f345 1fad2 1f951 1f346 1f954 1f955 1f33d 1f336 1fad1 1f952 1f96c 1f966 1f9c4 1f9c5 1f344 1fadb",
     "vehicles": "1f693 1f694 1f695 1f696 1f697 1f698 1f699 1f69a 1f69b 1f69c 1f68c 1f68d 1f68e 1f690 1f691 1f692 1f6fb 1f3ce 1f682 1f686",
 }  # fmt: skip
-#: the six that are told apart best, by a trial on the validation split
-SIX = ("clocks", "clothing", "flowers", "fruit", "insects", "vehicles")
 
 #: shares of a class's subjects to test on, and to choose settings by
 TEST, VALIDATION = 0.25, 0.125

@@ -38,6 +38,9 @@ PUBLISHED = {
     ),
 }
 
+#: the classes of ``scenes-boxes`` with the highest precision on its validation split, by a trial with ``yolov2``
+SIX = ("clocks", "clothing", "flowers", "fruit", "vegetables", "vehicles")
+
 _SCENES = (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI)
 
 DATASETS = {
@@ -51,7 +54,7 @@ DATASETS = {
         "the same of the six classes that are told apart best",
         "boxes.composed.scenes_boxes",
         _SCENES,
-        {"classes": ("clocks", "clothing", "flowers", "fruit", "insects", "vehicles")},
+        {"classes": SIX},
         sized=True,
     ),
     "trees": Entry(

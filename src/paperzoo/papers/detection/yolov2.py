@@ -72,8 +72,9 @@ class Network(nn.Module):
             into = wide(number) if number else into
         self.fine, self.coarse = nn.Sequential(*layers[:FINE]), nn.Sequential(*layers[FINE:])
         self.more = nn.Sequential(Conv(into, wide(1024), 3, memory=memory), Conv(wide(1024), wide(1024), 3, memory=memory))
-        self.squeeze = Conv(wide(512), wide(64), 1, memory=memory) if passthrough == "cfg" else None
-        beside = 4 * (wide(64) if passthrough == "cfg" else wide(512))
+        few = 4 * max(1, round(16 * width))  # 64, which reorg parts in four
+        self.squeeze = Conv(wide(512), few, 1, memory=memory) if passthrough == "cfg" else None
+        beside = 4 * (few if passthrough == "cfg" else wide(512))
         self.last = Conv(beside + wide(1024), wide(1024), 3, memory=memory)
         self.predict = nn.Conv2d(wide(1024), outputs, 1)
 
@@ -302,7 +303,7 @@ RECIPES = {
         variants=("coco", "paper"), note="160 epochs; darknet's random crop is a zoom, its hue is left out",
     ),
     "small": Recipe(
-        data="scenes-boxes", steps=700, batch_size=16, augment=("flip", "zoom", "colour"), model=_LITTLE, optimizer=_FAST,
+        data="scenes-boxes", steps=900, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("AP50", at_least=0.25), Target("class-agnostic AP50", at_least=0.55)), variants=("coco",),
     ),
     "smoke": Recipe(
@@ -316,4 +317,4 @@ RECIPES["paper-voc"] = RECIPES["paper"].but(
 RECIPES["small-6"] = RECIPES["small"].but(
     data="scenes-boxes-6", targets=(Target("AP50", at_least=0.40), Target("class-agnostic AP50", at_least=0.65)),
 )  # fmt: skip
-RECIPES["small-long"] = RECIPES["small"].but(steps=7000, targets=(Target("AP50", at_least=0.5),))
+RECIPES["small-long"] = RECIPES["small"].but(steps=7000, augment=("flip", "zoom", "colour"), targets=(Target("AP50", at_least=0.5),))

@@ -316,4 +316,4 @@ RECIPES = {
 RECIPES["small-6"] = RECIPES["small"].but(
     data="scenes-boxes-6", targets=(Target("AP50", at_least=0.45), Target("class-agnostic AP50", at_least=0.70)),
 )  # fmt: skip
-RECIPES["small-long"] = RECIPES["small"].but(steps=7000, targets=(Target("AP50", at_least=0.5),))
+RECIPES["small-long"] = RECIPES["small"].but(steps=7000, augment=("flip", "zoom", "colour"), targets=(Target("AP50", at_least=0.5),))
