@@ -89,6 +89,10 @@ def in_two(one: Fabric, folder: str, asked: list[str]) -> None:
         one.barrier()
 
 
+#: recipes whose steps move the weights by one item after the other, so that two processes take two at a time
+SEQUENTIAL = {("lenet:1998-marquardt", "smoke-marquardt")}
+
+
 def excused(one: Fabric, folder: Path, name: str, recipe: str) -> str:
     """Why this paper cannot be the same in one process and two."""
     torch.set_default_dtype(torch.float32)
@@ -100,6 +104,8 @@ def excused(one: Fabric, folder: Path, name: str, recipe: str) -> str:
     made.every = dict.fromkeys(made.every, 0)
     if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in made.model.modules()):
         return "batch normalisation"
+    if (name, recipe) in SEQUENTIAL:
+        return "one item after the other"
     if made.recipe.batch_size == "all" or made.order.batch_size % 2:
         return "a batch that cannot be shared"
     for _ in range(3):

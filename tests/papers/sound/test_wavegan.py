@@ -225,6 +225,6 @@ def learnt(seed: int, steps: int = 300, change: Callable[[Tensor], Tensor] = lam
 
 
 @pytest.mark.processor
-def test_it_learns_where_tones_lie_and_not_from_the_same_values_at_other_times(seed: int) -> None:
-    assert learnt(seed) > 0.6
-    assert learnt(seed, change=lambda sound: sound[..., torch.randperm(256)]) < 0.25
+def test_it_learns_where_tones_lie_and_not_from_the_same_values_at_other_times() -> None:
+    assert learnt(0) > 0.6
+    assert learnt(0, change=lambda sound: sound[..., torch.randperm(256)]) < 0.25

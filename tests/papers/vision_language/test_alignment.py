@@ -187,7 +187,8 @@ def test_dropout_acts_in_training_alone() -> None:
 def learnt(data: Dataset, seed: int, steps: int, words: str, shuffled: bool = False) -> Model:
     torch.manual_seed(seed)
     sizes = {"grid": 6, "share": 0.375, "embedding": 32, "hidden": 48, "size": 48, "annotation": 48}
-    model = Model(**{**LITTLE, **sizes, "words": words, **data.schema.arguments})
+    given = {name: value for name, value in data.schema.arguments.items() if name != "examples"}
+    model = Model(**{**LITTLE, **sizes, "words": words, **given})
     adam, schedule = optimizers(model, {"name": "Adam", "lr": 4e-3, "warmup": 20, "fall": True})["aligner"]  # type: ignore[misc]
     opt = Players({"aligner": (adam, schedule)}, clip=5.0)
     opt.total = opt.stage_steps = steps
