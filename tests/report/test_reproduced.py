@@ -39,7 +39,7 @@ def test_the_terminal_names_protocol_hardware_and_departures_and_counts() -> Non
     assert "lenet:1998-marquardt paper, mnist: reproduced" in said and "missed (1 seed)" in said
     assert "ours 0.97 ± 0.05 (3 seeds), the paper's 0.95 ± 0.1 (section III-C, figure 9)" in said
     assert "20 passes" in said and "3600 s a seed, 2 of 2 cores" in said and "departs: " in said
-    assert said.endswith("1 of 2 reproduced, of 1 papers") and max(map(len, said.splitlines())) <= 80 + 30
+    assert said.endswith("1 of 2 reproduced, of 1 paper") and max(map(len, said.splitlines())) <= 80 + 30
     assert "no recipe at a paper's own size" in text([])
 
 

@@ -72,7 +72,8 @@ def text(found: list[Pair], width: int = 80) -> str:
             lines += textwrap.wrap(told, width, initial_indent="  ", subsequent_indent="    ")
         lines.append("")
     kept = sum(pair.row["status"] == "reproduced" for pair in found)
-    return "\n".join([*lines, f"{kept} of {len(found)} reproduced, of {len({pair.row['paper'] for pair in found})} papers"])
+    papers = len({pair.row["paper"] for pair in found})
+    return "\n".join([*lines, f"{kept} of {len(found)} reproduced, of {papers} paper{'s' * (papers != 1)}"])
 
 
 def table(found: list[Pair]) -> str:
