@@ -22,7 +22,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 def test_only_rows_at_a_papers_size_that_ran_for_a_claim() -> None:
     others = [
-        row(recipe="small-1998", variant="1998"),  # not the paper's size
+        row(paper="aae", variant="semi", recipe="small-semi-1000", target="at most 5"),  # names a claim, and is not of the paper's size
         row(mean=None, status="unverified"),  # never run
         row(metric="error % low", target=None),  # nothing is claimed of it
         row(paper="gan", variant="gan", metric="inception score", target="at least 3"),  # no such target

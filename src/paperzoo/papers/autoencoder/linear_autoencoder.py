@@ -193,16 +193,6 @@ RECIPES = {
         variants=("pretrained",),
         note="50 epochs a machine, then 200 epochs for all layers at once",
     ),
-    "paper-logistic": Recipe(
-        data="mnist",
-        steps=24_000,
-        batch_size=128,
-        train_on="train+validation",
-        optimizer={"lr": 4e-3, "decay_from": 0.3},
-        precision="float32",
-        targets=(Target("squared error", at_most=8.01, claim="logistic-pca"),),
-        variants=("logistic-pca",),
-    ),
     "small-pretrained": Recipe(
         data="mnist",
         steps=4 * 1200 + 2400,
@@ -212,14 +202,6 @@ RECIPES = {
         targets=(Target("squared error", at_most=0, than="pretrained:small-random"),),
         variants=("pretrained",),
         note="two and a half epochs a machine",
-    ),
-    "small-random": Recipe(
-        data="mnist",
-        steps=2400,
-        batch_size=256,
-        optimizer={"lr": 1e-3, "decay_from": 0.3},
-        variants=("pretrained",),
-        note="beside small-pretrained: the same from random weights",
     ),
     "paper-linear": Recipe(
         data="mnist",
@@ -301,25 +283,20 @@ RECIPES = {
         precision="float32",
         variants=("deep",),
     ),
-    "smoke-pretrained": Recipe(
-        data="digits",
-        steps=60,
-        batch_size=32,
-        model={"code": 4, "hidden": [32, 16]},
-        optimizer={"lr": 1e-2},
-        precision="float32",
-        variants=("pretrained",),
-    ),
-    "smoke-logistic": Recipe(
-        data="digits",
-        steps=60,
-        batch_size=32,
-        model={"code": 4},
-        optimizer={"lr": 1e-2},
-        precision="float32",
-        variants=("logistic-pca",),
-    ),
     "smoke-map": Recipe(
         data="digits", steps=60, batch_size=32, model={"hidden": [32, 16]}, precision="float32", variants=("map",)
     ),
+}
+RECIPES |= {
+    "paper-logistic": RECIPES["small"].but(
+        steps=24_000,
+        train_on="train+validation",
+        targets=(Target("squared error", at_most=8.01, claim="logistic-pca"),),
+        variants=("logistic-pca",),
+    ),
+    "small-random": RECIPES["small-pretrained"].but(
+        steps=2400, stages=(), targets=(), note="beside small-pretrained: the same from random weights"
+    ),
+    "smoke-pretrained": RECIPES["smoke-deep"].but(optimizer={"lr": 1e-2}, variants=("pretrained",)),
+    "smoke-logistic": RECIPES["smoke"].but(variants=("logistic-pca",)),
 }

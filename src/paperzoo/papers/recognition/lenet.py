@@ -232,8 +232,9 @@ RECIPES = {
         model={"image_size": 32},
         optimizer={"lr": 0.02},
         precision="float32",
+        targets=(Target("error %", at_most=1.05, claim="1998"),),
         variants=("1998",),
-        note="as many passes with an optimiser of today",
+        note="as many passes with an optimiser of today; it stays held to the paper's figure",
     ),
     "small": Recipe(
         data="mnist",
