@@ -6,7 +6,9 @@ import math
 import re
 from typing import Any
 
-from paperzoo import results
+import pytest
+
+from paperzoo import catalog, results
 from paperzoo.report.reproduced import HIGH, LOW, figure, pairs, table, text
 
 
@@ -22,7 +24,6 @@ def row(**changes: Any) -> dict[str, Any]:
 
 def test_only_rows_at_a_papers_size_that_ran_for_a_claim() -> None:
     others = [
-        row(paper="aae", variant="semi", recipe="small-semi-1000", target="at most 5"),  # names a claim, and is not of the paper's size
         row(mean=None, status="unverified"),  # never run
         row(metric="error % low", target=None),  # nothing is claimed of it
         row(paper="gan", variant="gan", metric="inception score", target="at least 3"),  # no such target
@@ -32,6 +33,12 @@ def test_only_rows_at_a_papers_size_that_ran_for_a_claim() -> None:
     assert [(pair.row["status"], pair.claim.value) for pair in found] == [("reproduced", 0.95), ("missed", 0.95)]
     assert [pair.ours for pair in found] == ["0.97 ± 0.05 (3 seeds)", "1.21 (1 seed)"]
     assert math.isclose(found[0].ratio or 0, 0.97 / 0.95)
+
+
+def test_a_smaller_recipe_is_no_reproduction_though_its_target_names_the_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = catalog.load("lenet:1998-marquardt")
+    monkeypatch.setattr(type(entry), "recipe", lambda self, name="": (name, entry.paper.recipes["paper"]))
+    assert len(pairs([row(), row(recipe="small")])) == 1
 
 
 def test_the_terminal_names_protocol_hardware_and_departures_and_counts() -> None:
