@@ -31,6 +31,8 @@ class Claim:
             mean, the median or the best; ``"single"`` is one run, or a paper that does not say.
         id: by which a ``Target`` names the claim; one of its own within a paper.
         measured_by: recipe -> its metric that is this figure, for a recipe without a target that names the claim.
+        counted: of a figure that is counted rather than measured, the arguments of the model that it is of (often none). ``metric``
+            is then ``"parameters"``, ``"weights"`` or ``"multiply-adds"``, with its unit (``", in millions"``); see ``report.sizes``.
     """
 
     metric: str
@@ -48,6 +50,7 @@ class Claim:
     runs: int | None = None
     id: str = ""
     measured_by: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, float | int | str] | None = None
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,12 @@ def results(
         for path in write_tables():
             print(path)
     elif reproduced:
+        from paperzoo.report import sizes
         from paperzoo.report.reproduced import pairs, text
 
         print(text(pairs(chosen(store.rows(), name, status))))
+        if not status and (found := sizes.counts(name)):
+            print(f"\nSizes, counted and not trained:\n{sizes.text(found)}")
     elif as_json:
         print(json.dumps(chosen(store.rows(), name, status), indent=1))
     elif name:

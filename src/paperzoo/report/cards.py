@@ -76,6 +76,8 @@ def claim_here(claim: Claim) -> str:
         "measured": f"measured: {claim.source}" if claim.source else "measured",
         "checked": "checked against the paper",
     }[claim.mark]
+    if claim.counted is not None:
+        return f"{read}; counted here: paperzoo results --reproduced"
     return read + (f"; not measured here: {claim.not_measured}" if claim.not_measured else "")
 
 

@@ -13,7 +13,7 @@ from paperzoo.engine.run import read_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
 from paperzoo.records import Paper
-from paperzoo.report import reproduced, study
+from paperzoo.report import reproduced, sizes, study
 
 ROOT = Path(__file__).parents[3]
 #: where a page wants the table of ``docs/comparisons/NAME.json``, a file that ``paperzoo compare`` wrote
@@ -251,6 +251,9 @@ def _claims(paper: Paper) -> str:
     for c in paper.claims:
         variant = f" (`{c.variant}`)" if c.variant else ""
         here = f"not measured: {c.not_measured}" if c.not_measured else ""
+        if c.counted is not None:
+            one = sizes.count(paper, c)
+            here = f"counted: {one.printed}{'' if one.equal else ', which differs'}"
         lines.append(f"| {c.metric} | {c.data}{variant} | {results.claim_text(c)} | {c.protocol} | {here} |")
     return "\n".join(lines) if paper.claims else "Nothing in figures."
 
@@ -294,8 +297,13 @@ def generated() -> dict[Path, str]:
 def _reproduced(rows: list[dict[str, Any]]) -> dict[Path, str]:
     """The page of what could be reproduced, and its figure."""
     found, place = reproduced.pairs(rows), ROOT / "docs" / "reproduced.md"
-    head, rest = place.read_text(encoding="utf-8").split(reproduced.BEGIN)
-    told = f"{head}{reproduced.BEGIN}\n{reproduced.table(found)}\n{reproduced.END}{rest.split(reproduced.END)[1]}"
+    told = place.read_text(encoding="utf-8")
+    for begin, end, table in (
+        (reproduced.BEGIN, reproduced.END, reproduced.table(found)),
+        (reproduced.BEGIN_SIZES, reproduced.END_SIZES, sizes.table(sizes.counts())),
+    ):
+        head, rest = told.split(begin)
+        told = f"{head}{begin}\n{table}\n{end}{rest.split(end)[1]}"
     return {place: told, ROOT / "docs" / "reproduced.svg": reproduced.figure(found)}
 
 

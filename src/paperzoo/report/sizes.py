@@ -1,0 +1,137 @@
+"""Sizes that a paper prints of its networks, counted here: parameters, and multiply-adds of one image. Nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from paperzoo import catalog
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.records import Claim, Paper
+
+UNITS = {"": 1, ", in thousands": 1e3, ", in millions": 1e6, ", in billions": 1e9}
+
+
+def parameters(model: nn.Module) -> int:
+    """All that is trained, biases and affine transforms of normalisation among them."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def weights(model: nn.Module) -> int:
+    """Parameters without the biases and what else is one number a channel."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad and p.numel() > len(p))
+
+
+def multiply_adds(model: nn.Module) -> int:
+    """Multiplications, each with its addition, of convolutions and matrices for one image; for a classifier of images.
+
+    What is divided, normalised, pooled or added is not counted, as is the custom.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from paperzoo.tasks.classification import Classifier
+
+    if not isinstance(model, Classifier):
+        raise PaperzooError(f"multiply-adds are counted of classifiers of images, and {type(model).__module__} is none")
+    image = torch.empty(1, model.channels, model.image_size, model.image_size, device=next(model.parameters()).device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(image)
+    return int(counter.get_total_flops()) // 2
+
+
+KINDS = {"parameters": parameters, "weights": weights, "multiply-adds": multiply_adds}
+
+
+@dataclass(frozen=True)
+class Count:
+    """A claim on the size of a network and what was counted, in the claim's unit."""
+
+    name: str
+    claim: Claim
+    ours: float
+
+    @property
+    def theirs(self) -> str:
+        return f"{self.claim.value:,}"
+
+    @property
+    def printed(self) -> str:
+        """Ours, in one more decimal than the paper prints, unless it is a whole number."""
+        return f"{self.ours:,.0f}" if self.ours.is_integer() else f"{self.ours:,.{self._decimals + 1}f}"
+
+    @property
+    def equal(self) -> bool:
+        """Whether ours, in as many decimals as the paper prints, is the paper's figure."""
+        return f"{self.ours:,.{self._decimals}f}" == self.theirs
+
+    @property
+    def _decimals(self) -> int:
+        return len(str(self.claim.value).partition(".")[2]) if isinstance(self.claim.value, float) else 0
+
+
+def count(paper: Paper, claim: Claim) -> Count:
+    """What a claim with ``counted`` says, counted on the network that it is of, without memory for its weights.
+
+    Raises:
+        PaperzooError: the metric is not one that is counted, or the claim names no variant where there are several.
+    """
+    kind, comma, unit = claim.metric.partition(",")
+    if kind not in KINDS:
+        raise unknown("count", kind, KINDS, f"in claim {claim.id} of {paper.name}")
+    if comma + unit not in UNITS:
+        raise unknown("unit", claim.metric, [f"{kind}{each}" for each in UNITS], f"in claim {claim.id} of {paper.name}")
+    if not isinstance(claim.value, int | float):
+        raise PaperzooError(f"claim {claim.id} of {paper.name}: what is counted must be a number, not {claim.value!r}")
+    name = f"{paper.name}:{claim.variant}" if claim.variant else paper.name
+    return Count(catalog.load(name).name, claim, _count(name, tuple(sorted((claim.counted or {}).items())), kind) / UNITS[comma + unit])
+
+
+@cache
+def _count(name: str, arguments: tuple[tuple[str, Any], ...], kind: str) -> int:
+    settings: Mapping[str, Any] = dict(arguments)
+    with torch.device("meta"):
+        return KINDS[kind](catalog.create(name, **settings))
+
+
+def counts(name: str | None = None) -> list[Count]:
+    """Of all papers, or of ``paper`` or ``paper:variant``, every size that is printed and counted; those that agree first."""
+    found = []
+    for each in [name.partition(":")[0]] if name else sorted(catalog.CATALOG):
+        paper = catalog.paper(each)
+        found += [count(paper, claim) for claim in paper.claims if claim.counted is not None]
+    wanted = [one for one in found if not name or ":" not in name or one.name == catalog.load(name).name]
+    return sorted(wanted, key=lambda one: (not one.equal, one.name))
+
+
+def text(found: list[Count]) -> str:
+    """A line a size, for a terminal."""
+    lines = [
+        f"{one.name}{_at(one)}: {one.claim.metric} {one.printed}, the paper's {one.theirs} ({one.claim.where}): "
+        f"{'equal' if one.equal else 'differs'}"
+        for one in found
+    ]
+    equal = [one for one in found if one.equal]
+    papers = len({one.name.partition(":")[0] for one in equal})
+    return "\n".join([*lines, f"{len(equal)} of {len(found)} sizes are as printed, of {papers} paper{'s' * (papers != 1)}"])
+
+
+def table(found: list[Count]) -> str:
+    """The same in Markdown."""
+    lines = ["| | paper | size | ours | the paper's | where |", "| --- |" + " --- |" * 5]
+    for one in found:
+        lines.append(
+            f"| {'equal' if one.equal else 'differs'} | `{one.name}`{_at(one)} | {one.claim.metric} | {one.printed} | {one.theirs} | "
+            f"{one.claim.where} |"
+        )
+    return "\n".join(lines)
+
+
+def _at(one: Count) -> str:
+    """The arguments that are not the model's own."""
+    return "".join(f", {key} {value}" for key, value in (one.claim.counted or {}).items())
+
