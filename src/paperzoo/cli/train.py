@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -80,6 +80,43 @@ def evaluate(
     else:
         for key, value in metrics.items():
             print(f"{plain(key)}: {value:.6g}")
+
+
+@app.command(rich_help_panel=TRAIN)
+def reproduce(
+    data: Annotated[str, typer.Argument(help="What papers' claims are of: cifar10, ptb, conll2003, set5, mnist ...", metavar="DATA")],
+    path: Annotated[
+        Path | None, typer.Option("--data", help="Where you have it: its files by their published names, or one unpacked.", metavar="PATH")
+    ] = None,
+    paper: Annotated[Optional[list[str]], typer.Option(help="Only this paper or paper:variant.", metavar="NAME")] = None,  # noqa: UP045
+    seeds: Annotated[str, typer.Option(help="0,1,2 or 0-4; a claim is met by three at least.", metavar="LIST")] = "0,1,2",
+    only_list: Annotated[bool, typer.Option("--list", help="Print what would be trained, and train nothing.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="With --list: minutes on a GPU too, computed from a step's operations.")] = False,
+    out: Out = Path("runs"),
+    devices: Devices = 1,
+    settings: Settings = None,
+) -> None:
+    """Train every recipe at a paper's own size whose claim is of these data, and print each figure beside the claim."""
+    from paperzoo.engine.seeds import parse
+    from paperzoo.report import reproduce as rows
+    from paperzoo.report.reproduced import text
+
+    chosen, numbers, overrides = rows.wanted(data, paper or ()), parse(seeds), parse_settings(settings or [])
+    if path:
+        for link in rows.place(chosen, path):
+            print(f"linked {plain(link)}", file=sys.stderr)
+    if only_list or cost:
+        for row in chosen:
+            print(f"{row.command}  # {row.recipe.steps:,} steps on {row.recipe.data}", end="")
+            print(f", about {rows.minutes(row):,.0f} minutes a seed on a GPU (computed)" if cost else "")
+            for target, claim in row.promised:
+                print(f"    {target.metric}: the paper's {claim.value}, {claim.where}")
+        return
+    pairs = []
+    for found in rows.run(chosen, numbers, out, devices, overrides):
+        pairs += found
+        print(text(found).rpartition("\n\n")[0] + "\n", flush=True)
+    print(text(pairs).rpartition("\n\n")[2])
 
 
 @app.command(rich_help_panel=TRAIN)

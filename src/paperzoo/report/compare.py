@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +157,9 @@ def fixed(folder: Path, key: Mapping[str, Any], jobs: Mapping[str, Job]) -> dict
     return {**key, "papers": papers}
 
 
-def seconds_a_step(job: Job) -> float:
-    """The mean of 20 steps after 5, by the wall clock, in the engine's own loop and a folder that is thrown away."""
+@contextmanager
+def first_loop(job: Job) -> Iterator[Loop]:
+    """The engine's own loop before its first step, in a folder that is thrown away."""
     one = fabric()
     one.launch()
     quiet = dataclasses.replace(job, options={"checkpoint_every": 10**9, "log_every": 10**9})
@@ -165,14 +167,20 @@ def seconds_a_step(job: Job) -> float:
         loop = Loop(one, quiet, create(quiet, scratch))
         try:
             loop.begin(stages(quiet.recipe)[0], 0)
-            for _ in range(WARM):
-                loop.step()
-            began = now(one.device)
-            for _ in range(TIMED):
-                loop.step()
-            return (now(one.device) - began) / TIMED
+            yield loop
         finally:
             loop.book.close()
+
+
+def seconds_a_step(job: Job) -> float:
+    """The mean of 20 steps after 5, by the wall clock."""
+    with first_loop(job) as loop:
+        for _ in range(WARM):
+            loop.step()
+        began = now(loop.fabric.device)
+        for _ in range(TIMED):
+            loop.step()
+        return (now(loop.fabric.device) - began) / TIMED
 
 
 def now(device: torch.device) -> float:
