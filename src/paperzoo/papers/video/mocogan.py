@@ -256,14 +256,14 @@ RECIPES = {
     ),
     "paper-shapes": Recipe(data="shape-motion", steps=100_000, batch_size=32, variants=("mocogan",), note="not run here; as above"),
     "small": Recipe(
-        data="avatar-expressions", steps=1000, batch_size=16, model=_SMALL, optimizer=_FALL, judge="zoo-motions", variants=("mocogan",),
+        data="avatar-expressions", steps=1500, batch_size=16, model=_SMALL, optimizer=_FALL, judge="zoo-motions", variants=("mocogan",),
         targets=(Target("acd excess %[zoo-avatars]", at_most=20), _STEADY[1]),
     ),
     "small-shapes": Recipe(
-        data="shape-motion", steps=1000, batch_size=16, model=_SMALL, optimizer=_FALL, variants=("mocogan",), targets=_STEADY,
+        data="shape-motion", steps=1500, batch_size=16, model=_SMALL, optimizer=_FALL, variants=("mocogan",), targets=_STEADY,
     ),
     "small-categorical": Recipe(
-        data="avatar-expressions", steps=1000, batch_size=16, model=_SMALL, optimizer=_FALL, judge="zoo-motions",
+        data="avatar-expressions", steps=1500, batch_size=16, model=_SMALL, optimizer=_FALL, judge="zoo-motions",
         variants=("categorical",),
         targets=(Target("acd excess %[zoo-avatars]", at_most=20), Target("motion as asked %[zoo-motions]", at_least=60)),
     ),
