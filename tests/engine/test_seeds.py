@@ -10,7 +10,9 @@ from PIL import Image
 
 from paperzoo import PaperzooError
 from paperzoo.engine import seeds
+from paperzoo.engine.job import resolve
 from paperzoo.engine.run import read_json
+from paperzoo.engine.start import Start
 from paperzoo.engine.train import train
 
 SMALL = {"steps": 3}
@@ -81,3 +83,11 @@ def test_the_command_ends_with_mean_and_deviation(tmp_path: Path, capsys, monkey
     assert [line.rpartition("-")[2] for line in table[-2:]] == ["s0", "s1"]
     code, _, err = type_in("train", "lenet", "--seed", "1", "--seeds", "0,1", capsys=capsys, monkeypatch=monkeypatch)
     assert code == 2 and "give one of them" in err
+
+
+def test_a_model_knows_what_its_data_call_the_classes_while_it_trains_and_when_it_goes_on(tmp_path: Path) -> None:
+    asked = resolve("mocogan:categorical", "smoke-categorical", overrides={"steps": 2, "batch_size": 2})
+    first = Start.fresh(asked, asked.dataset(), asked.build(asked.dataset()))
+    assert first.model.names == ("horizontal", "vertical")  # type: ignore[comparison-overlap]
+    run = train("mocogan:categorical", "smoke-categorical", out=tmp_path, overrides={"steps": 2, "batch_size": 2})
+    assert Start.of(asked, run).model.names == ("horizontal", "vertical")  # type: ignore[comparison-overlap]

@@ -15,7 +15,7 @@ from paperzoo.engine import checkpoint
 from paperzoo.engine.chance import seed_all
 from paperzoo.engine.job import Job
 from paperzoo.engine.run import Run
-from paperzoo.engine.weights import load, load_into
+from paperzoo.engine.weights import load, load_into, name_classes
 from paperzoo.errors import PaperzooError, compared
 from paperzoo.saved import newest
 from paperzoo.tasks.model import Model
@@ -39,6 +39,9 @@ class Start:
     iteration: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        name_classes(self.model, self.data.schema.names)
 
     @classmethod
     def fresh(cls, job: Job, data: Dataset, model: Model) -> Start:

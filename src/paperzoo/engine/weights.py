@@ -31,10 +31,15 @@ def load_file(path: Path) -> Model:
         raise PaperzooError(f"{path} names no paper in its header, or no arguments of it")
     model = catalog.build(catalog.load(name), arguments)
     load_into(model, tensors, path)
-    if any(task.named for task in type(model).tasks) and header.get("names"):
-        model.names = tuple(header["names"])  # type: ignore[assignment]  # what the data call the classes
+    name_classes(model, header.get("names") or ())
     model.prepared = header.get("prepared") or {}  # older files lack this key
     return model.eval()
+
+
+def name_classes(model: Model, names: Sequence[str]) -> None:
+    """Tells a model whose task has classes what the data call them; without names it keeps its own."""
+    if any(task.named for task in type(model).tasks) and names:
+        model.names = tuple(names)  # type: ignore[assignment]
 
 
 def load(source: str | Path, code: Sequence[str] = ()) -> Model:
