@@ -108,7 +108,7 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     for name, row in catalog.CATALOG.items():
         summary = counted([r for r in promised if r["paper"] == name and r["status"] != "unverified"]) or "none yet"
         title = textwrap.shorten(row.title, 34, placeholder=" ...")
-        lines.append(f"| [`{name}`](results/{name}/README.md) {title} | {row.year} | {summary} |")
+        lines.append(f"| [`{name}`](results/{name}) {title} | {row.year} | {summary} |")
     return "\n".join(lines)
 
 

@@ -27,6 +27,9 @@ class Players(Protocol):
 
     iteration: int
     total: int
+    #: at which iteration the present stage of the recipe began, and how many steps it has; of one without stages 0 and all
+    start: int
+    stage_steps: int
 
     def minimize(self, **losses: Loss) -> None:
         """All gradients first, then all steps: each loss moves the parameters of the optimiser of its name, no others."""

@@ -1,0 +1,229 @@
+"""ProGAN: generator and critic grow together, from 4x4 pixels to the full size (Karras, Aila, Laine and Lehtinen 2017).
+
+Large pictures are hard to tell from data by anything but their coarse shape, and to draw as well. So both networks begin with 4x4 and
+get a new level, of twice the side, again and again (section 2, figure 1). A new level comes in by and by: while alpha goes from 0 to 1,
+
+    G's picture = (1 - alpha) up(toRGB_old(h)) + alpha toRGB_new(block(up(h))),
+    D's input   = (1 - alpha) fromRGB_old(down(x)) + alpha down(block(fromRGB_new(x)))            (figure 2),
+
+and real pictures are blended in the same way. Beside growth there are three small things: a map of how much features differ over the
+minibatch, which D sees (section 3), weights with an equalised rate (4.1, ``nn/equalized.py``), and each pixel's feature vector normalised
+in G (4.2). The losses are WGAN-GP's and a drift term 0.001 E f(x)^2. Read ``Generator.forward``, then ``Model.step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch
+from paperzoo.errors import unknown
+from paperzoo.nn.average import Average
+from paperzoo.nn.equalized import EqualConv2d, EqualLinear
+from paperzoo.papers.gan.wgan_gp import critic_loss, generator_loss, gradient_penalty
+from paperzoo.ranges import NotNegative, Part, Size
+from paperzoo.records import Recipe, Stage
+from paperzoo.tasks.generation import ImageGenerator
+from paperzoo.tasks.model import Optimizers, Players
+
+Side = Literal[8, 16, 32, 64, 128, 256, 512, 1024]
+
+
+class Generator(nn.Module):
+    """Noise (N, latent) to images (N, channels, s, s) about [-1, 1], s = 4 * 2^level; all levels are there from the beginning (table 2).
+
+    Args:
+        wide: channels of each level, 4x4 first.
+    """
+
+    def __init__(self, wide: list[int], channels: int, latent: int) -> None:
+        super().__init__()
+        self.project = EqualLinear(latent, wide[0] * 16, bias=False, gain=2**0.5 / 4)  # a 4x4 convolution of one pixel, padded by 3
+        self.bias = nn.Parameter(torch.zeros(wide[0], 1, 1))
+        self.first = EqualConv2d(wide[0], wide[0], 3)
+        self.wider = nn.ModuleList(EqualConv2d(a, b, 3) for a, b in zip(wide, wide[1:], strict=False))
+        self.finer = nn.ModuleList(EqualConv2d(b, b, 3) for b in wide[1:])
+        self.to_image = nn.ModuleList(EqualConv2d(w, channels, 1, gain=1.0) for w in wide)
+
+    def forward(self, z: Tensor, level: int, alpha: float = 1.0) -> Tensor:
+        """``alpha``: the share of the newest level; the older one has no part in the picture, nor in its gradient, once it is 1."""
+        h = self.project(pixel_norm(z)).view(len(z), -1, 4, 4) + self.bias  # (N, 16 w) -> (N, w, 4, 4)
+        h = before = normed(self.first(normed(h)))
+        for wider, finer in zip(self.wider[:level], self.finer[:level], strict=True):
+            before = h  # (N, w, s, s)
+            h = normed(finer(normed(wider(up(h)))))  # (N, w', 2 s, 2 s)
+        image: Tensor = self.to_image[level](h)
+        return image if alpha >= 1 or not level else torch.lerp(up(self.to_image[level - 1](before)), image, alpha)
+
+
+class Critic(nn.Module):
+    """Images (N, channels, s, s) to values (N): the generator backwards, and before the last 4x4 the deviation over the minibatch."""
+
+    def __init__(self, wide: list[int], channels: int) -> None:
+        super().__init__()
+        self.from_image = nn.ModuleList(EqualConv2d(channels, w, 1) for w in wide)
+        self.finer = nn.ModuleList(EqualConv2d(b, b, 3) for b in wide[1:])
+        self.wider = nn.ModuleList(EqualConv2d(b, a, 3) for a, b in zip(wide, wide[1:], strict=False))
+        self.last = EqualConv2d(wide[0] + 1, wide[0], 3)
+        self.flat = EqualConv2d(wide[0], wide[0], 4, padding=0)
+        self.score = EqualLinear(wide[0], 1, gain=1.0)
+
+    def forward(self, image: Tensor, level: int, alpha: float = 1.0) -> Tensor:
+        h = rectified(self.from_image[level](image))
+        for number in range(level, 0, -1):
+            h = rectified(self.wider[number - 1](rectified(self.finer[number - 1](h))))
+            h = F.avg_pool2d(h, 2)  # (N, w, s, s) -> (N, w', s / 2, s / 2)
+            if number == level and alpha < 1:
+                h = torch.lerp(rectified(self.from_image[level - 1](F.avg_pool2d(image, 2))), h, alpha)
+        h = rectified(self.last(torch.cat([h, deviation(h)], 1)))  # (N, w + 1, 4, 4) -> (N, w, 4, 4)
+        value: Tensor = self.score(rectified(self.flat(h)).flatten(1))[:, 0]  # (N, w, 1, 1) -> (N)
+        return value
+
+
+def rectified(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, everywhere in both networks (appendix A)."""
+    return F.leaky_relu(x, 0.2)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """``b = a / sqrt(mean_j a_j^2 + 1e-8)`` over the channels of each pixel (section 4.2), (N, C) or (N, C, H, W)."""
+    return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+
+
+def normed(x: Tensor) -> Tensor:
+    """What follows each convolution of the generator but the last."""
+    return pixel_norm(rectified(x))
+
+
+def up(x: Tensor) -> Tensor:
+    """Every pixel four times, (N, C, H, W) -> (N, C, 2 H, 2 W)."""
+    return F.interpolate(x, scale_factor=2.0)
+
+
+def deviation(h: Tensor) -> Tensor:
+    """The deviation of each feature at each place over the minibatch, and its mean over all as a map (N, 1, H, W); section 3."""
+    spread = (h.float().var(0, correction=0) + 1e-8).sqrt().mean()
+    return spread.to(h.dtype).expand(len(h), 1, *h.shape[2:])
+
+
+def channels_of(image_size: int, width: int, most: int) -> list[int]:
+    """Of each level from 4x4: ``width``, but no more than ``most`` channels by the side; 512 up to 32x32, 16 at 1024x1024 (table 2)."""
+    sides = [4 * 2**level for level in range((image_size // 4).bit_length())]
+    return [max(1, min(width, most // side)) for side in sides]
+
+
+def shrunk(image: Tensor, side: int, alpha: float) -> Tensor:
+    """Real pictures (N, C, S, S) at a level's side, means of their pixels; while it comes in blended with those of the level before."""
+    small = F.avg_pool2d(image, image.shape[3] // side)
+    return small if alpha >= 1 else torch.lerp(up(F.avg_pool2d(small, 2)), small, alpha)
+
+
+class Model(ImageGenerator):
+    """Both networks, and how far they have grown. A recipe's stages are called ``4``, ``8 fading``, ``8``, ``16 fading`` and so on up to
+    the side of the pictures; without stages all levels learn at once, from the beginning.
+
+    Args:
+        image_size: side of the pictures.
+        latent: dimensions of the noise, which is put on a sphere.
+        width: channels at the coarse levels. most: channels times side at the fine ones.
+        penalty: lambda of the gradient penalty. drift: epsilon of E f(x)^2, which keeps the critic's values near 0 (appendix A).
+        average: decay of the weights' moving average that samples are taken from (section 5); 0 for none.
+    """
+
+    level: Tensor
+    alpha: Tensor
+
+    def __init__(
+        self, *, image_size: Side = 1024, channels: Size = 3, latent: Size = 512, width: Size = 512, most: Size = 16_384,
+        penalty: NotNegative = 10.0, drift: NotNegative = 1e-3, average: Part = 0.999,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        wide = channels_of(image_size, width, most)
+        self.image_size, self.latent, self.penalty, self.drift = image_size, latent, penalty, drift
+        self.generator, self.critic = Generator(wide, channels, latent), Critic(wide, channels)
+        self.average = Average(self.generator, average) if average else None
+        self.fading = False
+        self.register_buffer("level", torch.tensor(len(wide) - 1))
+        self.register_buffer("alpha", torch.ones(()))
+
+    def stage(self, name: str) -> None:
+        levels = {str(4 * 2**level): level for level in range(len(self.generator.to_image))}
+        side, _, fading = name.partition(" ")
+        if side not in levels or fading not in ("", "fading") or name == "4 fading":
+            raise unknown("stage", name, [*levels, *(f"{side} fading" for side in levels if side != "4")], f"of {self.name}")
+        self.level.fill_(levels[side])
+        self.fading = bool(fading)
+
+    def optimizers(self, *, lr: NotNegative = 1e-3, beta2: Part = 0.99) -> Optimizers:
+        """Adam for both at a constant rate, without momentum (appendix A)."""
+        networks: Mapping[str, nn.Module] = {"critic": self.critic, "generator": self.generator}
+        return {name: Adam(network.parameters(), lr, (0.0, beta2)) for name, network in networks.items()}
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        level, alpha = int(self.level), (opt.iteration - opt.start) / opt.stage_steps if self.fading else 1.0
+        self.alpha.fill_(alpha)
+        real = shrunk(2 * batch.image - 1, 4 * 2**level, alpha)
+
+        def critic(image: Tensor) -> Tensor:
+            value: Tensor = self.critic(image, level, alpha)
+            return value
+
+        fake = self.generator(self.draw(len(real)), level, alpha)
+        of_real, of_fake = critic(real), critic(fake.detach())
+        penalty = gradient_penalty(critic, real, fake, torch.rand(len(real), device=real.device))
+        opt.critic.minimize(critic_loss(of_real, of_fake) + self.penalty * penalty + self.drift * of_real.square().mean())
+        opt.generator.minimize(generator_loss(critic(fake)))
+        if self.average is not None:
+            self.average.update(self.generator)
+        return {"distance": (of_real.mean() - of_fake.mean()).detach(), "side": torch.tensor(4.0 * 2**level)}
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Pictures (N, C, S, S) in [0, 1], of the present level enlarged by repeating pixels."""
+        network = self.generator if self.average is None else self.average
+        image: Tensor = network(z, int(self.level), float(self.alpha))
+        return (F.interpolate(image, self.image_size) / 2 + 0.5).clamp(0, 1)
+
+
+def growing(to: int, images: int, batch: Mapping[int, int]) -> tuple[Stage, ...]:
+    """Stages from 4x4 to ``to``: so many images while a level comes in, as many once it is there; batches by side."""
+    stages, side = [Stage("4", images // batch[4], batch_size=batch[4])], 8
+    while side <= to:
+        stages += [Stage(f"{side}{kind}", images // batch[side], batch_size=batch[side]) for kind in (" fading", "")]
+        side *= 2
+    return tuple(stages)
+
+
+def grown(recipe: Recipe, *stages: Stage) -> Recipe:
+    """The recipe with stages, whose steps are added up."""
+    return recipe.but(stages=stages, steps=sum(stage.steps for stage in stages))
+
+
+VARIANTS: dict[str, dict[str, object]] = {"progan": {}}
+
+_PAPER = {4: 16, 8: 16, 16: 16, 32: 16, 64: 16, 128: 16, 256: 14, 512: 6, 1024: 3}
+_SMALL = Recipe(
+    data="avatars", steps=0, batch_size=32, model={"image_size": 64, "latent": 64, "width": 64, "most": 1024, "average": 0.99},
+    judge="zoo-avatars", optimizer={"lr": 2e-3},
+)  # fmt: skip
+_STAGES = (
+    Stage("4", 150), Stage("8 fading", 150), Stage("8", 150), Stage("16 fading", 200), Stage("16", 200), Stage("32 fading", 250),
+    Stage("32", 250), Stage("64 fading", 200, batch_size=16), Stage("64", 300, batch_size=16),
+)  # fmt: skip
+
+RECIPES = {
+    "paper": grown(
+        Recipe(data="lsun-bedroom", steps=0, batch_size=16, model={"image_size": 256}, note="800,000 images a stage (section 5)"),
+        *growing(256, 800_000, _PAPER),
+    ),
+    "small": grown(_SMALL, *_STAGES),
+    "small-whole": _SMALL.but(steps=650, batch_size=16, note="beside small: all levels at once, for about as long"),
+    "smoke": Recipe(
+        data="digits", steps=24, batch_size=16, model={"image_size": 16, "latent": 8, "width": 8, "most": 128, "average": 0.9},
+        precision="float32", optimizer={"lr": 5e-3},
+    ),
+}  # fmt: skip
