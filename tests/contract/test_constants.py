@@ -236,8 +236,8 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("wgan", "", {"burst": 100, "warm_up": 25, "period": 500}, "authors' code"),
     ("wgan_gp", "", {"penalty": 10.0, "critic_steps": 5, "latent": 128}, "algorithm 1"),
     ("wgan_gp", "toy", {"penalty": 0.1, "critic_steps": 5, "width": 512}, "authors' code"),
-    ("yolov2", "", {"ignore": 0.6, "coord": 1.0, "prior": 200, "passthrough": "cfg", "width": 1.0}, "authors' yolov2.cfg"),
-    ("yolov3", "", {"ignore": 0.5, "coord": 1.0, "width": 1.0}, "section 2.1"),
+    ("yolov2", "", {"ignore": 0.6, "coord": 1.0, "label": 1.0, "prior": 200, "passthrough": "cfg", "width": 1.0}, "authors' yolov2.cfg"),
+    ("yolov3", "", {"ignore": 0.5, "coord": 1.0, "label": 1.0, "width": 1.0}, "section 2.1"),
     ("word2vec", "", {"window": 5, "negative": 5, "sample": 1e-5, "subsampling": "paper"}, "1310.4546, sections 2 and 3"),
 ]  # fmt: skip
 

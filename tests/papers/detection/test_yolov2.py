@@ -216,8 +216,8 @@ def test_boxes_on_difficult_things_are_not_called_nothing_and_learn_nothing() ->
     assert losses[0] > 0 and losses[1] == losses[2] == 0
 
 
-def test_the_prior_ends_and_place_is_weighed() -> None:
-    model = Model(width=0.02, image_size=96, classes=4, prior=5, coord=3.0, sizes=())
+def test_the_prior_ends_and_place_and_class_are_weighed() -> None:
+    model = Model(width=0.02, image_size=96, classes=4, prior=5, coord=3.0, label=2.0, sizes=())
     torch.manual_seed(0)
     batch = batch_of([[10, 10, 50, 60]], [1])
     early, late = Fixed(4), Fixed(5)
@@ -226,7 +226,9 @@ def test_the_prior_ends_and_place_is_weighed() -> None:
     assert early.losses[0] > late.losses[0] and float(late.losses[0].detach()) == pytest.approx(float(sum(logs.values())), rel=1e-5)
     plain = Model(width=0.02, image_size=96, classes=4, prior=5)
     plain.load_state_dict(model.state_dict())
-    assert float(logs["coord"]) == pytest.approx(3 * float(plain.step(batch, Fixed(5))["coord"]), rel=1e-5)
+    unweighed = plain.step(batch, Fixed(5))
+    for name, weight in (("coord", 3.0), ("label", 2.0), ("object", 1.0), ("noobject", 1.0)):
+        assert float(logs[name]) == pytest.approx(weight * float(unweighed[name]), rel=1e-5)
 
 
 # Size and anchors ----------------------------------------------------------------------------------------------------

@@ -143,6 +143,17 @@ def test_a_box_that_overlaps_a_truth_is_not_called_nothing_at_any_scale() -> Non
     assert spared >= 1 and spared == pytest.approx(round(spared), abs=1e-3)
 
 
+def test_place_and_class_are_weighed() -> None:
+    torch.manual_seed(0)
+    model = Model(width=0.02, image_size=96, classes=4, coord=3.0, label=2.0)
+    plain = Model(width=0.02, image_size=96, classes=4)
+    plain.load_state_dict(model.state_dict())
+    batch = batch_of([[10, 10, 50, 60]], [1])
+    logs, unweighed = model.step(batch, Fixed()), plain.step(batch, Fixed())
+    for name, weight in (("coord", 3.0), ("label", 2.0), ("object", 1.0), ("noobject", 1.0)):
+        assert float(logs[name]) == pytest.approx(weight * float(unweighed[name]), rel=1e-5)
+
+
 def test_step_passes_over_difficult_things_and_sums_three_scales() -> None:
     model = Model(width=0.02, image_size=96, classes=4)
     logs = []

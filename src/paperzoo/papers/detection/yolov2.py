@@ -207,7 +207,7 @@ class Model(Detector):
         width, passthrough: see ``Network``.
         sizes: sides of the pictures that are drawn from anew every ten batches; none for ``image_size`` alone.
         ignore: IOU with something above which a box is not called nothing (0.6 in the released cfg).
-        coord: weight of the errors of place: 1 in the released cfg, 5 in YOLO's first paper.
+        coord, label: weights of the errors of place (5 in YOLO's first paper) and of class; both 1 in the released cfg.
         prior: steps in which boxes are drawn to their anchors: 12,800 images in darknet.
         memory: share by which a batch moves the statistics of batch normalisation.
         weights: ``coco`` or ``voc``, as published, or a darknet ``.weights`` file.
@@ -219,7 +219,7 @@ class Model(Detector):
     def __init__(
         self, *, channels: Size = 3, image_size: Pixels = 416, classes: Size = 80, anchors5: Sequence[Sequence[Positive]] = (),
         width: SomeShare = 1.0, passthrough: Literal["cfg", "paper"] = "cfg", sizes: Sequence[Pixels] = (), ignore: Part = 0.6,
-        coord: NotNegative = 1.0, prior: Whole = 200, memory: SomeShare = 0.01, weights: str = "",
+        coord: NotNegative = 1.0, label: NotNegative = 1.0, prior: Whole = 200, memory: SomeShare = 0.01, weights: str = "",
     ) -> None:  # fmt: skip
         super().__init__(channels, image_size, classes)
         usual = torch.tensor(VOC_ANCHORS if classes == 20 else COCO_ANCHORS) * self.stride
@@ -230,7 +230,7 @@ class Model(Detector):
             raise PaperzooError(f"sizes are multiples of {self.stride}, not {', '.join(map(str, sizes))}")
         self.register_buffer("anchors", anchors.float(), persistent=False)
         self.register_buffer("side", torch.tensor(image_size))
-        self.sizes, self.ignore, self.coord, self.prior = tuple(sizes), ignore, coord, prior
+        self.sizes, self.ignore, self.coord, self.label, self.prior = tuple(sizes), ignore, coord, label, prior
         self.network = Network(channels, len(anchors) * (5 + classes), width, passthrough, memory)
         if weights:
             self.names = darknet.load(self.network, weights, PUBLISHED, classes)
@@ -265,7 +265,7 @@ class Model(Detector):
         some = torch.arange(boxes.shape[1], device=boxes.device) < batch.objects[:, None]  # (N, M)
         real = some & ~batch.difficult & ~batch.crowd
         terms = region_loss(self.answers(image), boxes, batch.box_label, real, some, self.anchors, self.stride, self.ignore)
-        terms = terms._replace(coord=self.coord * terms.coord)
+        terms = terms._replace(coord=self.coord * terms.coord, label=self.label * terms.label)
         parts = terms if opt.iteration < self.prior else terms[:-1]
         opt.network.minimize(torch.stack(parts).sum())
         return {name: value.detach() for name, value in terms._asdict().items() if name != "prior"}
@@ -286,7 +286,8 @@ def cfg(model: Model) -> list[darknet.Section]:
     sections += [darknet.section(network.last), darknet.section(network.predict)]
     told = {"anchors": ", ".join(f"{value:g}" for value in (model.anchors / model.stride).flatten().tolist()), "bias_match": 1,
             "classes": model.classes, "coords": 4, "num": len(model.anchors), "softmax": 1, "rescore": 1, "object_scale": 5,
-            "noobject_scale": 1, "class_scale": 1, "coord_scale": f"{model.coord:g}", "thresh": f"{model.ignore:g}"}  # fmt: skip
+            "noobject_scale": 1, "class_scale": f"{model.label:g}", "coord_scale": f"{model.coord:g}",
+            "thresh": f"{model.ignore:g}"}  # fmt: skip
     region = darknet.Section("region", {key: str(value) for key, value in told.items()})
     return [darknet.net(model.channels, model.image_size), *sections, region]
 

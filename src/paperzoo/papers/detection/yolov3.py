@@ -201,7 +201,7 @@ class Model(Detector):
         width: see ``Network``.
         sizes: sides of the pictures that are drawn from anew every ten batches; none for ``image_size`` alone.
         ignore: IOU with a truth above which a box is not called nothing: 0.5 (section 2.1; the released cfg says 0.7).
-        coord: weight of the errors of place, 1 in the released cfg.
+        coord, label: weights of the errors of place and of class, both 1 in the released cfg.
         memory: share by which a batch moves the statistics of batch normalisation.
         weights: ``coco``, as published, a darknet ``.weights`` file, or the trunk's alone, ``darknet53.conv.74``.
     """
@@ -211,8 +211,8 @@ class Model(Detector):
 
     def __init__(
         self, *, channels: Size = 3, image_size: Pixels = 416, classes: Size = 80, anchors9: Sequence[Sequence[Positive]] = ANCHORS,
-        width: SomeShare = 1.0, sizes: Sequence[Pixels] = (), ignore: Part = 0.5, coord: NotNegative = 1.0, memory: SomeShare = 0.01,
-        weights: str = "",
+        width: SomeShare = 1.0, sizes: Sequence[Pixels] = (), ignore: Part = 0.5, coord: NotNegative = 1.0, label: NotNegative = 1.0,
+        memory: SomeShare = 0.01, weights: str = "",
     ) -> None:  # fmt: skip
         super().__init__(channels, image_size, classes)
         if len(anchors9) != NUMBERS[1] or any(len(shape) != 2 for shape in anchors9):
@@ -221,7 +221,7 @@ class Model(Detector):
             raise PaperzooError(f"sizes are multiples of {self.stride}, not {', '.join(map(str, sizes))}")
         self.register_buffer("anchors", torch.tensor([list(shape) for shape in anchors9]).float().view(3, 3, 2), persistent=False)
         self.register_buffer("side", torch.tensor(image_size))
-        self.sizes, self.ignore, self.coord = tuple(sizes), ignore, coord
+        self.sizes, self.ignore, self.coord, self.label = tuple(sizes), ignore, coord, label
         self.network = Network(channels, 3 * (5 + classes), width, memory)
         if weights:
             self.names = darknet.load(self.network, weights, {"coco": darknet.YOLOV3}, classes)
@@ -264,7 +264,7 @@ class Model(Detector):
             for output, own, anchors, stride in zip(outputs, shares, self.anchors, STRIDES, strict=True)
         ]
         terms = Terms(*(torch.stack(part).sum() for part in zip(*scales, strict=True)))
-        terms = terms._replace(coord=self.coord * terms.coord)
+        terms = terms._replace(coord=self.coord * terms.coord, label=self.label * terms.label)
         opt.network.minimize(torch.stack(terms).sum())
         return {name: value.detach() for name, value in terms._asdict().items()}
 
