@@ -230,7 +230,7 @@ def test_no_attribute_of_a_class_hides_a_network_or_a_tensor(name: str) -> None:
 
 def test_every_adversarial_paper_is_here() -> None:
     # fed pictures or sentences, with two critics, or growing: the step is pinned in the tests of each
-    own = {"cyclegan", "discogan", "stargan", "srgan", "stackgan", "mocogan", "progan"}
+    own = {"cyclegan", "discogan", "stargan", "srgan", "stackgan", "mocogan", "progan", "stylegan"}
     assert {name.partition(":")[0] for name in STORIES} | own >= {n for n in paperzoo.list_papers() if "gan" in n}
 
 

@@ -19,8 +19,10 @@ class EqualConv2d(nn.Conv2d):
         gain: of He's constant ``gain / sqrt(fan-in)``; 1 where no rectifier follows.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, padding: int | None = None, gain: float = math.sqrt(2)) -> None:
-        super().__init__(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding)
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, padding: int | None = None, gain: float = math.sqrt(2), bias: bool = True
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2 if padding is None else padding, bias=bias)
         self.scale = gain / math.sqrt(self.weight[0].numel())
 
     def reset_parameters(self) -> None:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from paperzoo.files import write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+#: height of a line of caption, in pixels
+LINE = 14
 
 
 def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 2) -> Image.Image:
@@ -38,6 +42,14 @@ def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def captioned(picture: Image.Image, said: str) -> Image.Image:
+    """The picture in colour with a line of text below it."""
+    sheet = Image.new("RGB", (max(picture.width, 6 * len(said) + 8), picture.height + LINE), "white")
+    sheet.paste(picture.convert("RGB"), (0, 0))
+    ImageDraw.Draw(sheet).text((4, picture.height + 1), said, fill="black")
+    return sheet
 
 
 def compact(picture: Image.Image, limit: int = 150_000) -> Image.Image:

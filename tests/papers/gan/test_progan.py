@@ -221,4 +221,4 @@ def test_it_grows_into_the_digits_and_without_its_critic_does_not(tmp_path: Path
     learnt = growing_job(80, 80, 80, model=size)
     still = growing_job(8, 8, 8, model=size, optimizer={"lr": 0.0})
     gaps = [fit(fabric(), job, run.create(job, tmp_path / str(number)))["mean image gap"] for number, job in enumerate((learnt, still))]
-    assert gaps[0] < 0.1 and gaps[1] > 0.2, gaps
+    assert gaps[0] < 0.15 and gaps[1] > 0.2, gaps

@@ -13,7 +13,7 @@ in G (4.2). The losses are WGAN-GP's and a drift term 0.001 E f(x)^2. Read ``Gen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -62,10 +62,15 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Images (N, channels, s, s) to values (N): the generator backwards, and before the last 4x4 the deviation over the minibatch."""
+    """Images (N, channels, s, s) to values (N): the generator backwards, and before the last 4x4 the deviation over the minibatch.
 
-    def __init__(self, wide: list[int], channels: int) -> None:
+    Args:
+        halve: (N, C, H, W) -> (N, C, H / 2, W / 2).
+    """
+
+    def __init__(self, wide: list[int], channels: int, halve: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
+        self.halve = halve or pooled
         self.from_image = nn.ModuleList(EqualConv2d(channels, w, 1) for w in wide)
         self.finer = nn.ModuleList(EqualConv2d(b, b, 3) for b in wide[1:])
         self.wider = nn.ModuleList(EqualConv2d(b, a, 3) for a, b in zip(wide, wide[1:], strict=False))
@@ -77,9 +82,9 @@ class Critic(nn.Module):
         h = rectified(self.from_image[level](image))
         for number in range(level, 0, -1):
             h = rectified(self.wider[number - 1](rectified(self.finer[number - 1](h))))
-            h = F.avg_pool2d(h, 2)  # (N, w, s, s) -> (N, w', s / 2, s / 2)
+            h = self.halve(h)  # (N, w', s, s) -> (N, w', s / 2, s / 2)
             if number == level and alpha < 1:
-                h = torch.lerp(rectified(self.from_image[level - 1](F.avg_pool2d(image, 2))), h, alpha)
+                h = torch.lerp(rectified(self.from_image[level - 1](self.halve(image))), h, alpha)
         h = rectified(self.last(torch.cat([h, deviation(h)], 1)))  # (N, w + 1, 4, 4) -> (N, w, 4, 4)
         value: Tensor = self.score(rectified(self.flat(h)).flatten(1))[:, 0]  # (N, w, 1, 1) -> (N)
         return value
@@ -105,6 +110,11 @@ def up(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0)
 
 
+def pooled(x: Tensor) -> Tensor:
+    """Means of two by two pixels, (N, C, H, W) -> (N, C, H / 2, W / 2)."""
+    return F.avg_pool2d(x, 2)
+
+
 def deviation(h: Tensor) -> Tensor:
     """The deviation of each feature at each place over the minibatch, and its mean over all as a map (N, 1, H, W); section 3."""
     spread = (h.float().var(0, correction=0) + 1e-8).sqrt().mean()
@@ -120,7 +130,7 @@ def channels_of(image_size: int, width: int, most: int) -> list[int]:
 def shrunk(image: Tensor, side: int, alpha: float) -> Tensor:
     """Real pictures (N, C, S, S) at a level's side, means of their pixels; while it comes in blended with those of the level before."""
     small = F.avg_pool2d(image, image.shape[3] // side)
-    return small if alpha >= 1 else torch.lerp(up(F.avg_pool2d(small, 2)), small, alpha)
+    return small if alpha >= 1 else torch.lerp(up(pooled(small)), small, alpha)
 
 
 class Model(ImageGenerator):

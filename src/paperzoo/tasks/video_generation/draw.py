@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
-from paperzoo.tasks.pictures import compact, grid, save, save_frames
+from paperzoo.tasks.pictures import captioned, compact, grid, save, save_frames
 from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 #: milliseconds that a frame of an animation is shown
 SHOWN = 120
-#: height of a line of caption, in pixels
-LINE = 14
 
 
 def evenly(clips: Tensor, most: int = 8) -> Tensor:
@@ -70,14 +68,6 @@ def _asked(model: VideoGenerator, number: Tensor) -> Sequence[Tensor]:
 
 def _scale(frames: Tensor) -> int:
     return max(1, 64 // frames.shape[-1])
-
-
-def captioned(picture: Image.Image, said: str) -> Image.Image:
-    """The picture in colour with a line of text below it."""
-    sheet = Image.new("RGB", (max(picture.width, 6 * len(said) + 8), picture.height + LINE), "white")
-    sheet.paste(picture.convert("RGB"), (0, 0))
-    ImageDraw.Draw(sheet).text((4, picture.height + 1), said, fill="black")
-    return sheet
 
 
 def tiled(clips: Tensor, columns: int | None = None, scale: int = 1) -> list[Image.Image]:

@@ -1,0 +1,272 @@
+"""StyleGAN: a generator that is told by styles, layer by layer, what to draw (Karras, Laine and Aila 2018).
+
+A mapping network f makes w = f(z) of a latent vector; the picture begins with learnt pixels, and after each convolution w, through an
+affine map of the layer's own, sets scale y_s and bias y_b of every feature map (figure 1):
+
+    AdaIN(x_i, y) = y_{s,i} (x_i - mu(x_i)) / sigma(x_i) + y_{b,i}.                                             (Eq. 1)
+
+What is left to chance comes from noise added to each pixel. Some pictures have two styles, one up to a layer, another from there (3.1).
+Networks grow as ProGAN's do; the game is the usual one with R1 (appendix C), L_D = ``discriminator_loss`` + gamma / 2 ``r1``.
+Variants are table 1's, ``a`` (ProGAN) to ``f``. Read ``Synthesis`` in stylegan_networks.py, then ``Generator`` and ``Model.step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.metrics.path_length import path_length
+from paperzoo.metrics.separability import separability
+from paperzoo.nn.average import Average
+from paperzoo.papers.gan.progan import Critic, Side, channels_of, growing, grown, pixel_norm, pooled
+from paperzoo.papers.gan.stylegan_networks import Mapping, Synthesis, halved, up
+from paperzoo.ranges import NotNegative, Part, Share, Size, Whole
+from paperzoo.records import Recipe, Stage
+from paperzoo.tasks.generation import ImageGenerator
+from paperzoo.tasks.model import Optimizers, Players
+from paperzoo.tasks.pictures import captioned, grid, save
+
+
+class Generator(nn.Module):
+    """Noise (N, latent) to images (N, channels, s, s): f, then g. ``centre`` is the running mean of w."""
+
+    centre: Tensor
+
+    def __init__(self, wide: Sequence[int], channels: int, latent: int, depth: int, constant: bool, noise: bool) -> None:
+        super().__init__()
+        self.mapping = Mapping(latent, depth) if depth else None
+        self.synthesis = Synthesis(wide, channels, latent, latent if depth else 0, constant, noise)
+        self.register_buffer("centre", torch.zeros(latent))
+
+    def forward(
+        self, z: Tensor, level: int, alpha: float = 1.0, other: Tensor | None = None, cut: Tensor | None = None, chance: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Images, and w (N, latent) of ``z``. With ``other`` (N, latent) styles from layer ``cut`` (N) on are those of these."""
+        w = self.styles(z)
+        layers = w[:, None].expand(-1, 2 * level + 2, -1)  # (N, layers, latent)
+        if other is not None and cut is not None:
+            late = torch.arange(2 * level + 2, device=z.device) >= cut[:, None]  # (N, layers)
+            layers = torch.where(late[..., None], self.styles(other)[:, None], layers)
+        return self.synthesis(layers, level, alpha, chance), w
+
+    def styles(self, z: Tensor) -> Tensor:
+        """w (N, latent) of z; z on its sphere where there is no mapping network."""
+        w: Tensor = pixel_norm(z) if self.mapping is None else self.mapping(z)
+        return w
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """``E softplus(D(G(z))) + E softplus(-D(x))`` from logits (N)."""
+    return F.softplus(fake).mean() + F.softplus(-real).mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """``E softplus(-D(G(z)))`` from logits (N)."""
+    return F.softplus(-fake).mean()
+
+
+def r1(real: Tensor, image: Tensor) -> Tensor:
+    """``E ||grad D(x)||^2`` of logits (N) by the images (N, ...) that they are of; those must ask for their gradient."""
+    (gradient,) = torch.autograd.grad(real.sum(), image, create_graph=True)
+    return gradient.flatten(1).square().sum(1).mean()
+
+
+class Model(ImageGenerator):
+    """Both networks, and how far they have grown; stages as of ProGAN, from ``8`` on (appendix C).
+
+    Args:
+        image_size: side of the pictures. latent: dimensions of z and w.
+        width: channels at the coarse levels. most: channels times side at the fine ones.
+        depth: layers of the mapping network; 0 for none, and no styles.
+        constant: learnt pixels at the bottom; else z enters there, as before. noise: noise is added to each pixel.
+        mixing: share of pictures with two styles.
+        gamma: weight of R1. average: decay of the weights' average that samples are taken from. remember: of w's running mean.
+    """
+
+    level: Tensor
+    alpha: Tensor
+
+    def __init__(
+        self, *, image_size: Side = 1024, channels: Size = 3, latent: Size = 512, width: Size = 512, most: Size = 16_384, depth: Whole = 8,
+        constant: bool = True, noise: bool = True, mixing: Share = 0.9, gamma: NotNegative = 10.0, average: Part = 0.999,
+        remember: Part = 0.995,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if not depth and (constant or mixing):
+            raise PaperzooError("without styles (model.depth=0) pictures would be alike: set model.constant=false and model.mixing=0")
+        wide = channels_of(image_size, width, most)
+        self.image_size, self.latent, self.mixing, self.gamma, self.remember = image_size, latent, mixing, gamma, remember
+        self.generator, self.critic = Generator(wide, channels, latent, depth, constant, noise), Critic(wide, channels, halved)
+        self.average = Average(self.generator, average) if average else None
+        self.fading = False
+        self.register_buffer("level", torch.tensor(len(wide) - 1))
+        self.register_buffer("alpha", torch.ones(()))
+
+    def stage(self, name: str) -> None:
+        levels = {str(4 * 2**level): level for level in range(len(self.generator.synthesis.to_image))}
+        side, _, fading = name.partition(" ")
+        if side not in levels or fading not in ("", "fading") or name == "4 fading":
+            raise unknown("stage", name, [*levels, *(f"{side} fading" for side in levels if side != "4")], f"of {self.name}")
+        self.level.fill_(levels[side])
+        self.fading = bool(fading)
+
+    def optimizers(self, *, lr: NotNegative = 1e-3, beta2: Part = 0.99) -> Optimizers:
+        """Adam for both at a constant rate, without momentum; the paper raises it from 0.001 with the side (appendix C)."""
+        networks: dict[str, nn.Module] = {"critic": self.critic, "generator": self.generator}
+        return {name: Adam(network.parameters(), lr, (0.0, beta2)) for name, network in networks.items()}
+
+    def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
+        level, alpha = int(self.level), (opt.iteration - opt.start) / opt.stage_steps if self.fading else 1.0
+        self.alpha.fill_(alpha)
+        real = shrunk(2 * batch.image - 1, level, alpha).requires_grad_()
+        fake, w = self.generator(self.draw(len(real)), level, alpha, self.draw(len(real)), self.cuts(len(real), 2 * level + 2))
+        of_real, of_fake = self.critic(real, level, alpha), self.critic(fake.detach(), level, alpha)
+        penalty = r1(of_real, real)
+        opt.critic.minimize(discriminator_loss(of_real, of_fake) + self.gamma / 2 * penalty)
+        opt.generator.minimize(generator_loss(self.critic(fake, level, alpha)))
+        self.generator.centre.lerp_(opt.mean(w.mean(0)), 1 - self.remember)
+        if self.average is not None:
+            self.average.update(self.generator)
+        return {"r1": penalty.detach(), "side": torch.tensor(4.0 * 2**level)}
+
+    def cuts(self, items: int, layers: int) -> Tensor:
+        """From which layer on a picture has its second style, int64 (items): 1 to layers - 1 for ``mixing`` of them, else none has it."""
+        device = self.alpha.device
+        mixed = torch.rand(items, device=device) < self.mixing
+        return torch.where(mixed, torch.randint(1, layers, (items,), device=device), layers)
+
+    @property
+    def drawing(self) -> Generator:
+        """The generator that samples are taken from."""
+        return self.generator if self.average is None else self.average.network  # type: ignore[return-value]
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Pictures (N, C, S, S) in [0, 1], of the present level enlarged by repeating pixels; with the same noise for all."""
+        return self.finished(self.drawing(z, int(self.level), float(self.alpha), chance=False)[0])
+
+    def finished(self, image: Tensor) -> Tensor:
+        """From about [-1, 1] to [0, 1], at the full side."""
+        return (F.interpolate(image.float(), self.image_size) / 2 + 0.5).clamp(0, 1)
+
+    def of_styles(self, w: Tensor, loud: Sequence[float] | None = None, chance: bool = False) -> Tensor:
+        """Pictures of styles (N, latent), or (N, layers, latent) with one for each layer; ``loud``: a factor on each layer's noise."""
+        layers = w if w.ndim == 3 else w[:, None].expand(-1, 2 * int(self.level) + 2, -1)
+        return self.finished(self.drawing.synthesis(layers, int(self.level), float(self.alpha), chance, loud))
+
+    def truncated(self, w: Tensor, psi: float) -> Tensor:
+        """``w' = centre + psi (w - centre)``: for psi in [0, 1] pictures vary less (appendix B). For the eye, not for a score."""
+        centre = self.drawing.centre
+        return centre + psi * (w - centre)
+
+    def mixed(self, coarse: Tensor, fine: Tensor, cut: int) -> Tensor:
+        """Pictures with the styles of z ``coarse`` (N, latent) up to layer ``cut``, those of ``fine`` (N, latent) from there.
+
+        Raises:
+            PaperzooError: there is no such layer.
+        """
+        layers = 2 * int(self.level) + 2
+        if not 0 <= cut <= layers:
+            raise PaperzooError(f"{self.name} has {layers} layers, 0 to {layers - 1}: styles cannot change at layer {cut}")
+        first, second = (self.drawing.styles(z)[:, None].expand(-1, layers, -1) for z in (coarse, fine))
+        return self.of_styles(torch.cat([first[:, :cut], second[:, cut:]], 1))
+
+    def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        """Any generator's metrics; with a judge, perceptual path length and linear separability in Z and in W (section 4).
+
+        Both are the paper's but for their numbers and networks: 2,000 pairs and 4,000 pictures rather than 100,000 and 200,000, the
+        judge's features rather than VGG-16's, and as attributes whether the judge sees each of its classes.
+        """
+        metrics = super().measure(dataset, split, judge)
+        if judge is None or self.drawing.mapping is None:
+            return metrics
+        ends = self.latents(4000, 7).to(self.alpha.device)
+        w = self.drawing.styles(ends)
+        probability, _ = judge(in_parts(self.generate, ends))
+        seen = probability.argmax(1)[:, None] == range(probability.shape[1])
+        for space, points, draw in (("z", ends, self.generate), ("w", w, self.of_styles)):
+            drawn = partial(in_parts, draw)
+            length = path_length(drawn, lambda x: judge(x)[1], points[:2000], points[2000:], spherical=space == "z")
+            metrics[f"path length in {space}[{judge.name}]"] = length
+            metrics[f"separability in {space}[{judge.name}]"] = separability(points.cpu().numpy(), seen, abs(probability - 0.5))
+        return metrics
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        """Any generator's figures, and: styles of rows and columns mixed at coarse, middle and fine layers; truncation; noise."""
+        paths = super().show(dataset, split, folder, stem)
+        if self.drawing.mapping is None:
+            return paths
+        with torch.no_grad():
+            return [*paths, *(save(captioned(grid(*rows), told), folder / f"{stem}-{name}.png") for name, rows, told in self.figures())]
+
+    def figures(self) -> list[tuple[str, tuple[Tensor, int], str]]:
+        """Name, pictures with their number in a row, and caption of each."""
+        z, layers = self.latents(8, 3).to(self.alpha.device), 2 * int(self.level) + 2
+        rows, columns = z[:3], z[3:]
+        blocks = [self.generate(columns)]
+        for cut in (max(1, layers - 2), max(1, layers // 2), 2):  # fine, middle and coarse layers from the row
+            blocks += [self.mixed(columns, row[None].expand(len(columns), -1), cut) for row in rows]
+        psi = torch.linspace(-1, 1, 9)
+        towards = torch.cat([torch.stack([self.truncated(w, float(share)) for share in psi]) for w in self.drawing.styles(rows)])
+        some = self.drawing.styles(z[:1])
+        loudness = [[1.0] * layers, [0.0] * layers, [0.0] * 4 + [1.0] * (layers - 4), [1.0] * 4 + [0.0] * (layers - 4)]
+        noisy = torch.cat([self.of_styles(some, loud) for loud in loudness])
+        return [
+            ("mixing", (torch.cat(blocks), len(columns)), "above: styles; below, three rows each: fine, middle, coarse layers of another"),
+            ("truncation", (self.of_styles(towards), len(psi)), "psi from -1 to 1; in the middle the mean style"),
+            ("noise", (noisy, 4), "noise in all layers, in none, in fine ones, in coarse ones"),
+        ]
+
+
+def in_parts(draw: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+    """What ``draw`` makes of many latent vectors, on the CPU, 250 at a time."""
+    return torch.cat([draw(part).cpu() for part in torch.split(given, 250)])
+
+
+def shrunk(image: Tensor, level: int, alpha: float) -> Tensor:
+    """Real pictures (N, C, S, S) at a level, means of their pixels; while it comes in blended with those of the level before."""
+    small = F.avg_pool2d(image, image.shape[3] // (4 * 2**level))
+    return small if alpha >= 1 else torch.lerp(up(pooled(small)), small, alpha)
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "f": {},
+    "e": {"mixing": 0.0},
+    "d": {"mixing": 0.0, "noise": False},
+    "c": {"mixing": 0.0, "noise": False, "constant": False},
+    "b": {"mixing": 0.0, "noise": False, "constant": False, "depth": 0},
+    "a": {"class": "progan.Model"},
+}
+
+_PAPER = {4: 256, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8}
+_SIZE = {"image_size": 64, "latent": 64, "width": 64, "most": 1024, "average": 0.99}
+_STAGES = (
+    Stage("8", 200), Stage("16 fading", 150), Stage("16", 150), Stage("32 fading", 200), Stage("32", 200),
+    Stage("64 fading", 150, batch_size=16), Stage("64", 250, batch_size=16),
+)  # fmt: skip
+_LITTLE = {"image_size": 16, "latent": 8, "width": 8, "most": 128, "average": 0.9}
+
+RECIPES = {
+    "paper": grown(
+        Recipe(
+            data="lsun-bedroom", steps=0, batch_size=256, model={"image_size": 256}, variants=("f", "e", "d", "c", "b"),
+            note="batches of 8 GPUs (appendix C), 600,000 images a stage; the rate of 256x256 is 0.0015 there",
+        ),
+        *growing(256, 600_000, _PAPER)[1:],
+    ),
+    "small": grown(
+        Recipe(data="avatars", steps=0, batch_size=32, model=_SIZE, judge="zoo-avatars", optimizer={"lr": 2e-3}), *_STAGES
+    ),
+    "smoke": Recipe(
+        data="digits", steps=24, batch_size=16, model=_LITTLE, precision="float32", optimizer={"lr": 5e-3}, variants=("f", "e", "d", "c"),
+    ),
+}  # fmt: skip
+RECIPES["smoke-unstyled"] = RECIPES["smoke"].but(variants=("b", "a"))
