@@ -96,6 +96,8 @@ def test_noise_begins_silent_and_is_then_of_each_pixel_and_picture() -> None:
     assert not torch.allclose(drawn[0], drawn[1]) and not torch.allclose(drawn, model.generator(z, 3)[0])
     fixed = model.generator(z, 3, chance=False)[0]
     assert torch.equal(fixed[0], fixed[1]) and torch.equal(fixed, model.generator(z, 3, chance=False)[0])
+    model.average = None
+    assert torch.equal(model.generate(z), model.generate(z)) and torch.equal(model.generate(z)[0], model.generate(z)[1])  # a sample is its z's
     layer = Layer(2, 4, noise=True, style=0)
     assert layer.strength is not None
     torch.nn.init.constant_(layer.strength[1], 2.0)
