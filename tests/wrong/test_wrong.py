@@ -48,6 +48,8 @@ def test_known_error_is_rejected(wrong: errors.Wrong, tmp_path: Path, monkeypatc
         test = getattr(module, test_name)
         given = {"tmp_path": tmp_path, "monkeypatch": monkeypatch}
         arguments = {k: given.get(k, v) for k, v in wrong.arguments.items()}
+        if "straight" in arguments:
+            arguments["straight"] = module.Straight(arguments["straight"], tmp_path)
         assert set(inspect.signature(test).parameters) == set(arguments)
         with pytest.raises(AssertionError):
             test(**arguments)
