@@ -17,6 +17,9 @@ import torch
 
 torch.set_num_threads(1)
 import lightning_fabric  # noqa: E402, F401  (what a training imports is imported once, not by each child)
+import matplotlib.projections  # noqa: E402
+import PIL.PngImagePlugin  # noqa: E402
+import seqeval.metrics  # noqa: E402, F401
 import torch._dynamo  # noqa: E402
 
 import paperzoo  # noqa: E402

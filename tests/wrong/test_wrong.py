@@ -14,6 +14,8 @@ import paperzoo
 
 from wrong import conditional, errors, recognition, restoration, semi
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def put(wrong: errors.Wrong, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the wrong version in place, also where it was imported by name, in the test's module too."""
