@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures.networks import shapes
 from fixtures.training import count, job, loop, same, state
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -68,7 +69,7 @@ def exempt(model: Model, test: str, name: str) -> bool:
 
 @pytest.mark.parametrize(("name", "variant"), COUNTS, ids=[f"{n}:{v}" for n, v in COUNTS])
 def test_parameter_count_at_the_papers_size(name: str, variant: str) -> None:
-    with torch.device("meta"):
+    with shapes():
         model = paperzoo.create(f"{name}:{variant}")
     assert count(model) == catalog.paper(name).parameters[variant]
 
