@@ -47,6 +47,8 @@ SMOKES = sorted(
 )
 COUNTS = [(name, variant) for name in catalog.list_papers() for variant in catalog.paper(name).parameters]
 SAMPLED = [n for n in SMOKES if any(task.samples for task in catalog.load(n.partition("/")[0]).model_class.tasks)]
+#: one of each paper that draws samples
+DRAWN = [n for n in SAMPLED if n == f"{n.partition('/')[0].partition(':')[0]}/smoke"]
 #: steps of a smoke run that are saved, each by itself: several rounds of what is periodic, critic steps and functional steps
 CUTS = 12
 #: after so many of them a model is asked what it answers, and after so many what its answers hang on
@@ -304,3 +306,11 @@ def test_first_samples_do_not_depend_on_how_many_are_drawn(straight: Straight, t
     assert torch.allclose(many[:4], few, atol=1e-6) and not torch.equal(few, other)
     low, high = task.span or (-torch.inf, torch.inf)
     assert many.min() >= low and many.max() <= high
+
+
+@pytest.mark.parametrize("straight", DRAWN, ids=[n.replace("/", "-") for n in DRAWN], indirect=True)
+def test_what_samples_is_drawn_at_the_end(straight: Straight, tmp_path: Path) -> None:
+    model, data = straight.loaded(ASKED), straight.loop.data
+    with guarded(model):
+        paths = model.show(data, "test" if "test" in data.splits else "train", tmp_path, "final")
+    assert paths and all(path.parent == tmp_path and path.stat().st_size > 0 for path in paths)
