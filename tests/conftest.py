@@ -57,3 +57,11 @@ def chance() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Final pictures are left out of trainings, where they take longer than the steps: ``tests/tasks`` look at them."""
+    from paperzoo.tasks.model import Model
+
+    monkeypatch.setattr(Model, "show", lambda self, dataset, split, folder, stem: [])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
+from fixtures.networks import shapes
 from fixtures.training import constant
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
@@ -428,7 +430,7 @@ def chosen(name: str, variant: str) -> str:
 def made(name: str, variant: str, recipe: str, meta: bool = True, **arguments: Any) -> tuple[Any, dict[str, Any]]:
     """The model, without memory for its weights if ``meta``, and the optimisers' arguments of the recipe."""
     optimizer = dict(paperzoo.paper(name).recipes[recipe].optimizer) if recipe else {}
-    with torch.device("meta" if meta else "cpu"):
+    with shapes() if meta else nullcontext():
         return paperzoo.create(chosen(name, variant), **arguments), optimizer
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixtures.networks import shapes
 from fixtures.training import count, job, loop, same, state
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -33,10 +34,10 @@ from paperzoo.tasks.task import Task
 
 pytestmark = pytest.mark.processor
 
-#: every (name, recipe) that has a smoke recipe: a paper is tested by being listed in the catalogue
+#: every "name/recipe" of a smoke recipe: a paper is tested by being listed in the catalogue
 SMOKES = sorted(
     {
-        (entry.name, recipe)
+        f"{entry.name}/{recipe}"
         for paper in catalog.list_papers()
         for variant in catalog.paper(paper).variants
         for entry in [catalog.load(f"{paper}:{variant}")]
@@ -45,7 +46,14 @@ SMOKES = sorted(
     }
 )
 COUNTS = [(name, variant) for name in catalog.list_papers() for variant in catalog.paper(name).parameters]
-smoke = pytest.mark.parametrize(("name", "recipe"), SMOKES, ids=[f"{n}-{r}" for n, r in SMOKES])
+SAMPLED = [n for n in SMOKES if any(task.samples for task in catalog.load(n.partition("/")[0]).model_class.tasks)]
+#: one of each paper that draws samples
+DRAWN = [n for n in SAMPLED if n == f"{n.partition('/')[0].partition(':')[0]}/smoke"]
+#: steps of a smoke run that are saved, each by itself: several rounds of what is periodic, critic steps and functional steps
+CUTS = 12
+#: after so many of them a model is asked what it answers, and after so many what its answers hang on
+ANSWERED, ASKED = 3, 5
+smoke = pytest.mark.parametrize("straight", SMOKES, ids=[n.replace("/", "-") for n in SMOKES], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -63,30 +71,74 @@ def exempt(model: Model, test: str, name: str) -> bool:
 
 @pytest.mark.parametrize(("name", "variant"), COUNTS, ids=[f"{n}:{v}" for n, v in COUNTS])
 def test_parameter_count_at_the_papers_size(name: str, variant: str) -> None:
-    with torch.device("meta"):
+    with shapes():
         model = paperzoo.create(f"{name}:{variant}")
     assert count(model) == catalog.paper(name).parameters[variant]
 
 
+class Straight:
+    """A smoke run from its first step to its last, which several tests look at: it is trained once for all of them.
+
+    It is neither measured nor drawn on its way; the run that is must end as it does.
+
+    Attributes:
+        states: everything a checkpoint holds, before the first step and after each of the first ``CUTS``.
+        asked: an example for each of its tasks; answers: what it answered to them after ``ANSWERED`` steps, while it trained.
+        still: parameters that have never moved.
+        wrong: gradients that did not lie in memory as their parameters.
+    """
+
+    def __init__(self, smoke: str, folder: Path) -> None:
+        self.name, self.recipe = smoke.split("/")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("paperzoo.engine.run.KEPT", 10**6)
+            patch.setattr(Model, "preview", lambda self, folder, stem: [])
+            self.loop = made = loop(job(self.name, self.recipe, checkpoint_every=1), folder)
+            self.steps = made.opt.total
+            trained = {n: p for n, p in made.model.named_parameters() if p.requires_grad}
+            start = {n: p.detach().clone() for n, p in trained.items()}
+            self.states, self.trained, self.still = [state(made)], set(trained), set(trained)
+            with layouts(made) as self.wrong:
+                while (step := made.opt.iteration + 1) <= self.steps:
+                    made.every["checkpoint"] = int(step <= CUTS)
+                    made.step()
+                    self.still -= {n for n in self.still if not torch.equal(trained[n], start[n])}
+                    if step <= CUTS:
+                        self.states.append(state(made))
+                    if step == self.steps <= CUTS:
+                        made.save()
+                    if step == min(ANSWERED, self.steps):
+                        self.asked = examples(made)
+                        with guarded(made.model):
+                            self.answers = [task.answer(made.model, given) for task, given in self.asked]
+        made.book.close()
+
+    def checkpoint(self, step: int) -> Path:
+        return self.loop.run.directory / "checkpoints" / f"{step:08d}.safetensors"
+
+    def loaded(self, step: int) -> Model:
+        """The model after so many steps, or its last, as the engine would evaluate it."""
+        model = load_file(self.checkpoint(min(step, self.steps)))
+        precision.prepare(model, self.loop.precision, self.loop.device)
+        return model
+
+
+@pytest.fixture(scope="module")
+def straight(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Straight:
+    return Straight(request.param, tmp_path_factory.mktemp("straight"))
+
+
 @smoke
-def test_every_tensor_moves_and_stays_finite(name: str, recipe: str, tmp_path: Path) -> None:
-    made = loop(job(name, recipe), tmp_path)
-    trained = {n: p for n, p in made.model.named_parameters() if p.requires_grad}
-    start = {n: p.detach().clone() for n, p in trained.items()}
-    moved: set[str] = set()
-    with layouts(made) as wrong:
-        while made.opt.iteration < made.opt.total:
-            made.step()
-            moved |= {n for n, p in trained.items() if n not in moved and not torch.equal(p, start[n])}
-    assert not wrong, f"gradients that do not lie in memory as their parameters: {wrong}"
-    assert all(torch.isfinite(v).all() for v in state(made).values() if v.is_floating_point())
-    still = [n for n in trained if n not in moved and not exempt(made.model, "moves", n)]
-    assert not still, f"never moved: {still}"
-    excused = [n for n in trained if n not in moved]
-    if excused:
-        print(f"\n{name}: excused from moving: {excused}")
-    if not trained:  # a model that updates itself
-        assert any(not torch.equal(b, 0 * b) for b in made.model.buffers())
+def test_every_tensor_moves_and_stays_finite(straight: Straight) -> None:
+    model = straight.loop.model
+    assert not straight.wrong, f"gradients that do not lie in memory as their parameters: {straight.wrong}"
+    assert all(torch.isfinite(v).all() for v in state(straight.loop).values() if v.is_floating_point())
+    never = sorted(n for n in straight.still if not exempt(model, "moves", n))
+    assert not never, f"never moved: {never}"
+    if straight.still:
+        print(f"\n{straight.name}: excused from moving: {sorted(straight.still)}")
+    if not straight.trained:  # a model that updates itself
+        assert any(not torch.equal(b, 0 * b) for b in model.buffers())
 
 
 @contextmanager
@@ -112,13 +164,13 @@ def layouts(made: Loop) -> Iterator[dict[str, tuple[Any, ...]]]:
 
 
 @smoke
-def test_gradients_of_parts_and_in_half_precision_lie_as_their_parameters(name: str, recipe: str, tmp_path: Path) -> None:
+def test_gradients_of_parts_and_in_half_precision_lie_as_their_parameters(straight: Straight, tmp_path: Path) -> None:
     half = "bf16" if precision.resolve("auto", torch.device("cpu")) == "bf16" else "float32"
-    chosen = resolve(name, recipe, overrides={"precision": half})
-    single = len(loop(chosen, tmp_path).opt.optimizers) == 1 and chosen.recipe.batch_size != "all"
-    made = loop(resolve(name, recipe, overrides={"precision": half, **({"accumulate": 2} if single else {})}), tmp_path)
+    single = len(straight.loop.opt.optimizers) == 1 and straight.loop.recipe.batch_size != "all"
+    parts = {"accumulate": 2} if single else {}
+    made = loop(resolve(straight.name, straight.recipe, overrides={"precision": half, **parts}), tmp_path)
     with layouts(made) as wrong:
-        for _ in range(2):
+        for _ in range(min(2, straight.steps)):
             made.step()
     assert not wrong, f"gradients that do not lie in memory as their parameters: {wrong}"
 
@@ -150,8 +202,7 @@ def test_accumulated_parts_train_as_the_whole_batch(name: str, tmp_path: Path) -
 
 def test_two_processes_are_one_for_every_paper_without_chance_or_batch_norm(tmp_path: Path) -> None:
     """Ten steps in double precision: a loss that each half averages over its own words or windows is far outside 1e-5."""
-    asked = [f"{name}/{recipe}" for name, recipe in SMOKES]
-    command = [sys.executable, str(Path(__file__).parent / "two_processes.py"), str(tmp_path), *asked]
+    command = [sys.executable, str(Path(__file__).parent / "two_processes.py"), str(tmp_path), *SMOKES]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, env={**os.environ, "OMP_NUM_THREADS": "1"})
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     apart = {line["name"]: line["apart"] for line in lines if "name" in line}
@@ -162,30 +213,16 @@ def test_two_processes_are_one_for_every_paper_without_chance_or_batch_norm(tmp_
 
 
 @smoke
-def test_resuming_at_every_step_is_bitwise_the_same(
-    name: str, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resuming_at_every_step_is_bitwise_the_same(straight: Straight, tmp_path: Path) -> None:
     # One step from the checkpoint of step k must give the state of step k + 1, for every k: by induction every cut is exact.
-    monkeypatch.setattr("paperzoo.engine.run.KEPT", 10**6)
-    monkeypatch.setattr(Model, "preview", lambda self, folder, stem: [])
-    settings = job(name, recipe).recipe
-    steps = min(12, settings.steps)  # several rounds of what is periodic: critic steps, functional steps
-    straight = loop(job(name, recipe, checkpoint_every=1), tmp_path / "straight")
-    states = [state(straight)]
-    while straight.opt.iteration < steps:
-        straight.step()
-        if straight.opt.iteration == straight.opt.total:
-            straight.save()
-        states.append(state(straight))
-        if len(states) == 7 and not settings.stages and not periodic(states):
-            steps = 6  # every step is like the one before: five cuts say what eleven do
-    states = states[1:]
+    steps = len(straight.states) - 1
+    if not straight.loop.recipe.stages and not periodic(straight.states[:7]):
+        steps = min(6, steps)  # every step is like the one before: five cuts say what eleven do
     for cut in range(1, steps):
-        saved = straight.run.directory / "checkpoints" / f"{cut:08d}.safetensors"
-        again = loop(job(name, recipe), tmp_path / "again", saved)
+        again = loop(job(straight.name, straight.recipe), tmp_path / "again", straight.checkpoint(cut))
         assert again.opt.iteration == cut
         again.step()
-        assert same(state(again), states[cut]), f"cut after step {cut}"
+        assert same(state(again), straight.states[cut + 1]), f"cut after step {cut}"
         again.book.close()
 
 
@@ -203,60 +240,49 @@ def test_what_is_periodic_is_seen() -> None:
 
 
 @smoke
-def test_same_seed_same_run_other_seed_other_run(name: str, recipe: str, tmp_path: Path) -> None:
+def test_same_seed_same_run_other_seed_other_run(straight: Straight, tmp_path: Path) -> None:
+    steps = min(3, straight.steps)
     ends = []
-    for seed, extra in ((0, {}), (0, {"measure_every": 2}), (1, {})):
-        chosen = catalog_job(name, recipe, seed, extra)
-        made = loop(chosen, tmp_path)
-        for _ in range(min(3, made.opt.total)):  # measured after the second, if there is one, and at the end
+    for seed, extra in ((0, {"measure_every": 2, "checkpoint_every": 2}), (1, {})):  # measured and drawn after the second step
+        made = loop(resolve(straight.name, straight.recipe, seed=seed, overrides=extra), tmp_path)
+        for _ in range(steps):
             made.step()
         ends.append(checkpoint.tensors_of(made.model))
-    assert same(ends[0], ends[1]), "measuring changed the run"
-    assert not same(ends[0], ends[2])
-
-
-def catalog_job(name: str, recipe: str, seed: int, overrides: dict[str, Any]) -> Any:
-    return resolve(name, recipe, seed=seed, overrides=overrides)
-
-
-@smoke
-def test_saved_and_loaded_gives_the_same_outputs(name: str, recipe: str, tmp_path: Path) -> None:
-    made = loop(job(name, recipe), tmp_path)
-    for _ in range(3):
-        made.step()
-    made.save()
-    *_, path = sorted((made.run.directory / "checkpoints").iterdir())  # on a slow machine one more was due
-    loaded = load_file(path)
-    precision.prepare(loaded, made.precision, made.device)  # as the engine does before it evaluates
-    with guarded(made.model):
-        for task, given in examples(made):
-            assert torch.equal(task.answer(made.model, given), task.answer(loaded, given))
+        made.book.close()
+    first = {name: straight.states[steps][name] for name in ends[0]}
+    assert same(ends[0], first), "measuring changed the run"
+    assert not same(ends[1], first)
 
 
 @smoke
-def test_no_sample_depends_on_another_and_every_input_counts(name: str, recipe: str, tmp_path: Path) -> None:
-    made = loop(job(name, recipe), tmp_path)
-    for _ in range(5):
-        made.step()
-    made.model.eval()
-    for task, given in examples(made):
-        whole = task.answer(made.model, given.clone().requires_grad_(given.is_floating_point()))
+def test_saved_and_loaded_gives_the_same_outputs(straight: Straight) -> None:
+    loaded = straight.loaded(ANSWERED)
+    with guarded(loaded):
+        for (task, given), answer in zip(straight.asked, straight.answers, strict=True):
+            assert torch.equal(task.answer(loaded, given), answer)
+
+
+@smoke
+def test_no_sample_depends_on_another_and_every_input_counts(straight: Straight) -> None:
+    name, model = straight.name, straight.loaded(ASKED)
+    for task, given in straight.asked:
+        whole = task.answer(model, given.clone().requires_grad_(given.is_floating_point()))
         if not whole.requires_grad or not given.is_floating_point():  # tokens, and trees, have no gradient
             for row in range(len(given)):
-                alone = task.answer(made.model, given[row : row + 1])
+                alone = task.answer(model, given[row : row + 1])
                 close = torch.allclose(whole[row].flatten()[: alone.numel()], alone.flatten(), atol=1e-5)
                 assert close, f"{name}, {task.name}: item {row}"
             if not given.is_floating_point():
-                assert not torch.equal(task.answer(made.model, given.roll(1, 0)), whole), f"{name}: what is given does not matter"
+                assert not torch.equal(task.answer(model, given.roll(1, 0)), whole), f"{name}: what is given does not matter"
             continue
         given = given.clone().requires_grad_()
-        out = task.answer(made.model, given)
+        out = task.answer(model, given)
         (gradient,) = torch.autograd.grad(out[1].square().sum(), given)
         others = [i for i in range(len(given)) if i != 1]
         assert not gradient[others].any(), f"{name}, {task.name}: sample 1 depends on another"
-        (gradient,) = torch.autograd.grad(task.answer(made.model, given).square().sum(), given)
+        (gradient,) = torch.autograd.grad(task.answer(model, given).square().sum(), given)
         dead = (gradient == 0).all(0)
-        if not exempt(made.model, "input sensitivity", "input"):
+        if not exempt(model, "input sensitivity", "input"):
             assert not dead.any(), f"{name}, {task.name}: {int(dead.sum())} inputs have no effect"
 
 
@@ -268,9 +294,9 @@ def examples(made: Loop) -> list[tuple[Task, Tensor]]:
     return [(task, given) for task, given in found if given is not None]
 
 
-@pytest.mark.parametrize("name", [n for n in catalog.list_papers() if any(t.samples for t in catalog.load(n).model_class.tasks)])
-def test_first_samples_do_not_depend_on_how_many_are_drawn(name: str, tmp_path: Path) -> None:
-    model = paperzoo.train(name, "smoke", out=tmp_path, overrides={"steps": 5}).model
+@pytest.mark.parametrize("straight", SAMPLED, ids=[n.replace("/", "-") for n in SAMPLED], indirect=True)
+def test_first_samples_do_not_depend_on_how_many_are_drawn(straight: Straight, tmp_path: Path) -> None:
+    model = load_file(straight.checkpoint(min(ASKED, straight.steps)))
     task, many, few, other = model.able("samples"), model.sample(16, seed=3), model.sample(4, seed=3), model.sample(4, seed=4)
     assert task is not None and task.write(few, tmp_path / "samples")
     if not isinstance(many, Tensor):
@@ -280,3 +306,11 @@ def test_first_samples_do_not_depend_on_how_many_are_drawn(name: str, tmp_path: 
     assert torch.allclose(many[:4], few, atol=1e-6) and not torch.equal(few, other)
     low, high = task.span or (-torch.inf, torch.inf)
     assert many.min() >= low and many.max() <= high
+
+
+@pytest.mark.parametrize("straight", DRAWN, ids=[n.replace("/", "-") for n in DRAWN], indirect=True)
+def test_what_samples_is_drawn_at_the_end(straight: Straight, tmp_path: Path) -> None:
+    model, data = straight.loaded(ASKED), straight.loop.data
+    with guarded(model):
+        paths = model.show(data, "test" if "test" in data.splits else "train", tmp_path, "final")
+    assert paths and all(path.parent == tmp_path and path.stat().st_size > 0 for path in paths)

@@ -32,6 +32,7 @@ from paperzoo.engine.run import read_lines
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.saved import newest
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 HERE = Path(__file__).parent
 
 

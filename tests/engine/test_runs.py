@@ -22,6 +22,7 @@ from paperzoo.engine import run as runs
 from paperzoo.errors import PaperzooError
 from paperzoo.saved import newest, read
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 HERE = Path(__file__).parent
 
 

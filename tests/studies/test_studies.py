@@ -20,7 +20,7 @@ from paperzoo.report import compare, study
 from paperzoo.studies import degradation, lesion
 from paperzoo.studies.trial import Found, Trial
 
-pytestmark = pytest.mark.processor
+pytestmark = [pytest.mark.processor, pytest.mark.usefixtures("undrawn")]
 
 
 def two(quick: bool) -> list[Trial]:

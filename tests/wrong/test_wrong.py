@@ -14,6 +14,8 @@ import paperzoo
 
 from wrong import conditional, errors, recognition, restoration, semi
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def put(wrong: errors.Wrong, test: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the wrong version in place, also where it was imported by name, in the test's module too."""
@@ -48,6 +50,8 @@ def test_known_error_is_rejected(wrong: errors.Wrong, tmp_path: Path, monkeypatc
         test = getattr(module, test_name)
         given = {"tmp_path": tmp_path, "monkeypatch": monkeypatch}
         arguments = {k: given.get(k, v) for k, v in wrong.arguments.items()}
+        if "straight" in arguments:
+            arguments["straight"] = module.Straight(arguments["straight"], tmp_path)
         assert set(inspect.signature(test).parameters) == set(arguments)
         with pytest.raises(AssertionError):
             test(**arguments)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -50,12 +52,18 @@ Code = Annotated[
 ]
 
 
+@cache
+def command() -> Callable[[], None]:
+    """The commands as click has them. To read them off all signatures takes longer than most of them run: it is done once."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Entry point: runs a command; user errors are one sentence on standard error and exit code 2."""
     any_encoding()
     warnings.showwarning = lambda message, *_: complain(message)
     try:
-        app()
+        command()()
     except Interrupted as stop:
         print(plain(stop), file=sys.stderr)
         sys.exit(130)

@@ -118,6 +118,7 @@ def test_the_smallest_images_go_through_v1(arguments: dict[str, object]) -> None
         model(torch.rand(2, 1, side - 1, side - 1))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.processor
 def test_learns_the_digits(tmp_path: Path) -> None:
     coarse = {"model.image_size": 8, "model.aux": False, "model.width": 0.25, "batch_size": 32, "steps": 100}
@@ -148,6 +149,7 @@ def test_arguments_that_make_no_network_are_refused(arguments: dict[str, object]
         paperzoo.create("googlenet", **arguments)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_names_of_before_go_on_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for former, today in catalog.FORMER.items():
         assert catalog.load(former).name == catalog.load(today).name

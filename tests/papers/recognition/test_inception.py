@@ -121,6 +121,7 @@ def test_the_smallest_images_go_through(arguments: dict[str, object]) -> None:
         model(torch.rand(2, 1, side - 1, side - 1))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.processor
 def test_it_learns_the_digits(tmp_path: Path) -> None:
     run = paperzoo.train("inception", "smoke", out=tmp_path, overrides={"steps": 80, "model.width": 0.125})

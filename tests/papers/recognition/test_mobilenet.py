@@ -253,6 +253,7 @@ def test_predict_looks_at_the_published_crop_and_says_the_best_five(package: Mod
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.processor
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_it_learns_the_digits(variant: str, tmp_path: Path) -> None:

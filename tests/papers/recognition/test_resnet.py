@@ -284,6 +284,7 @@ def test_degradation() -> None:
     assert plain > 2 * residual, (residual, plain)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.processor
 def test_smoke(tmp_path: Path) -> None:
     run = paperzoo.train("resnet", recipe="smoke", out=tmp_path)

@@ -197,6 +197,7 @@ def test_names_are_read_and_wrong_ones_named(tmp_path: Path) -> None:
 # --- learning ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.processor
 @pytest.mark.parametrize("wrong", [False, True], ids=["drawn once", "drawn anew in each step"])
 def test_random_labels_are_fitted_and_labels_that_change_are_not(wrong: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

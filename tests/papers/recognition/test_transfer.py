@@ -94,6 +94,7 @@ def test_parts_wake_from_the_head_down(tmp_path: Path) -> None:
 # Weights -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_weights_of_a_run_are_taken_once_and_kept(unseen: None, tmp_path: Path) -> None:
     first = paperzoo.train("cnn", "smoke", out=tmp_path, overrides={"steps": 5})
     found = first.model
@@ -127,6 +128,7 @@ def test_published_weights_keep_all_but_the_head(tmp_path: Path, monkeypatch: py
     assert fresh._last().weight.any() and all(p.requires_grad for p in fresh.parameters())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_stages_pretrain_then_transfer_and_resume_bitwise_at_every_kind_of_cut(
     unseen: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +231,7 @@ def test_arguments_that_make_no_model_are_refused(arguments: dict[str, Any], say
         paperzoo.create("transfer", **arguments)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_file_of_another_network_is_refused_by_its_first_keys(unseen: None, tmp_path: Path) -> None:
     first = paperzoo.train("lenet", "smoke", out=tmp_path, overrides={"steps": 1})
     with pytest.raises(PaperzooError, match=r"is of another network: it lacks mean, network.stages.0.0.weight.*saved by lenet with"):
@@ -253,6 +256,7 @@ def photographs(folder: Path, classes: dict[str, int]) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_folders_that_cannot_be_learnt_from(unseen: None, tmp_path: Path) -> None:
     given = {"model.channels": 3, "steps": 2}
     for classes, says in (
@@ -272,6 +276,7 @@ def test_folders_that_cannot_be_learnt_from(unseen: None, tmp_path: Path) -> Non
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.processor
 def test_a_body_that_knows_0_to_4_learns_5_to_9_from_five_of_each(unseen: None, tmp_path: Path) -> None:
     """Digits of 8x8 somewhere on 14x14: that places do not matter is learnt from many digits, and holds for the others."""
