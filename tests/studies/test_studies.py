@@ -7,10 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import dying
 import numpy as np
 import pytest
 import torch
+from fixtures import dying
 from matplotlib.figure import Figure
 
 import paperzoo
