@@ -27,7 +27,7 @@ from paperzoo.nn.average import Average
 from paperzoo.nn.equalized import EqualConv2d, EqualLinear
 from paperzoo.papers.gan.wgan_gp import critic_loss, generator_loss, gradient_penalty
 from paperzoo.ranges import NotNegative, Part, Size
-from paperzoo.records import Recipe, Stage
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Optimizers, Players
 
@@ -219,6 +219,7 @@ _PAPER = {4: 16, 8: 16, 16: 16, 32: 16, 64: 16, 128: 16, 256: 14, 512: 6, 1024: 
 _SMALL = Recipe(
     data="avatars", steps=0, batch_size=32, model={"image_size": 64, "latent": 64, "width": 64, "most": 1024, "average": 0.99},
     judge="zoo-avatars", optimizer={"lr": 2e-3},
+    targets=(Target("fid over floor[zoo-avatars]", at_most=0, than="dcgan:dcgan:small-avatars"),),
 )  # fmt: skip
 _STAGES = (
     Stage("4", 150), Stage("8 fading", 150), Stage("8", 150), Stage("16 fading", 200), Stage("16", 200), Stage("32 fading", 250),
@@ -231,7 +232,7 @@ RECIPES = {
         *growing(256, 800_000, _PAPER),
     ),
     "small": grown(_SMALL, *_STAGES),
-    "small-whole": _SMALL.but(steps=650, batch_size=16, note="beside small: all levels at once, for about as long"),
+    "small-whole": _SMALL.but(steps=650, batch_size=16, targets=(), note="beside small: all levels at once, for about as long"),
     "smoke": Recipe(
         data="digits", steps=24, batch_size=16, model={"image_size": 16, "latent": 8, "width": 8, "most": 128, "average": 0.9},
         precision="float32", optimizer={"lr": 5e-3},

@@ -30,7 +30,7 @@ from paperzoo.nn.average import Average
 from paperzoo.papers.gan.progan import Critic, Side, channels_of, growing, grown, pixel_norm, pooled
 from paperzoo.papers.gan.stylegan_networks import Mapping, Synthesis, halved, up
 from paperzoo.ranges import NotNegative, Part, Share, Size, Whole
-from paperzoo.records import Recipe, Stage
+from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.generation import ImageGenerator
 from paperzoo.tasks.model import Optimizers, Players
 from paperzoo.tasks.pictures import captioned, grid, save
@@ -183,7 +183,8 @@ class Model(ImageGenerator):
         """Any generator's metrics; with a judge, perceptual path length and linear separability in Z and in W (section 4).
 
         Both are the paper's but for their numbers and networks: 2,000 pairs and 4,000 pictures rather than 100,000 and 200,000, the
-        judge's features rather than VGG-16's, and as attributes whether the judge sees each of its classes.
+        judge's features rather than VGG-16's, and as attributes whether the judge sees each of its classes. ``w over z``: the paper has
+        less in W of both (tables 3 and 4).
         """
         metrics = super().measure(dataset, split, judge)
         if judge is None or self.drawing.mapping is None:
@@ -197,6 +198,8 @@ class Model(ImageGenerator):
             length = path_length(drawn, lambda x: judge(x)[1], points[:2000], points[2000:], spherical=space == "z")
             metrics[f"path length in {space}[{judge.name}]"] = length
             metrics[f"separability in {space}[{judge.name}]"] = separability(points.cpu().numpy(), seen, abs(probability - 0.5))
+        for name in ("path length", "separability"):
+            metrics[f"{name}, w over z[{judge.name}]"] = metrics[f"{name} in w[{judge.name}]"] / metrics[f"{name} in z[{judge.name}]"]
         return metrics
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
@@ -263,7 +266,14 @@ RECIPES = {
         *growing(256, 600_000, _PAPER)[1:],
     ),
     "small": grown(
-        Recipe(data="avatars", steps=0, batch_size=32, model=_SIZE, judge="zoo-avatars", optimizer={"lr": 2e-3}), *_STAGES
+        Recipe(
+            data="avatars", steps=0, batch_size=32, model=_SIZE, judge="zoo-avatars", optimizer={"lr": 2e-3}, targets=(
+                Target("path length, w over z[zoo-avatars]", at_most=1, variants=("f",)),
+                Target("separability, w over z[zoo-avatars]", at_most=1, variants=("f",)),
+                Target("fid over floor[zoo-avatars]", at_most=0, than="stylegan:a:small", variants=("f", "e", "d", "c")),
+            ),
+        ),
+        *_STAGES,
     ),
     "smoke": Recipe(
         data="digits", steps=24, batch_size=16, model=_LITTLE, precision="float32", optimizer={"lr": 5e-3}, variants=("f", "e", "d", "c"),
