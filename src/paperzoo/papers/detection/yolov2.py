@@ -296,7 +296,7 @@ VARIANTS: dict[str, dict[str, object]] = {"coco": {}, "voc": {"classes": 20}, "p
 PRETRAINED = {"coco": {"weights": "coco"}, "voc": {"weights": "voc"}}
 
 _LITTLE = {"width": 0.25, "memory": 0.1, "prior": 50}
-_FAST = {"name": "AdamW", "lr": 2e-3, "decay": 1e-2, "warmup": 50, "fall": True}
+_FAST = {"name": "AdamW", "lr": 5e-3, "decay": 1e-2, "warmup": 50, "fall": True}
 RECIPES = {
     "paper": Recipe(
         data="coco-boxes", steps=300_000, batch_size=64, augment=("flip", "zoom", "colour"),
@@ -304,12 +304,12 @@ RECIPES = {
         variants=("coco", "paper"), note="160 epochs; darknet's random crop is a zoom, its hue is left out",
     ),
     "small": Recipe(
-        data="scenes-boxes", steps=900, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
+        data="scenes-boxes", steps=2200, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("AP50", at_least=0.25), Target("class-agnostic AP50", at_least=0.55)), variants=("coco",),
     ),
     "smoke": Recipe(
         data="boxes-plain", steps=24, batch_size=8, model={"width": 0.02, "memory": 0.1, "prior": 6, "sizes": (64, 96)},
-        optimizer=_FAST | {"warmup": 5}, precision="float32", variants=("coco",),
+        optimizer=_FAST | {"lr": 2e-3, "warmup": 5}, precision="float32", variants=("coco",),
     ),
 }  # fmt: skip
 RECIPES["paper-voc"] = RECIPES["paper"].but(
@@ -318,4 +318,6 @@ RECIPES["paper-voc"] = RECIPES["paper"].but(
 RECIPES["small-6"] = RECIPES["small"].but(
     data="scenes-boxes-6", targets=(Target("AP50", at_least=0.40), Target("class-agnostic AP50", at_least=0.65)),
 )  # fmt: skip
-RECIPES["small-long"] = RECIPES["small"].but(steps=7000, augment=("flip", "zoom", "colour"), targets=(Target("AP50", at_least=0.5),))
+RECIPES["small-long"] = RECIPES["small"].but(
+    steps=7000, augment=("flip", "zoom", "colour"), optimizer={"lr": 2e-3}, targets=(Target("AP50", at_least=0.5),)
+)  # fmt: skip
