@@ -16,7 +16,7 @@ from paperzoo.cli import app
 from paperzoo.data import datasets
 from paperzoo.data.fetch.sources import Source
 from paperzoo.errors import PaperzooError
-from paperzoo.report.reproduce import minutes, operations, place, wanted
+from paperzoo.report.reproduce import cost, minutes, place, wanted
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,7 @@ def test_a_result_is_a_row_only_by_the_recipe_as_it_stands(tmp_path: Path, monke
     assert of([8.6, 8.7, 8.8], steps=64_000)[0] == "reproduced"  # overrides that say what the recipe says
 
 
-def test_operations_are_those_of_a_step_times_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_step_asks_of_a_machine_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpinned(monkeypatch)
     rows = wanted("cifar10", ["rethinking:mlp1x512"])
     place(rows, miniature(tmp_path / "mine"))
@@ -176,5 +176,6 @@ def test_operations_are_those_of_a_step_times_the_steps(tmp_path: Path, monkeypa
     assert isinstance(batch, int)
     weights = inputs * 512 + 512 * 10
     forward, backward = 2 * weights * batch, 2 * weights * batch + 2 * 512 * 10 * batch  # no gradient of the input
-    assert operations(row) == (forward + backward) * row.recipe.steps
-    assert minutes(row) == pytest.approx(row.recipe.steps * 4e-3 / 60)  # small networks wait for their kernels
+    one = cost(row)
+    assert one.operations == forward + backward and 20 < one.calls < 2000
+    assert minutes(row) == pytest.approx(row.recipe.steps * one.calls * 1e-5 / 60)  # small networks wait for their kernels

@@ -107,8 +107,8 @@ def reproduce(
             print(f"linked {plain(link)}", file=sys.stderr)
     if only_list or cost:
         for row in chosen:
-            print(f"{row.command}  # {row.recipe.steps:,} steps on {row.recipe.data}", end="")
-            print(f", about {rows.minutes(row):,.0f} minutes a seed on a GPU (computed)" if cost else "")
+            took = f", {max(1, round(rows.minutes(row))):,} min a seed on a GPU (computed)" if cost else ""
+            print(f"{row.command}  # {row.recipe.steps:,} steps on {row.recipe.data}{took}", flush=True)
             for target, claim in row.promised:
                 print(f"    {target.metric}: the paper's {claim.value}, {claim.where}")
         return

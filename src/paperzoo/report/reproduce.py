@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from paperzoo.data.fetch.sources import Source
     from paperzoo.engine.run import Run
 
-#: what a GPU of today does of these networks' operations in a second, a tenth of what it is sold for; and the time below which its
-#: launching of a step's kernels does not fall, in seconds
-SPEED, LAUNCH = 3e13, 4e-3
+#: floating-point operations that a GPU of today does of such networks in a second, a tenth of what it is sold for; and the seconds in
+#: which a kernel is launched, below which no call of torch's falls
+SPEED, LAUNCH = 3e13, 1e-5
 
 
 @dataclass(frozen=True)
@@ -152,22 +152,40 @@ def beside(row: Wanted, runs: Sequence[Run]) -> list[Pair]:
     return pairs
 
 
-def operations(row: Wanted) -> float:
-    """Floating-point operations of a training: those of its first step, counted, by its steps. Needs the data.
+@dataclass(frozen=True)
+class Cost:
+    """What the first step of a training asks of a machine.
 
-    Two for each multiplication with its addition, of convolutions and matrices, forward and backward. A recipe in stages is counted
-    by its first.
+    Attributes:
+        operations: two for each multiplication with its addition, of convolutions and matrices, forward and backward.
+        calls: of torch's kernels.
     """
+
+    operations: int
+    calls: int
+
+
+def cost(row: Wanted) -> Cost:
+    """Counts the first step; of a recipe in stages that of the first stage. Needs the data."""
+    from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import FlopCounterMode
 
     from paperzoo.engine.job import resolve
     from paperzoo.report.compare import first_loop
 
-    with first_loop(resolve(row.name, row.recipe_name)) as loop, FlopCounterMode(display=False) as counter:
+    class Calls(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
+            self.number += 1
+            return function(*given, **(named or {}))
+
+    with first_loop(resolve(row.name, row.recipe_name)) as loop, FlopCounterMode(display=False) as counter, Calls() as calls:  # type: ignore[no-untyped-call]
         loop.step()
-        return float(counter.get_total_flops()) * row.recipe.steps
+    return Cost(int(counter.get_total_flops()), calls.number)
 
 
 def minutes(row: Wanted) -> float:
-    """A training's minutes on a GPU, computed and not measured: at ``SPEED``, and no step below ``LAUNCH``."""
-    return max(operations(row) / SPEED, row.recipe.steps * LAUNCH) / 60
+    """A training's minutes on a GPU, computed and not measured: at ``SPEED``, and no call of a kernel below ``LAUNCH``."""
+    one = cost(row)
+    return row.recipe.steps * max(one.operations / SPEED, one.calls * LAUNCH) / 60
