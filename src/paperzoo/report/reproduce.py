@@ -173,7 +173,7 @@ def cost(row: Wanted) -> Cost:
     from paperzoo.engine.job import resolve
     from paperzoo.report.compare import first_loop
 
-    class Calls(TorchDispatchMode):
+    class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
         number = 0
 
         def __torch_dispatch__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
