@@ -9,8 +9,9 @@ from typing import Annotated, Optional
 import typer
 
 from paperzoo import catalog
-from paperzoo.cli.app import MAKE, Code, Out, RunDirectory, app
-from paperzoo.errors import PaperzooError
+from paperzoo.cli.app import MAKE, Code, Out, RunDirectory, Source, app
+from paperzoo.errors import PaperzooError, unknown
+from paperzoo.terminal import plain
 
 
 @app.command(rich_help_panel=MAKE)
@@ -26,6 +27,25 @@ def new(
         print(path)
     print(f"Train it: paperzoo train {paths[0] if paths[0].is_absolute() else f'./{paths[0]}'} --recipe smoke")
     print(f"What is found goes to results/{name}: numbers by `paperzoo results --add RUN`, words by hand into notes.md")
+
+
+@app.command(rich_help_panel=MAKE)
+def export(
+    source: Source,
+    to: Annotated[str, typer.Option(help="onnx, which other programs read, or torch, torch's own exported program.")] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: the paper's name.")] = None,
+    code: Code = None,
+) -> None:
+    """Take a trained network out of Python: a file that other programs run, compared with the model before it is kept."""
+    from paperzoo.engine.export import ENDS, graph_of, use
+    from paperzoo.engine.export import export as write_graph
+    from paperzoo.engine.weights import load
+
+    if to not in ENDS:
+        raise unknown("format", to, ENDS)
+    model = load(source, code or ())
+    path = write_graph(model, out or Path(model.name.replace(":", "-")), to)  # type: ignore[arg-type]
+    print(f"{plain(path)}\n\n{use(path, graph_of(model), to)}")  # type: ignore[arg-type]
 
 
 @app.command(rich_help_panel=MAKE)

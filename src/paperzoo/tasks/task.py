@@ -11,6 +11,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.graphs import Graph
 
 
 class Task:
@@ -84,6 +85,10 @@ class Task:
     def answer(self, model: Any, given: Tensor) -> Tensor:
         """The network's output for ``inputs``, a row an item (N, ...), with gradients where there are any."""
         raise TypeError(f"{type(self).__name__} does not say what a network answers")
+
+    def graph(self, model: Any) -> Graph | None:
+        """The network as a function that can be exported; ``None`` where no part of it is one."""
+        return None
 
 
 def gathered(stated: Sequence[Task], bases: Sequence[type]) -> tuple[Task, ...]:

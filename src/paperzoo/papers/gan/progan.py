@@ -194,9 +194,12 @@ class Model(ImageGenerator):
 
     def generate(self, z: Tensor) -> Tensor:
         """Pictures (N, C, S, S) in [0, 1], of the present level enlarged by repeating pixels."""
+        return self.settled()(z)
+
+    def settled(self) -> Callable[..., Tensor]:
         network = self.generator if self.average is None else self.average
-        image: Tensor = network(z, int(self.level), float(self.alpha))
-        return (F.interpolate(image, self.image_size) / 2 + 0.5).clamp(0, 1)
+        level, alpha = int(self.level), float(self.alpha)
+        return lambda z: (F.interpolate(network(z, level, alpha), self.image_size) / 2 + 0.5).clamp(0, 1)
 
 
 def growing(to: int, images: int, batch: Mapping[int, int]) -> tuple[Stage, ...]:

@@ -151,7 +151,11 @@ class Model(ImageGenerator):
 
     def generate(self, z: Tensor) -> Tensor:
         """Pictures (N, C, S, S) in [0, 1], of the present level enlarged by repeating pixels; with the same noise for all."""
-        return self.finished(self.drawing(z, int(self.level), float(self.alpha), chance=False)[0])
+        return self.settled()(z)
+
+    def settled(self) -> Callable[..., Tensor]:
+        drawing, level, alpha = self.drawing, int(self.level), float(self.alpha)
+        return lambda z: self.finished(drawing(z, level, alpha, chance=False)[0])
 
     def finished(self, image: Tensor) -> Tensor:
         """From about [-1, 1] to [0, 1], at the full side."""

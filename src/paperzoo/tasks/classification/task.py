@@ -11,6 +11,7 @@ from torch import Tensor
 from paperzoo.data import Batch, Dataset
 from paperzoo.tasks.classification.draw import draw
 from paperzoo.tasks.classification.measure import errors
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,3 +42,8 @@ class ImageClassification(Task):
 
     def answer(self, model: Classifier, given: Tensor) -> Tensor:
         return model(given)  # type: ignore[no-any-return]
+
+    def graph(self, model: Classifier) -> Graph:
+        about = f"float32 (N, {model.channels}, {model.image_size}, {model.image_size}) in [0, 1]"
+        shape = (model.channels, model.image_size, model.image_size)
+        return Graph(model, noise_of(*shape), {"image": about}, {"logits": "float32 (N, classes)"})

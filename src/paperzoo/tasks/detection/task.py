@@ -10,6 +10,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.tasks.detection import draw, measure
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class ObjectDetection(Task):
     def inputs(self, model: Detector, batch: Batch) -> Tensor:
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
+
+    def graph(self, model: Detector) -> Graph:
+        shape, outputs = (model.channels, model.image_size, model.image_size), ("boxes", "objectness", "scores")
+        told = ("float32 (N, A, 4), left, top, right, bottom in pixels", "float32 (N, A)", "float32 (N, A, classes)")
+        about = "float32 (N, {}, {}, {}) in [0, 1], letterboxed".format(*shape)
+        meanings = dict(zip(outputs, told, strict=True))
+        return Graph(lambda image: tuple(model.candidates(image)), noise_of(*shape), {"image": about}, meanings)
 
     def answer(self, model: Detector, given: Tensor) -> Tensor:
         """All boxes that could be found, and their scores."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -25,6 +25,10 @@ class Sampler(Model):
     def generate(self, z: Tensor) -> Tensor:
         """Samples for latent vectors (N, latent), in the task's range."""
         raise TypeError(f"{type(self).__name__} does not say how it generates")
+
+    def settled(self) -> Callable[..., Tensor]:
+        """``generate`` as a function of its tensors alone, which can be traced: what a model's state says of it is read here, once."""
+        return self.generate
 
     def draw(self, items: int) -> Tensor:
         """Latent vectors (items, latent) for training, from torch's generator on the model's device."""

@@ -13,6 +13,7 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.tasks.generation import draw, measure
+from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.pictures import grid, save
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
@@ -32,6 +33,10 @@ class Generation(Task):
 
     def answer(self, model: Sampler, given: Tensor) -> Tensor:
         return model.generate(given)
+
+    def graph(self, model: Sampler) -> Graph:
+        outputs = {"sample": "float32 (N, ...), an item a row"}
+        return Graph(model.settled(), lambda items: (model.latents(items, items),), _noise(model), outputs)
 
 
 class ImageGeneration(Generation):
@@ -80,6 +85,13 @@ class ConditionalGeneration(ImageGeneration):
     def answer(self, model: ConditionalGenerator, given: Tensor) -> Tensor:  # type: ignore[override]
         return model.generate(given, torch.arange(len(given)) % model.classes)
 
+    def graph(self, model: ConditionalGenerator) -> Graph:  # type: ignore[override]
+        def example(items: int) -> tuple[Tensor, ...]:
+            return model.latents(items, items), torch.arange(items) % model.classes
+
+        inputs = {**_noise(model), "label": f"int64 (N), from 0 to {model.classes - 1}"}
+        return Graph(model.settled(), example, inputs, {"sample": "float32 (N, channels, side, side) in [0, 1]"})
+
 
 class PointGeneration(Generation):
     """Points (N, D)."""
@@ -98,3 +110,9 @@ class PointGeneration(Generation):
         out = out.with_suffix(".csv") if out.name else out
         rows = (",".join(f"{value:.6g}" for value in row) for row in samples.flatten(1).tolist())
         return plain(write(out, "\n".join(rows) + "\n"))
+
+
+def _noise(model: Sampler) -> dict[str, str]:
+    """What the latent vectors are; a model may have parts of its own in them."""
+    kind = "standard normal" if model.prior == "normal" else "uniform in [-1, 1]"
+    return {"z": f"float32 (N, {model.latents(1, 0).shape[1]}), {kind}"}

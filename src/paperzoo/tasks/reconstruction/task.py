@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.reconstruction import draw, measure
 from paperzoo.tasks.task import Task
 
@@ -35,6 +36,13 @@ class ImageReconstruction(Task):
     def answer(self, model: Autoencoder, given: Tensor) -> Tensor:
         conditions = [part.to(given.device) for part in model.told_example(len(given))]
         return model.decode(model.encode(given, *conditions), *conditions).flatten(1)
+
+    def graph(self, model: Autoencoder) -> Graph | None:
+        shape = getattr(model, "channels", 0), getattr(model, "image_size", 0), getattr(model, "image_size", 0)
+        if model.told_example(1) or not all(shape):  # points, and what is told more than the image
+            return None
+        about = "float32 (N, {}, {}, {}) in [0, 1]".format(*shape)
+        return Graph(lambda image: model.decode(model.encode(image)), noise_of(*shape), {"image": about}, {"image_again": "the same shape"})
 
 
 class PointReconstruction(ImageReconstruction):

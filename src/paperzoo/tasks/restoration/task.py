@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.restoration import draw, measure
 from paperzoo.tasks.task import Task
 
@@ -31,6 +32,12 @@ class SuperResolution(Task):
     def inputs(self, model: SuperResolver, batch: Batch) -> Tensor:
         """Small images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(model.seen(batch.low))
+
+    def graph(self, model: SuperResolver) -> Graph:
+        scale, shape = min(model.scales), (model.channels, 24, 24)
+        about = "Y of BT.601 over 255" if model.channels == 1 else "RGB in [0, 1]"
+        inputs, outputs = {"low": f"float32 (N, {model.channels}, 24, 24), {about}"}, {"high": f"{scale} times as large"}
+        return Graph(lambda low: model.restore(low, scale), noise_of(*shape), inputs, outputs)
 
     def answer(self, model: SuperResolver, given: Tensor) -> Tensor:
         return model.restore(given, min(model.scales)).flatten(1)

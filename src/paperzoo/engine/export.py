@@ -1,0 +1,209 @@
+"""A trained network taken out of Python: as ONNX for other programs, or as torch's own exported program.
+
+Only here is onnx imported (the extra ``onnx``). What is written is run by another program, onnxruntime, on other numbers of items than
+it was traced with, and must answer as the model does; otherwise nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+import logging
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from paperzoo.errors import PaperzooError
+from paperzoo.files import write
+from paperzoo.tasks.graphs import Graph
+from paperzoo.tasks.model import Model
+
+Kind = Literal["onnx", "torch"]
+#: how files of each kind end
+ENDS: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
+#: items that a graph is traced with, and those that it is then tried with
+TRACED, TRIED = 7, (1, 3, 5)
+#: how far the answers may be from the model's, relative to the greatest of them
+TOLERANCE = 1e-4
+
+
+class Traced(nn.Module):
+    """The model, called as one of its graphs says."""
+
+    def __init__(self, model: Model, graph: Graph) -> None:
+        super().__init__()
+        self.model, self.graph = model, graph
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.graph.call(*inputs)
+
+
+def export(model: Model, out: Path, kind: Kind = "onnx") -> Path:
+    """Writes the model's network, and returns the path.
+
+    Args:
+        model: as ``paperzoo.load`` gives it, on the CPU, in float32.
+        out: a file that ends in ``.onnx`` or ``.pt2``, or anything else, to which that is added.
+
+    Raises:
+        PaperzooError: the model's task has no graph, the extra is not installed, the network cannot be traced, or what was written
+            answers otherwise than the model.
+    """
+    graph = graph_of(model)
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" and find_spec(name) is None]
+    if missing:
+        raise PaperzooError(f"to write ONNX needs {', '.join(missing)}: pip install 'paperzoo[onnx]'")
+    path = out if out.suffix == ENDS[kind] else out.with_name(out.name + ENDS[kind])
+    model.eval()
+    with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch) / f"draft{ENDS[kind]}"
+        told = _about(model, graph)
+        try:
+            with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable():
+                warnings.simplefilter("ignore")
+                _quiet()
+                (_as_onnx if kind == "onnx" else _as_torch)(Traced(model, graph), graph, draft, told)
+        except Exception as error:  # whatever the tracer stumbled over, deep inside torch
+            raise PaperzooError(f"{model.name} cannot be exported to {kind}: {_reason(error)}") from error
+        _compare(model.name, graph, draft, kind)
+        write(path, draft.read_bytes())
+    return path
+
+
+def graph_of(model: Model) -> Graph:
+    """The graph of the model's first task that has one.
+
+    Raises:
+        PaperzooError: none has.
+    """
+    graph = next((found for task in model.active() if (found := task.graph(model)) is not None), None)
+    if graph is None:
+        raise PaperzooError(f"{model.name} is a model for {model.task}, of which no part can be exported as a graph of its own")
+    return graph
+
+
+@contextmanager
+def traceable() -> Iterator[None]:
+    """What Python does with a tensor's values or with its length cannot be traced. While a network is, checks of values are left out, and
+    ``len`` in this package's modules reads a tensor's shape, which may be a symbol."""
+    kept: list[tuple[dict[str, Any], str, Any]] = []
+    for name, module in list(sys.modules.items()):
+        names = vars(module) if name.startswith("paperzoo.") else {}
+        for word, instead in (("check_range", lambda image: image), ("len", _length)):
+            if word in names or (word == "len" and names):
+                kept.append((names, word, names.get(word)))
+                names[word] = instead
+    try:
+        yield
+    finally:
+        for names, word, value in kept:
+            if value is None:
+                del names[word]
+            else:
+                names[word] = value
+
+
+def _length(given: Any) -> Any:
+    return given.shape[0] if isinstance(given, Tensor) else builtins.len(given)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom of a chain of errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+
+
+def _quiet() -> None:
+    for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _dynamic(graph: Graph) -> tuple[Any, ...]:
+    """The first axis of each input may be of any length, as far as the network allows; ``_compare`` tries it."""
+    return ({0: torch.export.Dim.AUTO},) * len(graph.inputs)
+
+
+def _as_onnx(traced: Traced, graph: Graph, path: Path, told: dict[str, str]) -> None:
+    import onnx
+
+    program = torch.onnx.export(
+        traced, graph.example(TRACED), dynamo=True, dynamic_shapes=(_dynamic(graph),), input_names=list(graph.inputs),
+        output_names=list(graph.outputs), verbose=False, artifacts_dir=path.parent,
+    )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, told)
+    onnx.save(proto, str(path))
+
+
+def _as_torch(traced: Traced, graph: Graph, path: Path, told: dict[str, str]) -> None:
+    program = torch.export.export(traced, graph.example(TRACED), dynamic_shapes=(_dynamic(graph),))
+    torch.export.save(program, path, extra_files={"paperzoo.json": json.dumps(told)})
+
+
+def _about(model: Model, graph: Graph) -> dict[str, str]:
+    """What travels in the file: names, arguments, classes, preparation, meaning of inputs and outputs, and a digest of the weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    about = {
+        "name": model.name, "arguments": model.arguments, "names": list(getattr(model, "names", ())), "prepared": model.prepared,
+        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), "weights sha256": digest.hexdigest(), "licence": "MIT",
+    }  # fmt: skip
+    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in about.items()}
+
+
+def _compare(name: str, graph: Graph, path: Path, kind: Kind) -> None:
+    """Raises ``PaperzooError`` unless the file answers as the model does, for other numbers of items than the traced one."""
+    for items in TRIED:
+        given = graph.example(items)
+        wanted = _several(graph.call(*given))
+        try:
+            found = answers(path, given, kind)
+        except Exception as error:
+            told = f"{name}: what was exported to {kind} cannot answer {items} items: {_reason(error)}; it is not kept"
+            raise PaperzooError(told) from error
+        for output, mine, theirs in zip(graph.outputs, wanted, found, strict=True):
+            apart = np.abs(mine.numpy() - theirs).max() / max(1.0, np.abs(mine.numpy()).max())
+            if theirs.shape != tuple(mine.shape) or not apart <= TOLERANCE:
+                raise PaperzooError(f"{name}: {output} of {items} items is {apart:.1e} off in what was exported to {kind}; it is not kept")
+
+
+def answers(path: Path, given: Sequence[Tensor], kind: Kind) -> list[np.ndarray]:
+    """What an exported file answers."""
+    if kind == "torch":
+        return [each.numpy() for each in _several(torch.export.load(path).module()(*given))]
+    import onnxruntime  # type: ignore[import-untyped]
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    found: list[np.ndarray] = session.run(None, {name: each.numpy() for name, each in zip(names, given, strict=True)})
+    return found
+
+
+def _several(answer: Any) -> list[Tensor]:
+    return [answer] if isinstance(answer, Tensor) else list(answer)
+
+
+def use(path: Path, graph: Graph, kind: Kind) -> str:
+    """Some lines of Python that run the file."""
+    shapes = [f"{name}  {about}" for name, about in graph.inputs.items()]
+    given = ", ".join(f'"{name}": {name}' for name in graph.inputs)
+    comment = "".join(f"# {line}\n" for line in [*shapes, *(f"-> {name}  {about}" for name, about in graph.outputs.items())])
+    if kind == "torch":
+        return f'import torch\n{comment}answer = torch.export.load("{path}").module()({", ".join(graph.inputs)})'
+    return f'import onnxruntime\n{comment}session = onnxruntime.InferenceSession("{path}")\nanswer = session.run(None, {{{given}}})'

@@ -1,0 +1,35 @@
+"""A network as a function of tensors, which can be taken out of Python: what goes in, what comes out, and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One function of a model that makes sense by itself.
+
+    Attributes:
+        call: from the inputs to a tensor, or to several, an item a row.
+        example: so many items, a tensor for each input.
+        inputs, outputs: names, each with what it is: shape, range.
+    """
+
+    call: Callable[..., Any]
+    example: Callable[[int], tuple[Tensor, ...]]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+def noise_of(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
+    """An example of items of this shape, in [0, 1], from a generator of its own."""
+
+    def example(items: int) -> tuple[Tensor, ...]:
+        return (torch.rand(items, *shape, generator=torch.Generator().manual_seed(items)),)
+
+    return example

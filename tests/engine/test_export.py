@@ -1,0 +1,140 @@
+"""Export: another program answers as the model does, what travels in the file, and what is refused leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fixtures.files import type_in
+
+import paperzoo
+from paperzoo.engine import export as exporting
+from paperzoo.engine.export import answers, export, graph_of
+from paperzoo.engine.job import resolve
+from paperzoo.errors import PaperzooError
+from paperzoo.tasks.graphs import Graph
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+
+def built(name: str, recipe: str) -> Any:
+    """A model of the smoke recipe's size with fresh weights."""
+    job = resolve(name, recipe)
+    torch.manual_seed(0)
+    return job.build(job.dataset()).eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("lenet", "smoke"),
+        ("dcgan", "smoke"),
+        ("acgan", "smoke"),
+        ("vae", "smoke"),
+        ("yolov2", "smoke"),
+        ("srgan", "smoke"),
+        ("gan:toy", "smoke-toy"),
+    ],
+)
+def test_another_program_answers_as_the_model_does_for_any_number_of_items(name: str, recipe: str, tmp_path: Path) -> None:
+    model = built(name, recipe)
+    path, graph = export(model, tmp_path / "net"), graph_of(model)
+    assert path == tmp_path / "net.onnx"
+    for items in (1, 4, 9):
+        given = graph.example(items)
+        with torch.no_grad():
+            wanted = graph.call(*given)
+        wanted = [wanted] if isinstance(wanted, torch.Tensor) else list(wanted)
+        found = answers(path, given, "onnx")
+        assert len(found) == len(wanted) == len(graph.outputs)
+        for mine, theirs in zip(wanted, found, strict=True):
+            assert theirs.shape == tuple(mine.shape) and len(theirs) == items
+            np.testing.assert_allclose(theirs, mine.numpy(), atol=1e-4 * max(1.0, float(mine.abs().max())))
+
+
+def test_a_network_that_has_grown_half_way_is_exported_as_it_stands(tmp_path: Path) -> None:
+    model = built("progan", "smoke")
+    model.stage("8 fading")
+    model.alpha.fill_(0.25)
+    given = graph_of(model).example(3)
+    [found] = answers(export(model, tmp_path / "grown.onnx"), given, "onnx")
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model.generate(*given).numpy(), atol=1e-4)
+
+
+def test_what_travels_in_the_file(tmp_path: Path) -> None:
+    model = paperzoo.load("lenet")
+    path = export(model, tmp_path / "lenet")
+    told = {each.key: each.value for each in onnx.load(path).metadata_props}
+    assert told["name"] == "lenet" and json.loads(told["names"]) == [str(n) for n in range(10)] and len(told["weights sha256"]) == 64
+    assert json.loads(told["inputs"])["image"].startswith("float32 (N, 1, ") and json.loads(told["arguments"])["classes"] == 10
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    again = {each.key: each.value for each in onnx.load(export(model, tmp_path / "other")).metadata_props}
+    assert again["weights sha256"] != told["weights sha256"]
+
+
+def test_torchs_own_program_is_read_back_without_the_paper(tmp_path: Path) -> None:
+    model = built("gan", "smoke")
+    path, given = export(model, tmp_path / "gan", "torch"), graph_of(model).example(5)
+    kept = {"paperzoo.json": ""}
+    program = torch.export.load(path, extra_files=kept)
+    with torch.no_grad():
+        assert torch.allclose(program.module()(*given), model.generate(*given), atol=1e-5)
+    assert path.suffix == ".pt2" and json.loads(kept["paperzoo.json"])["name"] == "gan"
+
+
+def test_what_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = built("gan", "smoke")
+    (tmp_path / "gan.onnx").write_bytes(b"mine")
+    real, calls = model.generate, []
+
+    def moody(z: torch.Tensor) -> torch.Tensor:
+        calls.append(len(z))
+        return real(z) + (0.01 if len(calls) > 1 else 0.0)  # after it was traced
+
+    monkeypatch.setattr(model, "generate", moody)
+    with pytest.raises(PaperzooError, match=r"gan: sample of 1 items is .* off in what was exported to onnx; it is not kept"):
+        export(model, tmp_path / "gan")
+    assert (tmp_path / "gan.onnx").read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_cannot_be_exported_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PaperzooError, match="glove is a model for embedding, of which no part can be exported"):
+        export(built("glove", "smoke"), tmp_path / "glove")
+    model = built("gan", "smoke")
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    with pytest.raises(PaperzooError, match=r"needs onnx, onnxscript, onnxruntime: pip install 'paperzoo\[onnx\]'"):
+        export(model, tmp_path / "gan")
+    monkeypatch.undo()
+    untraceable = Graph(lambda z: z if bool(z.sum() > 3) else -z, lambda items: (torch.ones(items, 2),), {"z": ""}, {"y": ""})
+    monkeypatch.setattr(exporting, "graph_of", lambda model: untraceable)
+    with pytest.raises(PaperzooError, match="gan cannot be exported to onnx: ") as told:
+        export(model, tmp_path / "gan")
+    assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+
+
+def test_a_check_of_values_is_there_again_afterwards(tmp_path: Path) -> None:
+    model = built("vae", "smoke")
+    export(model, tmp_path / "vae")
+    with pytest.raises(PaperzooError, match="pixel values must lie in"):
+        model.encode(torch.full((1, model.channels, model.image_size, model.image_size), 2.0))
+
+
+def test_from_the_command_line_to_lines_that_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = type_in("export", "lenet", capsys=capsys, monkeypatch=monkeypatch)
+    assert code == 0 and said.splitlines()[0] == "lenet.onnx" and (tmp_path / "lenet.onnx").is_file()
+    model = paperzoo.load("lenet")
+    scope: dict[str, Any] = {"image": torch.rand(2, model.channels, model.image_size, model.image_size).numpy()}
+    exec(said.partition("\n\n")[2], scope)
+    assert scope["answer"][0].shape == (2, 10)
+    code, _, complaint = type_in("export", "lenet", "--to", "onxx", capsys=capsys, monkeypatch=monkeypatch)
+    assert code == 2 and "did you mean onnx" in complaint
