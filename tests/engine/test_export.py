@@ -39,6 +39,7 @@ def built(name: str, recipe: str) -> Any:
         ("yolov2", "smoke"),
         ("srgan", "smoke"),
         ("gan:toy", "smoke-toy"),
+        ("mocogan:categorical", "smoke-categorical"),
     ],
 )
 def test_another_program_answers_as_the_model_does_for_any_number_of_items(name: str, recipe: str, tmp_path: Path) -> None:

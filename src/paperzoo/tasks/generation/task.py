@@ -86,11 +86,7 @@ class ConditionalGeneration(ImageGeneration):
         return model.generate(given, torch.arange(len(given)) % model.classes)
 
     def graph(self, model: ConditionalGenerator) -> Graph:  # type: ignore[override]
-        def example(items: int) -> tuple[Tensor, ...]:
-            return model.latents(items, items), torch.arange(items) % model.classes
-
-        inputs = {**_noise(model), "label": f"int64 (N), from 0 to {model.classes - 1}"}
-        return Graph(model.settled(), example, inputs, {"sample": "float32 (N, channels, side, side) in [0, 1]"})
+        return of_class(model)
 
 
 class PointGeneration(Generation):
@@ -110,6 +106,16 @@ class PointGeneration(Generation):
         out = out.with_suffix(".csv") if out.name else out
         rows = (",".join(f"{value:.6g}" for value in row) for row in samples.flatten(1).tolist())
         return plain(write(out, "\n".join(rows) + "\n"))
+
+
+def of_class(model: Any) -> Graph:
+    """The graph of a sampler that is asked for a class."""
+
+    def example(items: int) -> tuple[Tensor, ...]:
+        return model.latents(items, items), torch.arange(items) % model.classes
+
+    inputs = {**_noise(model), "label": f"int64 (N), from 0 to {model.classes - 1}"}
+    return Graph(model.settled(), example, inputs, {"sample": "float32 (N, ...), an item a row"})
 
 
 def _noise(model: Sampler) -> dict[str, str]:

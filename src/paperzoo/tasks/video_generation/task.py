@@ -12,7 +12,8 @@ from torch import Tensor
 
 from paperzoo.data import Dataset, Schema
 from paperzoo.errors import PaperzooError
-from paperzoo.tasks.generation.task import Generation
+from paperzoo.tasks.generation.task import Generation, of_class
+from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.pictures import grid
 from paperzoo.tasks.video_generation import draw, measure
 
@@ -68,3 +69,6 @@ class ConditionalVideoGeneration(VideoGeneration):
 
     def answer(self, model: ConditionalVideoGenerator, given: Tensor) -> Tensor:  # type: ignore[override]
         return model.generate(given, torch.arange(len(given)) % model.classes)
+
+    def graph(self, model: ConditionalVideoGenerator) -> Graph:  # type: ignore[override]
+        return of_class(model)
