@@ -120,6 +120,16 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(tmp_path: Path, monkeypat
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
 
 
+def test_tracing_leaves_nothing_in_what_a_model_keeps(tmp_path: Path) -> None:
+    model = built("srcnn", "smoke")
+    low = torch.rand(2, model.channels, 24, 24)
+    path = export(model, tmp_path / "srcnn")
+    with torch.no_grad():
+        wanted = model.restore(low, min(model.scales))
+    assert type(wanted) is torch.Tensor
+    np.testing.assert_allclose(answers(path, (low,), "onnx")[0], wanted.numpy(), atol=1e-4)
+
+
 def test_a_check_of_values_is_there_again_afterwards(tmp_path: Path) -> None:
     model = built("vae", "smoke")
     export(model, tmp_path / "vae")

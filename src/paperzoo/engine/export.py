@@ -69,6 +69,7 @@ def export(model: Model, out: Path, kind: Kind = "onnx") -> Path:
     with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / f"draft{ENDS[kind]}"
         told = _about(model, graph)
+        graph.call(*graph.example(TRACED))  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
             with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable():
                 warnings.simplefilter("ignore")

@@ -34,7 +34,7 @@ class Generation(Task):
     def answer(self, model: Sampler, given: Tensor) -> Tensor:
         return model.generate(given)
 
-    def graph(self, model: Sampler) -> Graph:
+    def graph(self, model: Sampler) -> Graph | None:
         outputs = {"sample": "float32 (N, ...), an item a row"}
         return Graph(model.settled(), lambda items: (model.latents(items, items),), _noise(model), outputs)
 

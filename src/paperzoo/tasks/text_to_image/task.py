@@ -37,3 +37,6 @@ class TextToImage(ImageGeneration):
     def answer(self, model: SentenceGenerator, given: Tensor) -> Tensor:  # type: ignore[override]
         """The pictures of all sizes, as one row of numbers each."""
         return torch.cat([one.flatten(1) for one in model.resolutions(given[:, : model.latent], given[:, model.latent :])], 1)
+
+    def graph(self, model: Any) -> None:
+        """None: a picture hangs on words, which a graph has not."""
