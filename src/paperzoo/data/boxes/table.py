@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paperzoo.data.boxes.fonts import ISO_CODES, LATIN, OTHERS
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
 from paperzoo.data.images.table import EMOJI, GCOMPRIS, LOMIRI
@@ -43,6 +44,9 @@ SIX = ("clocks", "clothing", "flowers", "fruit", "vegetables", "vehicles")
 
 _SCENES = (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI)
 
+#: photographs, names, fonts
+SCENE_TEXT = (GCOMPRIS, LOMIRI, ISO_CODES, *LATIN)
+
 DATASETS = {
     "scenes-boxes": Entry(
         "4,800 pictures of one to five things of twelve classes on photographs, with their boxes, 160x160",
@@ -57,6 +61,21 @@ DATASETS = {
         {"classes": SIX},
         sized=True,
     ),
+    "scene-text": Entry(
+        "3,600 photographs with 12,900 English words in 128 fonts on them, turned and seen from the side, as quadrilaterals, 256x256",
+        "boxes.scene_text.scene_text",
+        SCENE_TEXT,
+        sized=True,
+    ),
+    "scene-text-lines": Entry(
+        "the same with quadrilaterals around lines", "boxes.scene_text.scene_text", SCENE_TEXT, {"unit": "lines"}, sized=True
+    ),
+    "lines": Entry(
+        "3,600 photographs with horizontal lines of text in seven scripts, 256x256",
+        "boxes.scene_text.text_lines",
+        (*SCENE_TEXT, *OTHERS),
+        sized=True,
+    ),
     "trees": Entry(
         "89 parts of four aerial photographs, with 950 trees that people have marked, 160x160",
         "boxes.trees.trees",
@@ -67,6 +86,10 @@ DATASETS = {
         name: Entry(about, "boxes.folder.published", (source,), {"kind": name, "licence": source.licence}, True)
         for name, (source, about) in PUBLISHED.items()
     },
+    "text-plain": Entry("144 pictures of one or two turned words on grey, 96x96", "boxes.text_plain.plain_text", sized=True),
+    "lines-plain": Entry(
+        "144 pictures of one or two level lines on grey, 96x96", "boxes.text_plain.plain_text", arguments={"unit": "lines"}, sized=True
+    ),
     "boxes-plain": Entry(
         "240 pictures of one to three rectangles of three classes on grey, with their boxes, 64x64", "boxes.plain.plain_boxes", sized=True
     ),
