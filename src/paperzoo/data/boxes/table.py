@@ -37,6 +37,24 @@ PUBLISHED = {
         ),
         "123,287 photographs of 80 classes with boxes, COCO 2017",
     ),
+    "icdar2015": (
+        Source(
+            name="icdar2015",
+            transport="folder",
+            licence="ICDAR 2015 incidental scene text: for research, after registration (Karatzas et al. 2015)",
+            how="Put the pictures and gt_*.txt of task 4.1 below train/ and test/ there",
+        ),
+        "1,500 photographs with English words as quadrilaterals, ICDAR 2015",
+    ),
+    "icdar2013": (
+        Source(
+            name="icdar2013",
+            transport="folder",
+            licence="ICDAR 2013 focused scene text: for research, after registration (Karatzas et al. 2013)",
+            how="Put the pictures and gt_*.txt of task 2.1 below train/ and test/ there",
+        ),
+        "462 photographs with English words as boxes, ICDAR 2013",
+    ),
 }
 
 #: the classes of ``scenes-boxes`` with the highest precision on its validation split, by a trial with ``yolov2``
@@ -62,7 +80,7 @@ DATASETS = {
         sized=True,
     ),
     "scene-text": Entry(
-        "3,600 photographs with 12,900 English words in 128 fonts on them, turned and seen from the side, as quadrilaterals, 256x256",
+        "3,600 photographs with 17,000 English words in 128 fonts on them, turned and seen from the side, as quadrilaterals, 256x256",
         "boxes.scene_text.scene_text",
         SCENE_TEXT,
         sized=True,

@@ -1,0 +1,34 @@
+"""Quadrilaterals, drawn on a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+#: what is said of a quadrilateral, and its corners
+Marked = tuple[str, Any]
+
+
+def drawn(picture: Image.Image, quads: Sequence[Marked], times: int = 1, colour: str = "#e69f00") -> Image.Image:
+    """The picture, so many times as large, with quadrilaterals, the last in the list below the others.
+
+    Args:
+        quads: what is said of each, and its corners (4, 2) in pixels of the picture.
+    """
+    sheet = picture.convert("RGB")
+    sheet = sheet.resize((times * sheet.width, times * sheet.height), Image.Resampling.NEAREST) if times > 1 else sheet.copy()
+    pen = ImageDraw.Draw(sheet)
+    line, size = max(1, round(min(sheet.size) / 200)), max(10, round(min(sheet.size) / 40))
+    font = ImageFont.load_default(size)
+    for text, quad in reversed(quads):
+        corners = [(times * float(x), times * float(y)) for x, y in quad]
+        pen.line([*corners, corners[0]], fill=colour, width=line, joint="curve")
+        if text:
+            wide = pen.textlength(text, font=font)
+            left = min(max(0, min(x for x, _ in corners)), max(0, sheet.width - wide))
+            top = max(0, min(y for _, y in corners) - size - 2)
+            pen.rectangle((left, top, left + wide, top + size + 1), fill=colour)
+            pen.text((left, top), text, fill="black", font=font)
+    return sheet
