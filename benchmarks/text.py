@@ -95,7 +95,8 @@ def frames(width: float, size: int, repeats: int) -> dict[str, dict[str, float]]
 
     ms = turns({"network": network, "reading": partial(model.read, answers, least)}, repeats)
     whole = ms["network"] + ms["reading"]
-    told = {"pictures a second": 1000 / whole, **{f"{name}, ms": value for name, value in ms.items()}, "reading, share": ms["reading"] / whole}
+    told = {f"{name}, ms": value for name, value in ms.items()}
+    told |= {"pictures a second": 1000 / whole, "reading, share": ms["reading"] / whole}
     return {f"east, pvanet, width {width:g}, {size} px": told}
 
 

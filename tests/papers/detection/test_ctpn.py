@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from fixtures.detectors import Fixed
+from PIL import Image
 from torch import Tensor
 
 import paperzoo
@@ -91,23 +93,19 @@ def test_lines_are_cut_into_strips_on_the_grid() -> None:
 def test_anchors_learn_what_overlaps_by_more_than_seven_tenths_or_most() -> None:
     boxes = torch.tensor([[[16.0, 30, 64, 46], [70, 2, 90, 80]]])
     truth = targets(boxes, flags(True, True), flags(False, False), TEN, (6, 6))
-    for k, tall in enumerate(HEIGHTS):
-        for row in range(6):
-            for column in range(6):
-                low, high = 16 * row + 8 - tall / 2, 16 * row + 8 + tall / 2
-                shares = []
-                for number, (x0, top, x1, bottom) in enumerate(boxes[0].tolist()):
-                    there = strips_of(boxes, 6)[1][0, number, column]
-                    both = max(0, min(high, bottom) - max(low, top))
-                    shares.append(both / (tall + bottom - top - both) if there else 0.0)
-                    del x0, x1
-                label = int(truth.label[0, k, row, column])
-                if max(shares) > 0.7:
-                    assert label == 1
-                elif max(shares) >= 0.5:
-                    assert label in (-1, 1)
-                else:
-                    assert label in (0, 1)
+    shares, between = np.zeros((2, 10, 6, 6)), 0
+    for number, (_, top, _, bottom) in enumerate(boxes[0].tolist()):
+        for k, tall in enumerate(HEIGHTS):
+            for row in range(6):
+                both = max(0, min(16 * row + 8 + tall / 2, bottom) - max(16 * row + 8 - tall / 2, top))
+                shares[number, k, row] = strips_of(boxes, 6)[1][0, number].numpy() * both / (tall + bottom - top - both)
+    for k, row, column in np.ndindex(10, 6, 6):
+        own = shares[:, k, row, column]
+        greatest = ((own > 0) & (own >= shares[..., column].max((1, 2)) - 1e-6)).any()
+        expected = 1 if own.max() > 0.7 or greatest else 0 if own.max() < 0.5 else -1
+        assert int(truth.label[0, k, row, column]) == expected
+        between += expected == -1
+    assert between > 0
     text = truth.label[0] == 1
     assert text[:, :, 1:4].any((0, 1)).all() and text[:, :, 4:].any((0, 1)).all() and not text[:, :, 0].any()
     alone = targets(torch.tensor([[[16.0, 4, 64, 9]]]), flags(True), flags(False), TEN, (6, 6))  # five pixels high: none fits
@@ -202,6 +200,26 @@ def test_a_step_weighs_its_parts() -> None:
     for boxes, difficult in (([[60, 70, 90, 90]], [True]), ([[0, 0, 0, 0]], [])):
         logs = model.step(batch_of(boxes, difficult), opt)
         assert float(logs["height"]) == float(logs["side"]) == 0 and torch.isfinite(opt.losses[-1])
+
+
+def test_strips_links_and_lines_are_drawn(tmp_path: Path) -> None:
+    boxes = torch.tensor([[[21.0, 30, 75, 49]]] * 4)
+    truth = targets(boxes, torch.ones(4, 1).bool(), torch.zeros(4, 1).bool(), TEN, (6, 6))
+    answers = torch.stack([20 * (2.0 * (truth.label == 1) - 1), truth.v[..., 0], truth.v[..., 1], truth.o], 1).flatten(1, 2)
+    model = Model(**TINY, overlap=0.0).eval()
+    model.network.forward = lambda image: answers[: len(image)]  # type: ignore[method-assign, assignment]
+    strips, ends, lines = model.made_of(torch.zeros(4, 3, 96, 96))[0]
+    assert sorted(strip[0] for strip in strips) == [16, 32, 48, 64] and len(lines) == 1
+    assert sorted((a[0], b[0]) for a, b in ends) == [(24, 40), (40, 56), (56, 72)] and ends[0][0][1] == pytest.approx(39.5, abs=1e-3)
+    one = Split(*(column.some(np.arange(4)) for column in plain_text("lines")["train"].columns))  # type: ignore[attr-defined]
+    data = dataclasses.replace(plain_text("lines"), splits={"test": one})
+    model.network.forward = lambda image: answers[:1].expand(len(image), -1, -1, -1)  # type: ignore[method-assign, assignment]
+    paths = model.show(data, "test", tmp_path, "x")
+    assert [path.name for path in paths] == ["x-text.png", "x-strips.png"]
+    with Image.open(paths[1]) as shown:
+        colours = {colour for _, colour in shown.convert("RGB").getcolors(10**6) or []}
+    near = [min(sum(abs(a - b) for a, b in zip(c, want, strict=True)) for c in colours) for want in ((86, 180, 233), (230, 159, 0))]
+    assert max(near) < 30  # blue and orange, but for the palette
 
 
 @pytest.mark.parametrize(

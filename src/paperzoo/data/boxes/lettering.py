@@ -126,9 +126,9 @@ class Written(NamedTuple):
     boxes: np.ndarray
 
 
-def written(texts: Sequence[str], font: ImageFont.FreeTypeFont) -> Written | None:
-    """Words on one baseline, a blank apart; ``None`` where a word leaves no ink."""
-    gap, x, places = max(font.getlength(" "), 0.2 * font.size), 0.0, []
+def written(texts: Sequence[str], font: ImageFont.FreeTypeFont, apart: float = 0.2) -> Written | None:
+    """Words on one baseline, a blank or ``apart`` of the font's size apart; ``None`` where a word leaves no ink."""
+    gap, x, places = max(font.getlength(" "), apart * font.size), 0.0, []
     for text in texts:
         left, top, right, bottom = font.getbbox(text, anchor="ls")
         if right - left < 2 or bottom - top < 2:

@@ -80,7 +80,7 @@ DATASETS = {
         sized=True,
     ),
     "scene-text": Entry(
-        "3,600 photographs with 17,000 English words in 128 fonts on them, turned and seen from the side, as quadrilaterals, 256x256",
+        "3,600 photographs with 15,700 English words in 128 fonts on them, turned and seen from the side, as quadrilaterals, 256x256",
         "boxes.scene_text.scene_text",
         SCENE_TEXT,
         sized=True,

@@ -14,7 +14,8 @@ Read ``Network.forward``, then ``targets``, then ``ctpn_loss`` beside equation 5
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,14 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW
 
-from paperzoo.data import Batch
+from paperzoo.data import Batch, Dataset
 from paperzoo.nn.schedules import steps, warmup_cosine
 from paperzoo.papers.detection.trunks import VGG16
 from paperzoo.ranges import Count, NotNegative, Pixels, Positive, Share, Size, Sizeable
 from paperzoo.records import Recipe, Target
-from paperzoo.tasks.decoding.connector import Strips, connected
+from paperzoo.tasks.decoding.connector import Strips, connected, links
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.text_detection import Reading, TextDetector
+from paperzoo.tasks.text_detection import Reading, TextDetector, draw
 
 STRIDE = 16  # of the last map, and width of a strip
 #: heights of the anchors (section 3.1): 11 to 273 pixels
@@ -117,7 +118,7 @@ def targets(boxes: Tensor, real: Tensor, ignored: Tensor, heights: Tensor, grid:
     greatest = known.amax((2, 3), keepdim=True)  # of each strip over all anchors of its column
     chosen = ((known == greatest) & (greatest > 0)).any(1)
     label = torch.full_like(owner, -1)
-    label[(overlap.amax(1) < 0.5)] = 0
+    label[best < 0.5] = 0
     label[(best > 0.7) | chosen] = 1
     label[((overlap * ignored[:, :, None, None, None]).amax(1) >= 0.5) & (label < 1)] = -1
     number = torch.arange(len(boxes), device=boxes.device)[:, None, None, None]
@@ -234,6 +235,21 @@ class Model(TextDetector):
             quads = np.array([line.quad for line in order], np.float64).reshape(-1, 4, 2)
             readings.append(Reading(quads, np.array([line.score for line in order])))
         return readings
+
+    def made_of(self, image: Tensor) -> list[tuple[list[Any], list[Any], list[Any]]]:
+        """Strips, links and lines of images, in eval mode: the middle and the right of figure 1."""
+        with torch.no_grad():
+            answers = self.answers(image.to(self.heights.device)).float().cpu()
+        made = []
+        for own, reading in zip(self.strips(answers, self.threshold), self.read(answers, self.threshold), strict=True):
+            x, middle = STRIDE * own.column, (own.top + own.bottom) / 2
+            boxes = [(left, top, left + STRIDE, bottom) for left, top, bottom in zip(x, own.top, own.bottom, strict=True)]
+            ends = [tuple((x[i] + STRIDE / 2, middle[i]) for i in pair) for pair in links(own, STRIDE, self.gap, self.agree)]
+            made.append((boxes, ends, list(reading.quads)))
+        return made
+
+    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return super().show(dataset, split, folder, stem) + draw.parts(self, dataset, split, folder, stem)
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One batch. Sums are divided by counts over all processes, so that many are as one."""

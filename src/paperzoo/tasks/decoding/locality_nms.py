@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,10 +66,9 @@ def _compiled() -> tuple[Merging, Suppressing]:
         import numba
     except ImportError:
         return merged, suppressed
-    space: dict[str, Any] = {"np": np}
+    space = dict(globals())  # the compiled functions call each other, while the ones of this module stay plain
     for plain in (shared, merged, suppressed):
         copy = FunctionType(plain.__code__, space, plain.__name__)
-        copy.__module__ = __name__
         try:
             space[plain.__name__] = numba.njit(cache=True)(copy)
         except RuntimeError:  # there is no place to keep it

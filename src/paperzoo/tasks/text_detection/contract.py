@@ -75,6 +75,10 @@ class TextDetector(Model):
         self.train(was_training)
         return rows
 
+    def made_of(self, image: Tensor) -> list[tuple[list[Any], list[Any], list[Any]]]:
+        """Of a model that makes texts of parts: the parts' boxes, pairs of points that are linked, and the texts, of each image."""
+        raise TypeError(f"{type(self).__name__} does not say what its texts are made of")
+
     def look(self, picture: Image.Image, threshold: float | None = None) -> tuple[Text, ...]:
         """What is written in an RGB picture of any size; corners in its own pixels, also where they lie beyond its border."""
         side = self.image_size

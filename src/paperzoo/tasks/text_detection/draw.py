@@ -11,7 +11,7 @@ from PIL import Image
 from paperzoo.data import Dataset
 from paperzoo.tasks.generation import spread
 from paperzoo.tasks.pictures import compact, save
-from paperzoo.tasks.text_detection.drawing import drawn
+from paperzoo.tasks.text_detection.drawing import drawn, linked
 
 if TYPE_CHECKING:
     from paperzoo.tasks.text_detection.contract import TextDetector
@@ -30,6 +30,15 @@ def pictures(model: TextDetector, dataset: Dataset, split: str, folder: Path, st
         true = drawn(image, [("", quad) for quad in batch.quads[i, : int(batch.objects[i])].tolist()], times, "#009e73")
         sheet.append(drawn(true, [("", times * quad) for quad in own.quads]))
     return [save(compact(tiled(sheet)), folder / f"{stem}-text.png")]
+
+
+def parts(model: TextDetector, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+    """Four pictures of the split with the strips that the model's lines are made of, what links them, and the lines."""
+    batch = dataset[split].batch(spread(len(dataset[split]), COLUMNS))
+    images = as_pictures(batch.image)
+    times = max(1, SIDE // max(images[0].size))
+    sheet = [linked(image, *made, times) for image, made in zip(images, model.made_of(batch.image), strict=True)]
+    return [save(compact(tiled(sheet), 60_000), folder / f"{stem}-strips.png")]
 
 
 def as_pictures(image: torch.Tensor) -> list[Image.Image]:
