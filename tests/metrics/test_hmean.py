@@ -92,6 +92,7 @@ def test_means_are_of_all_images_together() -> None:
 
 def test_one_to_one_and_above_the_bound() -> None:
     assert rates([said(A, A)], [real(A)]) == (1, 2, 1)  # twice found is once wrong
+    assert rates([said(A)], [real(A, A)]) == (1, 1, 2)  # nor is one right of two
     whole = of(0, 0, 40, 40)
     assert rates([said(whole)], [real(A, B)]).right == 0  # one around two is neither
     half = of(0, 0, 20, 10)

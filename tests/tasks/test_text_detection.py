@@ -82,6 +82,8 @@ def test_neighbours_in_a_row_are_merged_by_their_scores_one_after_the_other() ->
     d = a + np.array([22.0, 0])  # meets b's place, yet not what a and b were merged to
     chain = locality_nms(np.stack([a, b, d]), np.array([0.9, 0.3, 0.5]), merge=0.1, overlap=1.0)
     assert chain.number.tolist() == [2, 1] and overlaps(b[None], d[None])[0, 0] > 0.05
+    little = locality_nms(np.stack([a, a + np.array([12.8, 0])]), np.ones(2))  # an IoU of 0.36 / 1.64, just above 0.2
+    assert little.number.tolist() == [2]
     apart = locality_nms(np.stack([a, c, b]), np.ones(3), overlap=0.2)  # c stands between: suppressed, not merged
     assert apart.number.tolist() == [1, 1] and len(apart.quads) == 2
     assert len(locality_nms(np.zeros((0, 4, 2)), np.zeros(0)).quads) == 0
