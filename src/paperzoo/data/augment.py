@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.data.marks import colour, with_marks, zoom
+from paperzoo.data.marks import colour, quarter, with_marks, zoom
 from paperzoo.errors import PaperzooError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "crop299": partial(random_crop, height=299, width=299),
     "jitter": jitter,
     "zoom": zoom,
+    "quarter": quarter,
     "colour": colour,
 }
 

@@ -24,6 +24,8 @@ Numbers = TypeVar("Numbers", np.ndarray, Tensor)
 ZOOM, STRETCH, SHIFT = (0.7, 1.4), 1.15, 0.2
 #: an object of which less than this share is left in the picture is no longer marked
 LEFT = 0.3
+#: how often ``quarter`` turns a picture
+QUARTER = 1 / 6
 #: most factor by which ``colour`` changes brightness and saturation, or its inverse (darknet's exposure and saturation)
 SHADE = 1.5
 
@@ -102,6 +104,37 @@ def flipped(batch: Batch) -> Batch:
     return type(batch)(**{**vars(batch), **fields})
 
 
+def quarter(image: Tensor) -> Tensor:
+    """Each square image (N, C, S, S) turned by a quarter to the right, or not, at a chance of ``QUARTER``."""
+    return torch.where(_turned(image)[:, None, None, None], image.rot90(-1, (2, 3)), image)
+
+
+def _turned(image: Tensor) -> Tensor:
+    """Which images a quarter turns, bool (N).
+
+    Raises:
+        PaperzooError: they are not square.
+    """
+    tall, wide = image.shape[2:]
+    if tall != wide:
+        raise PaperzooError(f"augment=quarter turns square pictures, not those of {tall}x{wide}")
+    return (torch.rand(len(image)) < QUARTER).to(image.device, non_blocking=True)
+
+
+def quartered(batch: Batch) -> Batch:
+    """``quarter`` of the images, and of what is marked in them."""
+    turned, wide, real = _turned(batch.image), batch.image.shape[3], _real(batch)
+    fields = {"image": torch.where(turned[:, None, None, None], batch.image.rot90(-1, (2, 3)), batch.image)}
+    if "boxes" in vars(batch):
+        x0, y0, x1, y1 = batch.boxes.unbind(2)
+        other = torch.stack([wide - y1, x0, wide - y0, x1], 2)
+        fields["boxes"] = torch.where((turned[:, None] & real)[..., None], other, batch.boxes)
+    if "quads" in vars(batch):
+        other = torch.stack([wide - batch.quads[..., 1], batch.quads[..., 0]], 3)  # still clockwise from where reading begins
+        fields["quads"] = torch.where((turned[:, None] & real)[..., None, None], other, batch.quads)
+    return type(batch)(**{**vars(batch), **fields})
+
+
 def zoomed(batch: Batch) -> Batch:
     """``zoom`` of the images, and of what is marked in them. Boxes are cut at the border; what has all but left is not marked any more."""
     factor, shift = drawn(len(batch))
@@ -149,7 +182,7 @@ def _coloured(batch: Batch) -> Batch:
     return type(batch)(**{**vars(batch), "image": colour(batch.image)})
 
 
-CHANGES: dict[str, Callable[[Batch], Batch]] = {"flip": flipped, "zoom": zoomed, "colour": _coloured}
+CHANGES: dict[str, Callable[[Batch], Batch]] = {"flip": flipped, "quarter": quartered, "zoom": zoomed, "colour": _coloured}
 
 
 def with_marks(batch: Batch, name: str) -> Batch:

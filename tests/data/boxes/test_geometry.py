@@ -126,10 +126,31 @@ def test_boxes_lie_where_the_changed_picture_shows_them(name: str, seed: int) ->
     assert marked > 3
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_quarter_turns_pictures_and_marks_to_the_right(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "QUARTER", 0.5)
+    torch.manual_seed(seed)
+    batch = painted(seed, 90, 90)
+    changed, turned = augmented(batch, "quarter"), 0
+    for i in range(len(batch)):
+        number = int(batch.objects[i])
+        assert not changed.boxes[i, number:].any() and not changed.quads[i, number:].any()
+        same = torch.equal(changed.image[i], batch.image[i])
+        assert same or torch.equal(changed.image[i], batch.image[i].flip(1).transpose(1, 2))
+        for box, quad, label in zip(changed.boxes[i, :number], changed.quads[i, :number], changed.box_label[i, :number], strict=True):
+            assert seen(changed.image[i], int(label)) == box.tolist() == around(quad.numpy()).tolist()
+            edge = quad[1] - quad[0]
+            assert (edge[0] > 0 and edge[1] == 0) if same else (edge[0] == 0 and edge[1] > 0)  # reading goes down
+            turned += not same
+    assert turned > 0 or seed
+    with pytest.raises(PaperzooError, match="augment=quarter turns square pictures, not those of 60x90"):
+        augmented(painted(0), "quarter")
+
+
 def test_changes_draw_one_chance_for_each_image_and_none_moves_boxes_alone() -> None:
     torch.manual_seed(0)
     batch = painted(3)
-    ends = {name: augmented(batch, name) for name in marks.CHANGES}
+    ends = {name: augmented(batch, name) for name in marks.CHANGES if name != "quarter"}
     for name, changed in ends.items():
         assert changed.image.shape == batch.image.shape and changed.image.min() >= 0 and changed.image.max() <= 1
         assert torch.equal(changed.boxes, batch.boxes) == (name == "colour")

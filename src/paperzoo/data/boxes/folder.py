@@ -72,22 +72,22 @@ def box_folder(
 
 
 def published(path: Path, kind: str, licence: str, image_size: int | None = None) -> Dataset:
-    """PASCAL VOC (its ``VOCdevkit``) or COCO (with ``annotations/instances_*.json``), in their published splits.
+    """PASCAL VOC (its ``VOCdevkit``), COCO (with ``annotations/instances_*.json``) or ICDAR (``train/``, ``test/``), as published.
 
     Of VOC 2007 and 2012 ``train`` and ``val`` are trained on, the ``test`` of 2007 is tested on; of COCO ``val2017`` is, whose tests
     have no annotations that are given out. ``validation`` is cut from ``train``.
 
     Args:
-        image_size: height and width. Default: 416.
+        image_size: height and width. Default: 416, of ICDAR 512.
 
     Raises:
         PaperzooError: a file is missing, or of another form.
     """
     skipped, said = Skipped(list), Said(list)
-    told = _READERS["voc" if kind == "pascal-voc" else "coco"](path, skipped, said)
-    held = {"pascal-voc": {"validation": "train"}, "coco-boxes": {"validation": "test"}}[kind]
+    told = _READERS[{"pascal-voc": "voc", "coco-boxes": "coco"}.get(kind, "icdar")](path, skipped, said)
+    held = {"pascal-voc": {"validation": "train"}, "coco-boxes": {"validation": "test"}}.get(kind, {})
     told = Told(told.marked, {file: held.get(split, split) for file, split in told.split.items()}, told.names)
-    return _built(path, kind, told, (), image_size or 416, 3, False, skipped, said, licence)
+    return _built(path, kind, told, (), image_size or (512 if kind.startswith("icdar") else 416), 3, False, skipped, said, licence)
 
 
 # Which picture has which boxes ---------------------------------------------------------------------------------------

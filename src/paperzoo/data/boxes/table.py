@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paperzoo.data.boxes.fonts import ISO_CODES, LATIN, OTHERS
 from paperzoo.data.entry import Entry, Own
 from paperzoo.data.fetch.sources import Source
 from paperzoo.data.images.table import EMOJI, GCOMPRIS, LOMIRI
@@ -36,12 +37,33 @@ PUBLISHED = {
         ),
         "123,287 photographs of 80 classes with boxes, COCO 2017",
     ),
+    "icdar2015": (
+        Source(
+            name="icdar2015",
+            transport="folder",
+            licence="ICDAR 2015 incidental scene text: for research, after registration (Karatzas et al. 2015)",
+            how="Put the pictures and gt_*.txt of task 4.1 below train/ and test/ there",
+        ),
+        "1,500 photographs with English words as quadrilaterals, ICDAR 2015",
+    ),
+    "icdar2013": (
+        Source(
+            name="icdar2013",
+            transport="folder",
+            licence="ICDAR 2013 focused scene text: for research, after registration (Karatzas et al. 2013)",
+            how="Put the pictures and gt_*.txt of task 2.1 below train/ and test/ there",
+        ),
+        "462 photographs with English words as boxes, ICDAR 2013",
+    ),
 }
 
 #: the classes of ``scenes-boxes`` with the highest precision on its validation split, by a trial with ``yolov2``
 SIX = ("clocks", "clothing", "flowers", "fruit", "vegetables", "vehicles")
 
 _SCENES = (EMOJI["noto"], EMOJI["fluent"], EMOJI["twemoji"], GCOMPRIS, LOMIRI)
+
+#: photographs, names, fonts
+SCENE_TEXT = (GCOMPRIS, LOMIRI, ISO_CODES, *LATIN)
 
 DATASETS = {
     "scenes-boxes": Entry(
@@ -57,6 +79,21 @@ DATASETS = {
         {"classes": SIX},
         sized=True,
     ),
+    "scene-text": Entry(
+        "3,600 photographs with 15,700 English words in 128 fonts on them, turned and seen from the side, as quadrilaterals, 256x256",
+        "boxes.scene_text.scene_text",
+        SCENE_TEXT,
+        sized=True,
+    ),
+    "scene-text-lines": Entry(
+        "the same with quadrilaterals around lines", "boxes.scene_text.scene_text", SCENE_TEXT, {"unit": "lines"}, sized=True
+    ),
+    "lines": Entry(
+        "3,600 photographs with horizontal lines of text in seven scripts, 256x256",
+        "boxes.scene_text.text_lines",
+        (*SCENE_TEXT, *OTHERS),
+        sized=True,
+    ),
     "trees": Entry(
         "89 parts of four aerial photographs, with 950 trees that people have marked, 160x160",
         "boxes.trees.trees",
@@ -67,6 +104,10 @@ DATASETS = {
         name: Entry(about, "boxes.folder.published", (source,), {"kind": name, "licence": source.licence}, True)
         for name, (source, about) in PUBLISHED.items()
     },
+    "text-plain": Entry("144 pictures of one or two turned words on grey, 96x96", "boxes.text_plain.plain_text", sized=True),
+    "lines-plain": Entry(
+        "144 pictures of one or two level lines on grey, 96x96", "boxes.text_plain.plain_text", arguments={"unit": "lines"}, sized=True
+    ),
     "boxes-plain": Entry(
         "240 pictures of one to three rectangles of three classes on grey, with their boxes, 64x64", "boxes.plain.plain_boxes", sized=True
     ),
