@@ -117,7 +117,7 @@ def _short(photograph: np.ndarray, short: int) -> Image.Image:
 
 
 def _words(codes: Path, size: int) -> Writer:
-    """Words at any turn, one to three in a line."""
+    """Words at any turn, one or two in a line."""
     every = [word for word in words(codes) if len(word) <= LETTERS]
 
     def write(grounds: Sequence[Image.Image], fonts: Sequence[Face]) -> Compose:
