@@ -87,6 +87,20 @@ def test_the_users_files_are_linked_to_where_they_are_looked_for(
     assert place(wanted("cifar10", ["resnet:resnet20"]), path) == []  # it is there
 
 
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_where_no_links_can_be_made_files_are_copied(
+    unpacked: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*given: Any, **named: Any) -> None:
+        raise OSError("a privilege is not held")
+
+    unpinned(monkeypatch)
+    archive = miniature(tmp_path / "mine")
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    [placed] = place(wanted("cifar10", ["resnet:resnet20"]), archive.parent / "cifar-10-batches-py" if unpacked else archive)
+    assert placed.is_dir() == unpacked and not placed.is_symlink() and len(datasets.dataset("cifar10")["test"]) == 40
+
+
 def test_another_file_of_that_name_is_refused_and_a_missing_one_named(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = wanted("cifar10", ["resnet:resnet20"])
     archive = miniature(tmp_path / "mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def wanted(data: str, only: Sequence[str] = ()) -> list[Wanted]:
 
 
 def place(rows: Sequence[Wanted], path: Path) -> list[Path]:
-    """Links a user's files into the cache, where the recipes look for them, and returns the links. What is there already stays.
+    """Links a user's files into the cache, where the recipes look for them, or copies them, and returns the places. What is there stays.
 
     Args:
         path: a folder with the files by their published names, at any depth; or, where one file is wanted, that file, or the folder
@@ -99,7 +100,10 @@ def place(rows: Sequence[Wanted], path: Path) -> list[Path]:
             source.check(own)
         source.path.parent.mkdir(parents=True, exist_ok=True)
         source.path.unlink(missing_ok=True)  # a link whose file is gone
-        source.path.symlink_to(own.resolve(), target_is_directory=own.is_dir())
+        try:
+            source.path.symlink_to(own.resolve(), target_is_directory=own.is_dir())
+        except OSError:  # Windows lets few make links
+            (shutil.copytree if own.is_dir() else shutil.copyfile)(own, source.path)
         links.append(source.path)
     return links
 
