@@ -177,8 +177,11 @@ def _compare(name: str, graph: Graph, path: Path, kind: Kind) -> None:
             told = f"{name}: what was exported to {kind} cannot answer {items} items: {_reason(error)}; it is not kept"
             raise PaperzooError(told) from error
         for output, mine, theirs in zip(graph.outputs, wanted, found, strict=True):
+            if theirs.shape != tuple(mine.shape):
+                told = f"{name}: {output} of {items} items is {theirs.shape} and not {tuple(mine.shape)} in what was exported to {kind}"
+                raise PaperzooError(f"{told}; it is not kept")
             apart = np.abs(mine.numpy() - theirs).max() / max(1.0, np.abs(mine.numpy()).max())
-            if theirs.shape != tuple(mine.shape) or not apart <= TOLERANCE:
+            if not apart <= TOLERANCE:
                 raise PaperzooError(f"{name}: {output} of {items} items is {apart:.1e} off in what was exported to {kind}; it is not kept")
 
 

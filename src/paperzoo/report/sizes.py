@@ -13,6 +13,7 @@ from torch import nn
 from paperzoo import catalog
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.records import Claim, Paper
+from paperzoo.tasks.model import Model
 
 UNITS = {"": 1, ", in thousands": 1e3, ", in millions": 1e6, ", in billions": 1e9}
 
@@ -27,20 +28,19 @@ def weights(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad and p.numel() > len(p))
 
 
-def multiply_adds(model: nn.Module) -> int:
-    """Multiplications, each with its addition, of convolutions and matrices for one image; for a classifier of images.
+def multiply_adds(model: Model) -> int:
+    """Multiplications, each with its addition, of convolutions and matrices for one item of what the model's task is about.
 
     What is divided, normalised, pooled or added is not counted, as is the custom.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    from paperzoo.tasks.classification import Classifier
+    from paperzoo.engine.export import graph_of
 
-    if not isinstance(model, Classifier):
-        raise PaperzooError(f"multiply-adds are counted of classifiers of images, and {type(model).__module__} is none")
-    image = torch.empty(1, model.channels, model.image_size, model.image_size, device=next(model.parameters()).device)
+    graph = graph_of(model.eval())
+    one = [given.to(next(model.parameters()).device) for given in graph.example(1)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(image)
+        graph.call(*one)
     return int(counter.get_total_flops()) // 2
 
 
