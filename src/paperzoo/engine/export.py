@@ -161,7 +161,8 @@ def _about(model: Model, graph: Graph) -> dict[str, str]:
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     about = {
         "name": model.name, "arguments": model.arguments, "names": list(getattr(model, "names", ())), "prepared": model.prepared,
-        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), "weights sha256": digest.hexdigest(), "licence": "MIT",
+        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), "weights sha256": digest.hexdigest(),
+        "licence": "MIT for the code; weights as the data that they were learnt from",
     }  # fmt: skip
     return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in about.items()}
 
