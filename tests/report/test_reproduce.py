@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from paperzoo import catalog
 from paperzoo.cli import app
 from paperzoo.data import datasets
 from paperzoo.data.fetch.sources import Source
@@ -57,6 +58,12 @@ def test_recipes_are_found_by_their_data_and_by_their_claims() -> None:
     assert [row.name for row in wanted("conll2003", ["bilstm_crf:bilstm"])] == ["bilstm_crf:bilstm"]
     assert {row.name for row in wanted("cifar10", ["resnet"])} > {"resnet", "resnet:resnet56"}
     assert [claim.value for row in wanted("cifar10", ["resnet:resnet20"]) for _, claim in row.promised] == [8.75]
+
+
+def test_a_small_recipe_is_not_asked_for_a_papers_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes: Any = catalog.load("resnet").paper.recipes
+    monkeypatch.setitem(recipes, "small-bold", recipes["paper"])
+    assert {row.recipe_name for row in wanted("cifar10", ["resnet"])} == {"paper"}
 
 
 @pytest.mark.parametrize(
