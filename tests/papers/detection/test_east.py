@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -10,13 +9,12 @@ import numpy as np
 import pytest
 import shapely
 import torch
-from fixtures.detectors import Fixed
+from fixtures.detectors import Fixed, first, learnt
 from torch import Tensor, nn
 
 import paperzoo
-from paperzoo.data import Batch, Dataset, Split
+from paperzoo.data import Batch
 from paperzoo.data.boxes.text_plain import plain_text
-from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.detection import east
 from paperzoo.papers.detection.east import Model, balanced, box_loss, dice, places, quad_loss, shrunk, targets
@@ -305,29 +303,12 @@ def test_width_two_is_pvanet2x_and_sizes_are_even() -> None:
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
-def four() -> Dataset:
-    """Four pictures of turned words, to train and to test on."""
-    whole = plain_text()
-    part = Split(*(column.some(np.arange(4)) for column in whole["train"].columns))  # type: ignore[attr-defined]
-    return dataclasses.replace(whole, splits={"train": part, "test": part})
-
-
-def learnt(model: Any, data: Dataset, steps: int) -> Any:
-    opt = Players(optimizers(model, {"name": "AdamW", "lr": 1e-2, "warmup": 10, "fall": True}))
-    opt.total = opt.stage_steps = steps
-    batch = data["train"].batch(range(4))
-    model.train()
-    for opt.iteration in range(steps):
-        model.step(batch, opt)
-    return model.eval()
-
-
 @pytest.mark.processor
 @pytest.mark.parametrize("head", ["rbox", "quad"])
 def test_it_learns_four_pictures_by_heart_and_not_without_turned_boxes(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    data, tiny = four(), {**TINY, "width": 0.125, "branch": 0.5, "threshold": 0.5}
-    model = learnt(Model(**tiny, head=head, score_loss="dice", alike="texts"), data, 150)
+    data, tiny = first(plain_text(), 4), {**TINY, "width": 0.125, "branch": 0.5, "threshold": 0.5}
+    model = learnt(Model(**tiny, head=head, score_loss="dice", alike="texts"), data, 150, lr=1e-2, warmup=10)
     found = harmonic(model, data, "test")
     assert found["hmean"] > 0.7
     if head == "rbox":

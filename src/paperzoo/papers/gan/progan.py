@@ -13,7 +13,7 @@ in G (4.2). The losses are WGAN-GP's and a drift term 0.001 E f(x)^2. Read ``Gen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -121,21 +121,62 @@ def deviation(h: Tensor) -> Tensor:
     return spread.to(h.dtype).expand(len(h), 1, *h.shape[2:])
 
 
-def channels_of(image_size: int, width: int, most: int) -> list[int]:
-    """Of each level from 4x4: ``width``, but no more than ``most`` channels by the side; 512 up to 32x32, 16 at 1024x1024 (table 2)."""
-    sides = [4 * 2**level for level in range((image_size // 4).bit_length())]
+def channels_of(sides: Sequence[int], width: int, most: int) -> list[int]:
+    """Of each level: ``width``, but no more than ``most`` channels by the side; 512 up to 32x32, 16 at 1024x1024 (table 2)."""
     return [max(1, min(width, most // side)) for side in sides]
 
 
-def shrunk(image: Tensor, side: int, alpha: float) -> Tensor:
+def shrunk(image: Tensor, side: int, alpha: float, double: Callable[[Tensor], Tensor] = up) -> Tensor:
     """Real pictures (N, C, S, S) at a level's side, means of their pixels; while it comes in blended with those of the level before."""
     small = F.avg_pool2d(image, image.shape[3] // side)
-    return small if alpha >= 1 else torch.lerp(up(pooled(small)), small, alpha)
+    return small if alpha >= 1 else torch.lerp(double(pooled(small)), small, alpha)
 
 
-class Model(ImageGenerator):
-    """Both networks, and how far they have grown. A recipe's stages are called ``4``, ``8 fading``, ``8``, ``16 fading`` and so on up to
-    the side of the pictures; without stages all levels learn at once, from the beginning.
+class Growing(ImageGenerator):
+    """What grows, for any two networks of levels: a recipe's stages are called ``4``, ``8 fading``, ``8``, ``16 fading`` and so on up to
+    the side of the pictures; without stages all levels learn at once, from the beginning."""
+
+    level: Tensor
+    alpha: Tensor
+    generator: nn.Module
+    critic: nn.Module
+    average: Average | None
+
+    def __init__(self, image_size: int) -> None:
+        super().__init__()
+        self.image_size, self.fading = image_size, False
+        self.sides = [4 * 2**level for level in range((image_size // 4).bit_length())]
+        self.register_buffer("level", torch.tensor(len(self.sides) - 1))
+        self.register_buffer("alpha", torch.ones(()))
+
+    def stage(self, name: str) -> None:
+        known = {f"{side}{fading}": level for level, side in enumerate(self.sides) for fading in ("", " fading") if level or not fading}
+        if name not in known:
+            raise unknown("stage", name, known, f"of {self.name}")
+        self.level.fill_(known[name])
+        self.fading = name.endswith("fading")
+
+    def optimizers(self, *, lr: NotNegative = 1e-3, beta2: Part = 0.99) -> Optimizers:
+        """Adam for both at a constant rate, without momentum (appendix A)."""
+        networks = {"critic": self.critic, "generator": self.generator}
+        return {name: Adam(network.parameters(), lr, (0.0, beta2)) for name, network in networks.items()}
+
+    def grown(self, opt: Players) -> tuple[int, float]:
+        """The level that a step learns, and alpha, its share: 0 at the first step in which it comes in."""
+        self.alpha.fill_((opt.iteration - opt.start) / opt.stage_steps if self.fading else 1.0)
+        return int(self.level), float(self.alpha)
+
+    def shown(self, image: Tensor) -> Tensor:
+        """From a level's side and about [-1, 1] to the full side, by repeating pixels, and [0, 1]."""
+        return (F.interpolate(image.float(), self.image_size) / 2 + 0.5).clamp(0, 1)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Pictures (N, C, S, S) in [0, 1], of the present level."""
+        return self.settled()(z)
+
+
+class Model(Growing):
+    """Both networks, and how far they have grown.
 
     Args:
         image_size: side of the pictures.
@@ -145,39 +186,19 @@ class Model(ImageGenerator):
         average: decay of the weights' moving average that samples are taken from (section 5); 0 for none.
     """
 
-    level: Tensor
-    alpha: Tensor
-
     def __init__(
         self, *, image_size: Side = 1024, channels: Size = 3, latent: Size = 512, width: Size = 512, most: Size = 16_384,
         penalty: NotNegative = 10.0, drift: NotNegative = 1e-3, average: Part = 0.999,
     ) -> None:  # fmt: skip
-        super().__init__()
-        wide = channels_of(image_size, width, most)
-        self.image_size, self.latent, self.penalty, self.drift = image_size, latent, penalty, drift
+        super().__init__(image_size)
+        wide = channels_of(self.sides, width, most)
+        self.latent, self.penalty, self.drift = latent, penalty, drift
         self.generator, self.critic = Generator(wide, channels, latent), Critic(wide, channels)
         self.average = Average(self.generator, average) if average else None
-        self.fading = False
-        self.register_buffer("level", torch.tensor(len(wide) - 1))
-        self.register_buffer("alpha", torch.ones(()))
-
-    def stage(self, name: str) -> None:
-        levels = {str(4 * 2**level): level for level in range(len(self.generator.to_image))}
-        side, _, fading = name.partition(" ")
-        if side not in levels or fading not in ("", "fading") or name == "4 fading":
-            raise unknown("stage", name, [*levels, *(f"{side} fading" for side in levels if side != "4")], f"of {self.name}")
-        self.level.fill_(levels[side])
-        self.fading = bool(fading)
-
-    def optimizers(self, *, lr: NotNegative = 1e-3, beta2: Part = 0.99) -> Optimizers:
-        """Adam for both at a constant rate, without momentum (appendix A)."""
-        networks: Mapping[str, nn.Module] = {"critic": self.critic, "generator": self.generator}
-        return {name: Adam(network.parameters(), lr, (0.0, beta2)) for name, network in networks.items()}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        level, alpha = int(self.level), (opt.iteration - opt.start) / opt.stage_steps if self.fading else 1.0
-        self.alpha.fill_(alpha)
-        real = shrunk(2 * batch.image - 1, 4 * 2**level, alpha)
+        level, alpha = self.grown(opt)
+        real = shrunk(2 * batch.image - 1, self.sides[level], alpha)
 
         def critic(image: Tensor) -> Tensor:
             value: Tensor = self.critic(image, level, alpha)
@@ -190,16 +211,11 @@ class Model(ImageGenerator):
         opt.generator.minimize(generator_loss(critic(fake)))
         if self.average is not None:
             self.average.update(self.generator)
-        return {"distance": (of_real.mean() - of_fake.mean()).detach(), "side": torch.tensor(4.0 * 2**level)}
-
-    def generate(self, z: Tensor) -> Tensor:
-        """Pictures (N, C, S, S) in [0, 1], of the present level enlarged by repeating pixels."""
-        return self.settled()(z)
+        return {"distance": (of_real.mean() - of_fake.mean()).detach(), "side": torch.tensor(float(self.sides[level]))}
 
     def settled(self) -> Callable[..., Tensor]:
-        network = self.generator if self.average is None else self.average
-        level, alpha = int(self.level), float(self.alpha)
-        return lambda z: (F.interpolate(network(z, level, alpha), self.image_size) / 2 + 0.5).clamp(0, 1)
+        network, level, alpha = self.average or self.generator, int(self.level), float(self.alpha)
+        return lambda z: self.shown(network(z, level, alpha))
 
 
 def growing(to: int, images: int, batch: Mapping[int, int]) -> tuple[Stage, ...]:

@@ -20,19 +20,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError
 from paperzoo.metrics.path_length import path_length
 from paperzoo.metrics.separability import separability
 from paperzoo.nn.average import Average
-from paperzoo.papers.gan.progan import Critic, Side, channels_of, growing, grown, pixel_norm, pooled
+from paperzoo.papers.gan.progan import Critic, Growing, Side, channels_of, growing, grown, pixel_norm, shrunk
 from paperzoo.papers.gan.stylegan_networks import Mapping, Synthesis, halved, up
 from paperzoo.ranges import NotNegative, Part, Share, Size, Whole
 from paperzoo.records import Recipe, Stage, Target
-from paperzoo.tasks.generation import ImageGenerator
-from paperzoo.tasks.model import Optimizers, Players
+from paperzoo.tasks.model import Players
 from paperzoo.tasks.pictures import captioned, grid, save
 
 
@@ -80,55 +78,40 @@ def r1(real: Tensor, image: Tensor) -> Tensor:
     return gradient.flatten(1).square().sum(1).mean()
 
 
-class Model(ImageGenerator):
-    """Both networks, and how far they have grown; stages as of ProGAN, from ``8`` on (appendix C).
+class Model(Growing):
+    """Both networks, and how far they have grown; stages as of ProGAN, from ``8`` on, with a rate that rises with the side (appendix C).
 
     Args:
         image_size: side of the pictures. latent: dimensions of z and w.
         width: channels at the coarse levels. most: channels times side at the fine ones.
         depth: layers of the mapping network; 0 for none, and no styles.
-        constant: learnt pixels at the bottom; else z enters there, as before. noise: noise is added to each pixel.
+        constant: learnt pixels at the bottom; else the first style enters there. noise: noise is added to each pixel.
         mixing: share of pictures with two styles.
         gamma: weight of R1. average: decay of the weights' average that samples are taken from. remember: of w's running mean.
     """
 
-    level: Tensor
-    alpha: Tensor
+    generator: Generator
 
     def __init__(
         self, *, image_size: Side = 1024, channels: Size = 3, latent: Size = 512, width: Size = 512, most: Size = 16_384, depth: Whole = 8,
         constant: bool = True, noise: bool = True, mixing: Share = 0.9, gamma: NotNegative = 10.0, average: Part = 0.999,
         remember: Part = 0.995,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(image_size)
         if not depth and (constant or mixing):
             raise PaperzooError("without styles (model.depth=0) pictures would be alike: set model.constant=false and model.mixing=0")
-        wide = channels_of(image_size, width, most)
-        self.image_size, self.latent, self.mixing, self.gamma, self.remember = image_size, latent, mixing, gamma, remember
+        wide = channels_of(self.sides, width, most)
+        self.latent, self.mixing, self.gamma, self.remember = latent, mixing, gamma, remember
         self.generator, self.critic = Generator(wide, channels, latent, depth, constant, noise), Critic(wide, channels, halved)
         self.average = Average(self.generator, average) if average else None
-        self.fading = False
-        self.register_buffer("level", torch.tensor(len(wide) - 1))
-        self.register_buffer("alpha", torch.ones(()))
-
-    def stage(self, name: str) -> None:
-        levels = {str(4 * 2**level): level for level in range(len(self.generator.synthesis.to_image))}
-        side, _, fading = name.partition(" ")
-        if side not in levels or fading not in ("", "fading") or name == "4 fading":
-            raise unknown("stage", name, [*levels, *(f"{side} fading" for side in levels if side != "4")], f"of {self.name}")
-        self.level.fill_(levels[side])
-        self.fading = bool(fading)
-
-    def optimizers(self, *, lr: NotNegative = 1e-3, beta2: Part = 0.99) -> Optimizers:
-        """Adam for both at a constant rate, without momentum; the paper raises it from 0.001 with the side (appendix C)."""
-        networks: dict[str, nn.Module] = {"critic": self.critic, "generator": self.generator}
-        return {name: Adam(network.parameters(), lr, (0.0, beta2)) for name, network in networks.items()}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        level, alpha = int(self.level), (opt.iteration - opt.start) / opt.stage_steps if self.fading else 1.0
-        self.alpha.fill_(alpha)
-        real = shrunk(2 * batch.image - 1, level, alpha).requires_grad_()
-        fake, w = self.generator(self.draw(len(real)), level, alpha, self.draw(len(real)), self.cuts(len(real), 2 * level + 2))
+        level, alpha = self.grown(opt)
+        real = shrunk(2 * batch.image - 1, self.sides[level], alpha, up).requires_grad_()
+        z, second = self.draw(len(real)), tuple[Tensor, ...]()
+        if self.mixing:
+            second = self.draw(len(real)), self.cuts(len(real), 2 * level + 2)
+        fake, w = self.generator(z, level, alpha, *second)
         of_real, of_fake = self.critic(real, level, alpha), self.critic(fake.detach(), level, alpha)
         penalty = r1(of_real, real)
         opt.critic.minimize(discriminator_loss(of_real, of_fake) + self.gamma / 2 * penalty)
@@ -136,7 +119,7 @@ class Model(ImageGenerator):
         self.generator.centre.lerp_(opt.mean(w.mean(0)), 1 - self.remember)
         if self.average is not None:
             self.average.update(self.generator)
-        return {"r1": penalty.detach(), "side": torch.tensor(4.0 * 2**level)}
+        return {"r1": penalty.detach(), "side": torch.tensor(float(self.sides[level]))}
 
     def cuts(self, items: int, layers: int) -> Tensor:
         """From which layer on a picture has its second style, int64 (items): 1 to layers - 1 for ``mixing`` of them, else none has it."""
@@ -149,22 +132,14 @@ class Model(ImageGenerator):
         """The generator that samples are taken from."""
         return self.generator if self.average is None else self.average.network  # type: ignore[return-value]
 
-    def generate(self, z: Tensor) -> Tensor:
-        """Pictures (N, C, S, S) in [0, 1], of the present level enlarged by repeating pixels; with the same noise for all."""
-        return self.settled()(z)
-
     def settled(self) -> Callable[..., Tensor]:
         drawing, level, alpha = self.drawing, int(self.level), float(self.alpha)
-        return lambda z: self.finished(drawing(z, level, alpha, chance=False)[0])
-
-    def finished(self, image: Tensor) -> Tensor:
-        """From about [-1, 1] to [0, 1], at the full side."""
-        return (F.interpolate(image.float(), self.image_size) / 2 + 0.5).clamp(0, 1)
+        return lambda z: self.shown(drawing(z, level, alpha, chance=False)[0])  # the same noise for all
 
     def of_styles(self, w: Tensor, loud: Sequence[float] | None = None, chance: bool = False) -> Tensor:
         """Pictures of styles (N, latent), or (N, layers, latent) with one for each layer; ``loud``: a factor on each layer's noise."""
         layers = w if w.ndim == 3 else w[:, None].expand(-1, 2 * int(self.level) + 2, -1)
-        return self.finished(self.drawing.synthesis(layers, int(self.level), float(self.alpha), chance, loud))
+        return self.shown(self.drawing.synthesis(layers, int(self.level), float(self.alpha), chance, loud))
 
     def truncated(self, w: Tensor, psi: float) -> Tensor:
         """``w' = centre + psi (w - centre)``: for psi in [0, 1] pictures vary less (appendix B). For the eye, not for a score."""
@@ -236,12 +211,6 @@ class Model(ImageGenerator):
 def in_parts(draw: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
     """What ``draw`` makes of many latent vectors, on the CPU, 250 at a time."""
     return torch.cat([draw(part).cpu() for part in torch.split(given, 250)])
-
-
-def shrunk(image: Tensor, level: int, alpha: float) -> Tensor:
-    """Real pictures (N, C, S, S) at a level, means of their pixels; while it comes in blended with those of the level before."""
-    small = F.avg_pool2d(image, image.shape[3] // (4 * 2**level))
-    return small if alpha >= 1 else torch.lerp(up(pooled(small)), small, alpha)
 
 
 VARIANTS: dict[str, dict[str, object]] = {
