@@ -49,7 +49,7 @@ def test_iou_of_boxes_is_that_of_counted_pixels() -> None:
 def slow(boxes: Tensor, scores: Tensor, overlap: float, labels: Tensor) -> list[int]:
     shares, kept = iou(boxes.double(), boxes.double()), list[int]()
     for i in torch.argsort(scores, descending=True, stable=True).tolist():
-        if all(labels[i] != labels[j] or shares[i, j] <= overlap for j in kept):
+        if not any(labels[i] == labels[j] and shares[i, j] > overlap for j in kept):
             kept.append(i)
     return kept
 
@@ -64,6 +64,18 @@ def test_suppression_is_what_comparing_one_by_one_gives(seed: int) -> None:
     labels = torch.randint(3, (number,), generator=generator)
     assert nms(boxes, scores, 0.4, labels).tolist() == slow(boxes, scores, 0.4, labels)
     assert nms(boxes, scores, 0.4).tolist() == slow(boxes, scores, 0.4, torch.zeros_like(labels))
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.01, 0.3, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("spread", [20.0, 400.0, 1e6])
+def test_suppression_of_boxes_of_all_sizes_anywhere_is_that_of_one_at_a_time(overlap: float, spread: float) -> None:
+    generator = torch.Generator().manual_seed(int(spread) + int(100 * overlap))
+    middle, side = spread * (torch.rand(400, 2, generator=generator) - 0.5), (12 * torch.rand(400, 2, generator=generator) - 6).exp()
+    boxes = torch.cat([middle - side / 2, middle + side / 2], 1)
+    boxes[200:] = boxes[:200] + 0.3 * torch.rand(200, 1, generator=generator) * side[:200].repeat(1, 2)  # each meets one at least
+    boxes[0], boxes[1, 2] = torch.tensor([-torch.inf, 0, torch.inf, 1]), torch.nan  # neither suppresses
+    scores, labels = torch.rand(400, generator=generator), torch.randint(4, (400,), generator=generator)
+    assert nms(boxes, scores, overlap, labels).tolist() == slow(boxes, scores, overlap, labels)
 
 
 def test_suppression_of_exactly_the_overlap_keeps_both() -> None:
