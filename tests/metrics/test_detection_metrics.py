@@ -83,6 +83,8 @@ def test_suppression_of_exactly_the_overlap_keeps_both() -> None:
     assert nms(boxes, torch.tensor([0.5, 0.9]), 0.5).tolist() == [1, 0]
     assert nms(boxes, torch.tensor([0.5, 0.9]), 0.49).tolist() == [1]
     assert nms(boxes, torch.tensor([0.5, 0.9]), 0.49, torch.tensor([0, 1])).tolist() == [1, 0]
+    boxes = torch.tensor([[0.0, 0, 4, 10], [0, 0, 4, 30]])  # IoU 1/3, the centres as far apart as the smaller one is tall
+    assert [nms(boxes, torch.tensor(scores), 0.3).tolist() for scores in ([0.5, 0.9], [0.9, 0.5])] == [[1], [0]]
 
 
 def test_ten_thousand_boxes_take_a_small_part_of_the_time_of_comparing_one_by_one() -> None:
