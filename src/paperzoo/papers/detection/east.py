@@ -276,7 +276,7 @@ RECIPES = {
         variants=("pvanet2x",), note="three times 27,300 steps; crops of 512 pixels are a zoom",
     ),
     "small": Recipe(
-        data="scene-text", steps=700, batch_size=8, augment=("quarter",), model=_LITTLE, optimizer=_FAST,
+        data="scene-text", steps=1300, batch_size=8, augment=("quarter",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("hmean", at_least=0.80),), variants=("pvanet",),
     ),
     "smoke": Recipe(
