@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fixtures.training import count, fabric
+from PIL import Image
 from torch import Tensor
 
 import paperzoo
@@ -193,6 +194,36 @@ def test_truncation_draws_styles_in_and_is_not_in_samples() -> None:
     z = torch.randn(3, 6)
     with torch.no_grad():
         assert torch.equal(model.generate(z), model.of_styles(model.average.network.styles(z)))
+
+
+def test_samples_between_samples(tmp_path: Path) -> None:
+    model = loud(little())
+    torch.nn.init.normal_(model.average.network.centre)
+    plain, z = model.sample(8), model.latents(8, 0)
+    assert torch.equal(plain, model.render(z)) and torch.allclose(model.sample(3), plain[:3], atol=1e-5)
+    mixed = model.sample(mix="3,7")
+    assert len(mixed) == 9  # of eight layers none to all are the second's
+    assert torch.allclose(mixed[0], plain[3], atol=1e-5) and torch.allclose(mixed[8], plain[7], atol=1e-5)
+    with torch.no_grad():
+        assert torch.allclose(mixed[2], model.mixed(z[3:4], z[7:8], 6)[0], atol=1e-5)  # the second's at the two finest
+        middle = (model.drawing.styles(z[3:4]) + model.drawing.styles(z[7:8])) / 2
+        walk = model.sample(walk="3,7,3")
+        assert len(walk) == 32 and torch.allclose(walk[16], plain[7], atol=1e-5)
+        assert torch.allclose(walk[8], model.of_styles(middle)[0], atol=1e-5)
+        mean = model.of_styles(model.drawing.centre[None])
+    assert torch.allclose(model.sample(2, psi=0), mean.expand(2, -1, -1, -1), atol=1e-5)
+    (task,) = model.tasks
+    task.write(walk[:, :1], tmp_path / "walk.gif")
+    with Image.open(tmp_path / "walk.gif") as film:
+        assert (film.format, film.n_frames) == ("GIF", 32)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("asked", [{"mix": "3"}, {"mix": "3,x"}, {"walk": "1,1000"}, {"walk": "-1,2"}, {"mix": "1,2", "walk": "1,2"}])
+def test_samples_between_none(asked: dict[str, str]) -> None:
+    with pytest.raises(PaperzooError, match=r"as 3,7|choose one"):
+        little().sample(**asked)
+    with pytest.raises(PaperzooError, match="no styles to mix"):
+        little("b").sample(mix="1,2")
 
 
 def test_path_length_of_what_is_known() -> None:

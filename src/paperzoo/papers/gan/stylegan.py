@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,34 @@ class Model(Growing):
         drawing, level, alpha = self.drawing, int(self.level), float(self.alpha)
         return lambda z: self.shown(drawing(z, level, alpha, chance=False)[0])  # the same noise for all
 
+    def sample(self, items: int = 16, seed: int = 0, psi: float = 1.0, mix: str = "", walk: str = "") -> Tensor:
+        """``items`` samples on the CPU, float32, or a row between two or more of them; their styles are truncated.
+
+        Args:
+            psi: how far styles may be from their mean; 1: as they are, 0: all are the mean.
+            mix: numbers of samples of this seed, as 3,7: the second's styles enter at the finest layer first, at the coarsest last.
+            walk: numbers of samples, as 3,7,3: through their styles in 16 steps each; as frames if --out ends with .gif.
+
+        Raises:
+            PaperzooError: fewer than one sample asked for, or numbers that are none.
+        """
+        stops = asked(mix or walk, 2)
+        if mix and walk:
+            raise PaperzooError("--mix and --walk are two ways from one sample to another: choose one")
+        if mix and self.drawing.mapping is None:
+            raise PaperzooError(f"{self.name} has no mapping network, and no styles to mix: those from variant c on have")
+        z = self.latents(max(stops) + 1 if stops else items, seed).to(self.alpha.device)
+        with torch.no_grad():
+            w = self.drawing.styles(z[list(stops)] if stops else z)
+            w = w if psi == 1 else self.truncated(w, psi)
+            if walk:
+                w = torch.cat([torch.lerp(a, b, torch.linspace(0, 1, 17)[:-1, None].to(w)) for a, b in pairwise(w)])
+            layers = w[:, None].expand(-1, 2 * int(self.level) + 2, -1)  # (N, layers, latent)
+            if mix:
+                late = torch.ones(layers.shape[1] + 1, layers.shape[1]).tril(-1).flip(1).bool().to(w.device)  # none, then the last, ...
+                layers = torch.cat([torch.where(late[..., None], b, a) for a, b in pairwise(layers)])
+            return in_parts(self.of_styles, layers)
+
     def of_styles(self, w: Tensor, loud: Sequence[float] | None = None, chance: bool = False) -> Tensor:
         """Pictures of styles (N, latent), or (N, layers, latent) with one for each layer; ``loud``: a factor on each layer's noise."""
         layers = w if w.ndim == 3 else w[:, None].expand(-1, 2 * int(self.level) + 2, -1)
@@ -206,6 +235,18 @@ class Model(Growing):
             ("truncation", (self.of_styles(towards), len(psi)), "psi from -1 to 1; in the middle the mean style"),
             ("noise", (noisy, 4), "noise in all layers, in none, in fine ones, in coarse ones"),
         ]
+
+
+def asked(numbers: str, least: int) -> tuple[int, ...]:
+    """``3,7`` as (3, 7); none for no text.
+
+    Raises:
+        PaperzooError: they are no whole numbers from 0 to 999, or fewer than ``least``.
+    """
+    parts = [part.strip() for part in numbers.split(",")] if numbers else []
+    if any(not part.isascii() or not part.isdigit() or len(part) > 3 for part in parts) or 0 < len(parts) < least:
+        raise PaperzooError(f"{numbers} does not say which samples: give {least} numbers or more from 0 to 999, as 3,7")
+    return tuple(map(int, parts))
 
 
 def in_parts(draw: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:

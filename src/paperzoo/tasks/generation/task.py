@@ -14,7 +14,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.tasks.generation import draw, measure
 from paperzoo.tasks.graphs import Graph
-from paperzoo.tasks.pictures import grid, save
+from paperzoo.tasks.pictures import grid, save, save_frames
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
 
@@ -59,8 +59,11 @@ class ImageGeneration(Generation):
         return grid(model.sample(items, seed=0), items)
 
     def write(self, samples: Tensor, out: Path) -> str:
-        """A grid as PNG, small images enlarged."""
-        return plain(save(grid(samples, scale=max(1, 64 // samples.shape[-1])), out))
+        """A grid as PNG, small images enlarged; or, to a name that ends with .gif, one after the other."""
+        scale = max(1, 64 // samples.shape[-1])
+        if out.suffix.lower() == ".gif":
+            return plain(save_frames([grid(sample[None], scale=4 * scale) for sample in samples], out, 100))
+        return plain(save(grid(samples, scale=scale), out))
 
 
 class ConditionalGeneration(ImageGeneration):
