@@ -88,7 +88,7 @@ class Loop:
         if iteration > start + stage.steps or (iteration == start + stage.steps and iteration < recipe.steps):
             return
         data = self.job.dataset(stage.data) if stage.data else self.data
-        self.split = data.joined(recipe.train_on).to(self.device)
+        self.split = self.model.reading(data).joined(recipe.train_on).to(self.device)
         size = stage.batch_size or recipe.batch_size
         self.order = Order(self.split.lengths, size, recipe.order, self.job.seed)
         if len(self.split) < self.order.batch_size:

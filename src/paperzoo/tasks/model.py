@@ -102,6 +102,10 @@ class Model(nn.Module):
     def stage(self, name: str) -> None:
         """A stage of the recipe begins; optimisers are made anew after this."""
 
+    def reading(self, data: Dataset) -> Dataset:
+        """The data as the present stage reads them: as they are, unless a model says otherwise."""
+        return data
+
     def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor | float] | None:
         """One batch. May return numbers to be logged beside the losses."""
         raise TypeError(f"{type(self).__name__} does not say how it is trained: it has no step")

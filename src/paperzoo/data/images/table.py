@@ -459,6 +459,13 @@ OWN = {
         strict=True,
         changes=True,
     ),
+    "pyramid": Own(
+        "pictures at every side from 4 pixels on, prepared on disk for networks that grow, all that lie below a folder",
+        "images.pyramid.pyramid",
+        options=True,
+        sized=True,
+        strict=True,
+    ),
     "image-pairs": Own(
         "pictures to translate: A|B side by side in one, or folders A and B with equal names; pairs:FOLDER reads them too",
         "images.domains.image_pairs",

@@ -297,7 +297,7 @@ VARIANTS: dict[str, dict[str, object]] = {"coco": {}}
 PRETRAINED = {"coco": {"weights": "coco"}}
 
 _LITTLE = {"width": 0.125, "memory": 0.1}
-_FAST = {"name": "AdamW", "lr": 2e-3, "decay": 1e-2, "warmup": 50, "fall": True}
+_FAST = {"name": "AdamW", "lr": 5e-3, "decay": 1e-2, "warmup": 50, "fall": True}
 RECIPES = {
     "paper": Recipe(
         data="coco-boxes", steps=500_200, batch_size=64, augment=("flip", "zoom", "colour"),
@@ -305,15 +305,17 @@ RECIPES = {
         targets=(Target("AP50", at_least=0.553, claim="coco-416-ap50"), Target("AP", at_least=0.31, claim="coco-416-ap")),
     ),
     "small": Recipe(
-        data="scenes-boxes", steps=700, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
+        data="scenes-boxes", steps=1600, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("AP50", at_least=0.30), Target("class-agnostic AP50", at_least=0.65)),
     ),
     "smoke": Recipe(
         data="boxes-plain", steps=24, batch_size=8, model={"width": 0.02, "memory": 0.1, "sizes": (64, 96)},
-        optimizer=_FAST | {"warmup": 5}, precision="float32",
+        optimizer=_FAST | {"lr": 2e-3, "warmup": 5}, precision="float32",
     ),
 }  # fmt: skip
 RECIPES["small-6"] = RECIPES["small"].but(
     data="scenes-boxes-6", targets=(Target("AP50", at_least=0.45), Target("class-agnostic AP50", at_least=0.70)),
 )  # fmt: skip
-RECIPES["small-long"] = RECIPES["small"].but(steps=7000, augment=("flip", "zoom", "colour"), targets=(Target("AP50", at_least=0.5),))
+RECIPES["small-long"] = RECIPES["small"].but(
+    steps=7000, augment=("flip", "zoom", "colour"), optimizer={"lr": 2e-3}, targets=(Target("AP50", at_least=0.5),)
+)  # fmt: skip

@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from paperzoo.data import Batch
+from paperzoo.data import Batch, Dataset
+from paperzoo.data.images.pyramid import at_side
 from paperzoo.errors import unknown
 from paperzoo.nn.average import Average
 from paperzoo.nn.equalized import EqualConv2d, EqualLinear
@@ -155,6 +156,10 @@ class Growing(ImageGenerator):
             raise unknown("stage", name, known, f"of {self.name}")
         self.level.fill_(known[name])
         self.fading = name.endswith("fading")
+
+    def reading(self, data: Dataset) -> Dataset:
+        """Of pictures at several sides (``pyramid:FOLDER``) those of the level that comes in."""
+        return at_side(data, self.sides[int(self.level)])
 
     def optimizers(self, *, lr: NotNegative = 1e-3, beta2: Part = 0.99) -> Optimizers:
         """Adam for both at a constant rate, without momentum (appendix A)."""
