@@ -84,7 +84,7 @@ def make(kind: str, place: Path) -> str:
         for name in ("x", "y"):
             pictures(place / name)
         return str(place)
-    if kind == "photos":
+    if kind in ("photos", "pyramid"):
         for number in range(12):
             Image.fromarray(np.full((96 + number, 100), 15 * number, np.uint8)).save(place / f"{number:02d}.png")
         return str(place)
