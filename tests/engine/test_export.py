@@ -40,6 +40,10 @@ def built(name: str, recipe: str) -> Any:
         ("srgan", "smoke"),
         ("gan:toy", "smoke-toy"),
         ("mocogan:categorical", "smoke-categorical"),
+        ("char_rnn", "smoke"),
+        ("transformer", "smoke"),
+        ("maintenance:lstm", "smoke"),
+        ("cfggan", "smoke"),
     ],
 )
 def test_another_program_answers_as_the_model_does_for_any_number_of_items(name: str, recipe: str, tmp_path: Path) -> None:
@@ -66,6 +70,25 @@ def test_a_network_that_has_grown_half_way_is_exported_as_it_stands(tmp_path: Pa
     [found] = answers(export(model, tmp_path / "grown.onnx"), given, "onnx")
     with torch.no_grad():
         np.testing.assert_allclose(found, model.generate(*given).numpy(), atol=1e-4)
+
+
+def test_weights_in_half_precision_answer_as_the_rounded_model_does(tmp_path: Path) -> None:
+    model = paperzoo.load("lenet")
+    whole, half = export(model, tmp_path / "whole"), export(model, tmp_path / "half", precision="float16")
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    given = graph_of(model).example(4)
+    with torch.no_grad():
+        exact, rounded = (graph_of(m.eval()).call(*given).numpy() for m in (model, exporting.halved(model)))
+    [found] = answers(half, given, "onnx")
+    assert found.dtype == np.float32 and 1e-6 < np.abs(exact - rounded).max() < 0.1
+    np.testing.assert_allclose(found, rounded, atol=1e-4 * np.abs(rounded).max())
+    with pytest.raises(PaperzooError, match="float16 is for onnx"):
+        export(model, tmp_path / "other", "torch", "float16")
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = 1e6
+    with pytest.raises(PaperzooError, match="that float16 does not reach"):
+        export(model, tmp_path / "large", precision="float16")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["half.onnx", "whole.onnx"]
 
 
 def test_what_travels_in_the_file(tmp_path: Path) -> None:
@@ -129,6 +152,21 @@ def test_tracing_leaves_nothing_in_what_a_model_keeps(tmp_path: Path) -> None:
         wanted = model.restore(low, min(model.scales))
     assert type(wanted) is torch.Tensor
     np.testing.assert_allclose(answers(path, (low,), "onnx")[0], wanted.numpy(), atol=1e-4)
+
+
+def test_a_count_by_which_a_network_decides_is_a_tensor_again_afterwards(tmp_path: Path) -> None:
+    model = built("transformer", "smoke")
+    model.averaged.fill_(1)
+    with torch.no_grad():
+        for weight in model.mean.parameters():
+            weight.mul_(0.5)
+    given = graph_of(model).example(2)
+    [found] = answers(export(model, tmp_path / "averaged"), given, "onnx")
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model.logits(*given).numpy(), atol=1e-4)
+        model.averaged.fill_(0)
+        assert np.abs(found - model.logits(*given).numpy()).max() > 0.01
+    assert isinstance(model.averaged, torch.Tensor) and "averaged" in model.state_dict()
 
 
 def test_a_check_of_values_is_there_again_afterwards(tmp_path: Path) -> None:

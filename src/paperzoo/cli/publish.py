@@ -33,6 +33,7 @@ def new(
 def export(
     source: Source,
     to: Annotated[str, typer.Option(help="onnx, which other programs read, or torch, torch's own exported program.")] = "onnx",
+    precision: Annotated[str, typer.Option(help="float32, or float16: weights of half the length, for onnx.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="The file to write; default: the paper's name.")] = None,
     code: Code = None,
 ) -> None:
@@ -43,8 +44,10 @@ def export(
 
     if to not in ENDS:
         raise unknown("format", to, ENDS)
+    if precision not in ("float32", "float16"):
+        raise unknown("precision", precision, ("float32", "float16"))
     model = load(source, code or ())
-    path = write_graph(model, out or Path(model.name.replace(":", "-")), to)  # type: ignore[arg-type]
+    path = write_graph(model, out or Path(model.name.replace(":", "-")), to, precision)  # type: ignore[arg-type]
     print(f"{plain(path)}\n\n{use(path, graph_of(model), to)}")  # type: ignore[arg-type]
 
 

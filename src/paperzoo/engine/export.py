@@ -7,6 +7,7 @@ it was traced with, and must answer as the model does; otherwise nothing is left
 from __future__ import annotations
 
 import builtins
+import copy
 import hashlib
 import json
 import logging
@@ -30,6 +31,7 @@ from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.model import Model
 
 Kind = Literal["onnx", "torch"]
+Precision = Literal["float32", "float16"]
 #: how files of each kind end
 ENDS: dict[str, str] = {"onnx": ".onnx", "torch": ".pt2"}
 #: items that a graph is traced with, and those that it is then tried with
@@ -49,17 +51,23 @@ class Traced(nn.Module):
         return self.graph.call(*inputs)
 
 
-def export(model: Model, out: Path, kind: Kind = "onnx") -> Path:
+def export(model: Model, out: Path, kind: Kind = "onnx", precision: Precision = "float32") -> Path:
     """Writes the model's network, and returns the path.
 
     Args:
         model: as ``paperzoo.load`` gives it, on the CPU, in float32.
         out: a file that ends in ``.onnx`` or ``.pt2``, or anything else, to which that is added.
+        precision: in which ONNX keeps the weights, and so how long the file is. What runs it computes in float32 all the same, and what it
+            answers is compared with the model whose weights are rounded so.
 
     Raises:
         PaperzooError: the model's task has no graph, the extra is not installed, the network cannot be traced, or what was written
             answers otherwise than the model.
     """
+    if precision == "float16":
+        if kind != "onnx":
+            raise PaperzooError("torch's exported program keeps weights in float32: float16 is for onnx")
+        model = halved(model)
     graph = graph_of(model)
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" and find_spec(name) is None]
     if missing:
@@ -71,10 +79,12 @@ def export(model: Model, out: Path, kind: Kind = "onnx") -> Path:
         told = _about(model, graph)
         graph.call(*graph.example(TRACED))  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
-            with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable():
+            with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable(), decided(model):
                 warnings.simplefilter("ignore")
                 _quiet()
                 (_as_onnx if kind == "onnx" else _as_torch)(Traced(model, graph), graph, draft, told)
+            if precision == "float16":
+                _halve(draft)
         except Exception as error:  # whatever the tracer stumbled over, deep inside torch
             raise PaperzooError(f"{model.name} cannot be exported to {kind}: {_reason(error)}") from error
         _compare(model.name, graph, draft, kind)
@@ -92,6 +102,40 @@ def graph_of(model: Model) -> Graph:
     if graph is None:
         raise PaperzooError(f"{model.name} is a model for {model.task}, of which no part can be exported as a graph of its own")
     return graph
+
+
+def halved(model: Model) -> Model:
+    """A copy whose weights are rounded to float16, and float32 still.
+
+    Raises:
+        PaperzooError: one of them is too large for that.
+    """
+    model = copy.deepcopy(model)
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.dtype == torch.float32:
+            tensor.data = tensor.data.half().float()
+            if not tensor.isfinite().all():
+                raise PaperzooError(f"{model.name} has numbers in {name} that float16 does not reach: export it in float32")
+    return model
+
+
+def _halve(path: Path) -> None:
+    """Keeps the weights of a file, which are rounded already, as float16, each before a node that makes it float32 again."""
+    import onnx
+
+    proto = onnx.load(str(path))
+    nodes = []
+    for weight in proto.graph.initializer:
+        if weight.data_type != onnx.TensorProto.FLOAT:
+            continue
+        name, values = weight.name, onnx.numpy_helper.to_array(weight)
+        if np.array_equal(values, values.astype(np.float16).astype(np.float32)):  # others are constants of the method, and stay
+            weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            nodes.append(onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT))
+    later = [*proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend([*nodes, *later])
+    onnx.save(proto, str(path))
 
 
 @contextmanager
@@ -115,6 +159,26 @@ def traceable() -> Iterator[None]:
                 names[word] = value
 
 
+@contextmanager
+def decided(model: nn.Module) -> Iterator[None]:
+    """Counts in a model's state, by which it may decide what it computes, are plain numbers while it is traced."""
+    counts = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if buffer.ndim == 0 and not buffer.is_floating_point()
+    ]
+    for module, name, buffer in counts:
+        del module._buffers[name]
+        module.__dict__[name] = buffer.item()
+    try:
+        yield
+    finally:
+        for module, name, buffer in counts:
+            del module.__dict__[name]
+            module._buffers[name] = buffer
+
+
 def _length(given: Any) -> Any:
     return given.shape[0] if isinstance(given, Tensor) else builtins.len(given)
 
@@ -132,8 +196,8 @@ def _quiet() -> None:
 
 
 def _dynamic(graph: Graph) -> tuple[Any, ...]:
-    """The first axis of each input may be of any length, as far as the network allows; ``_compare`` tries it."""
-    return ({0: torch.export.Dim.AUTO},) * len(graph.inputs)
+    """The first axis of each input may be of any length, and the second of some, as far as the network allows; ``_compare`` tries it."""
+    return tuple({0: torch.export.Dim.AUTO, **({1: torch.export.Dim.AUTO} if name in graph.lengths else {})} for name in graph.inputs)
 
 
 def _as_onnx(traced: Traced, graph: Graph, path: Path, told: dict[str, str]) -> None:

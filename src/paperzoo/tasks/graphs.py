@@ -18,12 +18,14 @@ class Graph:
         call: from the inputs to a tensor, or to several, an item a row.
         example: so many items, a tensor for each input.
         inputs, outputs: names, each with what it is: shape, range.
+        lengths: inputs whose second axis may be of any length too; ``example`` gives another one for another number of items.
     """
 
     call: Callable[..., Any]
     example: Callable[[int], tuple[Tensor, ...]]
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    lengths: tuple[str, ...] = ()
 
 
 def noise_of(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
@@ -31,5 +33,14 @@ def noise_of(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
 
     def example(items: int) -> tuple[Tensor, ...]:
         return (torch.rand(items, *shape, generator=torch.Generator().manual_seed(items)),)
+
+    return example
+
+
+def tokens_of(vocabulary: int, *, first: int = 1) -> Callable[[int], tuple[Tensor, ...]]:
+    """An example of texts of numbers from ``first`` on, int64 (N, 4 + N), from a generator of its own."""
+
+    def example(items: int) -> tuple[Tensor, ...]:
+        return (torch.randint(first, vocabulary, (items, 4 + items), generator=torch.Generator().manual_seed(items)),)
 
     return example

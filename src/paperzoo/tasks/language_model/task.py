@@ -10,6 +10,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.graphs import Graph, tokens_of
 from paperzoo.tasks.language_model.draw import draw
 from paperzoo.tasks.language_model.measure import surprise
 from paperzoo.tasks.task import Task
@@ -51,3 +52,9 @@ class LanguageModelling(Task):
 
     def answer(self, model: LanguageModel, given: Tensor) -> Tensor:
         return model.read(given, None)[0]
+
+    def graph(self, model: LanguageModel) -> Graph:
+        size = len(model.vocabulary)
+        told = {"tokens": f"int64 (N, T), numbers below {size:,} of the vocabulary in the arguments, from the beginning of a text"}
+        outputs = {"scores": f"float32 (N, T, {size:,}), of what follows each"}
+        return Graph(lambda tokens: model.read(tokens, None)[0], tokens_of(size), told, outputs, lengths=("tokens",))

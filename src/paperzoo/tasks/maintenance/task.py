@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
+from paperzoo.data.series.machines import OBSERVATIONS
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.maintenance.draw import draw
 from paperzoo.tasks.maintenance.measure import figures
 from paperzoo.tasks.task import Task
@@ -34,3 +36,8 @@ class Maintenance(Task):
 
     def answer(self, model: AlarmModel, given: Tensor) -> Tensor:
         return model(given)  # type: ignore[no-any-return]
+
+    def graph(self, model: AlarmModel) -> Graph | None:
+        shape = (max(OBSERVATIONS) * model.per_day, len(model.sensors))
+        inputs = {"readings": f"float32 (N, {shape[0]}, {shape[1]}), units of the log: {', '.join(model.sensors)}"}
+        return Graph(model, noise_of(*shape), inputs, {"log-odds": "float32 (N), of a failure"})

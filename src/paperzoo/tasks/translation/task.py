@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.graphs import Graph, tokens_of
 from paperzoo.tasks.task import Task
 from paperzoo.tasks.translation.draw import draw
 from paperzoo.tasks.translation.measure import scores
@@ -37,3 +38,14 @@ class SentenceTranslation(Task):
     def answer(self, model: Translator, given: Tensor) -> Tensor:
         source, target = given.unbind(1)
         return model.logits(source, target).masked_fill((target == 0)[..., None], 0.0)
+
+    def graph(self, model: Translator) -> Graph:
+        sizes = {"source": len(model.vocabulary), "target": len(model.vocabulary)}
+
+        def example(items: int) -> tuple[Tensor, ...]:
+            (source,), (target,) = tokens_of(sizes["source"])(items), tokens_of(sizes["target"])(items + 1)
+            return source, target[:items]
+
+        inputs = {name: f"int64 (N, T), pieces from 1 to {size - 1:,} of the vocabulary, 0 where padded" for name, size in sizes.items()}
+        outputs = {"scores": "float32 (N, T, V), of the piece that follows each of the target's: search stays outside"}
+        return Graph(model.logits, example, inputs, outputs, lengths=("source", "target"))
