@@ -98,7 +98,7 @@ def ship(directory: Path) -> Path:
     path: Path = weights.SHIPPED / weights_name(info["name"], info["recipe_name"])
     keys = ("paper", "variant", "recipe_name", "recipe_hash", "code_hash", "seed", "commit", "hardware")
     licence = f"learnt from {info['recipe']['data']}: see LICENSES.md"
-    header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": _command(info)}
+    header = {**{k: info[k] for k in keys}, "metrics": done["metrics"], "licence": licence, "command": command_of(info)}
     for half in (False, True):
         weights.export(run.model, path, half, header)
         if path.stat().st_size < 1_000_000:
@@ -227,7 +227,7 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     first = {loss: points[:EARLY] for loss, points in first.items()}  # a step may minimise a loss hundreds of times
     return {
         **{k: info[k] for k in keys if k in info},
-        "command": _command(info),
+        "command": command_of(info),
         "steps": done["steps"],
         "seconds": done["seconds"],
         "metrics": done["metrics"],
@@ -237,7 +237,8 @@ def _record(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _command(info: dict[str, Any]) -> str:
+def command_of(info: Mapping[str, Any]) -> str:
+    """What trains a run again."""
     options = "".join(f" --set {key}={value}" for key, value in info["options"].items())
     return f"paperzoo train {info['name']} --recipe {info['recipe_name']} --seed {info['seed']}{options}"
 

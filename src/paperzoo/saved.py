@@ -28,7 +28,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) 
         PaperzooError: the disk is full or the folder cannot be written to; nothing that was there is touched.
     """
     text = json.dumps(header)
-    metadata = {"sha256": digest(tensors, text), "paperzoo": text}
+    metadata = {"format": "pt", "sha256": digest(tensors, text), "paperzoo": text}
     scratch = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

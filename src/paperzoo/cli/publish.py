@@ -1,4 +1,4 @@
-"""Commands that measure and publish: ``new``, ``compare``, ``study``, ``results``, ``report``."""
+"""Commands that measure and publish: ``new``, ``export``, ``card``, ``compare``, ``study``, ``results``, ``report``."""
 
 from __future__ import annotations
 
@@ -49,6 +49,20 @@ def export(
     model = load(source, code or ())
     path = write_graph(model, out or Path(model.name.replace(":", "-")), to, precision)  # type: ignore[arg-type]
     print(f"{plain(path)}\n\n{use(path, graph_of(model), to)}")  # type: ignore[arg-type]
+
+
+@app.command(rich_help_panel=MAKE)
+def card(
+    source: Source,
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    code: Code = None,
+) -> None:
+    """Write a trained model as a folder for a hub of models: weights, config, a graph if it has one, and a page with its figures."""
+    from paperzoo.report.hub import folder
+
+    for path in folder(source, out, tuple(code or ())):
+        print(plain(path))
+    print(f"\nUse it: paperzoo.load({str(out)!r})\nUpload it: hf upload OWNER/NAME {plain(out)}")
 
 
 @app.command(rich_help_panel=MAKE)

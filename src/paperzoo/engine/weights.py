@@ -13,6 +13,7 @@ from torch import Tensor
 from paperzoo import catalog
 from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
+from paperzoo.pretrained.hub import PREFIX, fetched
 from paperzoo.saved import newest
 from paperzoo.tasks.model import Model
 
@@ -45,11 +46,13 @@ def name_classes(model: Model, names: Sequence[str]) -> None:
 def load(source: str | Path, code: Sequence[str] = ()) -> Model:
     """See ``paperzoo.load``."""
     catalog.allow(*code)
-    path = Path(source).expanduser()
+    path = fetched(str(source)) if str(source).startswith(PREFIX) else Path(source).expanduser()
     if path.is_dir():
-        if not (path / "run.json").is_file():
-            raise PaperzooError(f"{path} is no run: it has no run.json")
-        return newest_model(path)
+        if (path / "run.json").is_file():
+            return newest_model(path)
+        if not (path / "config.json").is_file():
+            raise PaperzooError(f"{path} is no run: it has no run.json; nor a model's folder, which has a config.json")
+        return load_file(path / "model.safetensors")
     return load_file(path) if path.suffix == ".safetensors" else named(str(source))
 
 
