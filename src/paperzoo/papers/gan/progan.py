@@ -241,13 +241,13 @@ VARIANTS: dict[str, dict[str, object]] = {"progan": {}}
 
 _PAPER = {4: 16, 8: 16, 16: 16, 32: 16, 64: 16, 128: 16, 256: 14, 512: 6, 1024: 3}
 _SMALL = Recipe(
-    data="avatars", steps=0, batch_size=32, model={"image_size": 64, "latent": 64, "width": 64, "most": 1024, "average": 0.99},
-    judge="zoo-avatars", optimizer={"lr": 2e-3},
+    data="avatars", steps=0, batch_size=32, model={"image_size": 64, "latent": 64, "width": 128, "most": 512, "average": 0.99},
+    judge="zoo-avatars", optimizer={"lr": 1e-2},
     targets=(Target("fid over floor[zoo-avatars]", at_most=0, than="dcgan:dcgan:small-avatars"),),
 )  # fmt: skip
 _STAGES = (
-    Stage("4", 150), Stage("8 fading", 150), Stage("8", 150), Stage("16 fading", 200), Stage("16", 200), Stage("32 fading", 250),
-    Stage("32", 250), Stage("64 fading", 200, batch_size=16), Stage("64", 300, batch_size=16),
+    Stage("4", 100), Stage("8 fading", 100), Stage("8", 150), Stage("16 fading", 150), Stage("16", 250),
+    *(Stage(name, steps, batch_size=16) for name, steps in (("32 fading", 250), ("32", 400), ("64 fading", 350), ("64", 700))),
 )  # fmt: skip
 
 RECIPES = {
@@ -256,7 +256,7 @@ RECIPES = {
         *growing(256, 800_000, _PAPER),
     ),
     "small": grown(_SMALL, *_STAGES),
-    "small-whole": _SMALL.but(steps=650, batch_size=16, targets=(), note="beside small: all levels at once, for about as long"),
+    "small-whole": _SMALL.but(steps=1300, batch_size=16, targets=(), note="beside small: all levels at once, for about as long"),
     "smoke": Recipe(
         data="digits", steps=24, batch_size=16, model={"image_size": 16, "latent": 8, "width": 8, "most": 128, "average": 0.9},
         precision="float32", optimizer={"lr": 5e-3},
