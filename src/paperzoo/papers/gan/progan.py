@@ -13,6 +13,7 @@ in G (4.2). The losses are WGAN-GP's and a drift term 0.001 E f(x)^2. Read ``Gen
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -250,12 +251,19 @@ _STAGES = (
     *(Stage(name, steps, batch_size=16) for name, steps in (("32 fading", 250), ("32", 400), ("64 fading", 350), ("64", 700))),
 )  # fmt: skip
 
+_EMOJI = _SMALL.but(
+    data="emoji", model={"image_size": 32}, judge="zoo-emoji",
+    targets=(Target("fid over floor[zoo-emoji]", at_most=0, than="dcgan:dcgan:small-emoji"),),
+)  # fmt: skip
+
 RECIPES = {
     "paper": grown(
         Recipe(data="lsun-bedroom", steps=0, batch_size=16, model={"image_size": 256}, note="800,000 images a stage (section 5)"),
         *growing(256, 800_000, _PAPER),
     ),
     "small": grown(_SMALL, *_STAGES),
+    "small-emoji": grown(_EMOJI, *_STAGES[:5], Stage("32 fading", 700, batch_size=16), Stage("32", 1400, batch_size=16)),
+    "small-long": grown(_SMALL, *(dataclasses.replace(stage, steps=8 * stage.steps) for stage in _STAGES)),
     "small-whole": _SMALL.but(steps=1300, batch_size=16, targets=(), note="beside small: all levels at once, for about as long"),
     "smoke": Recipe(
         data="digits", steps=24, batch_size=16, model={"image_size": 16, "latent": 8, "width": 8, "most": 128, "average": 0.9},
