@@ -37,26 +37,6 @@ def full_name(row: dict[str, Any]) -> str:
     return catalog.load(f"{row['paper']}:{row['variant']}").name
 
 
-def text_table(rows: list[dict[str, Any]]) -> str:
-    """All rows for a terminal."""
-    cells = [("paper", "recipe", "data", "metric", "measured", "seeds", "target", "status")]
-    for row in rows:
-        cells.append(
-            (
-                full_name(row),
-                row["recipe"],
-                row["data"],
-                row["metric"],
-                figure(row) or row["reason"],
-                str(row["seeds"]),
-                row["target"] or "",
-                status(row),
-            )  # fmt: skip
-        )
-    widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
-    return "\n".join("  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
-
-
 def chosen(rows: list[dict[str, Any]], name: str | None = None, status: str = "") -> list[dict[str, Any]]:
     """Rows of a paper, or of one variant of it, and of a status.
 
@@ -76,7 +56,7 @@ def chosen(rows: list[dict[str, Any]], name: str | None = None, status: str = ""
 
 
 def text_blocks(rows: list[dict[str, Any]], width: int = 80) -> str:
-    """Rows of a paper or two for a terminal of 80 columns: a block a recipe, a line a metric."""
+    """Rows for a terminal of 80 columns: a block a recipe, a line a metric."""
     if not rows:
         return "no such results"
     lines = []
@@ -86,7 +66,7 @@ def text_blocks(rows: list[dict[str, Any]], width: int = 80) -> str:
             said = [figure(row), f"target {row['target']}" if row["target"] else "", "" if row["status"] == MEASURED else status(row)]
             text = "  ".join(part for part in said if part) + (f": {row['reason']}" if row["status"] == "unverified" else "")
             line = f"{row['metric']:32}  {text}" if row["metric"] else text
-            lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent=" " * 36)
+            lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent=" " * (36 if row["metric"] else 4))
     return "\n".join(lines[1:])
 
 
