@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from paperzoo import catalog
 from paperzoo.cli.app import TRAIN, Code, Devices, Name, Out, RunDirectory, Settings, app
 from paperzoo.cli.settings import parse_settings
 from paperzoo.errors import PaperzooError
@@ -31,6 +32,7 @@ def train(
     seeds: Annotated[
         str, typer.Option(help="Several: 0,1,2 or 0-4. What is finished is found again, what was interrupted goes on.", metavar="LIST")
     ] = "",
+    folds: Annotated[int, typer.Option(help="Cross-validation, for few images: each is tested once, by a network new to it.")] = 0,
     out: Out = Path("runs"),
     devices: Devices = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
@@ -43,6 +45,17 @@ def train(
     overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
     if not overrides and data is None and init is None:
         _expect(name, recipe)
+    if folds:
+        from paperzoo.report.folds import of_folds, train_folds
+
+        if seeds:
+            raise PaperzooError("--folds and --seeds are given both: give one of them")
+        catalog.allow(name)
+        runs = train_folds(folds, name, recipe, data, init, seed, out, devices, overrides, code or ())
+        for run in runs:
+            _finish(run)
+        print(of_folds(runs, out))
+        return
     if seeds:
         from paperzoo.engine.seeds import parse, train_seeds
         from paperzoo.report.ending import of_seeds

@@ -34,7 +34,7 @@ def table(run: Run) -> str:
     rows = [("metric", "value", "target")] + [_row(name, value, asked) for name, value in run.metrics.items()]
     shown = [row[:2] for row in rows] if all(not row[2] for row in rows[1:]) else rows
     said = verdicts(run.directory)
-    return "\n".join(["", *_columns(shown), *(["", said] if said else [])])
+    return "\n".join(["", *columns(shown), *(["", said] if said else [])])
 
 
 def verdicts(directory: str | Path) -> str:
@@ -82,10 +82,11 @@ def of_seeds(runs: Sequence[Run]) -> str:
         values = [run.metrics[name] for run in runs if name in run.metrics]
         spread = f"{statistics.stdev(values):.2g}" if len(values) > 1 else ""
         rows.append((plain(name), f"{statistics.fmean(values):.4g}", spread, str(len(values))))
-    return "\n".join(["", *_columns(rows), "", *(plain(run.directory) for run in runs)])
+    return "\n".join(["", *columns(rows), "", *(plain(run.directory) for run in runs)])
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
