@@ -217,7 +217,7 @@ def test_what_a_model_knows_is_said_before_it_answers(run) -> None:
     Image.new("L", (28, 28)).save("one.png")
     code, out, err = run("predict", "lenet", "one.png")
     assert code == 0 and "%" in out and "knows" not in out
-    assert "lenet knows 10 answers, and has one of them for whatever it is shown: 0, 1, 2, " in err
+    assert "lenet knows 10 answers, learnt from mnist, and has one of them for whatever it is shown: 0, 1, 2, " in err
 
 
 def test_a_shell_completes_names_of_papers() -> None:

@@ -17,7 +17,7 @@ from paperzoo.engine import hashes, judge
 from paperzoo.engine.judge import Record
 from paperzoo.engine.run import Run, read_json, write_json
 from paperzoo.engine.sources import Place, Sources
-from paperzoo.report.tables import text_table
+from paperzoo.report.tables import text_blocks
 
 TASK = '''
 """A task."""
@@ -539,7 +539,7 @@ def test_a_row_says_what_has_changed(kept: Path) -> None:
     entry, file = catalog.load("dcgan"), read_json(kept)
     rows = results._measured(entry, entry.paper.recipes["smoke"], file)
     assert {(row["status"], row["reason"]) for row in rows} == {("stale", "method, protocol")}
-    assert "stale (method, protocol)" in text_table(rows)
+    assert "stale (method, protocol)" in text_blocks(rows)
 
 
 def test_one_seed_of_another_method_makes_the_row_stale_and_a_recipe_too(kept: Path) -> None:

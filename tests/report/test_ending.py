@@ -21,7 +21,7 @@ def test_a_training_begins_with_what_it_is_and_ends_with_its_figures_and_what_co
     lines = ending(run).splitlines()
     assert lines[1].split() == ["metric", "value"]  # a recipe that was changed is held against no target
     assert [line.rsplit("  ", 1)[0].strip() for line in lines[2 : 2 + len(run.metrics)]] == list(run.metrics)
-    assert lines[-2:] == [f"next: paperzoo predict {run.directory} ...", f"      open {run.directory}/report.html"]
+    assert lines[-2:] == [f"next: paperzoo predict {run.directory} PICTURE.png", f"      paperzoo report {run.directory}"]
 
     entry = catalog.load("lenet")
     recipe = replace(entry.paper.recipes["smoke"], targets=(Target("error %", at_most=-1.0), Target("loss", at_most=100.0)))
@@ -29,7 +29,7 @@ def test_a_training_begins_with_what_it_is_and_ends_with_its_figures_and_what_co
     info = read_json(run.directory / "run.json")
     write_json(run.directory / "run.json", {**info, "overrides": {}})
     table = ending(open_run(run.directory))
-    assert "at most -1: missed" in table and "at most 100: kept" in table
+    assert "at most -1: missed" in table and "at most 100: met" in table
 
 
 def test_the_next_command_is_one_that_the_shell_finds(tmp_path: Path, monkeypatch) -> None:

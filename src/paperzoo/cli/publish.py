@@ -93,12 +93,14 @@ def study(
     out: Out = Path("runs/studies"),
 ) -> None:
     """Run an experiment over several papers: one figure, one finding. Finished trainings are found again."""
+    if name == "list":
+        from paperzoo.studies import titles
+
+        for one, title in titles().items():
+            print(f"{one:16} {title}")
+        return
     from paperzoo.report import study as studies
 
-    if name == "list":
-        for one in studies.names():
-            print(f"{one:16} {studies.load(one).TITLE}")
-        return
     if record and quick:
         raise PaperzooError("--record keeps what a whole study found: leave out --quick")
     if data:
@@ -123,7 +125,7 @@ def results(
 ) -> None:
     """What was measured here, beside what the papers claim."""
     from paperzoo import results as store
-    from paperzoo.report.tables import chosen, text_blocks, text_table, write_tables
+    from paperzoo.report.tables import chosen, text_blocks, write_tables
 
     for run in add or []:
         print(store.add(run))
@@ -143,10 +145,8 @@ def results(
             print(f"\nSizes, counted and not trained:\n{sizes.text(found)}")
     elif as_json:
         print(json.dumps(chosen(store.rows(), name, status), indent=1))
-    elif name:
+    elif name or not (add or ship or recheck):
         print(text_blocks(chosen(store.rows(), name, status)))
-    elif not add and not ship and not recheck:
-        print(text_table(chosen(store.rows(), name, status)))
 
 
 @app.command(rich_help_panel=MAKE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -118,6 +117,7 @@ def predict(
     from rich.text import Text
 
     from paperzoo.engine.weights import load
+    from paperzoo.report.ending import coloured, verdicts
     from paperzoo.tasks.options import values
 
     model = load(source, code or ())
@@ -125,7 +125,8 @@ def predict(
     if ask is None:
         raise PaperzooError(f"{source} is a model for {model.task}, which predicts nothing: try `paperzoo sample`")
     arguments = values(ask, ctx.obj, source, _own(ctx))
-    console, failed, knows = Console(soft_wrap=True), False, _knows(source, getattr(model, "names", ()))
+    console, failed = Console(soft_wrap=True), False
+    knows = _knows(source, getattr(model, "names", ())) or verdicts(source)
     for item in inputs:
         try:
             answer = rich_text(ask(item, **arguments))
@@ -136,7 +137,7 @@ def predict(
             complain(error if plain(item) in plain(error) else f"{item}: {error}")
             continue
         if knows:
-            print(knows, file=sys.stderr)
+            Console(stderr=True, soft_wrap=True).print(coloured(knows), highlight=False)
             knows = ""
         if len(inputs) > 1:
             answer = Text(plain(item) + (":\n" if "\n" in answer.plain else ": ")).append_text(answer)
@@ -148,4 +149,25 @@ def predict(
 def _knows(source: str, names: Sequence[str]) -> str:
     """What a classifier can answer, in a line; empty for other models."""
     some = ", ".join(map(plain, names[:SOME])) + (", ..." if len(names) > SOME else "")
-    return f"{plain(source)} knows {len(names):,} answers, and has one of them for whatever it is shown: {some}" if names else ""
+    if not names:
+        return ""
+    learnt = f", learnt from {plain(data)}," if (data := _learnt_from(source)) else ""
+    return f"{plain(source)} knows {len(names):,} answers{learnt} and has one of them for whatever it is shown: {some}"
+
+
+def _learnt_from(source: str) -> str:
+    """The data that a run, or weights that ship, were trained on; empty where that is not written down."""
+    from paperzoo.data.datasets import parse
+    from paperzoo.engine import checkpoint
+    from paperzoo.engine.run import read_json
+    from paperzoo.engine.weights import shipped
+
+    record = Path(source) / "run.json"
+    if record.is_file():
+        return parse(read_json(record)["recipe"]["data"]).short
+    try:
+        path = Path(source) if source.endswith(".safetensors") else shipped(source)
+        licence = str(checkpoint.read(path)[1].get("licence", ""))  # learnt from mnist: see LICENSES.md
+    except PaperzooError:
+        return ""
+    return licence.removeprefix("learnt from ").partition(": see")[0] if licence.startswith("learnt from ") else ""

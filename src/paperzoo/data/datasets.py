@@ -46,6 +46,7 @@ CHANGES = {
     "scale": ("scaled", "scales"),
     **dict.fromkeys(("features", "grid"), ("encoded", "encoder")),
     "spectrogram": ("heard", "spectrogram"),
+    "fold": ("folds", "fold"),
 }
 
 #: kind of the user's own data -> how its files end

@@ -28,6 +28,8 @@ Skipped = defaultdict[str, list[Path]]
 
 #: of a class with fewer test items than this the error is a rough figure, and that is said
 FEW = 10
+#: of fewer images than this in all, what else can be done is said, too
+FEW_IMAGES, FOLDS = 100, "; --folds 5 tests on all of them"
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -394,8 +396,9 @@ def say_few(files: Mapping[str, Sequence[Item]], names: Sequence[str], root: Pat
     counts = Counter(label for _, label in files.get("test", ()))
     few = sorted((k for k in range(len(names)) if counts[k] < FEW), key=lambda k: counts[k])
     if "test" in files and few:
+        more = FOLDS if sum(total.values()) < FEW_IMAGES else ""
         warnings.warn(
             f"test of {plain(root)} has fewer than {FEW} items of {len(few)} of its {len(names)} classes "
-            f"({some([f'{names[k]}: {counts[k]}' for k in few])}): its error is a rough figure",
+            f"({some([f'{names[k]}: {counts[k]}' for k in few])}): its error is a rough figure{more}",
             stacklevel=stacklevel,
         )

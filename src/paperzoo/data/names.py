@@ -10,6 +10,7 @@
 ``...#scale=3``                 photographs beside the same at a third of the size, see ``paperzoo.data.change.scaled``
 ``...#features=mobilenet``      with features of a frozen encoder, see ``paperzoo.data.change.encoded``
 ``...#spectrogram=32``          sounds with pictures of them, see ``paperzoo.data.change.heard``
+``...#fold=2/5``                the second of five folds to test on, see ``paperzoo.data.change.folds``
 ==============================  =====================================================================================
 
 They stand in this order: ``folder:scans@20:1#pixels=random``. A path that is there may have an ``@`` or a ``#`` of its own, so that

@@ -43,7 +43,8 @@ class Logbook:
             self.file, self.board = path.open("a", encoding="utf-8"), board(directory, step)
 
     def note(self, step: int, extras: Mapping[str, Tensor | float] | None) -> None:
-        """Keeps what a step returned beside its losses."""
+        """Keeps what a step returned beside its losses, and moves the bar."""
+        self.reporter.tick(step)
         for name, value in (extras or {}).items():
             kept = torch.as_tensor(value).detach()
             self.extras.setdefault(name, []).append(kept)

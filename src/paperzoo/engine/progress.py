@@ -1,16 +1,21 @@
-"""What the user sees while a run goes on: a bar on a terminal, plain lines elsewhere."""
+"""What the user sees while a run goes on: a bar on a terminal or in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from paperzoo.terminal import plain
+
+#: seconds between two movements of the bar
+TICK = 0.2
 
 
 class Reporter:
@@ -26,7 +31,8 @@ class Reporter:
         self.total, self.quiet, self.title = total, quiet, title
         self.console = Console(stderr=True)
         self.terminal = self.console.is_terminal and not quiet
-        self.started, self.first, self.spoken = time.perf_counter(), done, 0.0
+        self.started, self.first, self.spoken, self.ticked, self.text = time.perf_counter(), done, 0.0, 0.0, ""
+        self.notebook = _display(self._html(done)) if self.console.is_jupyter and not quiet else None
         if self.terminal:
             self.bar = Progress(
                 TextColumn("{task.description}", "bold", markup=False), BarColumn(), MofNCompleteColumn(),
@@ -44,6 +50,23 @@ class Reporter:
         if self.terminal:
             self.bar.stop()
 
+    def tick(self, step: int) -> None:
+        """After each step: moves the bar, a few times a second, whether or not there is something to log."""
+        if (self.terminal or self.notebook) and (now := time.perf_counter()) - self.ticked > TICK:
+            self.ticked = now
+            self._show(step)
+
+    def _show(self, step: int) -> None:
+        if self.terminal:
+            self.bar.update(self.task, completed=step, text=self.text)
+        elif self.notebook:
+            self.notebook.update({"text/html": self._html(step), "text/plain": f"{self.title}: {step} of {self.total}"}, raw=True)
+
+    def _html(self, step: int) -> str:
+        """The bar as HTML, which needs no widgets."""
+        said = html.escape(f"{plain(self.title)}  {step:,} of {self.total:,}  {self.text}")
+        return f'<div style="font-family: monospace"><progress value="{step}" max="{self.total}"></progress> {said}</div>'
+
     def update(self, step: int, losses: dict[str, float]) -> None:
         """After a log: the losses' means since the last one."""
         if self.quiet:
@@ -51,8 +74,9 @@ class Reporter:
         now = time.perf_counter()
         speed = (step - self.first) / max(1e-9, now - self.started)
         text = "  ".join(f"{plain(k)} {v:.3g}" for k, v in losses.items()) + f"  {speed:.3g} steps/s"
-        if self.terminal:
-            self.bar.update(self.task, completed=step, text=text)
+        self.text = text
+        if self.terminal or self.notebook:
+            self._show(step)
         elif now - self.spoken > 10 or step == self.total:
             self.spoken = now
             left = (self.total - step) / max(1e-9, speed)
@@ -61,4 +85,16 @@ class Reporter:
     def say(self, text: str) -> None:
         """A line beside the bar."""
         if not self.quiet:
-            self.console.print(Text(plain(text)), highlight=False, soft_wrap=True)
+            if self.notebook:
+                print(plain(text))
+            else:
+                self.console.print(Text(plain(text)), highlight=False, soft_wrap=True)
+
+
+def _display(shown: str) -> Any:
+    """A handle by which a notebook's output is changed; nothing where there is no IPython after all."""
+    try:
+        from IPython.display import display  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return None
+    return display({"text/html": shown, "text/plain": ""}, raw=True, display_id=True)

@@ -6,7 +6,6 @@ TensorBoard events, and ``result.json`` when it is done.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -79,10 +78,9 @@ class Run:
         return tuple(notes)
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{k}</td><td>{v:.4g}</td></tr>" for k, v in self.metrics.items())
-        final = [p for p in self.figures if p.name.startswith("final")]
-        pictures = "".join(f'<img src="data:image/png;base64,{base64.b64encode(p.read_bytes()).decode()}">' for p in final)
-        return f"<p><b>{self.info['name']}</b>, {self.directory}</p><table>{rows}</table>{pictures}"
+        from paperzoo.engine.glance import html
+
+        return html(str(self.info["name"]), self.directory, self.metrics, self.lines, self.figures)
 
 
 def open_run(directory: str | Path) -> Run:

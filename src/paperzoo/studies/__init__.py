@@ -1,1 +1,14 @@
 """One experiment, one file: it trains several papers, draws one figure, and states what was found."""
+
+import ast
+from pathlib import Path
+
+
+def titles() -> dict[str, str]:
+    """Every study's ``TITLE`` by name, in order of name; read without running it, so that torch is not waited for."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "TITLE":
+                found[path.stem] = str(ast.literal_eval(node.value))
+    return found

@@ -49,6 +49,8 @@ def read_image(source: Any, channels: int, size: int, prepared: Preparation | Ma
         source = _eight_bits(array)
     pixels = _read(source, name, lambda: _pixels(source, how, channels, size))
     _look(pixels.to(torch.float32).div(255), how, name)
+    if how is not None and channels == 1 and coloured(source):
+        warnings.warn(f"{name} is in colour, and all training images were grey: it may be nothing that the model knows", stacklevel=2)
     return fit(pixels, size).to(torch.float32).div_(255)
 
 
@@ -141,6 +143,14 @@ def _look(image: Tensor, how: Preparation | None, name: str) -> None:
         f"{high:.2f}): the answer means little, unless its brightness is inverted",
         stacklevel=3,
     )
+
+
+def coloured(source: Path | Image.Image, least: float = 0.1) -> bool:
+    """Whether the channels of a picture that can be read differ by ``least`` of their range or more, on average over a small copy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = np.asarray(read_layers(source).convert("RGB").resize((32, 32)), np.float32) / 255  # (32, 32, 3)
+    return float((small.max(2) - small.min(2)).mean()) >= least
 
 
 def _middle(image: Tensor, side: int) -> Tensor:

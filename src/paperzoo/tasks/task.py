@@ -55,6 +55,10 @@ class Task:
         """Metrics of a whole training, from those that ``measure`` found along it and at its end."""
         return {}
 
+    def verdict(self, metrics: Mapping[str, float]) -> str:
+        """What these metrics say, in a line, where numbers alone are easily misread, else nothing. ``Worse than ...`` is printed in red."""
+        return ""
+
     def preview(self, model: Any, folder: Path, stem: str) -> list[Path]:
         """Cheap pictures of the present state, drawn with every checkpoint."""
         return []

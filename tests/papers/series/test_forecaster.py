@@ -21,7 +21,7 @@ from paperzoo.metrics.coverage import conformal, coverage, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
 from paperzoo.metrics.great_circle import RADIUS, great_circle
 from paperzoo.papers.series import forecaster
-from paperzoo.tasks.forecasting import Forecaster
+from paperzoo.tasks.forecasting import Forecaster, Forecasting
 
 
 def column(dataset: Dataset, split: str) -> Windows:
@@ -246,7 +246,7 @@ def test_it_learns_the_process_and_without_its_history_no_more_than_the_mean(tmp
     (tmp_path / "new.csv").write_text("called otherwise\n" + "\n".join(str(x) for x in ahead[:, 0]) + "\n")
     same = model.predict(tmp_path / "new.csv")
     assert torch.equal(forecast.value, same.value) and (forecast.low < forecast.value).all() and torch.isfinite(forecast.high).all()
-    assert str(forecast).startswith("+1 step  x ") and forecast.steps == ("1 step", "2 steps")
+    assert str(forecast).splitlines()[1].startswith("+1 step  x ") and forecast.steps == ("1 step", "2 steps")
 
     take = Windows.take
 
@@ -313,6 +313,68 @@ def test_what_predict_and_measure_refuse(tmp_path: Path) -> None:
         forecaster.Model(history=5, columns=("y",), targets=("y",)).windows(ar2(), "test")
     with pytest.raises(PaperzooError, match="looks back on 9 steps"):
         forecaster.Model(**{**ar2().schema.arguments, "history": 9}).walk(column(ar2(), "test"))
+
+
+def seasonal(tmp_path: Path, slope: float = 0.1) -> Dataset:
+    t, random = np.arange(400), np.random.default_rng(0)
+    values = slope * t + 9 * np.sin(2 * np.pi * t / 7) + random.standard_normal(400)
+    (tmp_path / "some.csv").write_text("\n".join(["sold", *(f"{v:.5f}" for v in values)]) + "\n")
+    return paperzoo.dataset(f"series:{tmp_path / 'some.csv'}#season=7&horizon=5")
+
+
+def test_a_pattern_that_is_taken_out_comes_back(tmp_path: Path) -> None:
+    data = seasonal(tmp_path)
+    model = forecaster.Model(**data.schema.arguments, transform="sqrt")  # of values below 0: the pattern's own transform counts
+    batch = data["train"].batch(range(50))
+    z, mask = model.wanted(batch)
+    assert torch.allclose(model.raw(z, batch.history)[mask], batch.target[mask], atol=1e-4)
+    assert 0.5 < z[mask].std() < 1.5 and 0.5 < model.scaled(batch.history).std() < 1.5
+    higher = model.forecasts(batch.history + 1000)[0] - model.forecasts(batch.history)[0]
+    assert torch.allclose(higher, torch.tensor(1000.0), atol=1e-2)  # far beyond what it has seen
+    with pytest.raises(PaperzooError, match="history must be at least 28"):
+        forecaster.Model(**{**data.schema.arguments, "history": 20})
+
+
+def test_a_network_is_believed_as_far_as_it_was_right_where_it_was_held_out(tmp_path: Path) -> None:
+    data = seasonal(tmp_path)
+    held = data["validation"].batch(range(len(data["validation"])))
+    believed = {}
+    for name, right in (("twice", 2.0), ("wrong", -1.0), ("nothing", 0.0)):
+        model = forecaster.Model(**data.schema.arguments)
+        truth = model.wanted(held)[0]
+        model.forward = lambda history, truth=truth, right=right: right * truth[: len(history)]  # type: ignore[method-assign]
+        model.calibrate(held, Players({}))
+        believed[name] = model.pattern.trust
+        if name == "twice":
+            assert model.scores.abs().max() < 1e-4 and model.half_width().max() < 1e-4
+        else:
+            (alone,) = (model.pattern(held.history[:1, -model.window :]),)
+            assert torch.allclose(model.forecasts(held.history[:1])[0], alone, atol=1e-3)
+    assert torch.allclose(believed["twice"], torch.tensor(0.5))
+    assert not believed["wrong"].any()
+
+
+@pytest.mark.processor
+def test_ones_own_series_with_a_season_and_a_trend_is_forecast_better_than_by_the_season_before(tmp_path: Path) -> None:
+    data = seasonal(tmp_path)
+    run = paperzoo.train("forecaster", data=data.name, out=tmp_path, overrides={"steps": 60})
+    found = run.metrics
+    for ahead in ("1 step", "5 steps"):
+        assert found[f"RMSE at {ahead}"] < 0.95 * min(found[f"{simple} RMSE at {ahead}"] for simple in ("seasonal naive", "persistence"))
+    assert Forecasting().verdict(found).startswith("Held out, it was off by ")
+    assert run.model.predict(tmp_path / "some.csv").value.shape == (5, 1)
+
+
+def test_a_verdict_names_the_best_simple_method_and_says_where_it_is_better() -> None:
+    metrics = {"RMSE at 1 day": 20.0, "persistence RMSE at 1 day": 40.0, "AR(3) RMSE at 1 day": 25.0, "persistence MAE at 1 day": 1.0}
+    verdict = Forecasting().verdict
+    assert verdict(metrics) == "Held out, it was off by 20 % less than AR(3), the best simple method (RMSE at 1 day 20)."
+    assert verdict({**metrics, "RMSE at 1 day": 30.0}).startswith("Worse than AR(3) where it was held out, by 20 %")
+    assert "as much as AR(3)" in verdict({**metrics, "RMSE at 1 day": 25.05})
+    assert "4 % more than AR(3)" in verdict({**metrics, "RMSE at 1 day": 26.0})
+    assert verdict({**metrics, "RMSE at 1 day": 26.0, "AR(3) RMSE at 1 day": 41.0, "persistence RMSE at 1 day": 25.7}).startswith("Worse")
+    two = {"a RMSE at 1 day": 2.0, "b RMSE at 1 day": 1.0, "persistence a RMSE at 1 day": 1.0, "persistence b RMSE at 1 day": 2.0}
+    assert "as much as persistence" in verdict(two) and not verdict({"error %": 3.0})
 
 
 def test_the_small_network_is_small() -> None:

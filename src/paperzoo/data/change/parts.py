@@ -24,7 +24,7 @@ def few(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
     Raises:
         PaperzooError: it has no labels, ``per_class`` is not positive, or no class has more than ``per_class`` images.
     """
-    label = _labels(dataset, dataset["train"])
+    label = labels(dataset, dataset["train"])
     counts = np.bincount(label)
     if not 1 <= per_class < counts.max():
         raise PaperzooError(
@@ -32,7 +32,7 @@ def few(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
         )
     draws = [np.random.default_rng((seed, k)).permutation(np.flatnonzero(label == k)) for k in range(len(counts))]
     chosen = np.sort(np.concatenate([draw[:per_class] for draw in draws]))
-    train = Split(*(_some(column, chosen) for column in dataset["train"].columns))
+    train = Split(*(some(column, chosen) for column in dataset["train"].columns))
     source = f"{dataset.source}; {per_class} images a class to train on, chosen with seed {seed}"
     if short := sum(0 < count < per_class for count in counts):
         source += f" ({short} of {len(counts)} classes have fewer)"
@@ -47,10 +47,10 @@ def only(dataset: Dataset, classes: Sequence[int]) -> Dataset:
     """
     splits = {}
     for name, split in dataset.splits.items():
-        label = _labels(dataset, split)
+        label = labels(dataset, split)
         chosen = np.flatnonzero(np.isin(label, classes))
         new = torch.tensor([list(classes).index(k) for k in label[chosen].tolist()], dtype=torch.int64)
-        columns = (_some(c, chosen) for c in split.columns)
+        columns = (some(c, chosen) for c in split.columns)
         splits[name] = Split(*(Values("label", new) if _is_label(c) else c for c in columns))
     names = tuple(dataset.schema.names[k] for k in classes)
     arguments = {**dataset.schema.arguments, "classes": len(classes)}
@@ -62,15 +62,16 @@ def _is_label(column: Column) -> bool:
     return isinstance(column, Values) and column.name == "label"
 
 
-def _labels(dataset: Dataset, split: Split) -> np.ndarray:
+def labels(dataset: Dataset, split: Split) -> np.ndarray:
+    """The labels int64 (N) of a split; ``PaperzooError`` if it has none."""
     columns = [c.values for c in split.columns if isinstance(c, Values) and c.name == "label"]
     if not columns:
         raise PaperzooError(f"{dataset.name} has no labels to choose by; its fields are {', '.join(dataset.schema.fields)}")
     return columns[0].cpu().numpy()
 
 
-def _some(column: Column, chosen: np.ndarray) -> Column:
-    """The items with these numbers."""
+def some(column: Column, chosen: np.ndarray) -> Column:
+    """The items of a column with these numbers; ``PaperzooError`` if it cannot be parted."""
     if isinstance(column, Parted):
         return column.some(chosen)
     raise PaperzooError(f"a part cannot be taken of a column of {type(column).__name__}: only of images and values")

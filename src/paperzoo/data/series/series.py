@@ -57,6 +57,7 @@ OPTIONS = {
     "season": "steps after which the series repeats itself",
     "history": "steps looked back on",
     "horizon": "steps forecast",
+    "remove": "none: level, trend and season are not taken out before the network sees them",
 }
 
 
@@ -425,17 +426,33 @@ def series_file(path: Path, text: str = "", history: int = 32, horizon: int = 1)
         PaperzooError: what ``read_series`` refuses, an unknown option, or a series too short for its windows.
     """
     chosen = options(text, OPTIONS, path.name, {"season": 0, "history": 1, "horizon": 1})
+    if chosen.get("remove", "none") != "none":
+        raise PaperzooError(f"{path.name}: write #remove=none or leave it out, not #remove={chosen['remove'][:20]}")
     names = {k: tuple(filter(None, chosen.get(k, "").split(","))) for k in ("target", "covariates")}
     series = read_series(path, names["target"], names["covariates"], chosen.get("date", ""), where=chosen.get("where", ""))
-    history, horizon = int(chosen.get("history", history)), int(chosen.get("horizon", horizon))
-    rows = len(series.values)
+    rows, horizon = len(series.values), int(chosen.get("horizon", horizon))
     usual = {("month", 1): 12, ("h", 1): 24, ("day", 1): 7, ("month", 3): 4, ("business day", 1): 5}
     season = int(chosen.get("season", usual.get((series.step[1], series.step[0]), 0)))
+    if "history" in chosen:
+        history = int(chosen["history"])
+    elif rows >= 10 * (3 * season + horizon):
+        history = max(history, 3 * season)  # so that three seasons are seen
     if rows < (least := 3 * (history + horizon)):
         asks = f"looking back on {history} to forecast {horizon} asks for {least}"
         raise PaperzooError(f"{path.name} has {rows} rows, too few: {asks}; set #history=")
     cuts = stretches_of(rows, round(0.7 * rows), round(0.85 * rows))
-    return windows(path.name, series, cuts, history, horizon, "your own", str(path), season=season, pictures=False)
+    built = windows(path.name, series, cuts, history, horizon, "your own", str(path), season=season, pictures=False)
+    return built if "remove" in chosen else _with_pattern(built, season)
+
+
+def _with_pattern(built: Dataset, season: int) -> Dataset:
+    """The same, with the level, trend and season that a model is to take out; chosen on the validation stretch."""
+    from paperzoo.data.series.patterns import chosen
+
+    (train,), (validation,) = (built[split].columns for split in ("train", "validation"))
+    assert isinstance(train, Windows) and isinstance(validation, Windows)
+    arguments = {**built.schema.arguments, "removed": chosen(train, validation, season)}
+    return replace(built, schema=replace(built.schema, arguments=arguments))
 
 
 def read_series(

@@ -100,7 +100,8 @@ class Model(Forecaster):
         difference: whether it says how fast the targets will have changed since they were last seen, in usual changes a step,
             rather than what they will be, and sees the window so too; a network that says nothing then is persistence, and one
             that says the last change of all steps ahead a straight line.
-        columns, targets, history, horizon, statistics, transform, held, step, season, place: see ``Forecaster``.
+        columns, targets, history, horizon, statistics, transform, held, step, season, place, removed: see ``Forecaster``; where level,
+            trend and season are removed, nothing is left to ``difference``.
 
     Raises:
         PaperzooError: as ``Forecaster``, or an unknown network.
@@ -122,10 +123,11 @@ class Model(Forecaster):
         step: Sequence[Any] = (1, "step"),
         season: Sizeable = 0,
         place: Sequence[str] = (),
+        removed: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(columns, targets, history, horizon, statistics or {}, transform, held, step, season, place)
-        self.difference = difference
-        inputs, outputs = len(self.columns) * (1 + difference), len(self.targets)
+        super().__init__(columns, targets, history, horizon, statistics or {}, transform, held, step, season, place, removed)
+        self.difference = difference and not removed
+        inputs, outputs = len(self.columns) * (1 + self.difference), len(self.targets)
         if network == "mlp":
             self.network: nn.Module = MLP(history, inputs, hidden, horizon, outputs)
         elif network == "encoder_decoder":

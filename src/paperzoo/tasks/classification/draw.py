@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def draw(model: Classifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-    """The confusion matrix, how far probabilities can be trusted, the 24 mistakes made with most confidence, and, for
-    networks that allow class-activation maps, where they look in eight images."""
+    """The confusion matrix, how far probabilities can be trusted, the 24 mistakes made with most confidence, of one's own images the
+    24 least sure answers (wrong ones in red), and, for networks that allow class-activation maps, where they look in eight images."""
     outputs = list(model.outputs(dataset, split))
     p, label = torch.cat([o.float().softmax(1) for o, _ in outputs]).cpu(), torch.cat([y for _, y in outputs]).cpu()
     guess = p.argmax(1)
@@ -36,6 +36,10 @@ def draw(model: Classifier, dataset: Dataset, split: str, folder: Path, stem: st
     if len(worst):
         images = dataset[split].batch(worst.numpy()).image
         paths.append(_mistakes(images, guess[worst], label[worst], names, folder / f"{stem}-mistakes.png"))
+    if not dataset.pictures:  # of one's own: which of them to look at again
+        unsure = p.amax(1).argsort()[:24]
+        images = dataset[split].batch(unsure.numpy()).image
+        paths.append(_mistakes(images, guess[unsure], label[unsure], names, folder / f"{stem}-least-sure.png", p.amax(1)[unsure]))
     some = np.linspace(0, len(label) - 1, min(8, len(label))).astype(int)
     images = dataset[split].batch(some).image
     maps = model.activation_maps(images.to(outputs[0][0].device))
@@ -101,7 +105,10 @@ def _activations(images: Tensor, maps: Tensor, titles: Sequence[str], path: Path
     return save(figure, path)
 
 
-def _mistakes(images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str], path: Path) -> Path:
+def _mistakes(
+    images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str], path: Path, sure: Tensor | None = None
+) -> Path:  # fmt: skip
+    """Images (N, C, H, W) with what they are and were taken for; with ``sure`` (N), the probability of that instead."""
     from matplotlib.figure import Figure
 
     rows = -(-len(images) // 8)
@@ -109,6 +116,9 @@ def _mistakes(images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str]
     for index, image in enumerate(images):
         axes = figure.add_subplot(rows, 8, index + 1)
         axes.imshow(np.asarray(grid(image[None])), cmap="gray" if image.shape[0] == 1 else None)
-        axes.set_title(plain(f"{names[int(label[index])]} as {names[int(guess[index])]}"), fontsize=7, parse_math=False)
+        taken = names[int(guess[index])]
+        title = f"{names[int(label[index])]} as {taken}" if sure is None else f"{taken} {float(sure[index]):.0%}"
+        right = sure is None or guess[index] == label[index]
+        axes.set_title(plain(title), fontsize=7, parse_math=False, color="black" if right else "tab:red")
         axes.axis("off")
     return save(figure, path)

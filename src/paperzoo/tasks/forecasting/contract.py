@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,45 +12,18 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.options import options, with_options
+from paperzoo.data.series.patterns import described
 from paperzoo.data.series.series import OPTIONS, TRANSFORMS, Windows, read_series
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
+from paperzoo.tasks.forecasting.forecast import Forecast
 from paperzoo.tasks.forecasting.measure import LEVEL
+from paperzoo.tasks.forecasting.pattern import Pattern
 from paperzoo.tasks.forecasting.task import Forecasting
 from paperzoo.tasks.model import Model, Players, noted
 from paperzoo.tasks.task import Task
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What is to come: ``value`` float32 (H, K) in raw units, in a 90 % interval from ``low`` to ``high`` at each step.
-
-    ``note`` says what should make one doubt it; it is empty otherwise. ``dates`` are those of the steps, by the calendar of the
-    series (the next business day, the next end of a month); empty where it has none.
-    """
-
-    targets: tuple[str, ...]
-    steps: tuple[str, ...]
-    value: Tensor
-    low: Tensor
-    high: Tensor
-    note: str = ""
-    dates: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        lines = []
-        steps = [f"{step}  {date}" for step, date in zip(self.steps, self.dates, strict=True)] if self.dates else self.steps
-        for step, *row in zip(steps, self.value.tolist(), self.low.tolist(), self.high.tolist(), strict=True):
-            cells = (f"{t} {v:.4g} [{a:.4g}, {b:.4g}]" for t, v, a, b in zip(self.targets, *row, strict=True))
-            lines.append(f"+{step}  {'  '.join(cells)}")
-        return "\n".join([*lines, *filter(None, [self.note])])
-
-    def __rich__(self) -> Any:
-        from rich.text import Text
-
-        return Text(str(self))
 
 
 class Walk(NamedTuple):
@@ -80,6 +52,8 @@ class Forecaster(Model):
         transform: of the targets, before they are scaled: ``"none"``, ``"sqrt"``, ``"log"`` (of 1 + x).
         held: windows that intervals are calibrated on.
         step, season, place: see ``paperzoo.data.series.series.windows``.
+        removed: level, trend and season of the targets, taken out before the network sees a window, see
+            ``paperzoo.data.series.patterns``; its transform takes the place of ``transform``.
 
     Raises:
         PaperzooError: an unknown name, a value out of range, or a transform that the training split does not allow.
@@ -95,9 +69,10 @@ class Forecaster(Model):
     def __init__(
         self, columns: Sequence[str], targets: Sequence[str], history: int, horizon: int,
         statistics: Mapping[str, Sequence[Sequence[float] | None]], transform: str, held: int, step: Sequence[Any], season: int,
-        place: Sequence[str],
+        place: Sequence[str], removed: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        transform = removed["transform"] if removed else transform
         if transform not in TRANSFORMS:
             raise unknown("transform", transform, TRANSFORMS)
         if history < 2 or horizon < 1:
@@ -115,6 +90,7 @@ class Forecaster(Model):
             self.register_buffer(name, torch.tensor(numbers))  # (D): mean; deviation; that of a step's change, in units of it
         self.register_buffer("scores", torch.zeros(held, horizon, len(targets)))
         self.register_buffer("scored", torch.zeros(held, horizon, dtype=torch.bool))
+        self.pattern = Pattern(removed, history, horizon, held, len(targets)) if removed else None
 
     # What the network sees -------------------------------------------------------------------------------------------
 
@@ -130,20 +106,40 @@ class Forecaster(Model):
                 f"not on {history.shape[1]} of {history.shape[2]} columns: set model.history"
             )
         seen = history[:, -self.window :].clone()
-        seen[..., self.at] = self._straight(seen[..., self.at])
-        return (seen - self.location) / self.spread
+        straight = self._straight(seen[..., self.at])
+        if self.pattern is None:
+            seen[..., self.at] = straight
+        scaled = (seen - self.location) / self.spread
+        if self.pattern is not None:
+            scaled[..., self.at] = self.pattern.rest(straight)
+        return scaled
 
     def wanted(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The network's targets, (N, H, K) on its own scale; and the mask of those that count, (N, H)."""
         if batch.target.shape[1] < self.horizon:
             raise PaperzooError(f"the data's windows reach {batch.target.shape[1]} steps ahead: set model.horizon, now {self.horizon}")
-        z = (self._straight(batch.target[:, : self.horizon]) - self.location[self.at]) / self.spread[self.at]
-        return z, batch.mask[:, : self.horizon]
+        straight, mask = self._straight(batch.target[:, : self.horizon]), batch.mask[:, : self.horizon]
+        if self.pattern is not None:
+            return (straight - self._expected(batch.history)) / self.pattern.deviation, mask
+        return (straight - self.location[self.at]) / self.spread[self.at], mask
 
-    def raw(self, z: Tensor) -> Tensor:
-        """From the network's scale (..., K) to raw units."""
-        z = z * self.spread[self.at] + self.location[self.at]
+    def raw(self, z: Tensor, history: Tensor | None = None) -> Tensor:
+        """From the network's scale (..., K) to raw units; where a pattern is taken out, (N, H, K) after raw histories (N, T', D)."""
+        if self.pattern is not None and history is not None:
+            z = z * self.pattern.deviation + self._expected(history)
+        else:
+            z = z * self.spread[self.at] + self.location[self.at]
         return z if self.transform == "none" else z.clamp(min=0) ** 2 if self.transform == "sqrt" else torch.expm1(z)
+
+    def _expected(self, history: Tensor) -> Tensor:
+        """What the pattern alone says after raw histories (N, T', D): (N, H, K), straightened."""
+        assert self.pattern is not None
+        return self.pattern(self._straight(history[:, -self.window :, self.at]))  # type: ignore[no-any-return]
+
+    def answer(self, history: Tensor) -> Tensor:
+        """What the network says, (N, H, K); where a pattern is taken out, as far as it is to be believed."""
+        z: Tensor = self(history)
+        return z if self.pattern is None else z * self.pattern.trust
 
     def _straight(self, x: Tensor) -> Tensor:
         """A value below what the training split has is taken for the least that the transform is defined for."""
@@ -156,11 +152,16 @@ class Forecaster(Model):
         chosen = batch.held >= 0
         with torch.no_grad():
             z, mask = self.wanted(batch)
-            off, counted = torch.zeros_like(z[chosen]), mask[chosen].to(z)
-            if chosen.any():
-                off = (self(batch.history[chosen]) - z[chosen]).abs() * counted[..., None]
-            rows, value = noted(opt, len(self.scores), batch.held[chosen], torch.cat([off, counted[..., None]], 2))  # (M, H, K + 1)
-            self.scores[rows], self.scored[rows] = value[..., :-1], value[..., -1] > 0
+            z, counted = z[chosen], mask[chosen].to(z)[..., None]
+            said = self(batch.history[chosen]) if chosen.any() else torch.zeros_like(z)
+            value = torch.cat([said * counted, z * counted, counted], 2)  # (M, H, 2 K + 1)
+            rows, value = noted(opt, len(self.scores), batch.held[chosen], value)
+            said, came = value[..., :-1].chunk(2, 2)  # (M, H, K) each
+            self.scored[rows] = value[..., -1] > 0
+            if self.pattern is None:
+                self.scores[rows] = (said - came).abs()
+            else:
+                self.scores.copy_(self.pattern.note(rows, said, came))
 
     def half_width(self) -> Tensor:
         """Half the intervals' width, (H, K), on the network's scale; infinite where fewer than 9 windows were held out."""
@@ -174,9 +175,10 @@ class Forecaster(Model):
         """Forecast, lower and upper end, each (N, H, K) in raw units, for raw histories (N, T', D)."""
         was_training = self.training
         self.eval()
-        z, half = self(history.to(self.location.device)), self.half_width()
+        history = history.to(self.location.device)
+        z, half = self.answer(history), self.half_width()
         self.train(was_training)
-        return self.raw(z), self.raw(z - half), self.raw(z + half)
+        return self.raw(z, history), self.raw(z - half, history), self.raw(z + half, history)
 
     # Walk-forward evaluation -----------------------------------------------------------------------------------------
 
@@ -192,14 +194,14 @@ class Forecaster(Model):
         self.eval()
         for start in range(0, len(windows), 500):
             batch = Batch(**windows.take(np.arange(start, min(start + 500, len(windows))))).to(self.location.device)
-            z = self(batch.history)
-            pieces.append((z, (z - self.wanted(batch)[0]).abs()))
+            z = self.answer(batch.history)
+            pieces.append((z, (z - self.wanted(batch)[0]).abs(), batch.history))
         self.train(was_training)
-        z, off = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+        z, off, history = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         half, (actual, mask) = self.half_width().expand_as(z), windows.ahead()
         if follow and not self.place:
             half = self._followed(windows, np.where(mask[..., None], off.cpu().numpy(), np.nan)).to(z)
-        ends = (part.double().cpu().numpy() for part in (self.raw(z), self.raw(z - half), self.raw(z + half)))
+        ends = (self.raw(part, history).double().cpu().numpy() for part in (z, z - half, z + half))
         return Walk(windows, actual, mask, *ends)
 
     def _followed(self, windows: Windows, off: np.ndarray) -> Tensor:
@@ -324,4 +326,11 @@ class Forecaster(Model):
                 values, tuple(self.at), origins, np.full_like(origins, len(values)), 0 * origins, self.window, self.horizon, (0, 0)
             )
             note = self.doubt(self.walk(past))
-        return Forecast(self.targets, tuple(self.label(h + 1) for h in range(self.horizon)), value, low, high, note, dates)
+        steps = tuple(self.label(h + 1) for h in range(self.horizon))
+        return Forecast(self.targets, steps, value, low, high, note, dates, self._about(dates))
+
+    def _about(self, dates: Sequence[str]) -> str:
+        """What a forecast is of, in a line."""
+        ahead = f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else f"the next {self.label(self.horizon)}"
+        known = f"{', '.join(self.targets)}, {ahead}, from the last {self.label(self.window)}, in 90 % intervals"
+        return known if self.pattern is None else f"{known}; beside the network: {described(self.pattern.removed, self.label)}"

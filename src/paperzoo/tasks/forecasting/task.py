@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import exp, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,10 @@ from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
     from paperzoo.tasks.forecasting.contract import Forecaster
+
+
+#: forecasts that cost nothing, and by how many % a network may be worse than these, and than fitted ones, before it is called so
+NAIVE, LITTLE, MUCH = ("persistence", "seasonal naive"), 0.5, 5.0
 
 
 class Forecasting(Task):
@@ -33,6 +39,25 @@ class Forecasting(Task):
 
     def measure(self, model: Forecaster, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         return forecasts(model, dataset, split)
+
+    def verdict(self, metrics: Mapping[str, float]) -> str:
+        """How good forecasts were where they were held out, beside the simple methods; it begins with ``Worse than`` where it has to."""
+        own = [key for key in metrics if "RMSE at " in key and any(other.endswith(f" {key}") for other in metrics)]
+        names = dict.fromkeys(other.removesuffix(f" {key}") for key in own for other in metrics if other.endswith(f" {key}"))
+        ratios = {}  # of root mean squared errors, the geometric mean over targets and steps ahead
+        for name in names:
+            both = [(metrics[key], metrics[f"{name} {key}"]) for key in own if f"{name} {key}" in metrics]
+            if both and all(theirs > 0 < ours for ours, theirs in both):
+                ratios[name] = exp(sum(log(ours / theirs) for ours, theirs in both) / len(both))
+        if not ratios:
+            return ""
+        best = max(ratios, key=lambda name: ratios[name])
+        off, more = f"{own[-1]} {metrics[own[-1]]:.4g}", 100 * (ratios[best] - 1)
+        naive = max((ratios[name] for name in NAIVE if name in ratios), default=0.0)
+        if more > MUCH or 100 * (naive - 1) > LITTLE:
+            return f"Worse than {best} where it was held out, by {more:.0f} %: use that instead ({off})."
+        other = "as much as" if abs(more) < LITTLE else f"{abs(more):.0f} % {'more' if more > 0 else 'less'} than"
+        return f"Held out, it was off by {other} {best}, the best simple method ({off})."
 
     def show(self, model: Forecaster, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
         return draw(model, dataset, split, folder, stem)
