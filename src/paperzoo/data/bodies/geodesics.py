@@ -17,8 +17,8 @@ def on_cylinder(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
 def on_mesh(vertices: np.ndarray, faces: np.ndarray, sources: np.ndarray, between: int = 1) -> np.ndarray:
     """Distances (S, V) of vertices from some of them, float32, in the unit of the vertices; infinite where no path leads.
 
-    Paths cross a face from any vertex, or any of ``between`` points along each edge, to any other, so that they are too long by a few
-    parts in a hundred with none, and by less than one with two.
+    Paths cross a face from any vertex, or any of ``between`` points along each edge, to any other, so that they are a little too long:
+    on a cylinder of quadrilaterals by 6 % in the mean with none, 1.7 % with one, 0.8 % with two, 0.1 % with five.
 
     Args:
         vertices: (V, 3). faces: int (F, 3) or (F, 4). sources: int (S).
