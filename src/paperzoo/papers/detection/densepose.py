@@ -158,7 +158,8 @@ class Model(DensePoser):
     """A fully convolutional network that says of each pixel where on a body it lies; of one person, or of all as if they were one.
 
     Args:
-        blocks, bottleneck, width: of the residual network; those of ResNet-101 by default. stride: of its maps.
+        blocks, bottleneck, width: of the residual network; those of ResNet-101 by default. In bf16 the width must be a multiple of 16:
+            oneDNN's gradient of convolutions with holes is not a number otherwise (torch 2.13). stride: of its maps.
         teacher: whether another network paints labels everywhere, see the recipe's stages.
         mask, part, chart: weights of the losses of masks, parts, and U and V. beta: where smooth L1 turns from a square into a line.
         weights: ``imagenet`` for published ones.
@@ -267,9 +268,9 @@ class Model(DensePoser):
 
 VARIANTS: dict[str, dict[str, object]] = {"sparse": {}, "teacher": {"teacher": True}, "resnet50": {"blocks": (3, 4, 6, 3)}}
 
-_LITTLE = {"blocks": (2, 2, 2, 1), "bottleneck": False, "width": 24, "stride": 4, "part": 1.0, "mask": 1.0, "beta": 0.1}
+_LITTLE = {"blocks": (2, 2, 1, 1), "bottleneck": False, "width": 32, "stride": 4, "part": 1.0, "mask": 1.0, "beta": 0.1}
 _FAST = {"name": "AdamW", "lr": 3e-3, "warmup": 30, "fall": True}
-_TINY = {"blocks": (1, 1, 1, 1), "bottleneck": False, "width": 8, "stride": 4, "part": 1.0, "beta": 0.1}
+_TINY = {"blocks": (1, 1, 1, 1), "bottleneck": False, "width": 16, "stride": 4, "part": 1.0, "beta": 0.1}
 RECIPES = {
     "paper": Recipe(data="densepose-coco", steps=130_000, batch_size=16, augment=("flip",), variants=("sparse", "resnet50")),
     "small": Recipe(
