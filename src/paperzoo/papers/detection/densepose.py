@@ -173,7 +173,7 @@ class Model(DensePoser):
         super().__init__(channels, image_size)
         if len(blocks) != 4:
             raise PaperzooError(f"blocks are the numbers of a residual network's four stages, not {len(blocks)}")
-        self.weigh, self.beta, self.now = (mask, part, chart), beta, "student"
+        self.weigh, self.beta, self.now = (mask, part, chart), beta, ""
         sizes = (channels, tuple(blocks), bottleneck, width, stride, weights)
         self.network = Network(*sizes)
         self.teacher = Network(*sizes) if teacher else None
@@ -196,7 +196,7 @@ class Model(DensePoser):
         return players | ({"teacher": one(self.teacher)} if self.teacher is not None else {})  # type: ignore[return-value]
 
     def stage(self, name: str) -> None:
-        """``teacher``, which learns from points, or ``student``, which learns from what the teacher paints, too."""
+        """``teacher``, which learns from points, or ``student``, which learns from what the teacher paints, too; else both do at once."""
         if self.teacher is None or name not in ("teacher", "student"):
             raise unknown("stage", name, ("teacher", "student") if self.teacher else (), "of densepose")
         self.now = name
@@ -225,19 +225,24 @@ class Model(DensePoser):
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One batch. Sums are divided by counts over all processes, so that many are as one."""
-        if self.teacher is not None and self.now == "teacher":
-            loss, said = self._loss(self.teacher(self.seen(batch)), batch, opt)
-            opt.teacher.minimize(loss)
-            return said
-        labels = None
-        if self.teacher is not None:
-            self.teacher.eval()
-            with torch.no_grad():
-                maps = self.teacher(self.seen(batch))
-            labels = painted(answers_of(maps), cells(batch.segments, *maps.shape[2:]))
-        loss, said = self._loss(self.network(batch.image), batch, opt, labels)
-        opt.network.minimize(loss)
+        losses, labels = dict[str, Tensor](), None
+        if self.teacher is not None and self.now != "student":
+            losses["teacher"], said = self._loss(self.teacher(self.seen(batch)), batch, opt)
+        if self.now != "teacher":
+            if self.teacher is not None:
+                labels = self.paint(batch)
+            losses["network"], said = self._loss(self.network(batch.image), batch, opt, labels)
+        opt.minimize(**losses)
         return said
+
+    def paint(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the teacher says of people's pixels, without chance and gradients: see ``painted``."""
+        assert self.teacher is not None
+        self.teacher.eval()
+        with torch.no_grad():
+            maps = self.teacher(self.seen(batch))
+        self.teacher.train(self.training)
+        return painted(answers_of(maps), cells(batch.segments, *maps.shape[2:]))
 
     def seen(self, batch: Batch) -> Tensor:
         """What a teacher sees of the images: people alone, in front of black."""
@@ -288,4 +293,4 @@ RECIPES["small-teacher"] = RECIPES["small"].but(
     steps=1400, stages=(Stage("teacher", 700), Stage("student", 700)), variants=("teacher",),
     targets=(Target("part accuracy", at_least=0.0, than="sparse:small"), Target("uv error", at_most=0.0, than="sparse:small")),
 )  # fmt: skip
-RECIPES["smoke-teacher"] = RECIPES["smoke"].but(stages=(Stage("teacher", 12), Stage("student", 12)), variants=("teacher",))
+RECIPES["smoke-teacher"] = RECIPES["smoke"].but(variants=("teacher",))
