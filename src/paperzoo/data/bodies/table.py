@@ -59,7 +59,6 @@ OWN = {
     "densepose": Own(
         "a folder of pictures and annotations in DensePose-COCO's .json, whose names, such as my_train.json, say the splits",
         "bodies.readers.densepose_folder",
-        options=True,
         sized=True,
         strict=True,
     ),
