@@ -38,7 +38,11 @@ _TABLES = (images, points, video, audio, volumes, series, text, captions, questi
 DATASETS: dict[str, Entry] = {name: entry for table in _TABLES for name, entry in table.DATASETS.items()}
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN | boxes.OWN | audio.OWN | bodies.OWN
+OWN: dict[str, Own] = {
+    kind: own
+    for table in (images, text, video, volumes, series, captions, questions, boxes, audio, bodies)
+    for kind, own in table.OWN.items()
+}
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first

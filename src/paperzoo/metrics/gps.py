@@ -1,4 +1,4 @@
-"""Geodesic point similarity, and average precision over it (Guler, Neverova and Kokkinos 2018, section 2.3), as COCO measures key points."""
+"""Geodesic point similarity, and average precision over it (Guler, Neverova and Kokkinos 2018, section 2.3)."""
 
 from __future__ import annotations
 

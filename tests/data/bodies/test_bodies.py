@@ -62,7 +62,7 @@ def test_triangles_from_behind_are_left_out_and_neighbours_leave_no_gap() -> Non
     assert (rasterised(square, faces, 7, 7).face >= 0).all()
     assert (rasterised(square, faces[:, ::-1], 7, 7).face == -1).all()
     assert (rasterised(square, faces[:, ::-1], 7, 7, cull=False).face >= 0).all()
-    assert (rasterised(square + [100, 0, 0], faces, 7, 7).face == -1).all()  # beside the picture
+    assert (rasterised(square + np.array([100, 0, 0]), faces, 7, 7).face == -1).all()  # beside the picture
 
 
 def test_normals_of_a_cylinder_point_outwards() -> None:
@@ -160,7 +160,7 @@ def test_v_runs_along_limbs_and_u_around_them(boxes: Body) -> None:
 
 
 def test_shapes_and_poses_move_what_they_should(boxes: Body) -> None:
-    man, woman = (boxes.shaped(Shape(np.array(sex), *(getattr(MEAN, n) for n in ("age", "people", "muscle", "weight")))) for sex in ([0, 1], [1, 0]))
+    man, woman = (boxes.shaped(Shape(np.array(sex), MEAN.age, MEAN.people, MEAN.muscle, MEAN.weight)) for sex in ([0, 1], [1, 0]))
     head = boxes.weights[:, NAMES.index("head")] == 1
     assert np.allclose((man - woman)[head], [0.1, 0, 0]) and np.allclose((man - woman)[~head], 0)
     rest = np.tile(np.eye(3), (17, 1, 1))

@@ -101,6 +101,7 @@ def test_folders_without_annotations_or_people_are_refused(tmp_path: Path) -> No
     with pytest.raises(PaperzooError, match=r"no \.json of DensePose's annotations"):
         dataset(f"densepose:{tmp_path}")
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
-    (tmp_path / "own.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "1.png", "width": 8, "height": 8}], "annotations": []}))
+    images = [{"id": 1, "file_name": "1.png", "width": 8, "height": 8}]
+    (tmp_path / "own.json").write_text(json.dumps({"images": images, "annotations": []}))
     with pytest.raises(PaperzooError, match="no picture below"):
         dataset(f"densepose:{tmp_path}")

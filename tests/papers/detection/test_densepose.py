@@ -40,8 +40,10 @@ def test_dilation_keeps_the_resolution_and_the_parameters_of_resnet_101() -> Non
         assert Model(**TINY).network(torch.rand(1, 3, 64, 96, device="meta")).shape == (1, 88, 16, 24)
     trunk = sum(p.numel() for p in network.trunk.parameters())
     assert trunk == 44_549_160 - 2_049_000 and network.maps.weight.shape == (88, 2048, 1, 1)  # ResNet-101 without its last layer
-    holes = {name: {m.dilation[0] for m in network.trunk.get_submodule(name).modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)}
-             for name in ("layer1", "layer2", "layer3", "layer4")}  # fmt: skip
+    holes: dict[str, set[int]] = {f"layer{k}": set() for k in range(1, 5)}
+    for name, found in holes.items():
+        convolutions = [m for m in network.trunk.get_submodule(name).modules() if isinstance(m, nn.Conv2d)]
+        found.update(m.dilation[0] for m in convolutions if m.kernel_size == (3, 3))
     assert holes == {"layer1": {1}, "layer2": {1}, "layer3": {2}, "layer4": {4}}
     with pytest.raises(PaperzooError, match="four stages"):
         Model(blocks=(1, 2, 3))

@@ -18,8 +18,8 @@ from paperzoo.papers.detection.densepose_rcnn import Head, Model, Regions, paste
 from paperzoo.tasks.dense_pose.measure import of_points
 
 TINY: dict[str, Any] = {
-    "blocks": (1, 1, 1, 1), "bottleneck": False, "trunk": 8, "width": 16, "hidden": 32, "layers": 2, "head": 24, "anchor": 16.0, "whole": 64.0,
-    "proposals": 30, "regions": 16, "image_size": 64, "mask": 1.0, "part": 1.0, "beta": 0.1,
+    "blocks": (1, 1, 1, 1), "bottleneck": False, "trunk": 8, "width": 16, "hidden": 32, "layers": 2, "head": 24, "anchor": 16.0,
+    "whole": 64.0, "proposals": 30, "regions": 16, "image_size": 64, "mask": 1.0, "part": 1.0, "beta": 0.1,
 }  # fmt: skip
 
 
@@ -43,7 +43,8 @@ def test_a_regions_targets_are_those_of_its_own_person() -> None:
     segments[0, 10:66, 10:66], person[0, 10:66, 10:38], person[0, 10:66, 38:66] = 5, 1, 2
     boxes = torch.tensor([[10.0, 10, 66, 66], [10, 10, 66, 66]])
     found = segments_in(segments, person, boxes, torch.tensor([0, 0]), torch.tensor([0, 1]))
-    assert (found[0, :, :28] == 5).all() and (found[0, :, 28:] == 0).all() and (found[1, :, 28:] == 5).all() and (found[1, :, :28] == 0).all()
+    left, right = found[:, :, :28], found[:, :, 28:]
+    assert (left[0] == 5).all() and (right[0] == 0).all() and (right[1] == 5).all() and (left[1] == 0).all()
 
 
 def test_points_lie_in_a_region_where_they_lie_in_its_box() -> None:

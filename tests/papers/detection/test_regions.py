@@ -53,7 +53,8 @@ def test_roi_align_of_whole_cells_and_of_a_slope_by_hand() -> None:
 def test_roi_align_is_that_of_a_plain_loop_also_beyond_the_border() -> None:
     torch.manual_seed(0)
     features = torch.randn(2, 3, 7, 9, dtype=torch.float64)
-    boxes = torch.tensor([[0, 0, 36, 28], [3.3, 2.1, 20.7, 17.9], [-9, -14, 12, 9], [30, 20, 60, 50], [5, 5, 5.2, 5.1]], dtype=torch.float64)
+    given = [[0, 0, 36, 28], [3.3, 2.1, 20.7, 17.9], [-9, -14, 12, 9], [30, 20, 60, 50], [5, 5, 5.2, 5.1]]
+    boxes = torch.tensor(given, dtype=torch.float64)
     image = torch.tensor([0, 1, 1, 0, 1])
     for size, ratio in ((7, 2), (3, 1), (2, 3)):
         assert torch.allclose(roi_align(features, boxes, image, size, 0.25, ratio), plain(features, boxes, image, size, 0.25, ratio))

@@ -19,7 +19,7 @@ ANNY = Source(
 DENSEPOSE_COCO = Source(
     name="densepose-coco",
     transport="folder",
-    licence="CC BY-NC 2.0 (annotations of DensePose-COCO, Guler et al. 2018); COCO's photographs under the terms of their authors at Flickr",
+    licence="CC BY-NC 2.0 (annotations of DensePose-COCO, Guler et al. 2018); photographs under the terms of their authors at Flickr",
     how="Put train2014/, val2014/ and annotations/densepose_coco_2014_train.json, _valminusminival.json and _minival.json there",
 )
 

@@ -35,7 +35,8 @@ def roi_align(features: Tensor, boxes: Tensor, image: Tensor, size: int, scale: 
     x = corner[:, :1] + side[:, :1] * steps - 0.5  # (K, number), in cells: 0 is the middle of the first
     y = corner[:, 1:] + side[:, 1:] * steps - 0.5
     inside = ((y >= -1) & (y <= tall))[:, :, None] & ((x >= -1) & (x <= wide))[:, None, :]
-    grid = torch.stack([((2 * x + 1) / wide - 1)[:, None].expand(-1, number, -1), ((2 * y + 1) / tall - 1)[:, :, None].expand(-1, -1, number)], 3)
+    across, down = ((2 * x + 1) / wide - 1)[:, None], ((2 * y + 1) / tall - 1)[:, :, None]
+    grid = torch.stack([across.expand(-1, number, -1), down.expand(-1, -1, number)], 3)  # (K, number, number, 2)
     found = features.new_zeros(len(boxes), features.shape[1], number, number)
     for n in image.unique().tolist():  # one call an image, so that no map is copied for each of its boxes
         own = (image == n).nonzero()[:, 0]
@@ -116,7 +117,7 @@ def matched(anchors: Tensor, boxes: Tensor, least: float, most: float, best: boo
 
 
 def sampled(label: Tensor, number: int, share: float) -> Tensor:
-    """Places of at most ``number`` labels (A) by chance, with at most ``share`` of them 1 and the others 0; chance is torch's on the CPU."""
+    """Places of at most ``number`` labels (A) by chance, torch's on the CPU, with at most ``share`` of them 1 and the others 0."""
     order = torch.randperm(len(label)).to(label.device)
     positive = order[label[order] == 1][: round(number * share)]
     negative = order[label[order] == 0][: number - len(positive)]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from paperzoo.data.listing import Skipped, below, pictures_in
 from paperzoo.errors import PaperzooError
 from paperzoo.files import path_of
-from paperzoo.tasks.several import bar
 from paperzoo.tasks.dense_pose.answers import ManyPersons, Persons
+from paperzoo.tasks.several import bar
 from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
