@@ -117,4 +117,4 @@ def test_samples_have_at_most_their_share_of_what_finds_something() -> None:
     chosen = sampled(label, 32, 0.25)
     assert len(chosen) == 32 and int((label[chosen] == 1).sum()) == 8 and not (label[chosen] == -1).any()
     few = sampled(torch.tensor([1, 0, 0, 0, -1]), 4, 0.5)
-    assert len(few) == 4 and len(few.unique()) == 4
+    assert len(few) == 4 and len(set(few.tolist())) == 4

@@ -73,7 +73,7 @@ class Artist:
         shade = 0.55 + 0.45 * towards.clip(-0.3, 1)
         fine = np.zeros((*there.shape, 4))
         fine[there] = np.concatenate([self._colours(look, face, uv) * shade[:, None], np.ones((len(face), 1))], 1)
-        mean = sum(fine[i::FINE, j::FINE] for i in range(FINE) for j in range(FINE)) / FINE**2  # (S, S, 4)
+        mean = np.add.reduce([fine[i::FINE, j::FINE] for i in range(FINE) for j in range(FINE)]) / FINE**2  # (S, S, 4)
         alpha = mean[..., 3]
         colour = (mean[..., :3] / np.maximum(alpha, 1e-6)[..., None]).clip(0, 255)
         middle, part, maps = seen.face[1::FINE, 1::FINE], np.zeros((size, size), np.int64), np.zeros((*there.shape, 2))
@@ -88,7 +88,7 @@ class Artist:
             trousers = "upper leg" in name or ("lower leg" in name and look.legs > 1)
             table[number] = look.shirt if shirt else look.trousers if trousers else look.shoes if "foot" in name else look.skin
         part = self.part[face]
-        colour = table[part]
+        colour: np.ndarray = table[part]
         if look.stripes:
             shirt = (table[part] == look.shirt).all(1)
             lit = shirt & (np.sin(2 * np.pi * look.stripes * uv[:, 1] * np.where(part < 3, 1.0, 0.5)) > 0)

@@ -180,4 +180,5 @@ def _weights(by_bone: Mapping[str, list[list[float]]], rig: Mapping[str, dict[st
         for vertex, weight in pairs:
             weights[int(vertex), NAMES.index(kept)] += weight
     weights[weights.sum(1) == 0, 0] = 1  # helpers that no bone holds
-    return weights / weights.sum(1, keepdims=True)
+    shares: np.ndarray = weights / weights.sum(1, keepdims=True)
+    return shares

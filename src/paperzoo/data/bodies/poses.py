@@ -29,12 +29,14 @@ def about(axis: np.ndarray, degrees: float) -> np.ndarray:
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     turn = np.deg2rad(degrees)
-    return np.asarray(np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * cross @ cross)
+    found: np.ndarray = np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * cross @ cross
+    return found
 
 
 def euler(x: float, y: float, z: float) -> np.ndarray:
     """The rotation about x, then y, then z, in degrees."""
-    return about(np.eye(3)[2], z) @ about(np.eye(3)[1], y) @ about(np.eye(3)[0], x)
+    found: np.ndarray = about(np.eye(3)[2], z) @ about(np.eye(3)[1], y) @ about(np.eye(3)[0], x)
+    return found
 
 
 def pose(rng: np.random.Generator) -> np.ndarray:
@@ -61,7 +63,8 @@ def view(rng: np.random.Generator) -> np.ndarray:
     """How a body stands to the camera, a rotation (3, 3): any way around, most faces to the front, leaning a little."""
     yaw = float(rng.uniform(-180, 180) if rng.random() < 0.7 else rng.normal(0, 40))
     lean, tilt = float(rng.uniform(-LEAN, LEAN)), float(rng.normal(0, TILT / 2))
-    return about(np.eye(3)[2], tilt) @ about(np.eye(3)[0], lean) @ about(np.eye(3)[1], yaw)
+    found: np.ndarray = about(np.eye(3)[2], tilt) @ about(np.eye(3)[0], lean) @ about(np.eye(3)[1], yaw)
+    return found
 
 
 def shape(rng: np.random.Generator) -> Shape:

@@ -49,8 +49,8 @@ class Answers(NamedTuple):
 
 def answers_of(maps: Tensor) -> Answers:
     """The answers in 15 + 25 + 2 x 24 maps (N, 88, h, w)."""
-    segments, parts, uv = torch.split(maps, (SEGMENTS, PARTS, 2 * (PARTS - 1)), 1)
-    return Answers(segments, parts, uv.unflatten(1, (2, PARTS - 1)))
+    segments, parts, uv = torch.split(maps, [SEGMENTS, PARTS, 2 * (PARTS - 1)], 1)
+    return Answers(segments, parts, uv.reshape(len(uv), 2, PARTS - 1, *uv.shape[2:]))
 
 
 class Network(nn.Module):
@@ -246,7 +246,8 @@ class Model(DensePoser):
 
     def seen(self, batch: Batch) -> Tensor:
         """What a teacher sees of the images: people alone, in front of black."""
-        return batch.image * (batch.segments > 0)[:, None]
+        image: Tensor = batch.image * (batch.segments > 0)[:, None]
+        return image
 
     def _loss(
         self, maps: Tensor, batch: Batch, opt: Players, labels: tuple[Tensor, Tensor] | None = None

@@ -38,11 +38,13 @@ def roi_align(features: Tensor, boxes: Tensor, image: Tensor, size: int, scale: 
     across, down = ((2 * x + 1) / wide - 1)[:, None], ((2 * y + 1) / tall - 1)[:, :, None]
     grid = torch.stack([across.expand(-1, number, -1), down.expand(-1, -1, number)], 3)  # (K, number, number, 2)
     found = features.new_zeros(len(boxes), features.shape[1], number, number)
-    for n in image.unique().tolist():  # one call an image, so that no map is copied for each of its boxes
+    for n in range(len(features)):  # one call an image, so that no map is copied for each of its boxes
         own = (image == n).nonzero()[:, 0]
+        if not len(own):
+            continue
         at = grid[own].reshape(1, -1, number, 2).to(features.dtype)  # (1, k number, number, 2)
         values = F.grid_sample(features[n : n + 1], at, padding_mode="border", align_corners=False)
-        found = found.index_copy(0, own, values[0].unflatten(1, (len(own), number)).transpose(0, 1))
+        found = found.index_copy(0, own, values.view(-1, len(own), number, number).transpose(0, 1))
     return F.avg_pool2d(found * inside[:, None], ratio)
 
 
