@@ -56,6 +56,10 @@ OPTIMISERS: list[tuple[str, str, str, str, type[Optimizer], dict[str, Any], str]
     ("conv_autoencoder", "paper", "", "autoencoder", Adam, {"lr": 1e-3}, "default"),
     ("cyclegan", "paper", "", "generators discriminators", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4, authors' code"),
     ("dcgan", "paper", "", "discriminator generator", Adam, {"lr": 2e-4, "betas": (0.5, 0.999)}, "section 4"),
+    ("densepose", "paper", "", "network", SGD, {"lr": 2e-3, "momentum": 0.9, "weight_decay": 1e-4}, "first public configuration"),
+    ("densepose", "paper-teacher", "teacher", "network teacher", SGD, {"lr": 2e-3, "momentum": 0.9, "weight_decay": 1e-4},
+     "as of the network"),
+    ("densepose_rcnn", "paper", "", "network", SGD, {"lr": 2e-3, "momentum": 0.9, "weight_decay": 1e-4}, "first public configuration"),
     ("discogan", "paper", "", "generators discriminators", Adam, {"lr": 2e-4, "betas": (0.5, 0.999), "weight_decay": 1e-4}, "section 3.2"),
     ("forecaster", "paper-sunspots", "", "network", AdamW, {"lr": 1e-3, "weight_decay": 0.0}, "default"),
     ("fractalnet", "paper", "", "network", SGD, {"lr": 0.02, "momentum": 0.9}, "section 4"),
@@ -168,6 +172,10 @@ RATES: list[tuple[str, str, str, str, Rates, str]] = [
     ("wavegan", "paper", "", "generator", {0: 1e-4, 999_999: 1e-4}, "appendix D, table 6"),
     ("wgan", "paper", "", "critic", {0: 5e-5, 1_040_279: 5e-5}, "algorithm 1"),
     ("east", "paper", "pvanet2x", "network", {0: 1e-3, 27_299: 1e-3, 27_300: 1e-4, 54_600: 1e-5, 81_899: 1e-5}, "section 3.5"),
+    ("densepose", "paper", "", "network", {0: 2e-3, 99_999: 2e-3, 100_000: 2e-4, 119_999: 2e-4, 120_000: 2e-5},
+     "first public configuration"),
+    ("densepose_rcnn", "paper", "", "network", {0: 2e-3, 99_999: 2e-3, 100_000: 2e-4, 119_999: 2e-4, 120_000: 2e-5},
+     "first public configuration"),
     ("ctpn", "paper", "", "network", {0: 1e-3, 15_999: 1e-3, 16_000: 1e-4, 19_999: 1e-4}, "section 3.4"),
     ("yolov2", "paper", "", "network", {0: 1e-3, 112_499: 1e-3, 112_500: 1e-4, 168_750: 1e-5}, "section 3: 60 and 90 of 160 epochs"),
     ("yolov3", "paper", "", "network", {0: 1e-3, 400_159: 1e-3, 400_160: 1e-4, 450_180: 1e-5}, "authors' yolov3.cfg"),
@@ -249,6 +257,9 @@ ARGUMENTS: list[tuple[str, str, dict[str, Any], str]] = [
     ("yolov3", "", {"ignore": 0.5, "coord": 1.0, "label": 1.0, "width": 1.0}, "section 2.1"),
     ("east", "", {"geometry": 1.0, "angle": 10.0, "alike": "pixels", "score_loss": "balanced"}, "sections 3.4 and 3.4.2"),
     ("ctpn", "", {"anchors": 128, "height": 1.0, "side": 2.0, "recurrent": 128, "gap": 50.0, "agree": 0.7, "threshold": 0.7}, "section 3"),
+    ("densepose", "", {"mask": 2.0, "part": 0.3, "chart": 20.0, "beta": 1.0, "stride": 8}, "first public configuration: 0.1 of 196 points"),
+    ("densepose_rcnn", "", {"mask": 2.0, "part": 0.3, "chart": 20.0, "layers": 8, "head": 512, "width": 256, "anchor": 32.0, "whole": 224.0,
+                            "proposals": 1000, "regions": 512}, "section 3.2; 1612.03144; first public configuration"),
     ("word2vec", "", {"window": 5, "negative": 5, "sample": 1e-5, "subsampling": "paper"}, "1310.4546, sections 2 and 3"),
 ]  # fmt: skip
 
@@ -271,6 +282,8 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
     "ctpn": set(),
     "cyclegan": set(),  # of instances: no share, nothing learnt
     "dcgan": {(nn.BatchNorm2d, *BATCH)},
+    "densepose": {(nn.BatchNorm2d, *BATCH)},
+    "densepose_rcnn": {(nn.BatchNorm2d, *BATCH)},
     "discogan": {(nn.BatchNorm2d, *BATCH)},
     "east": {(nn.BatchNorm2d, *BATCH)},
     "forecaster": set(),
@@ -322,6 +335,8 @@ NORMS: dict[str, set[tuple[type[nn.Module], float, float | None]]] = {
 #: papers whose batch normalisation has the statistics of the batch at test time, too (1611.07004, section 3.3); and whose convolutions see
 #: images reflected at their borders (1703.10593, appendix 7.2)
 OF_THE_BATCH, REFLECTED = {"pix2pix"}, {"cyclegan": {"reflect"}}
+#: paper to the distances of its windows' samples, where they have holes
+HOLES = {"densepose": {1, 2, 4}}
 
 #: paper to the slopes of its LeakyReLUs; those not named have none
 SLOPES = {
@@ -392,6 +407,9 @@ WEIGHTS: list[tuple[str, str, dict[str, Any], str, tuple[type[nn.Module], ...], 
     ("context_encoder", "alexnet", {"image_size": 99, "width": 16}, "", CONVOLUTION, he, "normal", "1502.01852"),
     ("cyclegan", "", {"image_size": 32, "width": 16, "critic_width": 16, "blocks": 1}, "", LAYER, normal(0.02), "normal", "section 4"),
     ("dcgan", "", {"image_size": 32}, "", LAYER, normal(0.02), "normal", "section 4"),
+    ("densepose", "", {"width": 16, "image_size": 64}, "network.trunk", CONVOLUTION, he, "normal", "1502.01852"),
+    ("densepose", "", {"width": 16, "image_size": 64}, "network.maps", CONVOLUTION, normal(0.001), "normal", "first public configuration"),
+    ("densepose_rcnn", "", {"trunk": 16, "width": 32, "hidden": 32}, "head.body", CONVOLUTION, he, "normal", "1502.01852"),
     ("discogan", "", {"image_size": 32, "width": 16}, "", LAYER, normal(0.02), "normal", "1511.06434, section 4"),
     ("discogan", "toy", {}, "", LAYER, default, "uniform", "default"),
     ("east", "", {"width": 0.5, "image_size": 64}, "network.trunk", CONVOLUTION, he, "normal", "1502.01852"),
@@ -502,8 +520,8 @@ def test_normalisation_slopes_and_padding(name: str) -> None:
                 norms.add((type(module), module.eps, getattr(module, "momentum", None)))
                 assert module.affine if hasattr(module, "affine") else module.elementwise_affine
                 assert getattr(module, "track_running_stats", True) == (name not in OF_THE_BATCH)
-            if isinstance(module, CONVOLUTION):  # zeros beyond the border, and windows without holes
-                assert module.padding_mode in ("zeros", *REFLECTED.get(name, ())) and set(module.dilation) == {1}
+            if isinstance(module, CONVOLUTION):  # zeros beyond the border, and windows without holes but where the paper has them
+                assert module.padding_mode in ("zeros", *REFLECTED.get(name, ())) and set(module.dilation) <= HOLES.get(name, {1})
             if isinstance(module, nn.LeakyReLU):
                 slopes.add(module.negative_slope)
     assert norms == NORMS[name] and slopes == SLOPES.get(name, set())

@@ -108,6 +108,12 @@ def make(kind: str, place: Path) -> str:
     if kind in ("voc", "yolo", "icdar", "coco"):
         boxes_of(kind, pictures(place))
         return str(place)
+    if kind == "densepose":
+        points = {"dp_x": [9.0], "dp_y": [9.0], "dp_I": [2.0], "dp_U": [0.5], "dp_V": [0.5], "dp_masks": [[]] * 14}
+        images = [{"id": i, "file_name": f"{i:02d}.png", "width": 8, "height": 8} for i in range(12)]
+        rows = [{"image_id": i, "bbox": [1, 1, 4, 5], **points} for i in range(12)]
+        (pictures(place) / "own.json").write_text(json.dumps({"images": images, "annotations": rows}), encoding="utf-8")
+        return str(place)
     if kind == "sounds":
         return f"{sound_folders(place)}#length=512"
     if kind == "videos":

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from paperzoo.data.bodies.flips import with_people
 from paperzoo.data.marks import colour, quarter, with_marks, zoom
 from paperzoo.errors import PaperzooError
 
@@ -76,7 +77,8 @@ IMAGES = ("image", "image_a", "image_b")
 def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
     """The batch with its images augmented: the same crop and flip for ``image_a`` and ``image_b`` of an item, if they are ``paired``.
 
-    ``low`` and ``high`` are cut to squares already; they are mirrored as one. Boxes and quadrilaterals move with their images.
+    ``low`` and ``high`` are cut to squares already; they are mirrored as one. Boxes, quadrilaterals and
+    points of bodies move with their images.
 
     Args:
         name: a key of ``AUGMENTATIONS``.
@@ -85,6 +87,8 @@ def augmented(batch: Batch, name: str, paired: bool = True) -> Batch:
     Raises:
         PaperzooError: there are no images, or the augmentation does not fit them.
     """
+    if "point_part" in vars(batch):
+        return with_people(batch, name)
     if "objects" in vars(batch):
         return with_marks(batch, name)
     if "high" in vars(batch) and name == "flip":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paperzoo.data import names
 from paperzoo.data.audio import table as audio
+from paperzoo.data.bodies import table as bodies
 from paperzoo.data.boxes import table as boxes
 from paperzoo.data.captions import table as captions
 from paperzoo.data.fetch import weights
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
     from paperzoo.data.entry import Entry, Own
     from paperzoo.data.fetch.sources import Source
 
-_TABLES = (images, points, video, audio, volumes, series, text, captions, questions, boxes)
+_TABLES = (images, points, video, audio, volumes, series, text, captions, questions, boxes, bodies)
 
 DATASETS: dict[str, Entry] = {name: entry for table in _TABLES for name, entry in table.DATASETS.items()}
 
 #: the user's own data: prefix -> what follows the colon, and what builds it
-OWN: dict[str, Own] = images.OWN | text.OWN | video.OWN | volumes.OWN | series.OWN | captions.OWN | questions.OWN | boxes.OWN | audio.OWN
+OWN: dict[str, Own] = {
+    kind: own
+    for table in (images, text, video, volumes, series, captions, questions, boxes, audio, bodies)
+    for kind, own in table.OWN.items()
+}
 
 
 #: first option of what stands behind a # -> the module of ``data/change`` whose function of its name does it, and who reads it first

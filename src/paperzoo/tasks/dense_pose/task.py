@@ -1,0 +1,37 @@
+"""The task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.dense_pose import draw, measure
+from paperzoo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.dense_pose.contract import DensePoser
+
+
+class DensePose(Task):
+    """People in pictures: which part of a body's surface each pixel shows, and U and V in that part's chart."""
+
+    name = "dense pose"
+    needs = ("image", "segments", "points", "point_part", "point_uv", "objects")
+
+    def measure(self, model: DensePoser, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
+        return measure.of_points(model, dataset, split)
+
+    def show(self, model: DensePoser, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
+        return draw.pictures(model, dataset, split, folder, stem)
+
+    def inputs(self, model: DensePoser, batch: Batch) -> Tensor:
+        """Images that are noise, so that no pixel is the same in all."""
+        return torch.rand_like(batch.image)
+
+    def answer(self, model: DensePoser, given: Tensor) -> Tensor:
+        """All that the network says."""
+        return model.answers(given)
