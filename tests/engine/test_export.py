@@ -43,6 +43,7 @@ def built(name: str, recipe: str) -> Any:
         ("char_rnn", "smoke"),
         ("transformer", "smoke"),
         ("maintenance:lstm", "smoke"),
+        ("forecaster", "smoke"),
         ("cfggan", "smoke"),
     ],
 )
@@ -142,6 +143,20 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(tmp_path: Path, monkeypat
     with pytest.raises(PaperzooError, match="gan cannot be exported to onnx: ") as told:
         export(model, tmp_path / "gan")
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+
+
+def test_a_forecast_is_in_the_series_own_units_with_its_interval(tmp_path: Path) -> None:
+    days = np.arange(400)
+    values = 100 + 0.5 * days + 20 * (days % 7 == 0) + np.random.default_rng(0).normal(0, 2, 400)
+    (tmp_path / "own.csv").write_text("sales\n" + "".join(f"{value:.3f}\n" for value in values))
+    data = f"series:{tmp_path}/own.csv#target=sales&season=7&horizon=2"
+    model = paperzoo.train("forecaster", "smoke", data=data, out=tmp_path / "runs", overrides={"steps": 30}).model.eval()
+    path, (history,) = export(model, tmp_path / "net"), graph_of(model).example(6)
+    found, wanted = answers(path, (history,), "onnx"), model.forecasts(history)
+    assert len(found) == 3 and (found[1] < found[0]).all() and (found[0] < found[2]).all()
+    for mine, theirs in zip(wanted, found, strict=True):
+        assert theirs.shape == (6, 2, 1)
+        np.testing.assert_allclose(theirs, mine.numpy(), rtol=1e-4)
 
 
 def test_tracing_leaves_nothing_in_what_a_model_keeps(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ from math import exp, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.forecasting.draw import draw
 from paperzoo.tasks.forecasting.measure import forecasts
+from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -68,3 +70,21 @@ class Forecasting(Task):
 
     def answer(self, model: Forecaster, given: Tensor) -> Tensor:
         return model(given)  # type: ignore[no-any-return]
+
+    def graph(self, model: Forecaster) -> Graph:
+        """The forecast in the series' own units; its interval's ends too, if enough windows were held out."""
+        half, shape = model.half_width(), (model.window, len(model.columns))
+        known = bool(half.isfinite().all())
+
+        def forecast(history: Tensor) -> tuple[Tensor, ...]:
+            ahead = model.answer(history)
+            return tuple(model.raw(z, history) for z in ((ahead, ahead - half, ahead + half) if known else (ahead,)))
+
+        def example(items: int) -> tuple[Tensor, ...]:
+            noise = torch.randn(items, *shape, generator=torch.Generator().manual_seed(items))
+            return (model.location + model.spread * noise,)
+
+        size = f"float32 (N, {model.horizon}, {len(model.targets)})"
+        told = {"history": f"float32 (N, {shape[0]}, {shape[1]}), the last steps of {', '.join(model.columns)}"}
+        names = ("forecast", "low", "high") if known else ("forecast",)
+        return Graph(forecast, example, told, {name: f"{size}, of {', '.join(model.targets)}" for name in names})
