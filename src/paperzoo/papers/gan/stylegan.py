@@ -264,10 +264,10 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 
 _PAPER = {4: 256, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8}
-_SIZE = {"image_size": 64, "latent": 64, "width": 64, "most": 1024, "average": 0.99}
+_SIZE = {"image_size": 64, "latent": 64, "width": 128, "most": 512, "average": 0.99}
 _STAGES = (
-    Stage("8", 200), Stage("16 fading", 150), Stage("16", 150), Stage("32 fading", 200), Stage("32", 200),
-    Stage("64 fading", 150, batch_size=16), Stage("64", 250, batch_size=16),
+    Stage("8", 200), Stage("16 fading", 150), Stage("16", 200),
+    *(Stage(name, steps, batch_size=16) for name, steps in (("32 fading", 200), ("32", 350), ("64 fading", 300), ("64", 600))),
 )  # fmt: skip
 _LITTLE = {"image_size": 16, "latent": 8, "width": 8, "most": 128, "average": 0.9}
 
@@ -281,7 +281,7 @@ RECIPES = {
     ),
     "small": grown(
         Recipe(
-            data="avatars", steps=0, batch_size=32, model=_SIZE, judge="zoo-avatars", optimizer={"lr": 2e-3}, targets=(
+            data="avatars", steps=0, batch_size=32, model=_SIZE, judge="zoo-avatars", optimizer={"lr": 1e-2}, targets=(
                 Target("path length, w over z[zoo-avatars]", at_most=1, variants=("f",)),
                 Target("separability, w over z[zoo-avatars]", at_most=1, variants=("f",)),
                 Target("fid over floor[zoo-avatars]", at_most=0, than="stylegan:a:small", variants=("f", "e", "d", "c")),
