@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from paperzoo.data import Dataset, Images, Schema, Split, Values
 from paperzoo.data.boxes.columns import Marked, Marks
 from paperzoo.data.boxes.geometry import Letterbox, letterboxed
 from paperzoo.data.boxes.names import COCO, COCO_IDS, VOC
+from paperzoo.data.video import camera
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.detection.answers import Detections
 from paperzoo.tasks.detection.drawing import drawn
@@ -151,6 +153,23 @@ def test_a_video_is_looked_at_frame_by_frame(tmp_path: Path) -> None:
         assert again.n_frames == 5
     video = write_video(tmp_path / "b.mp4", 6, "mpeg4", 48, 32)
     assert Bright().predict(video).frames == 6
+
+
+def test_a_webcam_is_looked_at_as_its_frames_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_video(tmp_path / "b.mp4", 6, "mpeg4", 48, 32)
+    with pytest.raises(PaperzooError, match=r"there is no webcam 99: |webcam 99 cannot be read|on Linux and macOS"):
+        Bright().predict("webcam:99")
+    monkeypatch.setattr(camera, "device", lambda number: (str(file), None))
+    watched = Bright().predict("webcam:3", seconds=60)
+    assert watched.frames == 6 and [json.loads(line)["frame"] for line in capsys.readouterr().out.splitlines()] == list(range(6))
+    passing = iter(range(1000))  # a second passes whenever the clock is looked at
+    monkeypatch.setattr(camera, "time", SimpleNamespace(monotonic=lambda: next(passing)))
+    assert Bright().predict("webcam:3", seconds=2.5).frames == 3
+    monkeypatch.setattr(camera, "device", lambda number: (str(tmp_path / "none"), None))
+    with pytest.raises(PaperzooError, match="webcam 3 cannot be read: "):
+        Bright().predict("webcam:3")
 
 
 def test_names_are_drawn_within_the_picture_and_colours_are_the_classes() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from PIL import Image
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.tasks.decoding.nms import nms
 from paperzoo.tasks.detection.answers import Detection, Detections
 from paperzoo.tasks.detection.drawing import drawn
-from paperzoo.tasks.detection.files import folder, video
+from paperzoo.tasks.detection.files import folder, video, webcam
 from paperzoo.tasks.detection.task import ObjectDetection
 from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.model import Model
@@ -122,16 +122,17 @@ class Detector(Model):
 
     def predict(
         self, input: Any, *, threshold: Annotated[float, Ge(0), Le(1)] = 0.25, overlap: Annotated[float, Ge(0), Le(1)] = 0.45,
-        out: str = "", coco: bool = False,
+        out: str = "", coco: bool = False, seconds: Annotated[float, Gt(0)] = 10.0,
     ) -> Any:  # fmt: skip
         """What is in a picture given as path, PIL image or array; of a list of these, a list. Of a folder what is in its pictures, of a
-        video or an animated GIF what is in its frames, one at a time.
+        video or an animated GIF what is in its frames, one at a time; of ``webcam:0`` in those that come, said while they do.
 
         Args:
             threshold: least score of what is said; an evaluation takes 0.001.
             overlap: most IoU of two boxes of one class.
             out: a folder to draw boxes with names and scores in, as NAME-boxes.png; of a video the video, and a line of JSON a frame.
             coco: whether to answer in COCO's format of results.
+            seconds: for how long a webcam is looked at.
 
         Returns:
             ``Detections``, of a folder ``ManyDetections``, of a video ``Watched``.
@@ -140,7 +141,9 @@ class Detector(Model):
             PaperzooError: the input cannot be read, or the file not be written.
         """
         if isinstance(input, list | tuple):
-            return [self.predict(one, threshold=threshold, overlap=overlap, out=out, coco=coco) for one in input]
+            return [self.predict(one, threshold=threshold, overlap=overlap, out=out, coco=coco, seconds=seconds) for one in input]
+        if (live := webcam(self, input, threshold, overlap, seconds)) is not None:
+            return live
         if (many := folder(self, input, threshold, overlap, out, coco)) is not None:
             return many
         if (watched := video(self, input, threshold, overlap, out)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from PIL import Image
 
 from paperzoo.data.listing import Skipped, below, pictures_in
 from paperzoo.data.pictures import read_rgb, suffixes
+from paperzoo.data.video.camera import frames
 from paperzoo.data.video.whole import Frames, written_as
 from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder, ordinary, path_of
@@ -92,6 +94,23 @@ def video(model: Detector, source: Any, threshold: float, overlap: float, out: s
         else:
             _each(path, looked)
     return Watched(frames, frames / (time.perf_counter() - began), dict(counts.most_common()), target, lines)
+
+
+def webcam(model: Detector, source: Any, threshold: float, overlap: float, seconds: float) -> Watched | None:
+    """What is in the frames of ``webcam:0``, a line of JSON on standard output each, as they come; ``None`` of anything else.
+
+    Raises:
+        PaperzooError: there is no such webcam, or it cannot be read.
+    """
+    if not isinstance(source, str) or not (match := re.fullmatch(r"webcam:(\d{1,2})", source, re.ASCII)):
+        return None
+    counts, number, began = Counter[str](), 0, time.perf_counter()
+    for number, pixels in enumerate(frames(int(match[1]), seconds), 1):
+        found = model.look(Image.fromarray(np.asarray(pixels)), threshold, overlap)
+        counts.update(one.name for one in found)
+        things = [{"name": plain(one.name), "score": round(one.score, 4), "box": [round(v, 2) for v in one.box]} for one in found]
+        print(json.dumps({"frame": number - 1, "found": things}, ensure_ascii=False), flush=True)
+    return Watched(number, number / (time.perf_counter() - began), dict(counts.most_common()))
 
 
 def _each(path: Path, look: Callable[[Image.Image], object]) -> None:
