@@ -57,7 +57,8 @@ class Forecasting(Task):
         off, more = f"{own[-1]} {metrics[own[-1]]:.4g}", 100 * (ratios[best] - 1)
         naive = max((ratios[name] for name in NAIVE if name in ratios), default=0.0)
         if more > MUCH or 100 * (naive - 1) > LITTLE:
-            return f"Worse than {best} where it was held out, by {more:.0f} %: use that instead ({off})."
+            much = f"by {more:.0f} %" if more < 900 else "many times over"
+            return f"Worse than {best} where it was held out, {much}: use that instead ({off})."
         other = "as much as" if abs(more) < LITTLE else f"{abs(more):.0f} % {'more' if more > 0 else 'less'} than"
         return f"Held out, it was off by {other} {best}, the best simple method ({off})."
 
