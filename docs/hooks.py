@@ -74,9 +74,10 @@ def _code(name: str) -> str:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
             what = "class" if isinstance(node, ast.ClassDef) else "def"
-            parts += [_folded("before it", lines, last + 1, first - 1), _folded(f"{what} {node.name}", lines, first, node.end_lineno or first)]
+            parts.append(_folded("head" if not last else "between", lines, last + 1, first - 1))
             last = node.end_lineno or first
-    return "\n\n".join(filter(None, [*parts, _folded("after it", lines, last + 1, len(lines))]))
+            parts.append(_folded(f"{what} {node.name}", lines, first, last))
+    return "\n\n".join(filter(None, [*parts, _folded("variants and recipes", lines, last + 1, len(lines))]))
 
 
 def _folded(title: str, lines: list[str], first: int, last: int) -> str:
