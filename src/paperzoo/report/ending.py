@@ -74,7 +74,7 @@ def took(name: str, recipe: str) -> str:
 def minutes(seconds: float) -> str:
     """``40 seconds``, ``6 minutes``, ``3.2 hours``."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{max(2, round(seconds))} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
