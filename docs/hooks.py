@@ -1,12 +1,13 @@
-"""What mkdocs does beside its own: folders in ``nav`` become their pages, and ``results/`` joins the site.
+"""What mkdocs does beside its own: folders in ``nav`` become their pages, ``results/`` joins the site, and papers' code is shown there.
 
 A paper's page is ``results/<paper>/README.md``, with its pictures beside it, as it is read where the code is hosted. The
-site has ``results/`` below ``docs/``, so links from ``docs/`` to ``../results/`` lose a step, and what is not on the site
-(a paper's file) loses its link.
+site has ``results/`` below ``docs/``, so links from ``docs/`` to ``../results/`` lose a step; what is not on the site (a paper's file)
+loses its link, and the list of what stands in it becomes the code itself, folded by class and function.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from typing import Any
 from mkdocs.structure.files import File
 
 SOURCE = re.compile(r"\[([^\]]*)\]\((?:\.\./)+src/[^)]*\)")
+#: the line of a paper's page that lists what stands in a file
+OUTLINE = re.compile(r"^- `(\w+\.py)`: .*$", re.M)
+PAPERS = Path(__file__).parent.parent / "src" / "paperzoo" / "papers"
+#: of results/, what the site has beside pages
+SHOWN = ("*.png", "*.gif", "*.wav")
 
 
 def on_config(config: Any) -> Any:
@@ -22,7 +28,7 @@ def on_config(config: Any) -> Any:
     for entry in config["nav"]:
         ((title, place),) = entry.items()
         if place == "results/":
-            nav.append({title: [{"Every result": "results/README.md"}, *_papers(docs.parent)]})
+            nav.append({title: [{"Every result": "results/README.md"}, *_families(docs.parent)]})
         elif place.endswith("/"):
             pages = sorted(p.relative_to(docs).as_posix() for p in (docs / place).glob("*.md"))
             nav += [{title: pages}] if pages else []
@@ -32,19 +38,51 @@ def on_config(config: Any) -> Any:
     return config
 
 
-def _papers(root: Path) -> list[dict[str, str]]:
-    return [{path.parent.name: path.relative_to(root).as_posix()} for path in sorted((root / "results").glob("*/README.md"))]
+def _families(root: Path) -> list[dict[str, Any]]:
+    """Papers' pages by family."""
+    families: dict[str, list[dict[str, str]]] = {}
+    for record in sorted(PAPERS.glob("*/*.toml"), key=lambda path: path.stem):
+        page = root / "results" / record.stem / "README.md"
+        if page.is_file():
+            families.setdefault(record.parent.name, []).append({record.stem: page.relative_to(root).as_posix()})
+    return [{name.replace("_", " ").capitalize().replace("Gan", "GAN"): pages} for name, pages in sorted(families.items())]
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the pages and pictures of ``results/`` as if they lay in ``docs/results``."""
+    """Adds the pages, pictures and sounds of ``results/`` as if they lay in ``docs/results``."""
     root = Path(config["config_file_path"]).parent
-    for pattern in ("README.md", "*/README.md", "*/*.png"):
+    for pattern in ("README.md", "*/README.md", *(f"*/{kind}" for kind in SHOWN)):
         for path in sorted((root / "results").glob(pattern)):
             files.append(File(path.relative_to(root).as_posix(), str(root), config["site_dir"], config["use_directory_urls"]))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links as the site has them."""
-    return SOURCE.sub(r"\1", markdown.replace("../results/", "results/") if not page.file.src_uri.startswith("results/") else markdown)
+    """Links as the site has them, and the code of a paper on its page."""
+    if not page.file.src_uri.startswith("results/"):
+        return SOURCE.sub(r"\1", markdown.replace("../results/", "results/"))
+    text = re.sub(r"\]\(\.\./\.\./docs/", "](../../", markdown)
+    return OUTLINE.sub(lambda found: _code(found[1]), SOURCE.sub(r"\1", text))
+
+
+def _code(name: str) -> str:
+    """A paper's file, folded by class and function; each says which lines it is."""
+    (path,) = PAPERS.glob(f"*/{name}")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    parts, last = [f"**{name}**"], 0
+    for node in ast.parse("\n".join(lines)).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            what = "class" if isinstance(node, ast.ClassDef) else "def"
+            parts.append(_folded("head" if not last else "between", lines, last + 1, first - 1))
+            last = node.end_lineno or first
+            parts.append(_folded(f"{what} {node.name}", lines, first, last))
+    return "\n\n".join(filter(None, [*parts, _folded("variants and recipes", lines, last + 1, len(lines))]))
+
+
+def _folded(title: str, lines: list[str], first: int, last: int) -> str:
+    body = "\n".join(lines[first - 1 : last]).strip("\n")
+    if not body.strip():
+        return ""
+    fence = "~~~~"
+    return f'<details markdown="1">\n<summary>{title}, lines {first} to {last}</summary>\n\n{fence}python\n{body}\n{fence}\n\n</details>'

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import paperzoo
 from paperzoo import catalog
-from paperzoo.engine.run import open_run, read_json, write_json
+from paperzoo.engine.run import Run, open_run, read_json, write_json
 from paperzoo.records import Target
-from paperzoo.report.ending import ending, program
+from paperzoo.report.ending import after_demo, coloured, ending, minutes, program, took
 
 
 def test_a_training_begins_with_what_it_is_and_ends_with_its_figures_and_what_comes_next(tmp_path: Path, capsys, monkeypatch) -> None:
@@ -38,3 +39,21 @@ def test_the_next_command_is_one_that_the_shell_finds(tmp_path: Path, monkeypatc
     assert program() == ".venv/bin/paperzoo"
     (tmp_path / "paperzoo").touch(mode=0o755)
     assert program() == "paperzoo"
+
+
+def test_how_long_a_recipe_took_is_said_if_it_was_ever_measured() -> None:
+    assert re.fullmatch(r"dcgan, small: \d+ minutes where it was measured \(.*cores.*\)", took("dcgan", "small"))
+    assert took("dcgan", "paper") == "" and took("nothing", "small") == "" and took("dcgan", "no such") == ""
+    assert [minutes(s) for s in (0.2, 40, 600, 7200)] == ["2 seconds", "40 seconds", "10 minutes", "2.0 hours"]
+
+
+def test_what_is_missed_or_worse_is_red() -> None:
+    shown = coloured("a  1  at most 0: missed\nb  1  at least 1: met\nWorse than persistence where it was held out")
+    assert {(shown.plain[s.start : s.end], str(s.style)) for s in shown.spans} == {
+        (": missed", "bold red"), (": met", "green"), ("Worse than persistence where it was held out", "bold red"),
+    }  # fmt: skip
+
+
+def test_the_demonstration_ends_with_three_commands(tmp_path: Path) -> None:
+    lines = after_demo(Run(tmp_path)).splitlines()
+    assert [line.split("paperzoo ")[1].split()[0] for line in lines] == ["sample", "predict", "train"]

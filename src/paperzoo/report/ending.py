@@ -8,8 +8,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from paperzoo import catalog
 from paperzoo.catalog import Entry
@@ -18,6 +17,9 @@ from paperzoo.errors import PaperzooError
 from paperzoo.records import Target
 from paperzoo.results import folder
 from paperzoo.terminal import plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def ending(run: Run) -> str:
@@ -47,6 +49,8 @@ def verdicts(directory: str | Path) -> str:
 
 def coloured(text: str) -> Text:
     """The same for a terminal: what is met in green, what is missed or worse in red."""
+    from rich.text import Text
+
     shown = Text(text)
     shown.highlight_regex(r"(?m): met\b", "green")
     shown.highlight_regex(r"(?m): missed\b|^Worse than .*$", "bold red")
@@ -70,7 +74,7 @@ def took(name: str, recipe: str) -> str:
 def minutes(seconds: float) -> str:
     """``40 seconds``, ``6 minutes``, ``3.2 hours``."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return f"{max(2, round(seconds))} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
