@@ -12,8 +12,8 @@ from fixtures.detectors import Fixed, first
 from torch import Tensor, nn
 
 from paperzoo.data import Batch
-from paperzoo.data.bodies.parts import COARSE
 from paperzoo.data.bodies.plain import plain_people
+from paperzoo.data.bodyparts import COARSE
 from paperzoo.engine.players import Players, optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.detection import densepose

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from paperzoo.data.bodies.columns import People, Points
-from paperzoo.data.bodies.parts import PARTS
+from paperzoo.data.bodyparts import PARTS
 from paperzoo.data.boxes.columns import FramedFiles
 from paperzoo.data.boxes.geometry import Letterbox
 from paperzoo.data.boxes.readers import number

@@ -9,7 +9,7 @@ import numpy as np
 
 from paperzoo.data.bodies.geodesics import on_mesh
 from paperzoo.data.bodies.model import MEAN, NAMES, Body
-from paperzoo.data.bodies.parts import PARTS
+from paperzoo.data.bodyparts import PARTS
 
 #: vertices that distances are kept of; others have those of the nearest of them
 LANDMARKS = 800
