@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.data.bodies.flips import with_people
+from paperzoo.data.bodyparts import with_people
 from paperzoo.data.marks import colour, quarter, with_marks, zoom
 from paperzoo.errors import PaperzooError
 

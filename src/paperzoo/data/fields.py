@@ -60,9 +60,9 @@ VOCABULARY = (
     Field("crowd", "bool", ("N", "M"), "whether the box is around a group, in which any number of detections may lie (COCO's iscrowd)"),
     Field("original", "int64", ("N", "2"), "height and width of the picture that was put into the image's frame by a letterbox"),
     # what is marked of people
-    Field("segments", "int64", ("N", "H", "W"), "which of 14 parts of a body each pixel shows, 0 for none (data.bodies.parts.COARSE)"),
+    Field("segments", "int64", ("N", "H", "W"), "which of 14 parts of a body each pixel shows, 0 for none (data.bodyparts.COARSE)"),
     Field("person", "int64", ("N", "H", "W"), "number of the person that each pixel shows, from 1 in the order of boxes; 0 for none"),
-    Field("parts", "int64", ("N", "H", "W"), "which of 24 parts of a surface each pixel shows, 0 for none (data.bodies.parts.PARTS)"),
+    Field("parts", "int64", ("N", "H", "W"), "which of 24 parts of a surface each pixel shows, 0 for none (data.bodyparts.PARTS)"),
     Field("uv", "float32", ("N", "2", "H", "W"), "U and V in [0, 1] of each pixel in the chart of its part; 0 where there is none"),
     Field("points", "float32", ("N", "M", "P", "2"), "x, y in pixels of points annotated on each person; 0 where padded"),
     Field("point_part", "int64", ("N", "M", "P"), "part of the surface that lies there, from 1; 0 where padded"),

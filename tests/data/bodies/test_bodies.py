@@ -14,15 +14,14 @@ from paperzoo.data import Batch
 from paperzoo.data.augment import augmented
 from paperzoo.data.bodies import model, people
 from paperzoo.data.bodies.figures import Artist
-from paperzoo.data.bodies.flips import COARSE_MIRROR, mirrored
 from paperzoo.data.bodies.geodesics import on_cylinder, on_mesh
 from paperzoo.data.bodies.model import MEAN, NAMES, Body, Shape, body
-from paperzoo.data.bodies.parts import COARSE, MIRROR, PARTS, TURNS, mirrored_parts
 from paperzoo.data.bodies.people import annotated, compose
 from paperzoo.data.bodies.plain import HEIGHT, RADIUS, cylinder, plain_people
 from paperzoo.data.bodies.poses import about
 from paperzoo.data.bodies.raster import normals, rasterised
 from paperzoo.data.bodies.surface import charts, surface_of
+from paperzoo.data.bodyparts import COARSE, COARSE_MIRROR, MIRROR, PARTS, TURNS, mirrored, mirrored_parts
 from paperzoo.errors import PaperzooError
 
 

@@ -11,9 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from paperzoo.data.bodies import readers
+from paperzoo.data.bodies.plain import cylinder
 from paperzoo.data.bodies.readers import of_densepose, published, rle
 from paperzoo.data.datasets import dataset
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.dense_pose.measure import surface_of
 
 
 def encoded(mask: np.ndarray) -> dict[str, Any]:
@@ -95,6 +98,20 @@ def test_what_is_wrong_with_an_annotation_is_said_with_its_place(tmp_path: Path,
     with pytest.raises(PaperzooError, match=message) as caught:
         of_densepose(folder / "densepose_coco_2014_train.json")
     assert "annotations[0]" in str(caught.value) and "train.json" in str(caught.value)
+
+
+def test_a_surface_beside_the_annotations_is_measured_by_and_a_damaged_one_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path / "own", {"train": 2, "val": 1, "test": 1})
+    own = cylinder().surface()
+    np.savez(folder / "surface.npz", **{name: getattr(own, name) for name in ("part", "uv", "place", "landmark", "apart")})
+    found = surface_of(dataset(f"densepose:{folder}", image_size=64), "test")
+    assert found is not None and np.array_equal(found.apart, own.apart)
+    np.savez(folder / "surface.npz", part=own.part)
+    with pytest.raises(PaperzooError, match=r"surface\.npz is no surface with part"):
+        readers.densepose_folder(folder, 64)
+    np.savez(folder / "surface.npz", part=own.part, uv=own.uv[:5], place=own.place, landmark=own.landmark, apart=own.apart)
+    with pytest.raises(PaperzooError, match="corners, uv, place"):
+        readers.densepose_folder(folder, 64)
 
 
 def test_folders_without_annotations_or_people_are_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paperzoo.data.bodies.parts import COARSE
 from paperzoo.data.bodies.surface import Surface
+from paperzoo.data.bodyparts import COARSE
 from paperzoo.data.dataset import Column
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from paperzoo.data.bodies.model import MEAN, Body
-from paperzoo.data.bodies.parts import PARTS
 from paperzoo.data.bodies.poses import Look
 from paperzoo.data.bodies.raster import normals, rasterised
+from paperzoo.data.bodyparts import PARTS
 
 #: samples along each side of a pixel that colours are the mean of; odd, so that one lies in its middle
 FINE = 3

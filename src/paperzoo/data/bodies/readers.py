@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from paperzoo.data.bodies.columns import People, Points
-from paperzoo.data.bodies.parts import PARTS
+from paperzoo.data.bodies.surface import read
+from paperzoo.data.bodyparts import PARTS
 from paperzoo.data.boxes.columns import FramedFiles
 from paperzoo.data.boxes.geometry import Letterbox
 from paperzoo.data.boxes.readers import number
@@ -61,7 +62,7 @@ def densepose_folder(path: Path, image_size: int | None = None, channels: int | 
     ``parts`` and ``uv``, which nobody annotates.
 
     A split is named by the file, ``my_train.json``; one that is missing is cut from ``train`` as those of ``folder:``. Pictures whose
-    people have no points are left out.
+    people have no points are left out. With a ``surface.npz``, see ``surface.read``, GPS is measured, too.
 
     Args:
         image_size: height and width of the squares that pictures are put into. Default: 256.
@@ -247,11 +248,11 @@ def _built(root: Path, name: str, size: int, channels: int, strict: bool, licenc
     groups = copies(file for items in files.values() for file, _ in items)
     splits = cut(files, root, groups, "pictures")
     say_copies(files, groups, root, stacklevel=4)
-    built = {}
+    built, surface = {}, read(root / "surface.npz") if (root / "surface.npz").exists() else None
     for split, items in splits.items():
         chosen = [file for file, _ in items]
         own = [marked[file] for file in chosen]
-        people = People([[_framed(who, one, size) for who in one.people] for one in own])
+        people = People([[_framed(who, one, size) for who in one.people] for one in own], surface)
         built[split] = Split(FramedFiles(chosen, size, size, channels), FramedSegments(own, size), people)
     fields = ("image", "segments", "person", "boxes", "objects", "points", "point_part", "point_uv")
     arguments = {"channels": channels, "image_size": size}

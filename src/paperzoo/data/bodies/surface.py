@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from paperzoo.data.bodies.geodesics import on_mesh
 from paperzoo.data.bodies.model import MEAN, NAMES, Body
-from paperzoo.data.bodies.parts import PARTS
+from paperzoo.data.bodyparts import PARTS
+from paperzoo.errors import PaperzooError
+from paperzoo.terminal import plain
 
 #: vertices that distances are kept of; others have those of the nearest of them
 LANDMARKS = 800
@@ -33,15 +38,21 @@ class Surface:
     landmark: np.ndarray
     apart: np.ndarray
 
-    def corners(self, part: np.ndarray, uv: np.ndarray) -> np.ndarray:
-        """The nearest corner in the charts, int64 (P), of parts (P) from 1 and their U and V (P, 2); -1 of a part the surface lacks."""
+    @cached_property
+    def trees(self) -> dict[int, tuple[np.ndarray, Any]]:
+        """Part -> its corners, int64, and a tree that finds the nearest of them by U and V."""
         from scipy.spatial import cKDTree
 
+        each = {int(number): np.flatnonzero(self.part == number) for number in np.unique(self.part)}
+        return {number: (own, cKDTree(self.uv[own])) for number, own in each.items()}
+
+    def corners(self, part: np.ndarray, uv: np.ndarray) -> np.ndarray:
+        """The nearest corner in the charts, int64 (P), of parts (P) from 1 and their U and V (P, 2); -1 of a part the surface lacks."""
         found = np.full(len(part), -1)
-        for number in np.unique(part):
-            own, mine = np.flatnonzero(self.part == number), part == number
-            if len(own):
-                found[mine] = own[cKDTree(self.uv[own]).query(uv[mine])[1]]
+        for number in np.unique(part).tolist():
+            if number in self.trees:
+                own, tree = self.trees[number]
+                found[part == number] = own[tree.query(uv[part == number])[1]]
         return found
 
     def distances(self, part: np.ndarray, uv: np.ndarray, true_part: np.ndarray, true_uv: np.ndarray) -> np.ndarray:
@@ -67,6 +78,24 @@ def surface_of(vertices: np.ndarray, faces: np.ndarray, part: np.ndarray, uv: np
     return Surface(
         np.repeat(part, 3), uv.reshape(-1, 2).astype(np.float32), vertices[vertex].astype(np.float32), near[vertex], ways[:, chosen]
     )
+
+
+def read(path: Path) -> Surface:
+    """The surface of a .npz with the five arrays of ``Surface``.
+
+    Raises:
+        PaperzooError: the file is damaged, or lacks an array, or one is of another shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = Surface(*(file[name] for name in ("part", "uv", "place", "landmark", "apart")))
+        shapes = tuple(array.shape for array in (found.uv, found.place, found.landmark, found.apart))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise PaperzooError(f"{plain(path)} is no surface with part, uv, place, landmark and apart: {plain(str(error))}") from None
+    number, marks = len(found.part), len(found.apart)
+    if shapes != ((number, 2), (number, 3), (number,), (marks, marks)):
+        raise PaperzooError(f"{plain(path)}: part has {number} corners, uv, place, landmark and apart are {shapes}")
+    return found
 
 
 def _spread(vertices: np.ndarray, number: int) -> np.ndarray:
@@ -163,8 +192,3 @@ def body_surface(body: Body) -> dict[str, np.ndarray]:
     part, uv = charts(body)
     vertices = body.shaped(MEAN)[: body.skin]
     return dict(vars(surface_of(vertices, body.faces, part, uv, body.quads)))
-
-
-def loaded(arrays: dict[str, np.ndarray], prefix: Path | str = "") -> Surface:
-    """The surface of prepared arrays."""
-    return Surface(*(np.asarray(arrays[f"{prefix}{name}"]) for name in ("part", "uv", "place", "landmark", "apart")))

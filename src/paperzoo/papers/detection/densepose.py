@@ -22,20 +22,17 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW
 
 from paperzoo.data import Batch
-from paperzoo.data.bodies.parts import COARSE
+from paperzoo.data.bodyparts import COARSE
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
 from paperzoo.nn.schedules import steps, warmup_cosine
 from paperzoo.papers.recognition import resnet
-from paperzoo.papers.recognition.resnet import BasicBlock, Bottleneck, ResNet
 from paperzoo.ranges import Count, NotNegative, Pixels, Positive, Size, Sizes
 from paperzoo.records import Recipe, Stage, Target
 from paperzoo.tasks.dense_pose import DensePoser, Found
 from paperzoo.tasks.model import Optimizers, Players
 
 SEGMENTS, PARTS = 15, 25  # of the masks and of the surface, each with the background
-#: fewer pixels than this share of an image are nobody
-LEAST = 0.002
 
 
 class Answers(NamedTuple):
@@ -86,7 +83,7 @@ class Network(nn.Module):
         return maps
 
 
-def trunk_of(channels: int, blocks: tuple[int, ...], bottleneck: bool, width: int, weights: str) -> ResNet:
+def trunk_of(channels: int, blocks: tuple[int, ...], bottleneck: bool, width: int, weights: str) -> resnet.ResNet:
     """A residual network for ImageNet without its last layer."""
     if weights:
         depth = next((depth for depth, own in resnet.TABLE_1.items() if own == blocks and bottleneck == (depth >= 50)), 0)
@@ -94,7 +91,8 @@ def trunk_of(channels: int, blocks: tuple[int, ...], bottleneck: bool, width: in
             raise PaperzooError(f"weights={weights} are of residual networks of {', '.join(map(str, resnet.TABLE_1))} layers, width 64")
         trunk = resnet.Model(depth=depth, design="imagenet", shortcut="B", width=64, channels=channels, weights=weights).network
     else:
-        trunk = ResNet("imagenet", Bottleneck if bottleneck else BasicBlock, blocks, width, "B", channels, 1)
+        block = resnet.Bottleneck if bottleneck else resnet.BasicBlock
+        trunk = resnet.ResNet("imagenet", block, blocks, width, "B", channels, 1)
     trunk.fc = nn.Identity()  # type: ignore[assignment]
     return trunk
 
@@ -152,6 +150,10 @@ def painted(answers: Answers, segments: Tensor) -> tuple[Tensor, Tensor]:
     part = answers.parts[:, 1:].masked_fill(of != segments[:, None], -torch.inf).argmax(1) + 1
     own = (part - 1)[:, None, None].expand(-1, 2, 1, -1, -1)
     return part * (segments > 0), answers.uv.gather(2, own)[:, :, 0].clamp(0, 1)
+
+
+#: fewer pixels than this share of an image are nobody
+LEAST = 0.002
 
 
 class Model(DensePoser):

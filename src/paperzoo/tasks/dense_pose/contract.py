@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from paperzoo.data.bodies.parts import PARTS
+from paperzoo.data.bodyparts import PARTS
 from paperzoo.data.boxes.geometry import Letterbox, letterboxed
 from paperzoo.data.pictures import as_channels, read_rgb
 from paperzoo.errors import PaperzooError

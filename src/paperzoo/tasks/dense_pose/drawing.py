@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from paperzoo.data.bodies.parts import PARTS
+from paperzoo.data.bodyparts import PARTS
 from paperzoo.errors import PaperzooError
 
 #: colour of each part, uint8 (25, 3); the background is black, left and right of a limb differ in brightness
