@@ -39,6 +39,8 @@ def test_each_person_is_found_once_and_the_best_score_chooses_first() -> None:
     ap = average_precision(twice)
     assert np.isclose(ap[0], 1.0)  # the first is right, the second of no person any more, behind full recall
     assert np.isclose(ap[8], 0.5)  # at 0.9 the better score is wrong, the worse one right
+    missed = [Scored(np.array([0.9, 0.8]), np.array([[0.9, 0.1], [0.8, 0.1]]))]
+    assert np.isclose(average_precision(missed)[0], 51 / 101)  # twice the same person, the other never
     both = [Scored(np.array([0.9, 0.8]), np.array([[0.9, 0.7], [0.9, 0.6]]))]
     assert np.isclose(average_precision(both)[0], 1.0)  # the second takes the person that is free
 

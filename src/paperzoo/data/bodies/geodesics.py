@@ -35,15 +35,13 @@ def _links(vertices: np.ndarray, faces: np.ndarray, between: int) -> object:
     """The graph of vertices, then points along edges, as a sparse matrix of lengths."""
     from scipy.sparse import coo_array
 
-    start, end = faces, np.roll(faces, -1, 1)  # (F, K), each side from a corner to the next
-    ends = np.sort(np.stack([start, end], 2).reshape(-1, 2), 1)
+    ends = np.sort(np.stack([faces, np.roll(faces, -1, 1)], 2).reshape(-1, 2), 1)  # of each side, from a corner to the next
     edges, which = np.unique(ends, axis=0, return_inverse=True)
     share = (np.arange(between) + 1) / (between + 1)
     a, b = vertices[edges[:, 0], None], vertices[edges[:, 1], None]
     points = np.concatenate([vertices, (a + share[:, None] * (b - a)).reshape(-1, 3)])
-    first = len(vertices) + between * which.reshape(faces.shape)[:, :, None] + np.arange(between)  # (F, K, between)
-    along = np.where((start < end)[:, :, None], first, first[:, :, ::-1])
-    around = np.concatenate([start[:, :, None], along], 2).reshape(len(faces), -1)  # (F, K (1 + between)), the border of each face
+    along = len(vertices) + between * which.reshape(faces.shape)[:, :, None] + np.arange(between)  # (F, K, between)
+    around = np.concatenate([faces[:, :, None], along], 2).reshape(len(faces), -1)  # (F, K (1 + between)), the border of each face
     pairs = np.concatenate([around[:, [i, j]] for i, j in combinations(range(around.shape[1]), 2)])
     pairs = np.unique(np.sort(pairs, 1), axis=0)
     length = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)

@@ -276,13 +276,13 @@ class Model(DensePoser):
 
 VARIANTS: dict[str, dict[str, object]] = {"sparse": {}, "teacher": {"teacher": True}, "resnet50": {"blocks": (3, 4, 6, 3)}}
 
-_LITTLE = {"blocks": (2, 2, 1, 1), "bottleneck": False, "width": 32, "stride": 4, "part": 1.0, "mask": 1.0, "chart": 4.0, "beta": 0.1}
+_LITTLE = {"blocks": (2, 2, 2, 1), "bottleneck": False, "width": 16, "stride": 4, "part": 1.0, "mask": 1.0, "chart": 4.0, "beta": 0.1}
 _FAST = {"name": "AdamW", "lr": 3e-3, "warmup": 30, "fall": True}
 _TINY = {"blocks": (1, 1, 1, 1), "bottleneck": False, "width": 16, "stride": 4, "part": 1.0, "chart": 4.0, "beta": 0.1}
 RECIPES = {
     "paper": Recipe(data="densepose-coco", steps=130_000, batch_size=16, augment=("flip",), variants=("sparse", "resnet50")),
     "small": Recipe(
-        data="drawn-people", steps=700, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
+        data="drawn-people", steps=1500, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("part accuracy", at_least=0.90), Target("uv error", at_most=0.08)), variants=("sparse",),
     ),
     "smoke": Recipe(
@@ -294,7 +294,7 @@ RECIPES["paper-teacher"] = RECIPES["paper"].but(
     steps=260_000, stages=(Stage("teacher", 130_000), Stage("student", 130_000)), variants=("teacher",)
 )
 RECIPES["small-teacher"] = RECIPES["small"].but(
-    steps=1400, stages=(Stage("teacher", 700), Stage("student", 700)), variants=("teacher",),
+    stages=(Stage("teacher", 750), Stage("student", 750)), variants=("teacher",), note="as many steps as without a teacher",
     targets=(Target("part accuracy", at_least=0, than="sparse:small"), Target("uv error", at_most=0, than="sparse:small")),
 )  # fmt: skip
 RECIPES["smoke-teacher"] = RECIPES["smoke"].but(variants=("teacher",))
