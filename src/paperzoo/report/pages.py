@@ -110,7 +110,7 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
     """Status first, a line for each metric with a target or a claim; what else the same runs measured, and where, is folded."""
     lines = ["| status | variant, recipe, data | metric | measured | target; paper's claim |", "| --- | --- | --- | --- | --- |"]
     more = []
-    own = [r for r in rows if r["paper"] == paper.name]
+    own = sorted((r for r in rows if r["paper"] == paper.name), key=lambda r: r["status"] == "unverified")  # what was never run, last
     for _, group in groupby(own, key=lambda r: (r["variant"], r["recipe"], r["data"])):
         runs = list(group)
         bounds = {f"{r['metric']} {end}" for r in runs for end in ("low", "high")}  # of intervals within one run

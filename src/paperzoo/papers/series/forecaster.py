@@ -13,7 +13,7 @@ speak one step at a time, hearing its own last word.
 
 What makes a forecast worth anything is not the network: the scale is that of the training stretch, no window's future reaches into
 the next stretch, errors stand in raw units beside those of persistence and AR(p), and a forecast that repeats the last value is
-called that. Read ``Model.step``, then ``paperzoo/tasks/forecasting.py``.
+called that. Read ``Model.step``, then ``paperzoo/tasks/forecasting``.
 """
 
 from __future__ import annotations
