@@ -211,11 +211,10 @@ class Model(DensePoser):
     def people(self, image: Tensor) -> list[list[Found]]:
         tall, wide = image.shape[2:]
         found = answers_of(F.interpolate(self.answers(image).float(), (tall, wide), mode="bilinear", align_corners=False))
-        inside = found.segments.argmax(1) > 0
-        part = found.parts.argmax(1) * inside  # Eq. 1
+        part = found.parts.argmax(1)  # Eq. 1: the background is one of the 25
         own = (part - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, -1, -1)
         uv = found.uv.gather(2, own)[:, :, 0].clamp(0, 1) * (part > 0)[:, None]  # (N, 2, H, W)
-        sure = 1 - found.segments.softmax(1)[:, 0]
+        sure = 1 - found.parts.softmax(1)[:, 0]
         return [self._person(*each) for each in zip(part.cpu().numpy(), uv.cpu().numpy(), sure.cpu().numpy(), strict=True)]
 
     def _person(self, part: np.ndarray, uv: np.ndarray, sure: np.ndarray) -> list[Found]:
