@@ -79,7 +79,8 @@ def parsed(text: str) -> tuple[Block, ...]:
     for number, part in enumerate(text.split("_"), 1):
         match = _BLOCK.fullmatch(part)
         if match is None:
-            raise PaperzooError(f"block {number} of code is {part[:40]!r}, which does not read like mb6k3s1w1.5d2: kind, kernel, skip, width, depth")
+            like = "mb6k3s1w1.5d2: kind, kernel, skip, width, depth"
+            raise PaperzooError(f"block {number} of code is {part[:40]!r}, which does not read like {like}")
         kind, *numbers = match.groups()
         block = Block(kind, *(float(n) if "." in n else int(n) for n in numbers))  # type: ignore[arg-type]
         for name, value in block._asdict().items():

@@ -27,7 +27,7 @@ Code = tuple[Block, ...]
 
 def pick(values: Sequence[Any], random: torch.Generator) -> Any:
     """One of the values, each as likely."""
-    return values[int(torch.randint(len(values), (), generator=random))]
+    return values[int(torch.randint(len(values), (), generator=random, device="cpu"))]
 
 
 def drawn(random: torch.Generator, blocks: int = 7) -> Code:
@@ -49,7 +49,7 @@ def perturbed(code: Code, random: torch.Generator, blocks: int = 1) -> Code:
     """
     if not 1 <= blocks <= len(code):
         raise PaperzooError(f"perturbed blocks must be from 1 to {len(code)}, as many as the architecture has, not {blocks}")
-    chosen = torch.randperm(len(code), generator=random)[:blocks].tolist()
+    chosen = torch.randperm(len(code), generator=random, device="cpu")[:blocks].tolist()
     return tuple(changed(block, random) if place in chosen else block for place, block in enumerate(code))
 
 
@@ -87,7 +87,7 @@ def quality(values: Sequence[float]) -> Quality:
 
 def tournament(rewards: Sequence[float], size: int, random: torch.Generator) -> int:
     """The place of the best of ``size`` different members drawn from the population; all of it, where there are fewer."""
-    entered = torch.randperm(len(rewards), generator=random)[:size].tolist()
+    entered = torch.randperm(len(rewards), generator=random, device="cpu")[:size].tolist()
     return max(entered, key=lambda place: rewards[place])
 
 
