@@ -58,16 +58,16 @@ def run(study: ModuleType, quick: bool, budget: float | None, folder: Path, spre
         for number, (_, candidate) in enumerate(asked, first):
             _ask(place / f"{number:04d}", number, candidate)
         short = study.__name__.rpartition(".")[2]
-        open_ = [n for n in range(first, first + len(asked)) if not (place / f"{n:04d}" / "outcome.json").is_file()]
-        for _ in spread([(short, number, quick, str(place)) for number in open_], one=one):
+        missing = [n for n in range(first, first + len(asked)) if not (place / f"{n:04d}" / "outcome.json").is_file()]
+        for _ in spread([(short, number, quick, str(place)) for number in missing], one=one):
             pass
         new = [_outcome(place / f"{number:04d}", candidate) for number, (_, candidate) in enumerate(asked, first)]
         found += new
-        if open_:
+        if missing:
             print(text(study.standing(found)), file=sys.stderr, flush=True)
         following = {}
         for name in wanted:
-            answers = [one_ for (whose, _), one_ in zip(asked, new, strict=True) if whose == name]
+            answers = [answer for (whose, _), answer in zip(asked, new, strict=True) if whose == name]
             try:
                 following[name] = searches[name].send(answers)
             except StopIteration:

@@ -33,7 +33,15 @@ from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import eat_nas, eat_nas_search
 from paperzoo.papers.recognition.eat_nas import CHANNELS, CHOICES, LITTLE, MOBILENET_V2, parsed, written
 from paperzoo.papers.recognition.eat_nas_search import (
-    Code, drawn, multiply_adds, mutated, perturbed, quality, reward, survivors, tournament,
+    Code,
+    drawn,
+    multiply_adds,
+    mutated,
+    perturbed,
+    quality,
+    reward,
+    survivors,
+    tournament,
 )  # fmt: skip
 from paperzoo.studies.trial import Candidate, Found
 
@@ -185,9 +193,9 @@ def _evolution(
                 wanted.append(drawn(random))
                 parents.append(-1)
                 continue
-            parent = population[tournament([one.numbers["reward"] for one in population], effort.entered, random)]
-            wanted.append(mutated(parsed(parent.numbers["code"]), random))
-            parents.append(-1 if parent.numbers["diverged"] else int(parent.numbers["number"]))
+            chosen = population[tournament([one.numbers["reward"] for one in population], effort.entered, random)]
+            wanted.append(mutated(parsed(chosen.numbers["code"]), random))
+            parents.append(-1 if chosen.numbers["diverged"] else int(chosen.numbers["number"]))
 
 
 def inherit(parent: Model, child: Model) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from fixtures.networks import same
 from torch import Tensor, nn
 
 import paperzoo
+from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import eat_nas
 from paperzoo.papers.recognition.eat_nas import CHOICES, EATNET_A, LITTLE, MOBILENET_V2, Block, Layer, Model, parsed, written
@@ -31,20 +33,22 @@ from paperzoo.papers.recognition.eat_nas_search import (
 )  # fmt: skip
 from paperzoo.report import sizes
 
+BASE = "mb3k5s1w1d2_sepk3s1w1d1_mb3k3s1w1d1_mb3k3s0w1d1_mb3k3s1w1d2_sepk3s0w1d1_mb6k3s1w1d1"
+
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def little(code: str, **arguments: Any) -> Model:
-    return Model(**{**LITTLE, "code": code, "image_size": 8, "halvings": 1, **arguments}).eval()  # type: ignore[arg-type]
+    return Model(**{**LITTLE, "code": code, "image_size": 8, "halvings": 1, **arguments}).eval()
 
 
 def read_off(model: Model) -> tuple[Block, ...]:
     """The code of a network, from its modules alone."""
     code = []
     for base, blocks in zip((4, 6, 8, 16, 24, 40, 80), model.network.blocks, strict=True):
-        layers = [m for m in blocks if isinstance(m, Layer)]  # type: ignore[union-attr]
+        layers = [m for m in blocks if isinstance(m, Layer)]
         first = layers[0]
         depthwise = first.depthwise[0]
         kind = "sep" if first.spread is None else f"mb{depthwise.in_channels // first.spread[0].in_channels}"
@@ -165,6 +169,25 @@ def test_images_are_halved_where_mobilenet_v2_halves_them_the_first_ones_left_ou
     assert little(MOBILENET_V2, head=0, halvings=0)(torch.rand(2, 1, 1, 1)).shape == (2, 10)
 
 
+def test_from_image_to_logits_and_the_smoothed_loss_by_hand() -> None:
+    model = stirred(Model(code=BASE, width=0.25, head=20, classes=5, channels=3, image_size=16, halvings=2))
+    image, label, losses = torch.rand(4, 3, 16, 16, dtype=torch.float64), torch.tensor([0, 3, 4, 3]), []
+    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    conv, bn, _ = model.network.stem
+    h = normed(F.conv2d(F.pad((image - mean) / std, (1, 1, 1, 1)), conv.weight), bn).relu()  # both halvings are left to later blocks
+    for block in model.network.blocks:
+        h = block(h)
+    conv, bn, _ = model.network.head
+    h = normed(torch.einsum("nchw,oc->nohw", h, conv.weight[:, :, 0, 0]), bn).relu()
+    linear = model.network.classifier[1]
+    logits = h.mean((2, 3)) @ linear.weight.T + linear.bias
+    assert torch.allclose(model(image), logits, atol=1e-5) and h.shape == (4, 20, 4, 4)
+    model.step(Batch(image=image, label=label), SimpleNamespace(network=SimpleNamespace(minimize=losses.append)))
+    log = logits.log_softmax(1)
+    wanted = torch.full((4, 5), 0.1 / 5, dtype=torch.float64).scatter_add(1, label[:, None], torch.full((4, 1), 0.9, dtype=torch.float64))
+    assert losses[0].item() == pytest.approx(-(wanted * log).sum(1).mean().item(), abs=1e-5)
+
+
 # How architectures change --------------------------------------------------------------------------------------------
 
 
@@ -240,8 +263,6 @@ def test_a_tournament_is_won_by_the_best_of_those_drawn_and_the_worst_leave() ->
 
 # What a child has of its parent --------------------------------------------------------------------------------------
 
-BASE = "mb3k5s1w1d2_sepk3s1w1d1_mb3k3s1w1d1_mb3k3s0w1d1_mb3k3s1w1d2_sepk3s0w1d1_mb6k3s1w1d1"
-
 
 def pair(code: str) -> tuple[Model, Model, Tensor]:
     """A parent with statistics of its own, a fresh child, images."""
@@ -266,7 +287,7 @@ def test_a_larger_kernel_begins_as_the_smaller_one_in_its_middle() -> None:
     parent, child, image = pair(BASE.replace("mb3k5", "mb3k7", 1))
     share(parent.network, child.network)
     assert not torch.equal(parent(image), child(image))  # the rim is fresh
-    for layer in child.network.blocks[0]:  # type: ignore[union-attr]
+    for layer in child.network.blocks[0]:
         rim = torch.ones(7, 7, dtype=torch.bool)
         rim[1:6, 1:6] = False
         with torch.no_grad():
@@ -277,7 +298,7 @@ def test_a_larger_kernel_begins_as_the_smaller_one_in_its_middle() -> None:
 def test_a_smaller_kernel_is_the_middle_of_the_larger_one() -> None:
     parent, child, _ = pair(BASE.replace("mb3k5", "mb3k3", 1))
     share(parent.network, child.network)
-    ours, theirs = (m.network.blocks[0][0].depthwise[0].weight for m in (child, parent))  # type: ignore[index, union-attr]
+    ours, theirs = (m.network.blocks[0][0].depthwise[0].weight for m in (child, parent))
     assert torch.equal(ours, theirs[:, :, 1:4, 1:4])
 
 
@@ -285,7 +306,7 @@ def test_a_new_layer_with_a_shortcut_adds_nothing_but_its_own_branch() -> None:
     parent, child, image = pair(BASE.replace("mb3k5s1w1d2", "mb3k5s1w1d3", 1))
     share(parent.network, child.network)
     assert not torch.allclose(parent(image), child(image))
-    last = child.network.blocks[0][2].gather[1]  # type: ignore[index, union-attr]
+    last = child.network.blocks[0][2].gather[1]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     assert torch.allclose(parent(image), child(image), atol=1e-5)
@@ -294,27 +315,27 @@ def test_a_new_layer_with_a_shortcut_adds_nothing_but_its_own_branch() -> None:
 def test_a_shallower_child_is_the_parent_without_its_last_layer() -> None:
     parent, child, image = pair(BASE.replace("mb3k5s1w1d2", "mb3k5s1w1d1", 1))
     share(parent.network, child.network)
-    parent.network.blocks[0] = parent.network.blocks[0][:1]  # type: ignore[index]
+    parent.network.blocks[0] = parent.network.blocks[0][:1]
     assert torch.equal(parent(image), child(image))
 
 
 def test_a_narrower_child_has_the_first_channels_and_what_has_no_place_stays_fresh() -> None:
     parent, child, _ = pair(BASE.replace("sepk3s1w1d1", "sepk3s1w0.5d1", 1))
     share(parent.network, child.network)
-    ours, theirs = (m.network.blocks[1][0].gather for m in (child, parent))  # type: ignore[index, union-attr]
+    ours, theirs = (m.network.blocks[1][0].gather for m in (child, parent))
     assert torch.equal(ours[0].weight, theirs[0].weight[:3]) and torch.equal(ours[1].running_mean, theirs[1].running_mean[:3])
     parent, child, _ = pair(BASE.replace("sepk3s1w1d1", "sepk3s1w2d1", 1))
-    fresh = child.network.blocks[1][0].gather[0].weight.detach().clone()  # type: ignore[index, union-attr]
+    fresh = child.network.blocks[1][0].gather[0].weight.detach().clone()
     share(parent.network, child.network)
-    ours, theirs = (m.network.blocks[1][0].gather[0].weight for m in (child, parent))  # type: ignore[index, union-attr]
+    ours, theirs = (m.network.blocks[1][0].gather[0].weight for m in (child, parent))
     assert torch.equal(ours[:6], theirs) and torch.equal(ours[6:], fresh[6:])
 
 
 def test_layers_of_another_kind_are_not_handed_down_and_those_after_it_are() -> None:
     parent, child, _ = pair(BASE.replace("sepk3s1w1d1", "mb3k3s1w1d1", 1))
-    fresh = child.network.blocks[1][0].gather[0].weight.detach().clone()  # type: ignore[index, union-attr]
+    fresh = child.network.blocks[1][0].gather[0].weight.detach().clone()
     share(parent.network, child.network)
-    assert torch.equal(child.network.blocks[1][0].gather[0].weight, fresh)  # type: ignore[index, union-attr]
+    assert torch.equal(child.network.blocks[1][0].gather[0].weight, fresh)
     assert same(child.network.blocks[2], parent.network.blocks[2]) and same(child.network.classifier, parent.network.classifier)
 
 

@@ -65,7 +65,7 @@ def reward(accuracy: float, multiply_adds: float, target: float, power: float = 
         accuracy: share of right answers, 0 to 1; 0 where training has diverged.
         multiply_adds, target: of one image; at ``target`` the reward is the accuracy.
     """
-    return accuracy * (multiply_adds / target) ** power
+    return float(accuracy * (multiply_adds / target) ** power)
 
 
 class Quality(NamedTuple):
@@ -88,7 +88,7 @@ def quality(values: Sequence[float]) -> Quality:
 def tournament(rewards: Sequence[float], size: int, random: torch.Generator) -> int:
     """The place of the best of ``size`` different members drawn from the population; all of it, where there are fewer."""
     entered = torch.randperm(len(rewards), generator=random, device="cpu")[:size].tolist()
-    return max(entered, key=lambda place: rewards[place])
+    return int(max(entered, key=lambda place: rewards[place]))
 
 
 def survivors(rewards: Sequence[float], size: int) -> list[int]:
