@@ -235,7 +235,8 @@ def test_every_adversarial_paper_is_here() -> None:
 
 
 CLASSIFIERS = (
-    "cnn", "fractalnet", "lenet", "mobilenet", "preact_resnet", "ram:fc", "resnet", "rethinking", "stochastic_depth", "transfer", "vgg",
+    "cnn", "eat_nas", "fractalnet", "lenet", "mobilenet", "preact_resnet", "ram:fc", "resnet", "rethinking", "stochastic_depth", "transfer",
+    "vgg",
 )  # fmt: skip
 
 
@@ -271,6 +272,7 @@ def test_a_classifiers_step_is_the_cross_entropy_of_what_it_sees_in_use(name: st
         ("preact_resnet:preact20", {"depth": 8, "mean": (0.25,)}, (3, 16, 16), -0.25, 0.75),
         ("fractalnet", {"blocks": 2, "width": 4, "mean": (0.25,)}, (3, 16, 16), -0.25, 0.75),
         ("cnn", {"mean": (0.25,)}, (1, 28, 28), -0.25, 0.75),
+        ("eat_nas", {"width": 0.25, "mean": (0.25,), "std": (0.5,)}, (3, 32, 32), -0.5, 1.5),
         ("mobilenet", {"width": 0.25, "mean": (0.25,), "std": (0.5,)}, (3, 32, 32), -0.5, 1.5),
         ("vgg:vgg11", {"width": 0.0625, "image_size": 32, "mean": (0.25,), "std": (0.5,)}, (3, 32, 32), -0.5, 1.5),
     ],

@@ -89,6 +89,7 @@ def study(
     workers: Annotated[int, typer.Option(help="Trainings at a time.")] = 1,
     on: Annotated[str, typer.Option(help="local, or ray: the cluster of RAY_ADDRESS, else a Ray of this machine.")] = "local",
     data: Annotated[str, typer.Option(help="The same analysis of your own: features takes raphael:FOLDER.", metavar="KIND:PATH")] = "",
+    budget: Annotated[Optional[float], typer.Option(help="Of each arm of a search, in the study's unit.")] = None,  # noqa: UP045
     record: Annotated[bool, typer.Option(help="Keep table and figure in results/studies (in a checkout).")] = False,
     out: Out = Path("runs/studies"),
 ) -> None:
@@ -106,7 +107,7 @@ def study(
     if data:
         print(studies.own(name, data))
         return
-    print(studies.run(name, quick, workers, on, out))
+    print(studies.run(name, quick, workers, on, out, budget))
     for path in studies.record(name, out) if record else ():
         print(path)
 

@@ -6,6 +6,7 @@ A study is a module of ``paperzoo.studies``. Its docstring is the question and w
 - ``trials(quick)``: what is trained;
 - ``analyse(run, trial)``, if training alone does not answer the question: numbers by name, kept beside the run;
 - ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure;
+- ``searches(quick, budget)`` instead of ``trials``, if what is trained depends on what was found: see ``report.search``;
 - ``OWN`` and ``own(place)``, if it can be asked about the user's data: the kinds it reads, and a table.
 
 Nothing is trained twice: a finished run with the same recipe, seed, method and protocol is reused.
@@ -21,6 +22,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +36,7 @@ from paperzoo.engine.machine import provenance
 from paperzoo.engine.run import open_run, read_json, write_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
+from paperzoo.report import search
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Found, Trial
 from paperzoo.tasks.pictures import compact, save
@@ -58,13 +61,16 @@ def load(name: str) -> ModuleType:
     return import_module(f"paperzoo.studies.{name}")
 
 
-def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out: str | Path = "runs/studies") -> str:
+def run(
+    name: str, quick: bool = False, workers: int = 1, on: str = "local", out: str | Path = "runs/studies", budget: float | None = None
+) -> str:
     """Trains what is missing, analyses, and writes ``study.json`` and ``study.png`` into ``out/NAME`` (``quick``: ``out/NAME-quick``).
 
     Args:
         quick: the same in a minute or two on data inside scikit-learn; its figures mean nothing.
         workers: trainings at a time; the processor's cores are shared evenly among them.
         on: ``"local"`` processes, or ``"ray"``: the cluster that ``RAY_ADDRESS`` names, else a Ray of this machine.
+        budget: of each arm of a search, in the study's unit; default: the study's own.
 
     Returns:
         The table as text, then the paths of record and figure.
@@ -77,12 +83,17 @@ def run(name: str, quick: bool = False, workers: int = 1, on: str = "local", out
         raise PaperzooError(f"--workers must be at least 1, not {workers}")
     if on not in (ways := ("local", "ray")):
         raise unknown("way to spread runs", on, ways)
+    if budget is not None and not hasattr(study, "searches"):
+        raise PaperzooError(f"the study {name} takes no --budget: what it trains is fixed")
     folder = Path(out) / (f"{name}-quick" if quick else name)
-    trials = list(study.trials(quick))
-    calls = [(name, number, quick, str(folder / "runs")) for number in range(len(trials))]
     spread = _on_ray if on == "ray" else _on_processes
-    directories = dict(spread(calls, workers))
-    outcomes = [_found(trial, directories[number], study) for number, trial in enumerate(trials)]
+    if hasattr(study, "searches"):
+        outcomes = search.run(study, quick, budget, folder, partial(spread, workers=workers))
+    else:
+        trials = list(study.trials(quick))
+        calls = [(name, number, quick, str(folder / "runs")) for number in range(len(trials))]
+        directories = dict(spread(calls, workers))
+        outcomes = [_found(trial, directories[number], study) for number, trial in enumerate(trials)]
     rows = study.table(outcomes)
     folder.mkdir(parents=True, exist_ok=True)
     picture = study.draw(outcomes)
@@ -220,7 +231,7 @@ def _on_processes(
         yield from _on_processes(lost, workers, one, again=True)
 
 
-def _on_ray(calls: Sequence[Call], workers: int) -> Iterator[tuple[int, str]]:
+def _on_ray(calls: Sequence[Call], workers: int, one: Callable[..., str] = _one) -> Iterator[tuple[int, str]]:
     """Every machine of the cluster must reach ``out`` under the same path. A run whose worker dies is done once more."""
     try:
         import ray  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -231,7 +242,7 @@ def _on_ray(calls: Sequence[Call], workers: int) -> Iterator[tuple[int, str]]:
         address = os.environ.get("RAY_ADDRESS")
         ray.init(address=address, num_cpus=None if address else workers, log_to_driver=False, include_dashboard=False)
     try:
-        trainer = ray.remote(num_cpus=1, max_retries=0)(_one)
+        trainer = ray.remote(num_cpus=1, max_retries=0)(one)
         waiting, again = {trainer.remote(*call): call for call in calls}, set()
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)

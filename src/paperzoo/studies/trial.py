@@ -39,6 +39,17 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Candidate(Trial):
+    """One training of a search: which are asked for depends on what those before gave.
+
+    Attributes:
+        parent: number of the candidate that it starts from, by the study's ``inherit``; -1: none, fresh weights.
+    """
+
+    parent: int = -1
+
+
+@dataclass(frozen=True)
 class Found:
     """What a trial gave: the run's metrics and curve, and the study's own numbers."""
 
