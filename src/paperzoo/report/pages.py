@@ -175,15 +175,26 @@ def _builds_on() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name in catalog.CATALOG:
         text = "".join(path.read_text(encoding="utf-8") for path in catalog.files(name))
-        near = re.findall(r"paperzoo\.papers\.\w+(?:\.(\w+)| import (\w+))", text)
-        found[name] = {one for pair in near for one in pair if one in catalog.CATALOG} - {name}
+        found[name] = _imported(text) - {name}
     return found
+
+
+def _imported(text: str) -> set[str]:
+    """The papers that a file imports."""
+    near = re.findall(r"paperzoo\.papers\.\w+(?:\.(\w+)| import (\w+))", text)
+    return {one for pair in near for one in pair if one in catalog.CATALOG}
 
 
 @cache
 def _studied() -> dict[str, set[str]]:
-    """Study -> the papers that it trains."""
-    return {name: {trial.paper.partition(":")[0] for trial in study.load(name).trials(False)} for name in study.names()}
+    """Study -> the papers that it trains; of a search, which plans no trainings, those that it imports."""
+    modules = {name: study.load(name) for name in study.names()}
+    return {
+        name: {trial.paper.partition(":")[0] for trial in module.trials(False)}
+        if hasattr(module, "trials")
+        else _imported(Path(str(module.__file__)).read_text(encoding="utf-8"))
+        for name, module in modules.items()
+    }
 
 
 def _related(name: str) -> str:
