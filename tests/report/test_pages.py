@@ -52,7 +52,7 @@ def test_the_best_row_is_one_that_met_most() -> None:
 
 
 def test_titles_of_studies_are_read_without_running_them() -> None:
-    assert titles()["degradation"] == "Degradation: what lets depth help" and list(titles()) == sorted(titles()) and len(titles()) == 6
+    assert titles()["degradation"] == "Degradation: what lets depth help" and list(titles()) == sorted(titles()) and len(titles()) == 7
 
 
 @pytest.mark.parametrize("text", ["", "no equation"])
