@@ -22,6 +22,9 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.Conv2d(32, 32, 3, 1, 1), (8, 32, 1, 1)),
     (nn.Conv2d(32, 64, 1, 2), (8, 32, 1, 1)),
     (nn.ConvTranspose2d(32, 32, 4, 2, 1), (8, 32, 1, 1)),
+    (nn.Conv2d(20, 24, 3, padding=2, dilation=2), (16, 20, 32, 32)),
+    (nn.Conv2d(24, 40, 3, padding=8, dilation=8), (16, 24, 32, 32)),
+    (nn.Conv2d(32, 32, 3, padding=2, dilation=2), (4, 32, 16, 16)),
 ]
 
 
@@ -46,6 +49,12 @@ def test_gradients_in_half_precision_are_those_of_single(layer: nn.Module, shape
     for _ in range(3):
         for good, half in zip(right, gradients(model[0], image), strict=True):
             assert (good - half).abs().max() <= 0.02 * good.abs().max()
+
+
+def test_holes_are_computed_in_half_precision_where_that_is_right() -> None:
+    odd, even = nn.Conv2d(24, 8, 3, dilation=2), nn.Conv2d(48, 8, 3, dilation=2)
+    assert precision.has_odd_holes(odd) and not precision.has_odd_holes(even)
+    assert not precision.has_odd_holes(nn.Conv2d(24, 8, 3)) and precision.has_odd_holes(nn.Conv2d(48, 48, 3, dilation=2, groups=48))
 
 
 def test_only_what_is_smaller_than_the_stride_is_spared() -> None:

@@ -107,21 +107,28 @@ def _cast(network: nn.Module, device: torch.device) -> None:
     network.register_forward_pre_hook(enter)
     network.register_forward_hook(leave, always_call=True)
     for module in network.modules() if device.type == "cpu" else ():
-        if isinstance(module, _ConvNd) and max(module.stride) > 1 and max(module.kernel_size) > 1:
+        if isinstance(module, _ConvNd) and max(module.kernel_size) > 1 and (max(module.stride) > 1 or has_odd_holes(module)):
             _spare(module)
 
 
-def _spare(convolution: _ConvNd) -> None:
-    """Leaves a convolution in float32 where the image is smaller than its stride.
+def has_odd_holes(convolution: _ConvNd) -> bool:
+    """Whether a convolution has holes and, in a group, inputs that are no multiple of 16."""
+    return max(convolution.dilation) > 1 and convolution.in_channels // convolution.groups % 16 > 0
 
-    oneDNN's bfloat16 kernel does not write the gradients of weights that no pixel has met there: what lay in memory before is taken
-    for them (found with torch 2.13 on processors with AMX and AVX-512). The gradients in float32 are right.
+
+def _spare(convolution: _ConvNd) -> None:
+    """Leaves a convolution in float32 where the image is smaller than its stride, and where it has odd holes.
+
+    In the first case oneDNN's bfloat16 kernel does not write the gradients of weights that no pixel has met: what lay in memory before is
+    taken for them. In the second it writes nothing that is a number, or beyond its memory. (Found with torch 2.13 on processors with AMX
+    and AVX-512.) The gradients in float32 are right.
     """
     stack: list[torch.autocast | None] = []
 
     def enter(module: _ConvNd, inputs: tuple[Any, ...]) -> Any:
-        small = inputs[0].dtype in (torch.float32, torch.bfloat16) and smaller_than_stride(module, inputs[0])
-        stack.append(torch.autocast("cpu", enabled=False) if small else None)
+        real = inputs[0].dtype in (torch.float32, torch.bfloat16)
+        wrong = real and (has_odd_holes(module) or smaller_than_stride(module, inputs[0]))
+        stack.append(torch.autocast("cpu", enabled=False) if wrong else None)
         if (context := stack[-1]) is None:
             return None
         context.__enter__()  # type: ignore[no-untyped-call]

@@ -160,8 +160,8 @@ class Model(DensePoser):
     """A fully convolutional network that says of each pixel where on a body it lies; of one person, or of all as if they were one.
 
     Args:
-        blocks, bottleneck, width: of the residual network; those of ResNet-101 by default. In bf16 the width must be a multiple of 16:
-            oneDNN's gradient of convolutions with holes is not a number otherwise (torch 2.13). stride: of its maps.
+        blocks, bottleneck, width: of the residual network; those of ResNet-101 by default.
+        stride: of its maps.
         teacher: whether another network paints labels everywhere, see the recipe's stages.
         mask, part, chart: weights of the losses of masks, parts, and U and V. beta: where smooth L1 turns from a square into a line.
         weights: ``imagenet`` for published ones.
