@@ -44,7 +44,7 @@ def train(
 
     overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
     if not overrides and data is None and init is None:
-        _expect(name, recipe)
+        _expect(name, recipe, seed)
     if folds:
         from paperzoo.report.folds import of_folds, train_folds
 
@@ -70,11 +70,13 @@ def train(
     _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or ()))
 
 
-def _expect(name: str, recipe: str) -> None:
-    """Says how long a recipe as it stands took where it was measured; nothing of one that never was."""
+def _expect(name: str, recipe: str, seed: int) -> None:
+    """Says how long a recipe as it stands took where it was measured, nothing of one that never was; refuses what the training would."""
+    from paperzoo.engine.job import resolve
     from paperzoo.engine.processes import first
     from paperzoo.report.ending import took
 
+    resolve(name, recipe, seed=seed)
     if first() and (said := took(name, recipe)):
         print(said, file=sys.stderr, flush=True)
 
