@@ -109,7 +109,7 @@ def _outline(name: str) -> str:
 def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
     """Status first, a line for each metric with a target or a claim; what else the same runs measured, and where, is folded."""
     lines = ["| status | variant, recipe, data | metric | measured | target; paper's claim |", "| --- | --- | --- | --- | --- |"]
-    more = []
+    more, last = [], ""
     own = sorted((r for r in rows if r["paper"] == paper.name), key=lambda r: r["status"] == "unverified")  # what was never run, last
     for _, group in groupby(own, key=lambda r: (r["variant"], r["recipe"], r["data"])):
         runs = list(group)
@@ -122,7 +122,8 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
             lines.append(f"| {status(r)} | {what} | {r['metric']} | {figure(r) or r['reason']}{seeds(r)} | {asked} |")
         others = "; ".join(f"{r['metric']} {figure(r)}" for r in runs if r not in main)
         if others:
-            where = f" ({runs[0]['hardware']})" if runs[0]["hardware"] else ""
+            where = f" ({runs[0]['hardware']})" if runs[0]["hardware"] not in (None, "", last) else ""  # the same as above: not again
+            last = runs[0]["hardware"] or last
             more.append(f"- {what}: {others}{where}")
     return "\n".join(lines) + (f"\n\n{_folded('Everything else that was measured, and on what', chr(10).join(more))}" if more else "")
 
