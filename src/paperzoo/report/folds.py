@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -17,8 +17,11 @@ from paperzoo.engine.seeds import train_seeds
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.interval import wilson
 from paperzoo.report.ending import columns
-from paperzoo.tasks.classification import Classifier, confusion
+from paperzoo.tasks.classification import confusion
 from paperzoo.terminal import plain
+
+if TYPE_CHECKING:
+    from paperzoo.tasks.classification import Classifier
 
 #: images that it was least sure of, by name of class and place in the data
 SHOWN = 10
@@ -36,7 +39,7 @@ def train_folds(
     if not 2 <= parts <= MOST:
         raise PaperzooError(f"--folds is a whole number from 2 to {MOST}, not {parts}")
     job = resolve(name, recipe, data, init, seed, overrides)
-    if not issubclass(job.entry.model_class, Classifier):
+    if not any(task.judges and "image" in task.needs for task in job.entry.model_class.tasks):
         raise PaperzooError(f"--folds is for classifiers; {name} is a model for {job.entry.model_class.task}")
     if parse(job.recipe.data).change:
         raise PaperzooError(f"--folds cuts the data itself: leave out what stands behind the # of {job.recipe.data}")
@@ -56,7 +59,7 @@ def of_folds(runs: Sequence[Run], out: Path) -> str:
     guesses, labels, sure = [], [], []
     names: tuple[str, ...] = ()
     for run in runs:
-        data, model = job_of(run).dataset(), cast(Classifier, run.model)
+        data, model = job_of(run).dataset(), cast("Classifier", run.model)
         data, names = data.named(model.names), model.names
         with torch.no_grad():
             for logits, true in model.outputs(data, "test"):

@@ -61,7 +61,7 @@ def page(name: str, rows: list[dict[str, Any]]) -> str:
         f"*{paper.title}*, {paper.authors}, {paper.year}. {link}",
         f"## The idea\n\n{title}\n{_code_blocks(rest)}",
         *first,
-        f"## The code\n\n[`{source}`](../../{source}), or `paperzoo read {name}`. Train it: `paperzoo train {name}`.\n\n{_outline(name)}",
+        f"## The code\n\n[`{source}`](../../{source}); train it: `paperzoo train {name}`.\n\n{_outline(name)}",
         "## What was measured\n\n" + _measured(paper, rows),
         *([findings] if findings else []),
         *others,
@@ -109,7 +109,7 @@ def _outline(name: str) -> str:
 def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
     """Status first, a line for each metric with a target or a claim; what else the same runs measured, and where, is folded."""
     lines = ["| status | variant, recipe, data | metric | measured | target; paper's claim |", "| --- | --- | --- | --- | --- |"]
-    more = []
+    more, last = [], ""
     own = sorted((r for r in rows if r["paper"] == paper.name), key=lambda r: r["status"] == "unverified")  # what was never run, last
     for _, group in groupby(own, key=lambda r: (r["variant"], r["recipe"], r["data"])):
         runs = list(group)
@@ -121,9 +121,10 @@ def _measured(paper: Paper, rows: list[dict[str, Any]]) -> str:
             asked = "; ".join(part for part in (r["target"], r["claim"]) if part)
             lines.append(f"| {status(r)} | {what} | {r['metric']} | {figure(r) or r['reason']}{seeds(r)} | {asked} |")
         others = "; ".join(f"{r['metric']} {figure(r)}" for r in runs if r not in main)
-        if others or runs[0]["hardware"]:
-            where = f" ({runs[0]['hardware']}, commit {runs[0]['commit']})" if runs[0]["hardware"] else ""
-            more.append(f"- {what}: {others or 'nothing else'}{where}")
+        if others:
+            where = f" ({runs[0]['hardware']})" if runs[0]["hardware"] not in (None, "", last) else ""  # the same as above: not again
+            last = runs[0]["hardware"] or last
+            more.append(f"- {what}: {others}{where}")
     return "\n".join(lines) + (f"\n\n{_folded('Everything else that was measured, and on what', chr(10).join(more))}" if more else "")
 
 
@@ -144,7 +145,7 @@ def _pictures(name: str) -> tuple[list[str], list[str]]:
         return kind in LATER, not plain, file is None or file["variant"] != default, path.name
 
     pictures = sorted((p for p in folder.iterdir() if p.suffix in (".png", ".gif")), key=rank) if folder.is_dir() else []
-    shown = [f"![{_of(p, runs)[1]}]({p.name})\n\n*{_caption(p, runs)}*" for p in pictures]
+    shown = [f"![{_of(p, runs)[1]}]({p.name})\n\n*{_caption(p, runs, short=i > 0)}*" for i, p in enumerate(pictures)]
     texts = [f"`{p.stem}`:\n\n```text\n{_beginning(p.read_text(encoding='utf-8'))}\n```" for p in sorted(folder.glob("*.txt"))]
     sounds = [f"[{p.stem}]({p.name})" for p in sorted(folder.glob("*.wav"))]
     rest = [*shown[1:], *sounds]
@@ -157,9 +158,11 @@ def _of(path: Path, runs: dict[str, dict[str, Any]]) -> tuple[dict[str, Any] | N
     return (runs[stem], path.stem[len(stem) + 1 :]) if stem else (None, path.stem)
 
 
-def _caption(path: Path, runs: dict[str, dict[str, Any]]) -> str:
-    """What is to be seen, by which recipe, and how long that took."""
+def _caption(path: Path, runs: dict[str, dict[str, Any]], short: bool = False) -> str:
+    """What is to be seen, by which recipe, and how long that took; ``short``: only of what, and which recipe."""
     file, kind = _of(path, runs)
+    if short and file is not None:
+        return f"{kind}: {file['variant']}, {file['recipe_name']}"
     seen = SEEN.get(kind, "")
     words = f"{kind.replace('-', ' ').capitalize()}{f': {seen}' if seen else ''}"
     if file is None:
@@ -198,16 +201,14 @@ def _studied() -> dict[str, set[str]]:
 
 
 def _related(name: str) -> str:
-    """Papers that it builds on, that build on it, and its family; studies that train it."""
+    """Papers that it builds on, and that build on it; studies that train it."""
 
     def linked(names: set[str]) -> str:
         return ", ".join(f"[{one}](../{one}/README.md)" for one in sorted(names))
 
-    family = {other for other, row in catalog.CATALOG.items() if row.family == catalog.CATALOG[name].family} - {name}
     lines = {
         "builds on": linked(_builds_on()[name]),
         "is built on by": linked({other for other, names in _builds_on().items() if name in names}),
-        "family": linked(family),
         "studies": ", ".join(f"[{one}](../../docs/studies/{one}.md)" for one, names in _studied().items() if name in names),
     }
     return "\n".join(f"- {what}: {text}" for what, text in lines.items() if text) or "Nothing else here."
