@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 
 from paperzoo.engine.loop import Loop
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.recognition.eat_nas import CHOICES, parsed, written
-from paperzoo.papers.recognition.eat_nas_search import drawn
+from paperzoo.papers.recognition.eat_nas_search import CHOICES, drawn, parsed, written
 from paperzoo.report import search
 from paperzoo.report import study as studies
 from paperzoo.studies import eat_nas as study

@@ -3,7 +3,7 @@
 Fang et al. (2019, 1901.05884) searched on CIFAR-10, perturbed the best architecture, and searched on from these neighbours on
 ImageNet: less than five days on eight GPUs, and better than a search there from random architectures under the same settings.
 
-Here the space is the paper's, an eighth of the channels or so (`eat_nas`), and there are three arms:
+Here the space is the paper's, with an eighth of the channels (`eat_nas`), and there are three arms:
 
     transfer         evolution on digits of 8x8, for a quarter of the budget; the best one's perturbations are the first population
                      of an evolution on 5,000 digits of MNIST at 16x16
@@ -31,18 +31,20 @@ import torch
 from paperzoo.engine.job import code_hash
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import eat_nas, eat_nas_search
-from paperzoo.papers.recognition.eat_nas import CHANNELS, CHOICES, LITTLE, MOBILENET_V2, parsed, written
+from paperzoo.papers.recognition.eat_nas import CHANNELS, LITTLE, MOBILENET_V2, multiply_adds
 from paperzoo.papers.recognition.eat_nas_search import (
+    CHOICES,
     Code,
     drawn,
-    multiply_adds,
     mutated,
+    parsed,
     perturbed,
     quality,
     reward,
     survivors,
     tournament,
-)  # fmt: skip
+    written,
+)
 from paperzoo.studies.trial import Candidate, Found
 
 if TYPE_CHECKING:
@@ -201,7 +203,7 @@ def _evolution(
 def inherit(parent: Model, child: Model) -> None:
     """The child's network starts from its parent's weights."""
     assert isinstance(parent, eat_nas.Model) and isinstance(child, eat_nas.Model)
-    eat_nas_search.share(parent.network, child.network)
+    eat_nas.share(parent.network, child.network)
 
 
 # --- what is known of a candidate --------------------------------------------------------------------------------------

@@ -18,19 +18,21 @@ import paperzoo
 from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import eat_nas
-from paperzoo.papers.recognition.eat_nas import CHOICES, EATNET_A, LITTLE, MOBILENET_V2, Block, Layer, Model, parsed, written
+from paperzoo.papers.recognition.eat_nas import EATNET_A, LITTLE, MOBILENET_V2, Layer, Model, multiply_adds, share
 from paperzoo.papers.recognition.eat_nas_search import (
+    CHOICES,
+    Block,
     Quality,
     drawn,
-    multiply_adds,
     mutated,
+    parsed,
     perturbed,
     quality,
     reward,
-    share,
     survivors,
     tournament,
-)  # fmt: skip
+    written,
+)
 from paperzoo.report import sizes
 
 BASE = "mb3k5s1w1d2_sepk3s1w1d1_mb3k3s1w1d1_mb3k3s0w1d1_mb3k3s1w1d2_sepk3s0w1d1_mb6k3s1w1d1"

@@ -1,24 +1,24 @@
 """EAT-NAS: Elastic Architecture Transfer for Accelerating Large-scale Neural Architecture Search (Fang et al., 2019).
 
-A search for networks trains thousands of them, which few can pay for on ImageNet. So search on a small task, and carry the
-best *architecture*, not its weights, over to the large one: its neighbours are the first population there (``eat_nas_search``).
-That needs one space of architectures for both, elastic in depth and width. A network is seven blocks in MobileNetV2's frame, and
-a block is five choices, its primitives:
+A search trains thousands of networks, which few can pay for on ImageNet. So search on a small task, and carry the best
+*architecture*, not its weights, over to the large one: its neighbours are the first population there (``eat_nas_search``). Both
+share one space, elastic in depth and width: seven blocks in MobileNetV2's frame, each of five choices, its primitives:
 
     kind      sep, a depthwise and a 1x1 convolution; mb3, mb6, MobileNetV2's inverted residual, spread 3- or 6-fold
     kernel    3, 5, 7, of the depthwise convolution            depth    1, 2, 3, 4 layers, the first of which may halve the image
     skip      0, 1: a shortcut round each layer                width    0.5, 1, 1.5, 2 times MobileNetV2's channels there
 
 (3 * 3 * 2 * 4 * 4)^7 = 4e17 networks. As text a block is ``mb6k3s1w1.5d2``, a network seven of them joined by ``_``; ``code`` is
-that text. Read ``Block``, then ``Layer.forward``, then ``Network``.
+that text, ``eat_nas_search`` how it changes. A child starts from its parent's weights, wherever its layers have a place for them.
+Read ``Layer.forward``, ``Network``, then ``share``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
+import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Le
 from torch import Tensor, nn
@@ -29,66 +29,11 @@ from paperzoo.errors import PaperzooError
 from paperzoo.nn.dropout import Dropout
 from paperzoo.nn.pixels import IMAGENET_MEAN, IMAGENET_STD, per_channel
 from paperzoo.nn.schedules import cosine
+from paperzoo.papers.recognition.eat_nas_search import Block, parsed, written
 from paperzoo.ranges import NotNegative, Part, Pixels, Positive, Size, Sizeable, Sizes
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
-
-
-class Block(NamedTuple):
-    """The five primitives of one block; see ``CHOICES`` for their values."""
-
-    kind: str
-    kernel: int
-    skip: int
-    width: float
-    depth: int
-
-    def __str__(self) -> str:
-        return f"{self.kind}k{self.kernel}s{self.skip}w{self.width:g}d{self.depth}"
-
-
-#: primitive -> its values
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "kind": ("sep", "mb3", "mb6"),
-    "kernel": (3, 5, 7),
-    "skip": (0, 1),
-    "width": (0.5, 1.0, 1.5, 2.0),
-    "depth": (1, 2, 3, 4),
-}
-#: of MobileNetV2's seven blocks (1801.04381, table 2): channels, and the stride of the first layer
-CHANNELS, STRIDES = (16, 24, 32, 64, 96, 160, 320), (1, 2, 2, 2, 1, 2, 1)
-#: how many times a layer's depthwise convolution has its inputs' channels
-SPREAD = {"sep": 1, "mb3": 3, "mb6": 6}
-
-_BLOCK = re.compile(r"([a-z]+\d?)k(\d+)s(\d+)w(\d+(?:\.\d+)?)d(\d+)")
-
-
-def written(code: Sequence[Block]) -> str:
-    """Blocks as text: ``mb6k3s1w1d2_sepk5s0w1.5d1``."""
-    return "_".join(map(str, code))
-
-
-def parsed(text: str) -> tuple[Block, ...]:
-    """The blocks that ``written`` has written.
-
-    Raises:
-        PaperzooError: a block cannot be read, or a primitive has no such value; it names block, primitive and legal values.
-    """
-    code = []
-    for number, part in enumerate(text.split("_"), 1):
-        match = _BLOCK.fullmatch(part)
-        if match is None:
-            like = "mb6k3s1w1.5d2: kind, kernel, skip, width, depth"
-            raise PaperzooError(f"block {number} of code is {part[:40]!r}, which does not read like {like}")
-        kind, *numbers = match.groups()
-        block = Block(kind, *(float(n) if "." in n else int(n) for n in numbers))  # type: ignore[arg-type]
-        for name, value in block._asdict().items():
-            if value not in CHOICES[name]:
-                legal = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in CHOICES[name])
-                raise PaperzooError(f"block {number} of code, {part}: {name} must be one of {legal}, not {value}")
-        code.append(block._replace(width=float(block.width)))
-    return tuple(code)
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True) -> nn.Sequential:
@@ -96,6 +41,12 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups:
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     norm = nn.BatchNorm2d(outputs, eps=2e-5)  # its momentum, 0.9 of the old statistics stay, is torch's own
     return nn.Sequential(conv, norm, *([nn.ReLU()] if relu else []))
+
+
+#: of MobileNetV2's seven blocks (1801.04381, table 2): channels, and the stride of the first layer
+CHANNELS, STRIDES = (16, 24, 32, 64, 96, 160, 320), (1, 2, 2, 2, 1, 2, 1)
+#: how many times a layer's depthwise convolution has its inputs' channels
+SPREAD = {"sep": 1, "mb3": 3, "mb6": 6}
 
 
 class Layer(nn.Module):
@@ -165,6 +116,64 @@ class Network(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.classifier(self.head(x).mean((2, 3)))  # type: ignore[no-any-return]  # (N, 1280, H', W') -> (N, 1280)
+
+
+def multiply_adds(model: nn.Module, image: Tensor) -> int:
+    """Multiplications, each with its addition, of convolutions and linear layers for the first image of (N, C, H, W).
+
+    On the meta device nothing is computed. What normalises, adds or pools is not counted, as is the custom.
+    """
+    total = 0
+
+    def add(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        total += output[0].numel() * layer.weight[0].numel()
+
+    handles = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total
+
+
+def overlap(parent: Tensor, child: Tensor) -> None:
+    """Copies what two tensors of as many dimensions have in common, in place.
+
+    That is the first entries of the first two dimensions, channels out and in, and the middle of the others, a kernel's sides.
+    """
+    theirs, ours = [], []
+    for place, (a, b) in enumerate(zip(parent.shape, child.shape, strict=True)):
+        both = min(a, b)
+        before = [(side - both) // 2 if place > 1 else 0 for side in (a, b)]
+        theirs.append(slice(before[0], before[0] + both))
+        ours.append(slice(before[1], before[1] + both))
+    child[tuple(ours)] = parent[tuple(theirs)]
+
+
+def share(parent: Network, child: Network) -> None:
+    """The child starts from the parent's weights and statistics, in place; what the parent has none for stays as it is.
+
+    Stem, head and classifier are matched as they are, layers by their place within their block, if both are separable or both
+    inverted residuals. Narrower tensors take the first channels, smaller kernels the middle. A parent with the child's code
+    makes the child the same function.
+    """
+    pairs: list[tuple[nn.Module, nn.Module]] = [(getattr(parent, n), getattr(child, n)) for n in ("stem", "head", "classifier")]
+    for ours, theirs in zip(parent.blocks, child.blocks, strict=True):
+        assert isinstance(ours, nn.Sequential) and isinstance(theirs, nn.Sequential)
+        for a, b in zip(ours, theirs, strict=False):
+            assert isinstance(a, Layer) and isinstance(b, Layer)
+            if (a.spread is None) == (b.spread is None):
+                pairs.append((a, b))
+    with torch.no_grad():
+        for source, target in pairs:
+            state = source.state_dict()
+            for name, tensor in target.state_dict().items():
+                if name in state:
+                    overlap(state[name], tensor)
 
 
 #: MobileNetV2 itself as near as the space has it: its first block spreads 6-fold instead of not at all
@@ -240,7 +249,7 @@ class Model(Classifier):
 
 VARIANTS: dict[str, dict[str, object]] = {"mobilenetv2": {}, "a": EATNET_A}
 
-#: an eighth of the channels or so, for little images: what ``paperzoo study eat_nas`` searches among
+#: a quarter of the channels, for little images; ``paperzoo study eat_nas`` searches among networks of an eighth
 LITTLE: dict[str, object] = {
     "width": 0.25, "head": 64, "channels": 1, "classes": 10, "dropout": 0.0, "smoothing": 0.0, "mean": (0.0,), "std": (1.0,),
 }  # fmt: skip
@@ -259,6 +268,7 @@ RECIPES = {
         batch_size=64,
         augment=("shift2",),
         model={**LITTLE, "image_size": 16, "halvings": 2},
+        variants=("mobilenetv2",),
         targets=(Target("error %", at_most=3.0),),
         note="5,000 digits at 16x16; a single network of the space, not a search",
     ),
@@ -268,5 +278,6 @@ RECIPES = {
         batch_size=32,
         model={**LITTLE, "image_size": 8, "halvings": 1, "code": "_".join(["mb3k3s1w1d1", "sepk5s1w0.5d1", *["mb3k3s1w0.5d1"] * 5])},
         precision="float32",
+        variants=("mobilenetv2",),
     ),
 }

@@ -1,28 +1,77 @@
-"""EAT-NAS's search: how architectures change, compete, hand down their weights, and move from a small task to a large one.
+"""EAT-NAS's architectures as codes, and how they change, compete, and move from a small task to a large one.
 
-All are functions of codes, numbers and a seeded generator; what trains the candidates is not here (``paperzoo.studies.eat_nas``).
+All are functions of codes, numbers and a seeded generator. What trains candidates is ``paperzoo.studies.eat_nas``.
 
     evolution      the best of a few drawn from the population is the parent; its child differs by one primitive
-    sharing        the child starts from the parent's weights, wherever its layers have a place for them
     reward         ACC (MAdds / T)^w, w < 0: accuracy, and less of it the more a network computes
     transfer       the best on the small task is the basic architecture; its perturbations are the first population on the large
 
-Read ``mutated``, ``share``, then ``perturbed``.
+Read ``Block``, ``mutated``, then ``perturbed``.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
 
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.recognition.eat_nas import CHOICES, Block, Layer, Network
+
+
+class Block(NamedTuple):
+    """The five primitives of one block; see ``CHOICES`` for their values."""
+
+    kind: str
+    kernel: int
+    skip: int
+    width: float
+    depth: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}k{self.kernel}s{self.skip}w{self.width:g}d{self.depth}"
+
+
+#: primitive -> its values
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "kind": ("sep", "mb3", "mb6"),
+    "kernel": (3, 5, 7),
+    "skip": (0, 1),
+    "width": (0.5, 1.0, 1.5, 2.0),
+    "depth": (1, 2, 3, 4),
+}
+_BLOCK = re.compile(r"([a-z]+\d?)k(\d+)s(\d+)w(\d+(?:\.\d+)?)d(\d+)")
 
 Code = tuple[Block, ...]
+
+
+def written(code: Sequence[Block]) -> str:
+    """Blocks as text: ``mb6k3s1w1d2_sepk5s0w1.5d1``."""
+    return "_".join(map(str, code))
+
+
+def parsed(text: str) -> Code:
+    """The blocks that ``written`` has written.
+
+    Raises:
+        PaperzooError: a block cannot be read, or a primitive has no such value; it names block, primitive and legal values.
+    """
+    code = []
+    for number, part in enumerate(text.split("_"), 1):
+        match = _BLOCK.fullmatch(part)
+        if match is None:
+            like = "mb6k3s1w1.5d2: kind, kernel, skip, width, depth"
+            raise PaperzooError(f"block {number} of code is {part[:40]!r}, which does not read like {like}")
+        kind, *numbers = match.groups()
+        block = Block(kind, *(float(n) if "." in n else int(n) for n in numbers))  # type: ignore[arg-type]
+        for name, value in block._asdict().items():
+            if value not in CHOICES[name]:
+                legal = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in CHOICES[name])
+                raise PaperzooError(f"block {number} of code, {part}: {name} must be one of {legal}, not {value}")
+        code.append(block._replace(width=float(block.width)))
+    return tuple(code)
 
 
 def pick(values: Sequence[Any], random: torch.Generator) -> Any:
@@ -95,64 +144,3 @@ def survivors(rewards: Sequence[float], size: int) -> list[int]:
     """The places of the ``size`` best, in their order; of equals the younger, who come later, stay."""
     best = sorted(range(len(rewards)), key=lambda place: (rewards[place], place), reverse=True)[:size]
     return sorted(best)
-
-
-def multiply_adds(model: nn.Module, image: Tensor) -> int:
-    """Multiplications, each with its addition, of convolutions and linear layers for the first image of (N, C, H, W).
-
-    On the meta device nothing is computed. What normalises, adds or pools is not counted, as is the custom.
-    """
-    total = 0
-
-    def add(layer: nn.Module, inputs: Any, output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer, nn.Conv2d | nn.Linear)
-        total += output[0].numel() * layer.weight[0].numel()
-
-    handles = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return total
-
-
-# --- weights handed down -----------------------------------------------------------------------------------------------
-
-
-def overlap(parent: Tensor, child: Tensor) -> None:
-    """Copies what two tensors of as many dimensions have in common, in place.
-
-    That is the first entries of the first two dimensions, channels out and in, and the middle of the others, a kernel's sides.
-    """
-    theirs, ours = [], []
-    for place, (a, b) in enumerate(zip(parent.shape, child.shape, strict=True)):
-        both = min(a, b)
-        before = [(side - both) // 2 if place > 1 else 0 for side in (a, b)]
-        theirs.append(slice(before[0], before[0] + both))
-        ours.append(slice(before[1], before[1] + both))
-    child[tuple(ours)] = parent[tuple(theirs)]
-
-
-def share(parent: Network, child: Network) -> None:
-    """The child starts from the parent's weights and statistics, in place; what the parent has none for stays as it is.
-
-    Stem, head and classifier are matched as they are, layers by their place within their block, if both are separable or both
-    inverted residuals. Narrower tensors take the first channels, smaller kernels the middle. A parent with the child's code
-    makes the child the same function.
-    """
-    pairs: list[tuple[nn.Module, nn.Module]] = [(getattr(parent, n), getattr(child, n)) for n in ("stem", "head", "classifier")]
-    for ours, theirs in zip(parent.blocks, child.blocks, strict=True):
-        assert isinstance(ours, nn.Sequential) and isinstance(theirs, nn.Sequential)
-        for a, b in zip(ours, theirs, strict=False):
-            assert isinstance(a, Layer) and isinstance(b, Layer)
-            if (a.spread is None) == (b.spread is None):
-                pairs.append((a, b))
-    with torch.no_grad():
-        for source, target in pairs:
-            state = source.state_dict()
-            for name, tensor in target.state_dict().items():
-                if name in state:
-                    overlap(state[name], tensor)
