@@ -61,7 +61,8 @@ EXPECTED = (
 FINDING = ""
 BEYOND = (
     "Both tasks are digits, and nearly any network of the space reads them well when it is trained for long: what is searched for is "
-    "what learns within two passes. The paper's tasks differ more, and its candidates are thousands."
+    "what learns within two passes. The paper's tasks differ more, and its candidates are thousands. A child has its ancestors' "
+    "training behind it, which random search never has: what it gains over them is not all architecture."
 )
 
 ARMS = ("transfer", "from scratch", "random search")
