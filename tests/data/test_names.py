@@ -10,6 +10,7 @@ import pytest
 
 from paperzoo.data import datasets
 from paperzoo.data.audio import table as audio
+from paperzoo.data.bodies import table as bodies
 from paperzoo.data.boxes import table as boxes
 from paperzoo.data.captions import table as captions
 from paperzoo.data.datasets import DATASETS, OWN, absolute, listed, own_path, parse
@@ -87,11 +88,11 @@ def test_a_judge_of_digits_judges_parts_of_them_whose_pixels_are_theirs() -> Non
 
 
 def test_a_name_stands_in_one_table() -> None:
-    tables = (images, points, series, texts, video, audio, volumes, captions, questions, boxes)
+    tables = (images, points, series, texts, video, audio, volumes, captions, questions, boxes, bodies)
     assert sum(len(table.DATASETS) for table in tables) == len(DATASETS)
     assert sum(len(getattr(table, "OWN", {})) for table in tables) == len(OWN)
     assert not DATASETS.keys() & OWN.keys()
-    folders = ("images", "points", "series", "text", "video", "audio", "volumes", "captions", "questions", "boxes")
+    folders = ("images", "points", "series", "text", "video", "audio", "volumes", "captions", "questions", "boxes", "bodies")
     for folder, table in zip(folders, tables, strict=True):
         rows = {**table.DATASETS, **getattr(table, "OWN", {})}
         assert {row.build.partition(".")[0] for row in rows.values()} == {folder}
@@ -100,7 +101,7 @@ def test_a_name_stands_in_one_table() -> None:
 
 
 def test_every_source_of_a_table_belongs_to_a_row() -> None:
-    for table in (images, series, texts, captions, questions, boxes):
+    for table in (images, series, texts, captions, questions, boxes, bodies):
         for value in vars(table).values():
             several = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
             for source in several:

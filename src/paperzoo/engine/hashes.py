@@ -35,7 +35,7 @@ from paperzoo.engine.sources import FUNCTIONS, OWN, TASKS, Place, Sources
 #: rooms in which only what is reached of a class counts, and which the protocol covers even where training reaches them, too
 MEASURING = ("tasks", "metrics")
 #: members that training calls by themselves: the engine's, and torch's
-ENTRY = ("optimizers", "stage", "step", "forward", "train", "eval", "apply", "_apply", "to", "parameters", "named_parameters",
+ENTRY = ("optimizers", "stage", "reading", "step", "forward", "train", "eval", "apply", "_apply", "to", "parameters", "named_parameters",
          "buffers", "named_buffers", "state_dict", "load_state_dict", "reset_parameters")  # fmt: skip
 #: members that a measurement calls: of the tasks, and of the model
 MEASURES = ("measure", "history")

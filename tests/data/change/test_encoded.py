@@ -51,7 +51,8 @@ def test_they_are_computed_once_for_each_encoder_and_set(encoder: frozen.Frozen,
     items = np.array([5, 0, 5])
     batch, image = built["test"].batch(items), plain["test"].batch(items).image
     pooled, grid = encoder(image)
-    assert torch.allclose(batch.features, pooled, atol=1e-5) and torch.allclose(batch.grid, grid.half().float(), atol=2e-3)
+    # a step of float16 at 6 is 0.004
+    assert torch.allclose(batch.features, pooled, atol=1e-5) and torch.allclose(batch.grid, grid.half().float(), atol=4e-3)
     assert torch.equal(batch.image, image) and torch.equal(batch.label, plain["test"].batch(items).label)
     assert built.schema.arguments["features_size"] == pooled.shape[1] and built.schema.arguments["grid_size"] == grid.shape[1]
     assert built.schema.fields == ("image", "label", "features", "grid") and encoder.digest in built.source

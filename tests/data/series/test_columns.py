@@ -275,9 +275,9 @@ def test_two_columns_may_tell_series_apart(tmp_path: Path) -> None:
     said = "holds 4 series, told apart by store and item (1,7, 1,8, 2,7, ...): choose one, #where=store=1,item=7"
     with pytest.raises(PaperzooError, match=re.escape(said)):
         read_series(path, targets=("sales",))
-    data = paperzoo.dataset(f"series:{path}#where=store=2,item=7&history=4")
+    data = paperzoo.dataset(f"series:{path}#where=store=2,item=7&history=4&horizon=2")
     assert data["train"].batch([0]).history[0, 0].item() == 270.5
-    model = forecaster.Model(**{**data.schema.arguments, "horizon": 2})
+    model = forecaster.Model(**data.schema.arguments)
     assert model.predict(f"{path}#where=store=2,item=7").dates == ("2020-02-01", "2020-02-02")
     with pytest.raises(PaperzooError, match="told apart by store and item"):
         model.predict(path)

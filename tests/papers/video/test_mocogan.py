@@ -53,7 +53,7 @@ def test_without_noise_frames_change_only_through_the_recurrent_network() -> Non
     z[:, 12:] = 0  # no eps: the path still goes on from where it begins
     clip = model.render(z)
     assert (clip[:, :, 1:] - clip[:, :, :-1]).abs().amax((1, 2, 3, 4)).min() > 1e-4
-    assert torch.equal(model.render(z)[:2], model.render(z[:2]))
+    assert torch.allclose(model.render(z)[:2], model.render(z[:2]), atol=1e-5)  # kernels differ with the size of a batch
     for parameter in model.generator.recurrent.parameters():
         nn.init.zeros_(parameter)
     z[:, 8:] = 0  # a recurrent network of zeros stays where it is: at zero

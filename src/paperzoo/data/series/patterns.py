@@ -14,13 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paperzoo.data.series.series import TRANSFORMS, Windows
+if TYPE_CHECKING:
+    from paperzoo.data.series.series import Windows
 
-INVERSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"none": lambda z: z, "log": np.expm1}
+#: how a series is straightened, and back
+TRANSFORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
+    "none": (lambda x: x, lambda z: z),
+    "log": (np.log1p, np.expm1),
+}
 
 
 def weights(history: int, horizon: int, season: int, level: int, cycles: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,13 +60,13 @@ def chosen(train: Windows, validation: Windows, season: int) -> dict[str, Any]:
     best: tuple[float, dict[str, Any]] = (np.inf, {})
     scale = np.maximum(train.values[:, list(train.targets)].std(0), 1e-12)
     for transform, cycles, level in product(transforms, seasons, levels):
-        straighten, _ = TRANSFORMS[transform]
+        straighten, back = TRANSFORMS[transform]
         left, ahead = weights(history, horizon, season, level, cycles)
         (window, target, seen), (past, came, mask) = (_stacked(w, straighten) for w in (train, validation))
         rest = np.where(seen[..., None], target - ahead @ window, np.nan)  # (N, H, K)
         for trend in (np.nanmean(rest, 0), np.zeros(rest.shape[1:])):
-            said = INVERSES[transform](ahead @ past + trend)
-            wrong = np.where(mask[..., None], (INVERSES[transform](came) - said) / scale, 0.0)
+            said = back(ahead @ past + trend)
+            wrong = np.where(mask[..., None], (back(came) - said) / scale, 0.0)
             score = float((wrong**2).sum() / mask.sum())
             if score < 0.999 * best[0]:
                 deviation = np.sqrt(np.nanmean((rest - trend) ** 2, 0))
