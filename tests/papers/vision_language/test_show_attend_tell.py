@@ -76,7 +76,8 @@ def test_attention_sums_to_one_and_follows_the_words() -> None:
     assert alpha is not None and alpha.shape == (1, 3, 3, 4)
     assert torch.allclose(alpha.sum(3), torch.ones(1, 3, 3)) and alpha.min() >= 0
     assert torch.allclose(alpha[0, 0], alpha[0, 1], atol=1e-6)
-    assert torch.allclose(alpha[0, 0, :2], alpha[0, 2, :2], atol=1e-6) and not torch.allclose(alpha[0, 0, 2], alpha[0, 2, 2])  # y_{t-1} acts on h_t
+    # y_{t-1} acts on h_t
+    assert torch.allclose(alpha[0, 0, :2], alpha[0, 2, :2], atol=1e-6) and not torch.allclose(alpha[0, 0, 2], alpha[0, 2, 2])
 
 
 def test_gate_shuts_the_picture_out_and_lets_it_in() -> None:
