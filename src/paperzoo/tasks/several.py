@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from PIL import GifImagePlugin, Image, ImageSequence
@@ -23,6 +23,8 @@ from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder, ordinary, path_of, write
 from paperzoo.tasks.images import read_whole, unused
 from paperzoo.terminal import plain
+
+Answer = TypeVar("Answer")
 
 #: whether a bar is shown: within it no other is
 _shown = False
@@ -120,6 +122,29 @@ def folder(source: Path, out: str, change: Callable[[Path, Path], object], doing
             done()
     left = {why: tuple(below(path, source) for path in paths) for why, paths in skipped.items()}
     return Pictures(into, written, {**left, **{why: tuple(paths) for why, paths in names.items()}})
+
+
+def looked_at(source: str, look: Callable[[Path], Answer]) -> tuple[tuple[Answer, ...], dict[str, tuple[str, ...]]]:
+    """What a model says of each picture of a folder and of those in it; and which are left out, by why they are.
+
+    Raises:
+        PaperzooError: there is no picture, or none that can be read.
+    """
+    root, skipped, failed = path_of(source), Skipped(list), dict[str, list[str]]()
+    paths, each = pictures_in(root, True, skipped), list[Answer]()
+    if not paths:
+        raise PaperzooError(f"there are no pictures in {plain(root)}" + "".join(f"; {len(f)} {why}" for why, f in skipped.items()))
+    with bar("looking", len(paths)) as done:
+        for path in paths:
+            try:
+                each.append(look(path))
+            except PaperzooError as error:
+                failed.setdefault(str(error).replace(plain(path), "it"), []).append(below(path, root))
+            done()
+    if not each:
+        raise PaperzooError(f"no picture in {plain(root)} could be looked at: {next(iter(failed))}")
+    left = {why: tuple(below(path, root) for path in files) for why, files in skipped.items()}
+    return tuple(each), {**left, **{why: tuple(names) for why, names in failed.items()}}
 
 
 def target_of(path: Path, name: Path, out: str) -> Path:

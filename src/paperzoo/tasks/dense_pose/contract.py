@@ -17,12 +17,12 @@ from paperzoo.data.pictures import as_channels, read_rgb
 from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder
 from paperzoo.tasks.dense_pose import drawing
-from paperzoo.tasks.dense_pose.answers import Person, Persons
-from paperzoo.tasks.dense_pose.files import folder
+from paperzoo.tasks.dense_pose.answers import ManyPersons, Person, Persons
 from paperzoo.tasks.dense_pose.task import DensePose
 from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
+from paperzoo.tasks.several import looked_at
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
 
@@ -119,7 +119,7 @@ class DensePoser(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one, out=out, texture=texture) for one in input]
         if isinstance(input, str | os.PathLike) and is_folder(os.fspath(input)):
-            return folder(self, os.fspath(input), out, texture)
+            return ManyPersons(*looked_at(os.fspath(input), lambda path: self.predict(path, out=out, texture=texture)))
         path = new_file(input, "-pose.png", out)
         picture = read_rgb(read_whole(input))
         found = self.look(picture)

@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from paperzoo.data.listing import Skipped, below, pictures_in
 from paperzoo.data.pictures import read_rgb, suffixes
 from paperzoo.data.video.camera import frames
 from paperzoo.data.video.whole import Frames, written_as
-from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder, ordinary, path_of
 from paperzoo.tasks.detection.answers import ManyDetections, Watched
 from paperzoo.tasks.detection.drawing import drawn
 from paperzoo.tasks.images import unused
-from paperzoo.tasks.several import bar, moves, moving
+from paperzoo.tasks.several import bar, looked_at, moves, moving
 from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
@@ -39,21 +37,9 @@ def folder(model: Detector, source: Any, threshold: float, overlap: float, out: 
     """
     if not isinstance(source, str | os.PathLike) or not is_folder(os.fspath(source)):
         return None
-    root, skipped, failed = path_of(os.fspath(source)), Skipped(list), dict[str, list[str]]()
-    paths, each = pictures_in(root, True, skipped), []
-    if not paths:
-        raise PaperzooError(f"there are no pictures in {plain(root)}" + "".join(f"; {len(f)} {why}" for why, f in skipped.items()))
-    with bar("looking", len(paths)) as done:
-        for path in paths:
-            try:
-                each.append(model.predict(path, threshold=threshold, overlap=overlap, out=out, coco=coco))
-            except PaperzooError as error:
-                failed.setdefault(str(error).replace(plain(path), "it"), []).append(below(path, root))
-            done()
-    if not each:
-        raise PaperzooError(f"no picture in {plain(root)} could be looked at: {next(iter(failed))}")
-    left = {why: tuple(below(path, root) for path in files) for why, files in skipped.items()}
-    return ManyDetections(tuple(each), {**left, **{why: tuple(names) for why, names in failed.items()}})
+    return ManyDetections(
+        *looked_at(os.fspath(source), lambda path: model.predict(path, threshold=threshold, overlap=overlap, out=out, coco=coco))
+    )
 
 
 def video(model: Detector, source: Any, threshold: float, overlap: float, out: str) -> Watched | None:

@@ -19,10 +19,10 @@ from paperzoo.files import is_folder
 from paperzoo.tasks.images import new_file, read_whole
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
+from paperzoo.tasks.several import looked_at
 from paperzoo.tasks.task import Task
-from paperzoo.tasks.text_detection.answers import Text, Texts
+from paperzoo.tasks.text_detection.answers import ManyTexts, Text, Texts
 from paperzoo.tasks.text_detection.drawing import drawn
-from paperzoo.tasks.text_detection.files import folder
 from paperzoo.tasks.text_detection.task import TextDetection
 
 #: images that are looked at at a time
@@ -104,7 +104,7 @@ class TextDetector(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one, threshold=threshold, out=out) for one in input]
         if isinstance(input, str | os.PathLike) and is_folder(os.fspath(input)):
-            return folder(self, os.fspath(input), threshold, out)
+            return ManyTexts(*looked_at(os.fspath(input), lambda path: self.predict(path, threshold=threshold, out=out)))
         path = new_file(input, "-text.png", out)
         picture = read_rgb(read_whole(input))
         found = self.look(picture, threshold)
