@@ -10,7 +10,7 @@ endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 INDEX := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
-.PHONY: demo test test-older lint types docs bench clean
+.PHONY: demo test test-older lint types docs gallery bench clean
 
 $(VENV)/core.stamp: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,11 @@ types: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/mkdocs build --strict --quiet
+
+# The gallery, built with what lies in the cache of the user's own, and looked at in a headless Chromium where there is one
+gallery: $(VENV)/dev.stamp
+	$(BIN)/paperzoo gallery build/gallery
+	PAPERZOO_GALLERY=build/gallery $(BIN)/python -m pytest --all tests/report/test_gallery_browser.py
 
 bench: $(VENV)/dev.stamp
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

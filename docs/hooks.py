@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,10 @@ def _folded(title: str, lines: list[str], first: int, last: int) -> str:
         return ""
     fence = "~~~~"
     return f'<details markdown="1">\n<summary>{title}, lines {first} to {last}</summary>\n\n{fence}python\n{body}\n{fence}\n\n</details>'
+
+
+def on_post_build(config: Any) -> None:
+    """The gallery, where one was built, is part of the site."""
+    built = Path(config["config_file_path"]).parent / "build" / "gallery"
+    if (built / "rooms.json").is_file():
+        shutil.copytree(built, Path(config["site_dir"]) / "play", dirs_exist_ok=True)

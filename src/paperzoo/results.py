@@ -204,9 +204,9 @@ def _elsewhere(run: Mapping[str, Any], here: str) -> str:
 
 def weights_name(name: str, recipe_name: str) -> str:
     """The file of what a recipe of ``paper`` or ``paper:variant`` trained: its name, and the recipe's if that is not the usual
-    one, as ``resnet.avatars.safetensors`` for ``small-avatars``."""
+    one nor the light one, as ``resnet.avatars.safetensors`` for ``small-avatars``."""
     usual = catalog.load(name).recipe("small")[0]
-    parts = [name.replace(":", "-"), "" if recipe_name == usual else recipe_name.partition("-")[2]]
+    parts = [name.replace(":", "-"), "" if recipe_name in (usual, "small-light") else recipe_name.partition("-")[2]]
     return ".".join([*filter(None, parts), "safetensors"])
 
 

@@ -1,4 +1,4 @@
-"""Commands that measure and publish: ``new``, ``export``, ``card``, ``compare``, ``study``, ``results``, ``report``."""
+"""Commands that measure and publish: ``new``, ``export``, ``card``, ``gallery``, ``compare``, ``study``, ``results``, ``report``."""
 
 from __future__ import annotations
 
@@ -63,6 +63,29 @@ def card(
     for path in folder(source, out, tuple(code or ())):
         print(plain(path))
     print(f"\nUse it: paperzoo.load({str(out)!r})\nUpload it: hf upload OWNER/NAME {plain(out)}")
+
+
+@app.command(rich_help_panel=MAKE)
+def gallery(
+    out: Annotated[Optional[Path], typer.Argument(help="The folder to write; default: one of the cache, with --open.")] = None,  # noqa: UP045
+    run: Annotated[Optional[list[str]], typer.Option(help="A run or weights file to add; may be repeated.", metavar="RUN")] = None,  # noqa: UP045
+    only: Annotated[Optional[list[str]], typer.Option(help="Only this paper; may be repeated.", metavar="NAME")] = None,  # noqa: UP045
+    opened: Annotated[bool, typer.Option("--open", help="Serve it on 127.0.0.1 and open it in the browser.")] = False,
+    port: Annotated[int, typer.Option(help="Of the server; 0: any that is free.", min=0, max=65535)] = 0,
+    examples: Annotated[bool, typer.Option(help="Show pictures of the test data, which may have to be fetched.")] = True,
+    code: Code = None,
+) -> None:
+    """Write a static site on which every model that ships runs in the visitor's browser, or open it."""
+    from paperzoo.data.fetch.sources import cache
+    from paperzoo.report.gallery import build, serve
+
+    if out is None and not opened:
+        raise PaperzooError("name the folder to write the gallery to, or add --open to look at it")
+    folder = out or cache() / "gallery"
+    print(f"{len(rooms := build(folder, only or (), run or (), code or (), examples=examples))} rooms: {', '.join(map(plain, rooms))}")
+    print(plain(folder))
+    if opened:
+        serve(folder, port)
 
 
 @app.command(rich_help_panel=MAKE)

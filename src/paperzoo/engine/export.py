@@ -68,7 +68,11 @@ def export(model: Model, out: Path, kind: Kind = "onnx", precision: Precision = 
         if kind != "onnx":
             raise PaperzooError("torch's exported program keeps weights in float32: float16 is for onnx")
         model = halved(model)
-    graph = graph_of(model)
+    return write_graph(model, graph_of(model), out, kind, precision)
+
+
+def write_graph(model: Model, graph: Graph, out: Path, kind: Kind, precision: Precision) -> Path:
+    """``export`` of one graph of a model, whose weights are rounded already where ``precision`` says so."""
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" and find_spec(name) is None]
     if missing:
         raise PaperzooError(f"to write ONNX needs {', '.join(missing)}: pip install 'paperzoo[onnx]'")
@@ -76,13 +80,16 @@ def export(model: Model, out: Path, kind: Kind = "onnx", precision: Precision = 
     model.eval()
     with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / f"draft{ENDS[kind]}"
-        told = _about(model, graph)
+        about = _about(model, graph)
         graph.call(*graph.example(TRACED))  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
             with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable(), decided(model):
                 warnings.simplefilter("ignore")
                 _quiet()
-                (_as_onnx if kind == "onnx" else _as_torch)(Traced(model, graph), graph, draft, told)
+                if kind == "onnx":
+                    _as_onnx(Traced(model, graph), graph, draft, about, folded=precision == "float32")
+                else:
+                    _as_torch(Traced(model, graph), graph, draft, about)
             if precision == "float16":
                 _halve(draft)
         except Exception as error:  # whatever the tracer stumbled over, deep inside torch
@@ -140,12 +147,13 @@ def _halve(path: Path) -> None:
 
 @contextmanager
 def traceable() -> Iterator[None]:
-    """What Python does with a tensor's values or with its length cannot be traced. While a network is, checks of values are left out, and
-    ``len`` in this package's modules reads a tensor's shape, which may be a symbol."""
+    """What Python does with a tensor's values or with its length cannot be traced. While a network is, checks of values are left out,
+    sequences are not packed, since a graph's have no padding, and ``len`` in this package's modules reads a tensor's shape, which may be
+    a symbol."""
     kept: list[tuple[dict[str, Any], str, Any]] = []
     for name, module in list(sys.modules.items()):
         names = vars(module) if name.startswith("paperzoo.") else {}
-        for word, instead in (("check_range", lambda image: image), ("len", _length)):
+        for word, instead in (("check_range", lambda image: image), ("pack_padded_sequence", _unpadded), ("len", _length)):
             if word in names or (word == "len" and names):
                 kept.append((names, word, names.get(word)))
                 names[word] = instead
@@ -179,6 +187,10 @@ def decided(model: nn.Module) -> Iterator[None]:
             module._buffers[name] = buffer
 
 
+def _unpadded(sequence: Tensor, length: Tensor, **options: Any) -> Tensor:
+    return sequence
+
+
 def _length(given: Any) -> Any:
     return given.shape[0] if isinstance(given, Tensor) else builtins.len(given)
 
@@ -200,15 +212,19 @@ def _dynamic(graph: Graph) -> tuple[Any, ...]:
     return tuple({0: torch.export.Dim.AUTO, **({1: torch.export.Dim.AUTO} if name in graph.lengths else {})} for name in graph.inputs)
 
 
-def _as_onnx(traced: Traced, graph: Graph, path: Path, told: dict[str, str]) -> None:
+def _as_onnx(traced: Traced, graph: Graph, path: Path, told: dict[str, str], folded: bool) -> None:
+    """``folded``: normalisation is made part of the convolution before it, whose weights are rounded no longer."""
     import onnx
 
     program = torch.onnx.export(
         traced, graph.example(TRACED), dynamo=True, dynamic_shapes=(_dynamic(graph),), input_names=list(graph.inputs),
-        output_names=list(graph.outputs), verbose=False, artifacts_dir=path.parent,
+        output_names=list(graph.outputs), verbose=False, artifacts_dir=path.parent, optimize=folded,
     )  # fmt: skip
     assert program is not None
     proto = program.model_proto
+    for node in proto.graph.node:  # which line of which file each comes from: as long as the weights, and of no use elsewhere
+        del node.metadata_props[:]
+    del proto.graph.value_info[:]
     onnx.helper.set_model_props(proto, told)
     onnx.save(proto, str(path))
 
@@ -258,6 +274,7 @@ def answers(path: Path, given: Sequence[Tensor], kind: Kind) -> list[np.ndarray]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors; its remarks on how it computes are no use to a reader
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
     found: list[np.ndarray] = session.run(None, {name: each.numpy() for name, each in zip(names, given, strict=True)})

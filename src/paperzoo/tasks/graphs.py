@@ -28,6 +28,23 @@ class Graph:
     lengths: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Room:
+    """How a model is played with in a browser: what is computed there, and what the page must know.
+
+    Attributes:
+        kind: the page's file, ``report/site/rooms/KIND.js``.
+        graphs: what is exported, by the name that the page calls it.
+        facts: plain JSON values that the page needs: sizes, names of classes, words.
+        pictures: the field of the data whose first items are shown as examples; none if it is empty.
+    """
+
+    kind: str
+    graphs: Mapping[str, Graph]
+    facts: Mapping[str, Any]
+    pictures: str = ""
+
+
 def noise_of(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
     """An example of items of this shape, in [0, 1], from a generator of its own."""
 

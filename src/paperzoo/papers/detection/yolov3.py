@@ -30,7 +30,7 @@ from paperzoo.metrics.iou import iou
 from paperzoo.nn.schedules import steps, warmup_cosine
 from paperzoo.papers.detection.yolov2 import Conv, decoded, resized
 from paperzoo.pretrained import darknet
-from paperzoo.ranges import Count, NotNegative, Part, Pixels, Positive, Size, SomeShare
+from paperzoo.ranges import Count, NotNegative, Part, Pixels, Positive, Size, Sizes, SomeShare
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.detection import Candidates, Detector
 from paperzoo.tasks.model import Optimizers, Players
@@ -57,12 +57,12 @@ BLOCKS, STRIDES = (1, 2, 8, 8, 4), (8, 16, 32)
 class Darknet53(nn.Module):
     """52 convolutions (table 1); the 53rd, fully connected, would make it a classifier."""
 
-    def __init__(self, channels: int, widths: Sequence[int], memory: float) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], memory: float, blocks: Sequence[int] = BLOCKS) -> None:
         super().__init__()
         self.first = Conv(channels, widths[0], 3, memory=memory)
         self.stages = nn.ModuleList(
             nn.Sequential(Conv(into, out, 3, 2, memory), *(Residual(out, memory) for _ in range(number)))
-            for into, out, number in zip(widths, widths[1:], BLOCKS, strict=False)
+            for into, out, number in zip(widths, widths[1:], blocks, strict=False)
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -92,13 +92,13 @@ class Head(nn.Module):
 class Network(nn.Module):
     """Trunk and three heads, the coarsest first, in the order of the released cfg; ``width`` is a factor on all channels."""
 
-    def __init__(self, channels: int, outputs: int, width: float, memory: float) -> None:
+    def __init__(self, channels: int, outputs: int, width: float, memory: float, blocks: Sequence[int] = BLOCKS) -> None:
         super().__init__()
 
         def wide(number: int) -> int:
             return max(4, round(width * number))
 
-        self.trunk = Darknet53(channels, [wide(number) for number in (32, 64, 128, 256, 512, 1024)], memory)
+        self.trunk = Darknet53(channels, [wide(number) for number in (32, 64, 128, 256, 512, 1024)], memory, blocks)
         self.coarse = Head(wide(1024), wide(512), outputs, memory)
         self.to_middle = Conv(wide(512), wide(256), 1, memory=memory)
         self.middle = Head(wide(512) + wide(256), wide(256), outputs, memory)
@@ -198,7 +198,7 @@ class Model(Detector):
 
     Args:
         anchors9: nine widths and heights in pixels, from the data; default: those of COCO (section 2.3).
-        width: see ``Network``.
+        width: see ``Network``. blocks: residual blocks at each halving, five numbers; those of Darknet-53.
         sizes: sides of the pictures that are drawn from anew every ten batches; none for ``image_size`` alone.
         ignore: IOU with a truth above which a box is not called nothing: 0.5 (section 2.1; the released cfg says 0.7).
         coord, label: weights of the errors of place and of class, both 1 in the released cfg.
@@ -211,7 +211,8 @@ class Model(Detector):
 
     def __init__(
         self, *, channels: Size = 3, image_size: Pixels = 416, classes: Size = 80, anchors9: Sequence[Sequence[Positive]] = ANCHORS,
-        width: SomeShare = 1.0, sizes: Sequence[Pixels] = (), ignore: Part = 0.5, coord: NotNegative = 1.0, label: NotNegative = 1.0,
+        width: SomeShare = 1.0, blocks: Sizes = BLOCKS, sizes: Sequence[Pixels] = (),
+        ignore: Part = 0.5, coord: NotNegative = 1.0, label: NotNegative = 1.0,
         memory: SomeShare = 0.01, weights: str = "",
     ) -> None:  # fmt: skip
         super().__init__(channels, image_size, classes)
@@ -219,10 +220,12 @@ class Model(Detector):
             raise PaperzooError(f"anchors9 are {NUMBERS[1]} widths and heights, not {len(anchors9)} of {[len(a) for a in anchors9][:1]}")
         if any(side % self.stride for side in sizes):
             raise PaperzooError(f"sizes are multiples of {self.stride}, not {', '.join(map(str, sizes))}")
+        if len(blocks) != len(BLOCKS):
+            raise PaperzooError(f"blocks are the numbers at the trunk's {len(BLOCKS)} halvings, not {len(blocks)}")
         self.register_buffer("anchors", torch.tensor([list(shape) for shape in anchors9]).float().view(3, 3, 2), persistent=False)
         self.register_buffer("side", torch.tensor(image_size))
         self.sizes, self.ignore, self.coord, self.label = tuple(sizes), ignore, coord, label
-        self.network = Network(channels, 3 * (5 + classes), width, memory)
+        self.network = Network(channels, 3 * (5 + classes), width, memory, blocks)
         if weights:
             self.names = darknet.load(self.network, weights, {"coco": darknet.YOLOV3}, classes)
 

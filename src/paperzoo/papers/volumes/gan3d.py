@@ -208,4 +208,4 @@ RECIPES = {
         precision="float32",
     ),
 }
-RECIPES["small-light"] = RECIPES["small"].but(model={"width": 22}, note="half of the weights, so that they ship")
+RECIPES["small-light"] = RECIPES["small"].but(model={"width": 20}, note="half of the weights, so that they ship")

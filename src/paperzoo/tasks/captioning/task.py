@@ -12,6 +12,8 @@ from paperzoo.data import Batch, Dataset
 from paperzoo.data.captions.words import SPECIAL, START
 from paperzoo.tasks.captioning.draw import draw
 from paperzoo.tasks.captioning.measure import scores
+from paperzoo.tasks.captioning.room import room
+from paperzoo.tasks.graphs import Room
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -39,3 +41,6 @@ class Captioning(Task):
         words = torch.arange(len(SPECIAL), min(len(model.vocabulary), len(SPECIAL) + model.longest - 2), device=given.device)
         words = torch.cat([words.new_tensor([START]), words]).expand(len(given), 1, -1)  # (N, 1, T)
         return model.say(model.see(given), words).logits
+
+    def room(self, model: Captioner) -> Room | None:
+        return room(model)

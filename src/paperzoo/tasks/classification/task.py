@@ -11,7 +11,8 @@ from torch import Tensor
 from paperzoo.data import Batch, Dataset
 from paperzoo.tasks.classification.draw import draw
 from paperzoo.tasks.classification.measure import errors
-from paperzoo.tasks.graphs import Graph, noise_of
+from paperzoo.tasks.classification.room import room
+from paperzoo.tasks.graphs import Graph, Room, noise_of
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -47,3 +48,6 @@ class ImageClassification(Task):
         about = f"float32 (N, {model.channels}, {model.image_size}, {model.image_size}) in [0, 1]"
         shape = (model.channels, model.image_size, model.image_size)
         return Graph(model, noise_of(*shape), {"image": about}, {"logits": "float32 (N, classes)"})
+
+    def room(self, model: Classifier) -> Room | None:
+        return room(model)

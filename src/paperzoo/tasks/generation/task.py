@@ -13,7 +13,8 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.tasks.generation import draw, measure
-from paperzoo.tasks.graphs import Graph
+from paperzoo.tasks.generation.room import room
+from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.pictures import grid, save, save_frames
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
@@ -64,6 +65,9 @@ class ImageGeneration(Generation):
         if out.suffix.lower() == ".gif":
             return plain(save_frames([grid(sample[None], scale=4 * scale) for sample in samples], out, 100))
         return plain(save(grid(samples, scale=scale), out))
+
+    def room(self, model: ImageGenerator) -> Room | None:
+        return room(model, self.graph(model))
 
 
 class ConditionalGeneration(ImageGeneration):

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
-from paperzoo.tasks.graphs import Graph, tokens_of
+from paperzoo.tasks.graphs import Graph, Room, tokens_of
 from paperzoo.tasks.language_model.draw import draw
 from paperzoo.tasks.language_model.measure import surprise
+from paperzoo.tasks.language_model.room import room
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -58,3 +59,6 @@ class LanguageModelling(Task):
         told = {"tokens": f"int64 (N, T), numbers below {size:,} of the vocabulary in the arguments, from the beginning of a text"}
         outputs = {"scores": f"float32 (N, T, {size:,}), of what follows each"}
         return Graph(lambda tokens: model.read(tokens, None)[0], tokens_of(size), told, outputs, lengths=("tokens",))
+
+    def room(self, model: LanguageModel) -> Room | None:
+        return room(model)

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.captions.words import SPECIAL
+from paperzoo.tasks.graphs import Room
 from paperzoo.tasks.questions.draw import draw
 from paperzoo.tasks.questions.measure import accuracies
+from paperzoo.tasks.questions.room import room
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -39,3 +41,6 @@ class QuestionAnswering(Task):
         question = torch.arange(len(model.vocabulary), device=given.device)[len(SPECIAL) :][:4].expand(len(given), -1)  # (N, 4)
         logits: Tensor = model(given, question, torch.full((len(given),), question.shape[1]))
         return logits
+
+    def room(self, model: Answerer) -> Room | None:
+        return room(model)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.tasks.graphs import Graph, noise_of
+from paperzoo.tasks.graphs import Graph, Room, noise_of
 from paperzoo.tasks.restoration import draw, measure
+from paperzoo.tasks.restoration.room import room
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,3 +42,6 @@ class SuperResolution(Task):
 
     def answer(self, model: SuperResolver, given: Tensor) -> Tensor:
         return model.restore(given, min(model.scales)).flatten(1)
+
+    def room(self, model: SuperResolver) -> Room | None:
+        return room(model)

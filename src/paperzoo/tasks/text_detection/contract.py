@@ -65,6 +65,10 @@ class TextDetector(Model):
         """What is written in the images of these answers, at scores above the threshold."""
         raise TypeError(f"{type(self).__name__} does not say how its answers are read")
 
+    def reading_rules(self) -> dict[str, Any]:
+        """By what numbers the gallery's page reads ``answers`` as ``read`` does; empty where it does not know how."""
+        return {}
+
     def found(self, image: Tensor, threshold: float | None = None) -> list[Reading]:
         """What is written in images (N, C, H, W), in eval mode without gradients."""
         was_training, device, rows = self.training, next(self.parameters()).device, list[Reading]()

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
+from paperzoo.tasks.graphs import Room
 from paperzoo.tasks.task import Task
 from paperzoo.tasks.text_detection import draw, measure
+from paperzoo.tasks.text_detection.room import room
 
 if TYPE_CHECKING:
     from paperzoo.tasks.text_detection.contract import TextDetector
@@ -35,3 +37,6 @@ class TextDetection(Task):
     def answer(self, model: TextDetector, given: Tensor) -> Tensor:
         """All that the network says."""
         return model.answers(given)
+
+    def room(self, model: TextDetector) -> Room | None:
+        return room(model)

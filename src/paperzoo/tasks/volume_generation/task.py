@@ -9,7 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from paperzoo.data import Dataset
+from paperzoo.tasks.generation.room import room
 from paperzoo.tasks.generation.task import Generation
+from paperzoo.tasks.graphs import Room
 from paperzoo.tasks.volume_generation import draw, measure
 from paperzoo.tasks.volume_generation.files import write_shapes
 
@@ -46,3 +48,6 @@ class VolumeGeneration(Generation):
         """Meshes as .obj, .stl, .ply, .glb or .off, all side by side; a folder of .obj, one a shape; a picture as .png, turning as .gif; or
         a page on which they are turned by hand as .html."""
         return write_shapes(samples, out)
+
+    def room(self, model: VolumeGenerator) -> Room | None:
+        return room(model, self.graph(model), "volume", size=model.image_size)
