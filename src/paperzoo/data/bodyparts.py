@@ -82,8 +82,8 @@ def mirrored(batch: Batch, chosen: Tensor) -> Batch:
     }
     if "parts" in vars(batch):
         maps = batch.uv.flip(3)
-        own = batch.parts.flip(2)
-        fields |= {"parts": mirror[own], "uv": torch.where(turns[own][:, None], torch.stack([1 - maps[:, 0], maps[:, 1]], 1), maps)}
+        parts = batch.parts.flip(2)
+        fields |= {"parts": mirror[parts], "uv": torch.where(turns[parts][:, None], torch.stack([1 - maps[:, 0], maps[:, 1]], 1), maps)}
     before = vars(batch)
     both = {
         name: torch.where(chosen.view(-1, *[1] * (value.ndim - 1)), value, before[name]) for name, value in fields.items()

@@ -88,8 +88,8 @@ def _prepare(packages: tuple[Path, ...], free: bool, rate: int, length: int) -> 
         label = kind_of(name)
         if label is None:
             continue
-        sound, own = read(data, f"{file} of the kit {kit}")
-        clip = prepare(sound, own, rate, length)
+        sound, file_rate = read(data, f"{file} of the kit {kit}")
+        clip = prepare(sound, file_rate, rate, length)
         if clip is not None:
             clips.append(clip)
             labels.append(label)
@@ -111,12 +111,12 @@ def _strokes(packages: tuple[Path, ...], free: bool) -> Iterator[tuple[str, str,
         for place, data in deb_files(package, _KITS):
             kit, _, file = place.partition("/")
             if file == "drumkit.xml":
-                names |= {(kit, stroke): told for stroke, told in _told(data)}
+                names |= {(kit, stroke): title for stroke, title in _told(data)}
             elif file.lower().endswith((".wav", ".flac")) and (not free or kit in FREE_KITS):
                 sounds.append((kit, file, data))
         for kit, file, data in sounds:
-            told = names.get((kit, file), "")
-            yield kit, file, told if kind_of(told) is not None else Path(file).stem, data
+            title = names.get((kit, file), "")
+            yield kit, file, title if kind_of(title) is not None else Path(file).stem, data
 
 
 def _told(xml: bytes) -> Iterator[tuple[str, str]]:

@@ -66,10 +66,10 @@ def _prepare(wheel: Path, rate: int, length: int) -> dict[str, np.ndarray]:
     order = [
         (word, f"{a}+{v}", speed) for s in VOICES for v in VOICES[s] for a in ACCENTS for speed in SPEEDS for word in WORDS
     ]
-    spoken, own = say(wheel, order)
+    spoken, spoken_rate = say(wheel, order)
     clips = []
     for sound, (word, voice, _) in zip(spoken, order, strict=True):
-        clip = prepare(sound[None].astype(np.float32) / 32768, own, rate, length)
+        clip = prepare(sound[None].astype(np.float32) / 32768, spoken_rate, rate, length)
         if clip is None:
             raise PaperzooError(f"the voice {voice} of {wheel.name} says nothing for {word}: another version of it")
         clips.append(clip)

@@ -190,8 +190,8 @@ def parse(caption: str) -> Statement | None:
     """What a caption says; ``None`` if it is none of this grammar."""
     words = tuple(tokenise(caption))
     for head, copula in ((("there", "is"), False), (("a", "picture", "of"), False), ((), True)):
-        if words[: len(head)] == head and (found := _sentence(words[len(head) :], copula)):
-            return found
+        if words[: len(head)] == head and (statement := _sentence(words[len(head) :], copula)):
+            return statement
     return _inverted(words)
 
 

@@ -182,8 +182,8 @@ def _part(archive: ZipFile, path: str, colour: str) -> str:
         if name in _SLOTS and element.tag.endswith("}g") and not len(element):
             element.text = f"[{name}]"
         for key, value in element.items():
-            own = re.sub(r"url\(#", f"url(#{path}/", value)
+            renamed = re.sub(r"url\(#", f"url(#{path}/", value)
             if key == "id" or (key.endswith("href") and value.startswith("#")):
-                own = value.replace(value.lstrip("#"), f"{path}/{value.lstrip('#')}")
-            element.set(key, own)
+                renamed = value.replace(value.lstrip("#"), f"{path}/{value.lstrip('#')}")
+            element.set(key, renamed)
     return "".join(ElementTree.tostring(child, "unicode") for child in root)
