@@ -42,7 +42,7 @@ TURNS = np.array([number > 0 and MIRROR[number] == number for number in range(le
 
 
 def mirrored_parts(parts: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What parts (...) and their U and V (..., 2) are in a mirror."""
+    """Parts (...) and their U and V (..., 2) after a horizontal flip."""
     other = uv.copy()
     other[..., 0] = np.where(TURNS[parts], 1 - uv[..., 0], uv[..., 0])
     return MIRROR[parts], other

@@ -18,7 +18,7 @@ from paperzoo.errors import PaperzooError, compared, unknown
 
 @dataclass(frozen=True)
 class Schema:
-    """What a data set offers.
+    """The schema of a data set: its fields and what models are built from.
 
     Attributes:
         fields: names of the batch's fields.
@@ -202,7 +202,7 @@ class Split:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """What an ``Order`` is made of: the number of items, of domains that are not paired of each."""
+        """The numbers of items that an ``Order`` needs: one, or one for each unpaired domain."""
         first = self.columns[0]
         return first.lengths if isinstance(first, Unpaired) else (len(self),)
 

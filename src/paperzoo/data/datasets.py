@@ -124,7 +124,7 @@ def check_name(name: str) -> None:
 
 
 def _own_place(place: str) -> PaperzooError:
-    """What is said of a path where the name of a data set should stand."""
+    """The error for a path in place of a data set's name."""
     folder, suffix = is_folder(place), path_of(place).suffix.lower()
     kind = "folder" if folder else next((kind for kind, ends in KINDS.items() if suffix in ends), "")
     write = f"--data {kind or 'KIND'}:{shown(place)}" + ("" if kind else f", where KIND is one of {', '.join(OWN)}")

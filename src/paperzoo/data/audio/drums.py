@@ -76,7 +76,7 @@ def kind_of(name: str) -> int | None:
 
 
 def instrument(kit: str, name: str) -> str:
-    """What a stroke is on: the kit and the name without how hard it was and which of several it is."""
+    """The instrument of a stroke: its kit and name, without velocity and take number."""
     stem = re.sub(r"[-_ ]*(hardest|hard|med|softest|soft|normal)?[-_ ]*\d*$", "", name.lower())
     return f"{kit}/{stem}"
 
@@ -111,7 +111,7 @@ def _strokes(packages: tuple[Path, ...], free: bool) -> Iterator[tuple[str, str,
         for place, data in deb_files(package, _KITS):
             kit, _, file = place.partition("/")
             if file == "drumkit.xml":
-                names |= {(kit, stroke): title for stroke, title in _told(data)}
+                names |= {(kit, stroke): title for stroke, title in _titles(data)}
             elif file.lower().endswith((".wav", ".flac")) and (not free or kit in FREE_KITS):
                 sounds.append((kit, file, data))
         for kit, file, data in sounds:
@@ -119,7 +119,7 @@ def _strokes(packages: tuple[Path, ...], free: bool) -> Iterator[tuple[str, str,
             yield kit, file, title if kind_of(title) is not None else Path(file).stem, data
 
 
-def _told(xml: bytes) -> Iterator[tuple[str, str]]:
+def _titles(xml: bytes) -> Iterator[tuple[str, str]]:
     """File and instrument of each stroke in a kit's list, read by its tags alone."""
     for part in xml.decode("utf-8", "replace").split("<instrument>")[1:]:
         name = re.search(r"<name>(.*?)</name>", part)

@@ -115,7 +115,7 @@ def sound_folder(path: Path, text: str = "", strict: bool = False) -> Dataset:
 def keep(
     root: Path, files: Sequence[Path], rate: int, length: int, channels: int, peak: float, cutting: bool
 ) -> Mapping[str, np.ndarray]:
-    """What is made of these files, kept in the cache: ``audio`` int16 (N, C, T), ``file`` (N) the number of each window's, and ``bad`` and
+    """The windows of these files, kept in the cache: ``audio`` int16 (N, C, T), ``file`` (N) the number of each window's, and ``bad`` and
     ``why``, the numbers of those that cannot be used and the reasons.
 
     Args:

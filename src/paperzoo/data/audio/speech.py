@@ -78,7 +78,7 @@ def _prepare(wheel: Path, rate: int, length: int) -> dict[str, np.ndarray]:
 
 
 def say(wheel: Path, order: list[tuple[str, str, int]]) -> tuple[list[np.ndarray], int]:
-    """What eSpeak NG says, int16 (T) for each (text, voice, words a minute), and its samples a second.
+    """eSpeak NG's speech, int16 (T) for each (text, voice, words a minute), and its sampling rate.
 
     The program is unpacked for the time and runs in a process of its own; its file's hash was compared before. Noise of its voices
     comes from a generator that always begins alike, so that the same words in the same order sound the same.

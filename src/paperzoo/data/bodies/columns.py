@@ -17,7 +17,7 @@ from paperzoo.data.dataset import Column
 
 @dataclass(frozen=True)
 class Points:
-    """What is annotated of one person.
+    """The annotations of one person.
 
     Attributes:
         box: float32 (4); place: float32 (P, 2), x and y in pixels; part: int64 (P), from 1; uv: float32 (P, 2).

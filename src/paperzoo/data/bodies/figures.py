@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Artist:
-    """What is the same in all drawings: the body, its charts, and which of its triangles are hair and eyes.
+    """The constants of all drawings: the body, its charts, and which of its triangles are hair and eyes.
 
     Attributes:
         part: int64 (F), from 1; uv: float64 (F, 3, 2). hair, eyes: bool (F).

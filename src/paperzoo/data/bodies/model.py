@@ -75,7 +75,7 @@ class Body:
 
     @property
     def skin(self) -> int:
-        """How many vertices are of the skin: those first."""
+        """Number of skin vertices, which come first."""
         return int(self.quads.max()) + 1
 
     @property

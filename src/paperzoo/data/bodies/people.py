@@ -153,7 +153,7 @@ def _figure(
 
 
 def annotated(part: np.ndarray, uv: np.ndarray, rng: np.random.Generator, noise: float) -> Points:
-    """What is annotated of a person, of whom ``part`` (S, S) and ``uv`` (S, S, 2) are seen: a box, and points of each visible part."""
+    """Annotations of a person whose visible pixels are ``part`` (S, S) and ``uv`` (S, S, 2): a box, and points of each visible part."""
     rows, columns = np.nonzero(part)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
     places = list[np.ndarray]()

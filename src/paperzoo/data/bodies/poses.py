@@ -60,7 +60,7 @@ def pose(rng: np.random.Generator) -> np.ndarray:
 
 
 def view(rng: np.random.Generator) -> np.ndarray:
-    """How a body stands to the camera, a rotation (3, 3): any way around, most faces to the front, leaning a little."""
+    """The body's orientation to the camera, a rotation (3, 3): any yaw, mostly facing it, with a small tilt."""
     yaw = float(rng.uniform(-180, 180) if rng.random() < 0.7 else rng.normal(0, 40))
     lean, tilt = float(rng.uniform(-LEAN, LEAN)), float(rng.normal(0, TILT / 2))
     rotation: np.ndarray = about(np.eye(3)[2], tilt) @ about(np.eye(3)[0], lean) @ about(np.eye(3)[1], yaw)
@@ -68,7 +68,7 @@ def view(rng: np.random.Generator) -> np.ndarray:
 
 
 def shape(rng: np.random.Generator) -> Shape:
-    """Who somebody is."""
+    """A random body shape."""
     man = float(rng.beta(0.4, 0.4))
     old = float(rng.uniform(0, 1))
     age = np.array([0.6 * float(rng.random()), 0, 0]) if rng.random() < 0.15 else np.array([0, 0, 0.8 * old])
@@ -85,7 +85,7 @@ def _level(rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Look:
-    """What somebody wears, and its colours, each float64 (3) in 0 to 255.
+    """Clothing and its colours, each float64 (3) in 0 to 255.
 
     Attributes:
         sleeves, legs: how many of the two halves of arms and legs are dressed. stripes: of the shirt, along V, none at 0; second: their

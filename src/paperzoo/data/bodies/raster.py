@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Seen(NamedTuple):
-    """What is seen of a mesh in a picture of H x W pixels.
+    """A mesh rasterised to H x W pixels.
 
     Attributes:
         face: int64 (H, W), the number of the triangle, -1 where there is none.
@@ -22,7 +22,7 @@ class Seen(NamedTuple):
 
 
 def rasterised(points: np.ndarray, faces: np.ndarray, tall: int, wide: int, cull: bool = True) -> Seen:
-    """What is seen of a mesh at the middles of pixels, which lie at halves.
+    """A mesh rasterised at the centres of pixels, which lie at halves.
 
     A pixel in the middle of which several triangles lie shows the nearest; one on an edge belongs to both its triangles. Coordinates
     are linear in the picture, as a camera far away has them.

@@ -20,7 +20,7 @@ from paperzoo.terminal import plain
 
 @dataclass(frozen=True)
 class Marks:
-    """What is marked in one picture, M objects; fields as in ``paperzoo.data.fields``.
+    """The annotations of one picture, M objects; fields as in ``paperzoo.data.fields``.
 
     Attributes:
         boxes: float32 (M, 4); label: int64 (M); difficult, crowd: bool (M); quads: float32 (M, 4, 2) where there are such.

@@ -238,7 +238,7 @@ def _gathered(marked: Mapping[Path, Annotated]) -> tuple[str, ...]:
 
 
 def _guessed(root: Path, marked: Mapping[Path, Annotated], said: Said) -> bool:
-    """Whether boxes are shares, where pixels belong, which is said."""
+    """Whether boxes are relative where pixels are expected; this is reported."""
     if shares := shares_taken_for_pixels(list(marked.values())):
         said["boxes in shares of the picture's sides, where pixels belong: taken as shares"].append(plain(root))
     return shares

@@ -82,7 +82,7 @@ _CODES = ("iso_3166-1", "iso_3166-2", "iso_639-2", "iso_639-3", "iso_4217")
 
 
 def names(package: Path, languages: Sequence[str]) -> list[str]:
-    """What countries, places, languages and currencies are called in these languages, each name once, by the alphabet."""
+    """Names of countries, places, languages and currencies in these languages, each once, in alphabetical order."""
     files, named = dict(deb_files(package, "usr/share")), set[str]()
     for language in languages:
         for code in _CODES:
@@ -99,7 +99,7 @@ def names(package: Path, languages: Sequence[str]) -> list[str]:
 
 
 def translations(data: bytes) -> list[str]:
-    """What a file .mo of gettext translates to, in its order, but for the header, which translates nothing."""
+    """The translations in a gettext .mo file, in its order, without the header."""
     order = "<" if data[:4] == b"\xde\x12\x04\x95" else ">"
     _, count, originals, translated = struct.unpack_from(f"{order}4I", data, 4)
     texts = []
@@ -152,7 +152,7 @@ def written(texts: Sequence[str], font: ImageFont.FreeTypeFont, apart: float = 0
 
 @dataclass(frozen=True)
 class Lie:
-    """How a line lies: height of its letters in pixels, turn in degrees (positive is clockwise), and how much its ends are farther."""
+    """The pose of a line: letter height in pixels, rotation in degrees (positive is clockwise), and perspective at its ends."""
 
     height: float
     turn: float

@@ -34,7 +34,7 @@ _KARPATHY = {"train": "train", "restval": "train", "val": "validation", "test": 
 
 @dataclass(frozen=True)
 class Told:
-    """What a file says of pictures.
+    """The captions in a file, and the splits of its pictures.
 
     Attributes:
         captions: a picture's name, or the end of its path, as the file has it -> its captions; none of them is empty.

@@ -20,7 +20,7 @@ def shapes_sentences() -> Dataset:
     for number, (split, items) in enumerate(plain.splits.items()):
         attributes[split] = items.batch(np.arange(len(items))).attributes
         random = np.random.default_rng(number)
-        texts[split] = [_told(row, random) for row in attributes[split].tolist()]
+        texts[split] = [_sentences(row, random) for row in attributes[split].tolist()]
     words = Words(learn(text for sentences in texts["train"] for text in sentences))
     columns = {split: Captions(sentences, words) for split, sentences in texts.items()}
     splits = {}
@@ -33,7 +33,7 @@ def shapes_sentences() -> Dataset:
     return Dataset(schema, splits, plain.licence, plain.source)
 
 
-def _told(attributes: list[float], random: np.random.Generator) -> tuple[str, ...]:
+def _sentences(attributes: list[float], random: np.random.Generator) -> tuple[str, ...]:
     colour = SHAPE_ATTRIBUTES[attributes[:4].index(1)].split()[0]
     filled = _FILLED[int(attributes[4])]
     return tuple(form.format(colour, filled[int(random.integers(2))]) for form in _FORMS)

@@ -288,7 +288,7 @@ class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
 
 
 def _opened(url: str, pinned: bool) -> Any:
-    """What an address serves. Without a full hash only https will do, which says by itself who sent the file."""
+    """The response of an address. Without a full hash only https is accepted, which authenticates the server."""
     kind = urlsplit(url).scheme
     if kind not in ("https", "file") and not (kind == "http" and pinned):
         raise ValueError("only https is asked for a file without a full hash" if kind == "http" else f"{kind} is not https")
@@ -382,7 +382,7 @@ def _record(path: Path) -> Path:
 
 
 def _seen(path: Path) -> list[int]:
-    """What tells a changed file without reading it."""
+    """Size and modification time, which tell a changed file without reading it."""
     try:
         status = path.stat()
     except OSError as error:

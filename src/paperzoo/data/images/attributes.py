@@ -38,7 +38,7 @@ _PARTS = {"0": "train", "1": "validation", "2": "test"}  # as list_eval_partitio
 
 @dataclass(frozen=True)
 class Table:
-    """What is known of each picture.
+    """The attributes of each picture.
 
     Attributes:
         names: of the attributes.

@@ -160,7 +160,7 @@ def _file(source: Source) -> Path:
 
 
 def _shapes(a: Source, b: Source) -> str:
-    """What is wrong with the sizes of a pair's pictures; empty if their sides have the same ratio, to a pixel."""
+    """Why a pair's picture sizes do not match; empty if their aspect ratios agree, to a pixel."""
     if not (isinstance(a, Path) and isinstance(b, Path)):
         return ""
     try:

@@ -49,7 +49,7 @@ def questions(things: Sequence[Thing], size: int, others: Sequence[tuple[str, st
 
 
 def _relations(things: Sequence[Thing], nouns: Mapping[str, int]) -> Iterator[Asking]:
-    """How things stand to each other whose nouns are those of no other thing."""
+    """The relations of things whose nouns no other thing shares."""
     for a, b in permutations([thing for thing in things if nouns[thing.noun] == 1], 2):
         holds = relation_of(a.box, b.box)
         if not holds:
@@ -76,7 +76,7 @@ def side_of(thing: Thing, size: int) -> str:
 
 
 def balanced(by_picture: Mapping[int, Sequence[Asking]], most: int, seed: int) -> list[Question]:
-    """Of all that could be asked about pictures, as many questions as leave every answer of a wording equally often.
+    """A balanced subset of all possible questions about pictures: every answer of a wording is equally frequent.
 
     A wording keeps those of its answers that leave most questions, at least two; one that always has the same answer is not asked.
 

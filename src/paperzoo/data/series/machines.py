@@ -46,7 +46,7 @@ FINEST = 96
 
 @dataclass
 class Repairs:
-    """What was mended in a log, and how often."""
+    """The repairs made to a log, with their counts."""
 
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

@@ -29,7 +29,7 @@ TRANSFORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.nda
 
 
 def weights(history: int, horizon: int, season: int, level: int, cycles: int) -> tuple[np.ndarray, np.ndarray]:
-    """What is left of a window, as a matrix (T, T), and what comes after it, as a matrix (H, T).
+    """The residual of a window without its pattern, as a matrix (T, T), and the forecast of the pattern, as a matrix (H, T).
 
     Args:
         season: m; 0 for none.
@@ -88,7 +88,7 @@ def _stacked(windows: Windows, straighten: Any) -> tuple[np.ndarray, np.ndarray,
 
 
 def described(pattern: Mapping[str, Any], label: Callable[[int], str]) -> str:
-    """What is taken out, in words.
+    """The pattern that is taken out, in words.
 
     Args:
         label: steps in words: ``7 days`` of 7.

@@ -88,7 +88,7 @@ class Windows:
         return len(self.origins)
 
     def ahead(self) -> tuple[np.ndarray, np.ndarray]:
-        """What came: float64 (N, H, K), and which of it lies in the split: bool (N, H). Beyond it, the values are 0."""
+        """The actual values float64 (N, H, K), and a mask of those in the split, bool (N, H). Values outside it are 0."""
         rows = self.origins[:, None] + np.arange(self.horizon)  # (N, H)
         mask = rows < self.stops[:, None]
         return np.where(mask[..., None], self.values[np.where(mask, rows, 0)][..., list(self.targets)], 0.0), mask
@@ -101,7 +101,7 @@ class Windows:
         )  # fmt: skip
 
     def upto(self, horizon: int) -> Windows:
-        """The same windows, looking only so many steps ahead."""
+        """The same windows with a shorter horizon."""
         return Windows(
             self.values, self.targets, self.origins, self.stops, self.firsts, self.history, horizon, self.known, self.held, self.labels
         )

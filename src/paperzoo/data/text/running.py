@@ -156,7 +156,7 @@ def pieces(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """What stands between blanks, and ``<eos>`` for each end of a line."""
+    """The tokens between blanks, and ``<eos>`` for each end of a line."""
     return [word for line in lines(text) for word in [*line.split(), END]]
 
 

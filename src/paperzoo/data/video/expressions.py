@@ -157,7 +157,7 @@ def draw(wheel: Path, people: int, size: int) -> np.ndarray:
 
 
 def choose(people: int, seed: int = 0) -> list[tuple[dict[str, str], bool]]:
-    """What ``people`` different people are made of, and whether their eyebrows are of the "natural" kind."""
+    """The parts of ``people`` different faces, and whether their eyebrows are of the "natural" kind."""
     random, options = np.random.default_rng(seed), avatars.person()
     drawn = random.integers(0, [*map(len, options.values()), 2], (2 * people, len(options) + 1))
     faces: dict[tuple[str | int, ...], tuple[dict[str, str], bool]] = {}

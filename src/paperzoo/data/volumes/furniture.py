@@ -58,7 +58,7 @@ class Thing(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What decides the split: the library and the mesh."""
+        """The key that decides the split: library and mesh."""
         return f"{self.library}{self.model}"
 
 

@@ -166,7 +166,7 @@ def resampled(voxels: np.ndarray, size: int) -> np.ndarray:
 
 
 def middle(voxels: np.ndarray) -> np.ndarray:
-    """What is occupied moved to the middle, to half a voxel."""
+    """The voxels shifted so that the bounding box of the occupied ones is centred, to half a voxel."""
     moved = voxels
     for axis in range(3):
         occupied = np.flatnonzero(voxels.any(tuple(a for a in range(3) if a != axis)))
