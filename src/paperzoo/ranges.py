@@ -99,22 +99,22 @@ def _outside(value: Any, wanted: Any) -> str:
 
 def _bounds(given: Iterable[Any]) -> list[tuple[Callable[[Any], bool], str]]:
     """A test and its words for each bound of annotated-types; of several of one kind the last, which narrows a named range."""
-    found: dict[type, tuple[Callable[[Any], bool], str]] = {}
+    bounds: dict[type, tuple[Callable[[Any], bool], str]] = {}
     for one in given:
         match one:
             case Ge(ge=least):
-                found[Ge] = partial(operator.le, least), f"at least {least:,}"
+                bounds[Ge] = partial(operator.le, least), f"at least {least:,}"
             case Gt(gt=least):
-                found[Gt] = partial(operator.lt, least), f"more than {least:,}" if least else "positive"
+                bounds[Gt] = partial(operator.lt, least), f"more than {least:,}" if least else "positive"
             case Le(le=most):
-                found[Le] = partial(operator.ge, most), f"at most {most:,}"
+                bounds[Le] = partial(operator.ge, most), f"at most {most:,}"
             case Lt(lt=most):
-                found[Lt] = partial(operator.gt, most), f"less than {most:,}"
+                bounds[Lt] = partial(operator.gt, most), f"less than {most:,}"
             case MultipleOf(multiple_of=part):
-                found[MultipleOf] = partial(_divides, part), f"a multiple of {part}"
+                bounds[MultipleOf] = partial(_divides, part), f"a multiple of {part}"
             case MinLen(min_length=least):
-                found[MinLen] = partial(_as_many, least), f"a list of at least {least}"
-    return list(found.values())
+                bounds[MinLen] = partial(_as_many, least), f"a list of at least {least}"
+    return list(bounds.values())
 
 
 def _divides(part: Any, value: Any) -> bool:

@@ -20,10 +20,10 @@ def plain(text: object, keep: str = "") -> str:
     Args:
         keep: such characters as are left as they are: ``"\\n"`` for an answer of several lines.
     """
-    found = str(text)
-    if found.isprintable():
-        return found
-    return "".join(_escape(c) if unicodedata.category(c) in _UNSEEN and c not in keep else c for c in found)
+    raw = str(text)
+    if raw.isprintable():
+        return raw
+    return "".join(_escape(c) if unicodedata.category(c) in _UNSEEN and c not in keep else c for c in raw)
 
 
 def _escape(character: str) -> str:
@@ -37,15 +37,15 @@ def rich_text(answer: Any) -> Text:
     shown = answer.__rich__() if hasattr(answer, "__rich__") else answer
     if not isinstance(shown, Text):
         return Text(plain(shown, keep="\n"))
-    found, last = Text(style=shown.style), 0
+    escaped, last = Text(style=shown.style), 0
     edges = sorted({0, len(shown.plain), *(edge for span in shown.spans for edge in (span.start, span.end))})
     for last, edge in zip(edges, edges[1:], strict=False):
         part = shown[last:edge]
         piece = Text(plain(part.plain, keep="\n"))
         for span in part.spans:
             piece.stylize(span.style)
-        found.append_text(piece)
-    return found
+        escaped.append_text(piece)
+    return escaped
 
 
 def any_encoding() -> None:

@@ -18,7 +18,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import preact_resnet, resnet
 from paperzoo.report import compare, study
 from paperzoo.studies import degradation, lesion
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Outcome, Trial
 
 pytestmark = [pytest.mark.processor, pytest.mark.usefixtures("undrawn")]
 
@@ -206,7 +206,7 @@ def test_figures_are_drawn_from_numbers_alone() -> None:
         "gradient": [[0, 1.0], [1, 0.5], [2, 0.1]], "training error %": 1.0, "training loss": 0.1,
     }  # fmt: skip
     for module in (degradation, lesion):
-        found = [Found(t, "", {"error %": 5.0}, numbers, 1.0, "", ((1, 2.0), (2, 1.0))) for t in module.trials(True)]
+        found = [Outcome(t, "", {"error %": 5.0}, numbers, 1.0, "", ((1, 2.0), (2, 1.0))) for t in module.trials(True)]
         assert isinstance(module.draw(found), Figure)
         header, *rows = module.table(found)
         assert rows and all(len(row) == len(header) for row in rows)

@@ -21,7 +21,7 @@ from paperzoo.papers.recognition.eat_nas_search import CHOICES, drawn, parsed, w
 from paperzoo.report import search
 from paperzoo.report import study as studies
 from paperzoo.studies import eat_nas as study
-from paperzoo.studies.trial import Candidate, Found
+from paperzoo.studies.trial import Candidate, Outcome
 
 pytestmark = [pytest.mark.usefixtures("undrawn")]
 
@@ -53,7 +53,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return begun
 
 
-def told(found: list[Found]) -> list[Any]:
+def told(found: list[Outcome]) -> list[Any]:
     return [(one.trial, one.numbers, one.metrics) for one in found]
 
 
@@ -108,18 +108,18 @@ def weighed(code: str, side: int, halvings: int) -> int:
     return side**2 * round(sum(100 * block.depth * block.width * (block.kernel + 1) for block in parsed(code)))
 
 
-def played(effort: study.Effort, accuracy: Callable[[Candidate], float], monkeypatch: pytest.MonkeyPatch) -> list[Found]:
+def played(effort: study.Effort, accuracy: Callable[[Candidate], float], monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
     """All searches, told an accuracy of each candidate instead of training it."""
     monkeypatch.setattr(study, "QUICK", effort)
     monkeypatch.setattr(study, "computed", weighed)
-    found: list[Found] = []
+    found: list[Outcome] = []
     for one in study.searches(True, None).values():
         wanted = next(one)
         while True:
             new = []
             for candidate in wanted:
                 numbers = {**study._numbers(candidate, accuracy(candidate)), "diverged": False, "number": len(found) + len(new)}
-                new.append(Found(candidate, "", {"error %": 7.0}, numbers, 1.0, "", ()))
+                new.append(Outcome(candidate, "", {"error %": 7.0}, numbers, 1.0, "", ()))
             found += new
             try:
                 wanted = one.send(new)
@@ -173,7 +173,7 @@ def test_a_child_of_what_diverged_starts_fresh(monkeypatch: pytest.MonkeyPatch) 
     wanted = next(one)
     numbers = [{**study.diverged(c), "diverged": True, "number": n} for n, c in enumerate(wanted)]
     assert all(n["reward"] == 0 for n in numbers)
-    following = one.send([Found(c, "", {}, n, 0.0, "", ()) for c, n in zip(wanted, numbers, strict=True)])
+    following = one.send([Outcome(c, "", {}, n, 0.0, "", ()) for c, n in zip(wanted, numbers, strict=True)])
     assert following and all(candidate.parent == -1 for candidate in following)
 
 

@@ -21,7 +21,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.metrics.authorship import ask, calibrated, chances, cut, examine, left_out, log_odds, vote
 from paperzoo.report import study
 from paperzoo.studies import features
-from paperzoo.studies.trial import Found
+from paperzoo.studies.trial import Outcome
 
 pytestmark = pytest.mark.processor
 
@@ -304,7 +304,7 @@ def test_figures_are_drawn_from_numbers_alone() -> None:
         }
 
     found = [
-        Found(t, "", {"error %": 8.0 - t.x}, numbers(t.seed) if t.label == "VGG" else {}, 1.0, "", ()) for t in features.trials(False)
+        Outcome(t, "", {"error %": 8.0 - t.x}, numbers(t.seed) if t.label == "VGG" else {}, 1.0, "", ()) for t in features.trials(False)
     ]
     assert isinstance(features.draw(found), Figure)
     rows = features.table(found)

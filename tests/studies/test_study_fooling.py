@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import paperzoo
 from paperzoo.nn import evolution
 from paperzoo.studies import fooling as study
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Outcome, Trial
 
 pytestmark = pytest.mark.processor
 
@@ -259,7 +259,7 @@ def test_the_whole_analysis_table_and_figure(tmp_path: Path, monkeypatch: pytest
     for each in numbers["rounds"]:
         assert len(each["CPPN"]["distances"]) == 2 * 10 and len(each["direct"]["distances"]) == 10
     assert set(numbers["strips"]) == {*study.METHODS, "PGD", "again"}
-    found = [Found(t, "", {}, planted(numbers, 10 * t.seed), 1.0, "", ()) for t in study.trials(False)]
+    found = [Outcome(t, "", {}, planted(numbers, 10 * t.seed), 1.0, "", ()) for t in study.trials(False)]
     header, *rows = study.table(found)
     assert len(rows) == 2 * 7 + 3 and all(len(row) == len(header) for row in rows)
     by_name = {(row[0], row[1].partition(":")[0].partition(",")[0]): row[2:] for row in rows if "gradient" not in row[1]}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import paperzoo
 from paperzoo.papers.recognition import cnn
 from paperzoo.studies import non_overfitting as study
-from paperzoo.studies.trial import Found, Trial, again
+from paperzoo.studies.trial import Outcome, Trial, again
 
 pytestmark = pytest.mark.processor
 
@@ -144,12 +144,12 @@ def planted() -> dict[str, object]:
 def test_table_and_figure_tell_early_stopping_from_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     once = study.linear(30_000)
     monkeypatch.setattr(study, "linear", lambda: once)
-    found = [Found(t, "", {}, planted(), 1.0, "", ()) for t in study.trials(True)]
+    found = [Outcome(t, "", {}, planted(), 1.0, "", ()) for t in study.trials(True)]
     header, first, *others = study.table(found)
     assert all(len(row) == len(header) for row in (first, *others))
     assert first[1:] == ["100", "1; 0 (0 to 0)", "5; 3 (3 to 3)", "0.45; 0.55 (0.55 to 0.55)", "0.2; 0.3 (0.3 to 0.3)"]
     figure = study.draw(found)
     assert isinstance(figure, Figure) and len(figure.axes) == 6
     never = {**planted(), "training error %": [3.0, 2.0, 2.0, 1.0]}
-    assert study.table([Found(t, "", {}, never, 1.0, "", ()) for t in study.trials(True)])[1][2:6:3] == ["2; 1 (1 to 1)", "-"]
+    assert study.table([Outcome(t, "", {}, never, 1.0, "", ()) for t in study.trials(True)])[1][2:6:3] == ["2; 1 (1 to 1)", "-"]
     assert study.fitted(never) == 3 and study.fitted({**never, "training error %": [0.0] * 4}) == 0

@@ -14,7 +14,7 @@ from paperzoo.engine.run import Run
 from paperzoo.report import study
 from paperzoo.studies import random_labels
 from paperzoo.studies.random_labels import NETWORKS, analyse, epochs, fits_any, fitted, table, trained_on
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Outcome, Trial
 
 pytestmark = pytest.mark.processor
 
@@ -72,7 +72,7 @@ def test_an_epoch_is_a_line_of_the_log_and_fitted_at_one_in_a_hundred() -> None:
         assert ("#" in job.recipe.data) == (trial.x > 0 or "pixels" in trial.label or "noise" in trial.label)
 
 
-def found(numbers: dict[str, Any] | None = None) -> list[Found]:
+def found(numbers: dict[str, Any] | None = None) -> list[Outcome]:
     """What would be found if networks took 4 epochs for true labels and 20 for random ones, a point a seed apart."""
     made = []
     for t in random_labels.trials(False):
@@ -80,7 +80,7 @@ def found(numbers: dict[str, Any] | None = None) -> list[Found]:
         curve = [90.0] * (when - 1) + [0.5] * (41 - when)
         extra = {"theorem 1": [500, 1196, 2e-9 * (1 + t.seed)]} if (t.label, t.x) == ("MLP 1x512, labels", 1) else {}
         kept = {"curve": curve, "fitted": fitted(curve), **extra, **(numbers or {})}
-        made.append(Found(t, "", {"error %": 5 + 85 * t.x + t.seed, "training error %": 0.0}, kept, 1.0, "", ()))
+        made.append(Outcome(t, "", {"error %": 5 + 85 * t.x + t.seed, "training error %": 0.0}, kept, 1.0, "", ()))
     return made
 
 

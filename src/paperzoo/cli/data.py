@@ -24,8 +24,8 @@ def data_list() -> None:
     for name, entry in DATASETS.items():
         licence = entry.licence or "ships with the package or is made by formula"
         print(f"{name:14} {entry.about}; {licence}")
-    for name, own in OWN.items():
-        print(f"{name + ':PATH':14} {own.about}; yours")
+    for name, kind in OWN.items():
+        print(f"{name + ':PATH':14} {kind.about}; yours")
 
 
 @data_app.command("show")

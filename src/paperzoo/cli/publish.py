@@ -165,8 +165,8 @@ def results(
         from paperzoo.report.reproduced import pairs, text
 
         print(text(pairs(chosen(store.rows(), name, status))))
-        if not status and (found := sizes.counts(name)):
-            print(f"\nSizes, counted and not trained:\n{sizes.text(found)}")
+        if not status and (counts := sizes.counts(name)):
+            print(f"\nSizes, counted and not trained:\n{sizes.text(counts)}")
     elif as_json:
         print(json.dumps(chosen(store.rows(), name, status), indent=1))
     elif name or not (add or ship or recheck):

@@ -140,9 +140,9 @@ def reproduce(
                 print(f"    {target.metric}: the paper's {claim.value}, {claim.where}")
         return
     pairs = []
-    for found in rows.run(chosen, numbers, out, devices, overrides):
-        pairs += found
-        print(text(found).rpartition("\n\n")[0] + "\n", flush=True)
+    for measured in rows.run(chosen, numbers, out, devices, overrides):
+        pairs += measured
+        print(text(measured).rpartition("\n\n")[0] + "\n", flush=True)
     print(text(pairs).rpartition("\n\n")[2])
 
 

@@ -25,9 +25,11 @@ class OfModel(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Sets aside the options that are not the command's own."""
-        own = {name: not getattr(p, "is_flag", False) for p in self.get_params(ctx) for name in (*p.opts, *p.secondary_opts)}
+        takes_value = {
+            name: not getattr(p, "is_flag", False) for p in self.get_params(ctx) for name in (*p.opts, *p.secondary_opts)
+        }
         kept: list[str] = []
-        asked: dict[str, str | None] = {}
+        of_model: dict[str, str | None] = {}
         waiting, places = list(args), []
         while waiting:
             word = waiting.pop(0)
@@ -35,16 +37,16 @@ class OfModel(TyperCommand):
             if word == "--":
                 kept += [word, *waiting]
                 break
-            if name in own or not name.startswith("--"):
+            if name in takes_value or not name.startswith("--"):
                 kept.append(word)
                 places += [word] if not word.startswith("-") else []
-                if own.get(name) and not sign and waiting:
+                if takes_value.get(name) and not sign and waiting:
                     kept.append(waiting.pop(0))
                 continue
-            if name in asked:
+            if name in of_model:
                 raise PaperzooError(f"{name} is given twice")
-            asked[name] = value if sign else waiting.pop(0) if waiting else None
-        ctx.obj, ctx.meta["source"] = asked, places[0] if places else ""
+            of_model[name] = value if sign else waiting.pop(0) if waiting else None
+        ctx.obj, ctx.meta["source"] = of_model, places[0] if places else ""
         return super().parse_args(ctx, kept)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

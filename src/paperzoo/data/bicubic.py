@@ -39,7 +39,7 @@ def kernel(distance: np.ndarray) -> np.ndarray:
 
 
 def weights(scale: Fraction) -> tuple[np.ndarray, np.ndarray]:
-    """What the first new pixels of a resized line are sums of; after as many as the scale's numerator, the weights repeat.
+    """The taps and weights of the first new pixels of a resized line; after as many as the scale's numerator, the weights repeat.
 
     Args:
         scale: how much longer the line becomes.
@@ -87,7 +87,7 @@ def imresize(image: Tensor, scale: int | float | Fraction) -> Tensor:
 
 
 def _windows(image: Tensor, dimension: int, length: int, first: int, step: int, made: int, scale: Fraction) -> Tensor:
-    """What each block of ``made`` new pixels comes from, as the last dimension."""
+    """The source pixels of each block of ``made`` new pixels, as the last dimension."""
     blocks = -(-math.ceil(length * scale) // made)
     places = mirrored(np.arange(first, first + blocks * step + _block(scale, image.device)[0].shape[1] - step), length)
     padded = image.index_select(dimension, torch.from_numpy(places).to(image.device))

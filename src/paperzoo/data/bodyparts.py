@@ -42,7 +42,7 @@ TURNS = np.array([number > 0 and MIRROR[number] == number for number in range(le
 
 
 def mirrored_parts(parts: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What parts (...) and their U and V (..., 2) are in a mirror."""
+    """Parts (...) and their U and V (..., 2) after a horizontal flip."""
     other = uv.copy()
     other[..., 0] = np.where(TURNS[parts], 1 - uv[..., 0], uv[..., 0])
     return MIRROR[parts], other
@@ -82,8 +82,8 @@ def mirrored(batch: Batch, chosen: Tensor) -> Batch:
     }
     if "parts" in vars(batch):
         maps = batch.uv.flip(3)
-        own = batch.parts.flip(2)
-        fields |= {"parts": mirror[own], "uv": torch.where(turns[own][:, None], torch.stack([1 - maps[:, 0], maps[:, 1]], 1), maps)}
+        parts = batch.parts.flip(2)
+        fields |= {"parts": mirror[parts], "uv": torch.where(turns[parts][:, None], torch.stack([1 - maps[:, 0], maps[:, 1]], 1), maps)}
     before = vars(batch)
     both = {
         name: torch.where(chosen.view(-1, *[1] * (value.ndim - 1)), value, before[name]) for name, value in fields.items()

@@ -34,7 +34,7 @@ class Photographs:
         return len(self.sides)
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """One of them, uint8 (H, W, 3)."""
+        """One picture, uint8 (H, W, 3)."""
         (height, width), start = self.sides[number], self.starts[number]
         return self.pixels[start : start + 3 * height * width].reshape(height, width, 3)
 

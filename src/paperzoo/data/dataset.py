@@ -18,7 +18,7 @@ from paperzoo.errors import PaperzooError, compared, unknown
 
 @dataclass(frozen=True)
 class Schema:
-    """What a data set offers.
+    """The schema of a data set: its fields and what models are built from.
 
     Attributes:
         fields: names of the batch's fields.
@@ -175,7 +175,7 @@ class Unpaired:
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
         each = indices.T if indices.ndim == 2 else [indices % length for length in self.lengths]
-        return {k: v for domain, own in zip(self.domains, each, strict=True) for k, v in domain.take(np.ascontiguousarray(own)).items()}
+        return {k: v for domain, rows in zip(self.domains, each, strict=True) for k, v in domain.take(np.ascontiguousarray(rows)).items()}
 
     def to(self, device: torch.device) -> Unpaired:
         return Unpaired(*(domain.to(device) for domain in self.domains))
@@ -202,7 +202,7 @@ class Split:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """What an ``Order`` is made of: the number of items, of domains that are not paired of each."""
+        """The numbers of items that an ``Order`` needs: one, or one for each unpaired domain."""
         first = self.columns[0]
         return first.lengths if isinstance(first, Unpaired) else (len(self),)
 
@@ -266,12 +266,12 @@ class Dataset:
         Raises:
             PaperzooError: its classes are others; those that are new and those that are missing are named.
         """
-        own = self.schema.names
-        if not names or not own or tuple(names) == own:
+        classes = self.schema.names
+        if not names or not classes or tuple(names) == classes:
             return self
-        if set(names) != set(own):
-            raise PaperzooError(f"the classes of {self.name} are not those that the model has learnt: {compared(names, own)}")
-        table = torch.tensor([list(names).index(name) for name in own])
+        if set(names) != set(classes):
+            raise PaperzooError(f"the classes of {self.name} are not those that the model has learnt: {compared(names, classes)}")
+        table = torch.tensor([list(names).index(name) for name in classes])
 
         def renumbered(column: Column) -> Column:
             if hasattr(column, "renumbered"):

@@ -102,29 +102,29 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
 
 def check_name(name: str) -> None:
     """Raises ``PaperzooError`` if ``dataset`` could not know this name; reads nothing but whether a path exists."""
-    asked = parse(name)
-    if asked.unread is not None:
-        of = f"{asked.base}@20, {asked.base}@20:1"
-        raise PaperzooError(f"--data {asked.whole}: after @ comes the number of images a class, and maybe which draw: {of}")
-    if asked.kind:
-        for place in asked.places:
+    parsed = parse(name)
+    if parsed.unread is not None:
+        of = f"{parsed.base}@20, {parsed.base}@20:1"
+        raise PaperzooError(f"--data {parsed.whole}: after @ comes the number of images a class, and maybe which draw: {of}")
+    if parsed.kind:
+        for place in parsed.places:
             try:
                 ordinary(place, folders=True)
             except Missing as error:
-                raise PaperzooError(f"--data {shown(asked.stem)}: there is no {shown(place)}") from error
-    elif asked.base not in DATASETS:
-        if asked.base and exists(asked.base):
-            raise _own_place(asked.base)
-        raise unknown("data set", asked.base, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
-    if asked.change is not None:
-        first = asked.change.partition("=")[0]
+                raise PaperzooError(f"--data {shown(parsed.stem)}: there is no {shown(place)}") from error
+    elif parsed.base not in DATASETS:
+        if parsed.base and exists(parsed.base):
+            raise _own_place(parsed.base)
+        raise unknown("data set", parsed.base, [*DATASETS, *(f"{k}:PATH" for k in OWN)])
+    if parsed.change is not None:
+        first = parsed.change.partition("=")[0]
         if first and first not in CHANGES:
-            raise unknown("option", first, CHANGES, f"of {asked.whole}")
-        _change(*CHANGES.get(first, CHANGES["labels"]))(asked.change, asked.whole)
+            raise unknown("option", first, CHANGES, f"of {parsed.whole}")
+        _change(*CHANGES.get(first, CHANGES["labels"]))(parsed.change, parsed.whole)
 
 
 def _own_place(place: str) -> PaperzooError:
-    """What is said of a path where the name of a data set should stand."""
+    """The error for a path in place of a data set's name."""
     folder, suffix = is_folder(place), path_of(place).suffix.lower()
     kind = "folder" if folder else next((kind for kind, ends in KINDS.items() if suffix in ends), "")
     write = f"--data {kind or 'KIND'}:{shown(place)}" + ("" if kind else f", where KIND is one of {', '.join(OWN)}")
@@ -143,8 +143,8 @@ def own_path(name: str) -> Path | None:
 
 def listed(name: str) -> Entry | None:
     """The row of ``DATASETS`` that a name such as ``sprites@20:1`` or ``mnist#labels=1`` is made from; ``None`` for one's own data."""
-    asked = parse(name)
-    return None if asked.kind else DATASETS.get(asked.base)
+    parsed = parse(name)
+    return None if parsed.kind else DATASETS.get(parsed.base)
 
 
 def _dataset(name: DataName, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
@@ -180,10 +180,10 @@ def _build(name: DataName, image_size: int | None, channels: int | None, strict:
     from paperzoo.data.change.picture import with_picture
 
     if path := name.path:
-        own = OWN[_read_as(name, path)]
-        sizes = {"image_size": image_size, "channels": channels} if own.sized else {}
-        refuse = {"strict": strict} if own.strict else {}
-        built = _function(own.build)(path, *([name.options] if own.options else []), **own.arguments, **sizes, **refuse)
+        kind = OWN[_read_as(name, path)]
+        sizes = {"image_size": image_size, "channels": channels} if kind.sized else {}
+        refuse = {"strict": strict} if kind.strict else {}
+        built = _function(kind.build)(path, *([name.options] if kind.options else []), **kind.arguments, **sizes, **refuse)
         licence = built.licence
     else:
         entry = DATASETS[name.base]

@@ -170,7 +170,7 @@ def _check_zeros(block: bytes, where: str) -> None:
 
 
 def _hint(content: bytes, at: int, name: str, first: bytes, ascii_only: bool, reason: str) -> str:
-    """What a file probably is, by its first bytes and those about the place ``at`` where it is not what it should be."""
+    """A guess at a file's format, from its first bytes and those around the offset ``at`` of the decoding error."""
     if kind := next((kind for begin, kind in _OTHERS.items() if first.startswith(begin)), ""):
         return f"it is {kind}"
     if name == "utf-8" and ascii_only and not _SEVERAL_BYTES.search(content) and not _CONTROL.search(content):

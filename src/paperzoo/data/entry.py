@@ -1,4 +1,4 @@
-"""What a domain's table is made of: a row for each data set, and one for each kind of the user's own. No torch."""
+"""Row types of a domain's table: one for each data set, and one for each kind of the user's own. No torch."""
 
 from __future__ import annotations
 

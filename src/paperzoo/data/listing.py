@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 def entries(folder: Path) -> list[Path]:
-    """What a folder holds, by name, but for what is hidden and what macOS adds to archives.
+    """The entries of a folder, by name, without hidden ones and those that macOS adds to archives.
 
     Raises:
         PaperzooError: it is not there, is no folder, or may not be read.
@@ -363,7 +363,7 @@ def _most(count: int) -> int:
 
 
 def _fits(have: Counter[int], inside: Counter[int], total: Counter[int]) -> bool:
-    """Whether a split with ``have`` of each class may take a unit: no class then has too many, but by a first one."""
+    """Whether a split with ``have`` items of each class may take a unit without exceeding any class's quota, but by its first item."""
     return all(not have[k] or have[k] + n <= _most(total[k]) for k, n in inside.items())
 
 

@@ -1,4 +1,4 @@
-"""What is marked in pictures: areas of boxes, and changes of whole batches that move pictures and marks together.
+"""Annotations in pictures: areas of boxes, and augmentations that transform pictures and annotations together.
 
 Chance is drawn from torch's default generator on the CPU, as in ``paperzoo.data.augment``.
 """
@@ -172,7 +172,7 @@ EMPTY = {"boxes": 0.0, "quads": 0.0, "box_label": -1, "difficult": False, "crowd
 
 
 def _real(batch: Batch) -> Tensor:
-    """Which rows are objects and no padding: bool (N, M)."""
+    """The padding mask: bool (N, M), true where a row is an object."""
     marks = batch.boxes if "boxes" in vars(batch) else batch.quads
     real: Tensor = torch.arange(marks.shape[1], device=marks.device) < batch.objects[:, None]
     return real

@@ -101,21 +101,21 @@ def parse(text: str, kinds: Mapping[str, Own]) -> DataName:
         kinds: the kinds of the user's own data.
     """
     kind, _, rest = text.partition(":")
-    own = kinds.get(kind) if ":" in text else None
-    places = apart if own and own.several else lambda text: [text]
+    own_kind = kinds.get(kind) if ":" in text else None
+    places = apart if own_kind and own_kind.several else lambda text: [text]
     whole, change, few, unread = text, None, None, None
     before, sign, behind = text.rpartition("#")
-    if sign and (own is None or (own.changes and "=" in behind and not exists(rest))):
+    if sign and (own_kind is None or (own_kind.changes and "=" in behind and not exists(rest))):
         whole, change = before, behind
     stem = whole
     before, sign, behind = whole.rpartition("@")
-    if sign and not (own and all(map(exists, places(rest[: len(whole) - len(kind) - 1])))):
+    if sign and not (own_kind and all(map(exists, places(rest[: len(whole) - len(kind) - 1])))):
         if match := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", behind, re.ASCII):
             stem, few = before, (int(match[1]), int(match[2] or 0))
-        elif own is None:
+        elif own_kind is None:
             stem, unread = before, behind
-    if own is None:
+    if own_kind is None:
         return DataName(text, "", stem, (), "", few, change, unread, stem, whole)
     place = stem[len(kind) + 1 :]
-    base, options = with_options(place) if own.options else (place, "")
+    base, options = with_options(place) if own_kind.options else (place, "")
     return DataName(text, kind, base, tuple(places(base)), options, few, change, unread, stem, whole)

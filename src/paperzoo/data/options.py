@@ -1,4 +1,4 @@
-"""What stands behind the # of an own data set's name, as in ``series:sales.csv#target=sales&history=12``."""
+"""The options behind the # of an own data set's name, as in ``series:sales.csv#target=sales&history=12``."""
 
 from __future__ import annotations
 

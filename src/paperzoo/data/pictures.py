@@ -35,7 +35,7 @@ _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BI
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a data set's pictures became its tensors.
+    """How a data set's pictures were preprocessed into tensors.
 
     Attributes:
         side: the short side is resized to this, antialiased.
@@ -56,7 +56,7 @@ class Preparation:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Preparation:
-        """What ``dataclasses.asdict`` made of one; keys that are unknown here are left out."""
+        """The inverse of ``dataclasses.asdict``; unknown keys are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
         fields = {k: v for k, v in plain.items() if k in known}
         return cls(**{**fields, "ground": tuple(fields["ground"]) if fields.get("ground") else None})

@@ -61,9 +61,9 @@ def train_seeds(
 def begun(job: Job, out: Path) -> Run | None:
     """A run below ``out`` of this very training: recipe with overrides, seed, beginning, the user's own files, method and protocol; a
     finished one first. One that is damaged, or another program's, is none."""
-    own = parsed(job.recipe.data).path
-    files = digest(fingerprint(own)) if own else None
-    found = []
+    data_path = parsed(job.recipe.data).path
+    files = digest(fingerprint(data_path)) if data_path else None
+    runs = []
     for record in sorted(out.glob(f"*-s{job.seed}*/run.json")):
         try:
             run = open_run(record.parent)
@@ -73,5 +73,5 @@ def begun(job: Job, out: Path) -> Run | None:
         except (PaperzooError, KeyError, TypeError, AttributeError):
             continue
         if same:
-            found.append(run)
-    return next((run for run in found if run.metrics), found[0] if found else None)
+            runs.append(run)
+    return next((run for run in runs if run.metrics), runs[0] if runs else None)

@@ -74,14 +74,14 @@ def load_into(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         PaperzooError: a key is missing, unknown or of another shape; the first three are named.
     """
-    own = model.state_dict()
+    current = model.state_dict()
     state = {k: v for k, v in tensors.items() if not k.startswith("optimizer/")}
-    wrong = [f"{k} is missing" for k in own if k not in state]
-    wrong += [f"{k} is unknown" for k in state if k not in own]
+    wrong = [f"{k} is missing" for k in current if k not in state]
+    wrong += [f"{k} is unknown" for k in state if k not in current]
     wrong += [
-        f"{k} is {tuple(state[k].shape)}, not {tuple(own[k].shape)}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
+        f"{k} is {tuple(state[k].shape)}, not {tuple(current[k].shape)}"
+        for k in current
+        if k in state and state[k].shape != current[k].shape
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""

@@ -15,7 +15,7 @@ from paperzoo.errors import PaperzooError
 
 @dataclass(frozen=True)
 class Curve:
-    """What happens at each threshold, from the highest (no alarm) to the lowest (always): float64 arrays of equal length.
+    """Counts at each threshold, from the highest (no alarm) to the lowest (always): float64 arrays of equal length.
 
     Attributes:
         threshold: an alarm is given where ``score >= threshold``; the first is infinite.

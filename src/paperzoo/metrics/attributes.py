@@ -58,7 +58,7 @@ def exclusive(attributes: np.ndarray) -> np.ndarray:
 
 
 def changed(truth: np.ndarray, seen: np.ndarray, attribute: int, group: np.ndarray) -> tuple[float, float]:
-    """Of images that were to have one attribute flipped: percent where it is, and percent of other traits that are not as before.
+    """Of edits that flip one attribute: percent of images where it is flipped, and percent of other traits that changed, too.
 
     A trait is a group of ``exclusive``; the flipped attribute's own group is not among the others. Attributes that cannot be
     read, with not-a-number in ``seen``, are left out.

@@ -52,12 +52,12 @@ def left_out(x: Tensor, author: Tensor, group: Tensor, known: Tensor) -> Tensor:
     Raises:
         ValueError: all of them are one group.
     """
-    own = group[known]
-    if bool((own == own[0]).all()):
+    groups = group[known]
+    if bool((groups == groups[0]).all()):
         raise ValueError("works of one group cannot be judged by others")
     opinion = torch.empty(len(known), x.shape[1], int(author.max()) + 1, dtype=torch.float64)
-    for held_out in torch.unique(own):
-        opinion[own == held_out] = ask(x, author, known[own != held_out], known[own == held_out])
+    for held_out in torch.unique(groups):
+        opinion[groups == held_out] = ask(x, author, known[groups != held_out], known[groups == held_out])
     return opinion
 
 

@@ -43,12 +43,12 @@ def climatology(windows: Windows, train: Windows, k: int, latitude: int, band: f
     target, mask = train.ahead()
     change = target[..., train.targets.index(k)] - train.values[train.origins - 1, k][:, None]  # (N, H)
     where = np.floor(train.values[train.origins - 1, latitude] / band)
-    own = np.floor(windows.values[windows.origins - 1, latitude] / band)
+    bands = np.floor(windows.values[windows.origins - 1, latitude] / band)
     forecast = persistence(windows, k)
     for zone in np.unique(where):
         counted = mask & (where == zone)[:, None]
         mean = np.where(counted, change, 0).sum(0) / np.maximum(counted.sum(0), 1)
-        forecast[own == zone] += mean
+        forecast[bands == zone] += mean
     return forecast
 
 
@@ -62,11 +62,11 @@ class Autoregression:
     def __call__(self, windows: Windows, k: int) -> np.ndarray:
         """Each step ahead from the forecasts of those before it."""
         order = len(self.weights)
-        seen = windows.values[windows.origins[:, None] - order + np.arange(order), k]  # (N, p), the nearest last
+        history = windows.values[windows.origins[:, None] - order + np.arange(order), k]  # (N, p), the nearest last
         for _ in range(windows.horizon):
-            ahead = self.constant + seen[:, len(seen[0]) - order :] @ self.weights[::-1]
-            seen = np.concatenate([seen, ahead[:, None]], 1)
-        forecast: np.ndarray = seen[:, order:]
+            ahead = self.constant + history[:, len(history[0]) - order :] @ self.weights[::-1]
+            history = np.concatenate([history, ahead[:, None]], 1)
+        forecast: np.ndarray = history[:, order:]
         return forecast
 
 

@@ -29,7 +29,7 @@ class Reliability:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> Reliability:
-    """What a reliability diagram shows of N answers.
+    """The data of a reliability diagram of N answers.
 
     Args:
         confidence: the probability given to each answer, (N) in [0, 1].

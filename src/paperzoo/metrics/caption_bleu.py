@@ -33,9 +33,9 @@ def caption_bleu(found: Sequence[str], references: Sequence[Sequence[str]]) -> t
             most: Counter[tuple[str, ...]] = Counter()
             for other in others:
                 most |= ngrams(other, n)
-            own = ngrams(words, n)
-            common[n - 1] += (own & most).total()
-            total[n - 1] += own.total()
+            grams = ngrams(words, n)
+            common[n - 1] += (grams & most).total()
+            total[n - 1] += grams.total()
     if not common[0]:
         return 0.0, 0.0, 0.0, 0.0
     brevity = min(0.0, 1 - nearest / length)
@@ -45,7 +45,7 @@ def caption_bleu(found: Sequence[str], references: Sequence[Sequence[str]]) -> t
 
 
 def ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
-    """How often each sequence of ``n`` words occurs."""
+    """Counts of n-grams of words."""
     return Counter(zip(*(words[i:] for i in range(n)), strict=False))
 
 

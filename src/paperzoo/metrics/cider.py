@@ -35,22 +35,22 @@ def cider(found: Sequence[str], references: Sequence[Sequence[str]]) -> float:
 def ciders(found: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """CIDEr-D of each caption; see ``cider``."""
     check(found, references)
-    others = [[_counts(text) for text in texts] for texts in references]
+    counted = [[_counts(text) for text in texts] for texts in references]
     pictures: Counter[tuple[str, ...]] = Counter()  # how many have the n-gram in a reference
-    for own in others:
-        pictures.update({gram for counts in own for each in counts for gram in each})
+    for reference_counts in counted:
+        pictures.update({gram for counts in reference_counts for each in counts for gram in each})
     weight = {gram: math.log(len(found) / count) for gram, count in pictures.items()}
     rarest = math.log(len(found))  # of what no reference has
     scores = []
-    for caption, own in zip(found, others, strict=True):
-        mine = [_weighed(counts, weight, rarest) for counts in _counts(caption)]
+    for caption, reference_counts in zip(found, counted, strict=True):
+        candidate = [_weighed(counts, weight, rarest) for counts in _counts(caption)]
         length = len(caption.split())
         total = 0.0
-        for counts in own:
+        for counts in reference_counts:
             away = max(0, length - 1) - counts[1].total()  # the published code measures a caption by its pairs of words
-            near = sum(_cosine(a, _weighed(b, weight, rarest)) for a, b in zip(mine, counts, strict=True)) / LONGEST
+            near = sum(_cosine(a, _weighed(b, weight, rarest)) for a, b in zip(candidate, counts, strict=True)) / LONGEST
             total += near * math.exp(-(away**2) / (2 * SIGMA**2))
-        scores.append(10 * total / len(own))
+        scores.append(10 * total / len(reference_counts))
     return scores
 
 

@@ -72,16 +72,16 @@ class _Image(NamedTuple):
 
 
 def _of_image(found: Found, truth: Truth, label: int, most: int) -> _Image:
-    mine, own = found.labels == label, truth.labels == label
-    order = np.argsort(-found.scores[mine], kind="mergesort")[:most]
-    boxes, truths, crowd = (np.asarray(x, np.float64) for x in (found.boxes[mine][order], truth.boxes[own], truth.crowd[own]))
+    detected, of_class = found.labels == label, truth.labels == label
+    order = np.argsort(-found.scores[detected], kind="mergesort")[:most]
+    boxes, truths, crowd = (np.asarray(x, np.float64) for x in (found.boxes[detected][order], truth.boxes[of_class], truth.crowd[of_class]))
     areas, sizes = ((x[:, 2:] - x[:, :2]).prod(1) for x in (boxes, truths))
-    ignored = truth.crowd[own] | truth.difficult[own]
-    return _Image(found.scores[mine][order], areas, overlaps(boxes, truths, crowd > 0), sizes, crowd > 0, ignored)
+    ignored = truth.crowd[of_class] | truth.difficult[of_class]
+    return _Image(found.scores[detected][order], areas, overlaps(boxes, truths, crowd > 0), sizes, crowd > 0, ignored)
 
 
 def _matched(image: _Image, bounds: tuple[float, float], thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Which boxes are right and which count, bool (T, D), and the number of truths that count.
+    """Masks of true positives and of detections that count, bool (T, D), and the number of truths that count.
 
     Each box, the best first, takes the truth that it overlaps most of those that are free and count; only if there is none, one that
     is ignored. Of equal overlaps the last is taken.

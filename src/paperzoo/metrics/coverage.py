@@ -53,6 +53,6 @@ def followed(held: np.ndarray, scores: np.ndarray, known: np.ndarray, level: flo
 
 def coverage(actual: np.ndarray, low: np.ndarray, high: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of intervals (N, H, K), by column (H, K): how many % hold the actual value, and the mean width, where mask (N, H)."""
-    counted, seen = mask[..., None], np.maximum(mask.sum(0), 1)[:, None]
+    counted, steps = mask[..., None], np.maximum(mask.sum(0), 1)[:, None]
     held = ((low <= actual) & (actual <= high) & counted).sum(0)
-    return 100 * held / seen, np.where(counted, high - low, 0).sum(0) / seen
+    return 100 * held / steps, np.where(counted, high - low, 0).sum(0) / steps

@@ -33,9 +33,9 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[fl
     inside, covered = 0, 0
     for start in range(0, len(x), _CHUNK):
         part = x[start : start + _CHUNK]
-        own = squared_distances(part, x)  # (chunk, N)
-        own[torch.arange(len(part)), torch.arange(start, start + len(part))] = torch.inf  # no sample is its own neighbour
-        radius = own.topk(k, largest=False).values[:, -1:]  # squared, (chunk, 1)
+        distances = squared_distances(part, x)  # (chunk, N)
+        distances[torch.arange(len(part)), torch.arange(start, start + len(part))] = torch.inf  # not its own neighbour
+        radius = distances.topk(k, largest=False).values[:, -1:]  # squared, (chunk, 1)
         hits = (squared_distances(part, y) < radius).sum(1)  # fakes in each ball: (chunk)
         inside, covered = inside + int(hits.sum()), covered + int((hits > 0).sum())
     return inside / (k * len(y)), covered / len(x)

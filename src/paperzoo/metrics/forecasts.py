@@ -12,8 +12,8 @@ REPEATS, NO_BETTER = 0.95, 0.9
 def errors(actual: np.ndarray, forecast: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Root mean squared error and mean absolute error of (N, H, K), by column (H, K), where mask (N, H) is true."""
     wrong = np.where(mask[..., None], actual - forecast, 0)
-    seen = np.maximum(mask.sum(0), 1)[:, None]
-    return np.sqrt((wrong**2).sum(0) / seen), np.abs(wrong).sum(0) / seen
+    steps = np.maximum(mask.sum(0), 1)[:, None]
+    return np.sqrt((wrong**2).sum(0) / steps), np.abs(wrong).sum(0) / steps
 
 
 def best_lag(forecast: np.ndarray, past: np.ndarray) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""How much moves in a clip: differences of successive frames, and the way of what stands out against the ground."""
+"""Motion in a clip: differences of successive frames, and displacement of the foreground."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def centres(clips: Tensor, least: float = 0.1) -> Tensor:
 
 
 def ways(clips: Tensor) -> Tensor:
-    """How far what stands out goes from the first frame to the last, to the right and down, in shares of the sides: (N, 2)."""
+    """Displacement of the foreground from the first frame to the last, right and down, in shares of the sides: (N, 2)."""
     path = centres(clips)
     return path[:, -1] - path[:, 0]

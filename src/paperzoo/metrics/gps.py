@@ -31,7 +31,7 @@ def gpsm(similarity: np.ndarray, overlap: np.ndarray) -> np.ndarray:
 
 
 class Scored(NamedTuple):
-    """What is found in an image of G people: scores (D), and how similar each is to each of them, float64 (D, G)."""
+    """The detections in an image of G people: scores (D), and geodesic point similarity to each person, float64 (D, G)."""
 
     scores: np.ndarray
     similar: np.ndarray
@@ -44,23 +44,23 @@ def average_precision(images: Sequence[Scored], thresholds: np.ndarray = SIMILAR
     """
     total = sum(image.similar.shape[1] for image in images)
     scores = np.concatenate([image.scores for image in images]) if images else np.zeros(0)
-    order, found = np.argsort(-scores, kind="mergesort"), np.full(len(thresholds), np.nan)
+    order, precisions = np.argsort(-scores, kind="mergesort"), np.full(len(thresholds), np.nan)
     if not total:
-        return found
+        return precisions
     for number, least in enumerate(thresholds):
         right = np.concatenate([_right(image, least) for image in images])[order]
         hits = right.cumsum()
         precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
         places = np.searchsorted(hits / total, RECALLS, side="left")
-        found[number] = np.append(precision, 0.0)[places].mean()
-    return found
+        precisions[number] = np.append(precision, 0.0)[places].mean()
+    return precisions
 
 
 def _right(image: Scored, least: float) -> np.ndarray:
-    """Which are right, bool (D), in the order that they were given."""
+    """A mask of true positives, bool (D), in the order of the detections."""
     right, free = np.zeros(len(image.scores), bool), np.ones(image.similar.shape[1], bool)
     for place in np.argsort(-image.scores, kind="mergesort"):
-        own = np.where(free, image.similar[place], -1.0)
-        if len(own) and own.max() >= least:
-            right[place], free[int(own.argmax())] = True, False
+        similarities = np.where(free, image.similar[place], -1.0)
+        if len(similarities) and similarities.max() >= least:
+            right[place], free[int(similarities.argmax())] = True, False
     return right

@@ -16,13 +16,13 @@ ANGLES = (0, 15, 45, 75, 90)
 
 
 class Said(NamedTuple):
-    """What was found in one image: quadrilaterals (D, 4, 2), the best first."""
+    """The detections in one image: quadrilaterals (D, 4, 2), the best first."""
 
     quads: np.ndarray
 
 
 class Real(NamedTuple):
-    """What is written in one image: quadrilaterals (G, 4, 2), and which of them need not be found, bool (G)."""
+    """The ground truth of one image: quadrilaterals (G, 4, 2), and which of them are "do not care", bool (G)."""
 
     quads: np.ndarray
     ignored: np.ndarray
@@ -37,12 +37,12 @@ class Rates(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Share of what was found that is right; 0 of nothing."""
+        """Share of detections that are right; 0 if there are none."""
         return self.right / self.found if self.found else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of what is written that was found; 0 of nothing."""
+        """Share of real texts that are detected; 0 if there are none."""
         return self.right / self.real if self.real else 0.0
 
     @property
@@ -52,8 +52,8 @@ class Rates(NamedTuple):
 
 
 class Matched(NamedTuple):
-    """Of one image, what was found for each real text (G), and the real text of each that was found (D): numbers, -1 for none; and which
-    count, bool (G) and (D)."""
+    """The matching in one image: ``real`` (G), the index of the detection of each real text, ``found`` (D), the index of the real text of
+    each detection, -1 for none; and which of them count, bool (G) and (D)."""
 
     real: np.ndarray
     found: np.ndarray
@@ -62,9 +62,9 @@ class Matched(NamedTuple):
 
 
 def matched(said: Said, real: Real, overlap: float) -> Matched:
-    """Who belongs to whom: the real texts in their order take the first found one, of those that are free, whose IoU is above ``overlap``.
+    """One-to-one matching: each real text in order takes the first free detection whose IoU is above ``overlap``.
 
-    What was found and lies by more than half in a text that need not be found does not count.
+    Detections that lie by more than half in a "do not care" text do not count.
     """
     found_of, real_of = np.full(len(real.quads), -1), np.full(len(said.quads), -1)
     counts = np.ones(len(said.quads), bool)
@@ -87,23 +87,23 @@ def rates(said: Sequence[Said], real: Sequence[Real], overlap: float = 0.5) -> R
 
 
 def rates_by_angle(said: Sequence[Said], real: Sequence[Real], overlap: float = 0.5) -> list[Rates]:
-    """The same for texts between each two of ``ANGLES``: what was found for a text counts where the text does, else by its own angle."""
+    """The same for texts between each two of ``ANGLES``: a matched detection counts in its text's bin, any other by its own angle."""
     pairs = [matched(s, r, overlap) for s, r in zip(said, real, strict=True)]
     result = []
     for number in range(len(ANGLES) - 1):
-        found, there = [], []
+        counted_found, counted_real = [], []
         for m, s, r in zip(pairs, said, real, strict=True):
             of_real, of_found = (np.digitize(angle_of(quads), ANGLES[1:-1]) for quads in (r.quads, s.quads))
             right = m.found >= 0
             of_found = np.where(right, of_real[np.maximum(m.found, 0)] if len(of_real) else 0, of_found)
-            found.append(m.found_counts & (of_found == number))
-            there.append(m.real_counts & (of_real == number))
-        result.append(_counted(pairs, found, there))
+            counted_found.append(m.found_counts & (of_found == number))
+            counted_real.append(m.real_counts & (of_real == number))
+        result.append(_counted(pairs, counted_found, counted_real))
     return result
 
 
 def angle_of(quads: np.ndarray) -> np.ndarray:
-    """How steep quadrilaterals (N, 4, 2) lie, float64 (N) from 0 to 90 degrees: the angle of the longer of their two middle lines."""
+    """Inclination of quadrilaterals (N, 4, 2), float64 (N) from 0 to 90 degrees: the angle of the longer of their two middle lines."""
     quads = np.asarray(quads, np.float64).reshape(-1, 4, 2)
     along, down = (quads[:, a] + quads[:, b] - quads[:, c] - quads[:, d] for a, b, c, d in ((1, 2, 0, 3), (2, 3, 0, 1)))
     longer = (np.linalg.norm(along, axis=1) >= np.linalg.norm(down, axis=1))[:, None]

@@ -1,4 +1,4 @@
-"""How near a filled hole comes to what was there, and what fills one without a network: the mean colour, and a biharmonic surface."""
+"""Error of a filled hole against the original, and two baselines: the mean colour, and a biharmonic surface."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def biharmonic(image: Tensor, hole: Tensor) -> Tensor:
         known = out[items][..., ~mask]  # (n, C, K)
         rows = operator[inside]
         right = -rows[:, (~mask).numpy()] @ known.flatten(0, 1).T.numpy()  # (missing, n C)
-        found = torch.from_numpy(splu(rows[:, inside].tocsc()).solve(right)).T.reshape(len(items), -1, len(inside))  # (n, C, missing)
+        solution = torch.from_numpy(splu(rows[:, inside].tocsc()).solve(right)).T.reshape(len(items), -1, len(inside))  # (n, C, missing)
         low, high = known.amin(2, keepdim=True), known.amax(2, keepdim=True)
         part = out[items]
-        part[..., mask] = found.clamp(low, high)
+        part[..., mask] = solution.clamp(low, high)
         out[items] = part
     return out.view(image.shape).to(image.dtype)

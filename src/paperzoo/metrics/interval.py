@@ -54,7 +54,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 
 
 def _normal(confidence: float) -> float:
-    """How many standard deviations to each side hold this share of a normal distribution."""
+    """The half-width, in standard deviations, of the central interval that holds this share of a normal distribution."""
     if not 0 < confidence < 1:
         raise ValueError(f"a confidence lies between 0 and 1, not at {confidence}")
     return statistics.NormalDist().inv_cdf((1 + confidence) / 2)

@@ -22,8 +22,8 @@ def kid(real: np.ndarray, fake: np.ndarray) -> float:
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise ValueError(f"need (N, D) and (M, D) with N and M at least 2, got {x.shape} and {y.shape}")
     n, m = len(x), len(y)
-    own = (_total(x, x) - _diagonal(x)) / (n * (n - 1)) + (_total(y, y) - _diagonal(y)) / (m * (m - 1))
-    return own - 2 * _total(x, y) / (n * m)
+    within = (_total(x, x) - _diagonal(x)) / (n * (n - 1)) + (_total(y, y) - _diagonal(y)) / (m * (m - 1))
+    return within - 2 * _total(x, y) / (n * m)
 
 
 def kid_of_subsets(

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def contingency(code: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """How often code k met class c, int64 (codes, classes), for whole numbers from 0, (N) and (N).
+    """The contingency table int64 (codes, classes) of two labellings by whole numbers from 0, (N) and (N).
 
     Raises:
         ValueError: not two equally long vectors of whole numbers from 0, or nothing in them.

@@ -1,4 +1,4 @@
-"""How well two labellings agree, beyond what guessing their commonest classes would."""
+"""Matthews correlation: agreement of two labellings beyond chance."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ def area_of(quads: np.ndarray) -> np.ndarray:
     """Areas (...) of polygons (..., K, 2), by the shoelace formula; not negative in either direction round."""
     x, y = (np.asarray(quads, np.float64)[..., i] for i in (0, 1))
     twice = (x * np.roll(y, -1, -1) - y * np.roll(x, -1, -1)).sum(-1)
-    found: np.ndarray = np.abs(twice) / 2
-    return found
+    areas: np.ndarray = np.abs(twice) / 2
+    return areas
 
 
 def convex(quads: np.ndarray) -> np.ndarray:
@@ -29,20 +29,20 @@ def convex(quads: np.ndarray) -> np.ndarray:
 def shared_area(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Areas float64 (P) that the quadrilaterals a (P, 4, 2) share with the b (P, 4, 2) that stand in the same place."""
     a, b = (np.asarray(quads, np.float64).reshape(-1, 4, 2) for quads in (a, b))
-    found, plain = np.zeros(len(a)), convex(a) & convex(b)
-    found[plain] = _of_convex(a[plain], b[plain])
+    areas, plain = np.zeros(len(a)), convex(a) & convex(b)
+    areas[plain] = _of_convex(a[plain], b[plain])
     if not plain.all():
         one, other = _triangles(a[~plain]), _triangles(b[~plain])  # (P, 2, 3, 2)
-        found[~plain] = sum(_of_convex(one[:, i], other[:, j]) for i in range(2) for j in range(2))
-    return found
+        areas[~plain] = sum(_of_convex(one[:, i], other[:, j]) for i in range(2) for j in range(2))
+    return areas
 
 
 def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """IoU float64 (N, M) of each of quadrilaterals a (N, 4, 2) with each of b (M, 4, 2); 0 where neither has an area."""
     shared = shares(a, b)
     whole = area_of(a)[:, None] + area_of(b)[None] - shared
-    found: np.ndarray = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return found
+    iou: np.ndarray = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return iou
 
 
 def shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -54,22 +54,22 @@ def shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     low = np.maximum(a.min(1)[:, None], b.min(1)[None])
     high = np.minimum(a.max(1)[:, None], b.max(1)[None])
     i, j = np.nonzero((low < high).all(2))
-    found = np.zeros((len(a), len(b)))
+    areas = np.zeros((len(a), len(b)))
     for start in range(0, len(i), PART):
         rows, columns = i[start : start + PART], j[start : start + PART]
-        found[rows, columns] = shared_area(a[rows], b[columns])
-    return found
+        areas[rows, columns] = shared_area(a[rows], b[columns])
+    return areas
 
 
 def _of_convex(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Shared areas (P) of convex polygons (P, K, 2), by Green's theorem: the border of what is shared is made of the parts of either's
+    """Shared areas (P) of convex polygons (P, K, 2), by Green's theorem: the border of the intersection is made of the parts of either's
     sides that lie in the other. Of two sides on one line a's counts alone, and neither if they run in opposite directions."""
     a, b = _round(a), _round(b)
     middle = (a.mean(1, keepdims=True) + b.mean(1, keepdims=True)) / 2  # near the origin nothing is lost to rounding
     a, b = a - middle, b - middle
     scale = np.maximum(np.abs(a).max((1, 2)), np.abs(b).max((1, 2)))
-    found: np.ndarray = np.maximum((_along(a, b, 1e-10 * scale) + _along(b, a, -1e-10 * scale)) / 2, 0)
-    return np.asarray(np.minimum(found, np.minimum(area_of(a), area_of(b))))
+    areas: np.ndarray = np.maximum((_along(a, b, 1e-10 * scale) + _along(b, a, -1e-10 * scale)) / 2, 0)
+    return np.asarray(np.minimum(areas, np.minimum(area_of(a), area_of(b))))
 
 
 def _along(a: np.ndarray, b: np.ndarray, slack: np.ndarray) -> np.ndarray:
@@ -91,8 +91,8 @@ def _along(a: np.ndarray, b: np.ndarray, slack: np.ndarray) -> np.ndarray:
     on = (np.abs(off - slack[:, None, None]) <= np.abs(slack)[:, None, None]) & (np.abs(end) <= np.abs(slack)[:, None, None])
     outside |= (real & on & (np.einsum("pkd,pjd->pkj", step, edge) < 0)).any(2)  # the two lie on either side of a common border
     part = np.where(outside, 0.0, (leave - enter).clip(min=0))
-    found: np.ndarray = (part * (start[..., 0] * step[..., 1] - start[..., 1] * step[..., 0])).sum(1)
-    return found
+    integral: np.ndarray = (part * (start[..., 0] * step[..., 1] - start[..., 1] * step[..., 0])).sum(1)
+    return integral
 
 
 def _turns(quads: np.ndarray) -> np.ndarray:
@@ -107,13 +107,13 @@ def _round(polygons: np.ndarray) -> np.ndarray:
     """The polygons (P, K, 2) with the corners in the direction of a positive area."""
     x, y = polygons[..., 0], polygons[..., 1]
     twice = (x * np.roll(y, -1, 1) - y * np.roll(x, -1, 1)).sum(1)
-    found: np.ndarray = np.where((twice < 0)[:, None, None], polygons[:, ::-1], polygons)
-    return found
+    turned: np.ndarray = np.where((twice < 0)[:, None, None], polygons[:, ::-1], polygons)
+    return turned
 
 
 def _triangles(quads: np.ndarray) -> np.ndarray:
     """Quadrilaterals (P, 4, 2) as two triangles each, (P, 2, 3, 2), parted by that diagonal with which they cover less."""
     one, other = (np.stack([quads[:, first], quads[:, second]], 1) for first, second in (([0, 1, 2], [0, 2, 3]), ([1, 2, 3], [1, 3, 0])))
     less = area_of(one).sum(1) <= area_of(other).sum(1)
-    found: np.ndarray = np.where(less[:, None, None, None], one, other)
-    return found
+    pairs: np.ndarray = np.where(less[:, None, None, None], one, other)
+    return pairs

@@ -11,7 +11,7 @@ AT = (1, 5, 10)
 
 @dataclass(frozen=True)
 class RecallAt:
-    """How well one kind finds the other.
+    """Retrieval in one direction.
 
     Attributes:
         recall: k -> percent of queries with a right answer among the k best.
@@ -40,13 +40,13 @@ def recall_at(scores: np.ndarray, picture: np.ndarray) -> tuple[RecallAt, Recall
         raise ValueError(f"scores (N, M) and a picture for each of M captions wanted, not {scores.shape} and {picture.shape}")
     if np.isnan(scores).any():
         raise ValueError(f"{int(np.isnan(scores).sum())} of {scores.size} scores are no numbers")
-    own = picture == np.arange(len(scores))[:, None]  # (N, M)
-    if not own.any(1).all() or not own.any(0).all():
+    matching = picture == np.arange(len(scores))[:, None]  # (N, M)
+    if not matching.any(1).all() or not matching.any(0).all():
         raise ValueError("every picture has at least one caption, and every caption one of these pictures")
-    best = np.where(own, scores, -np.inf).max(1)  # (N)
-    captions = ((scores >= best[:, None]) & ~own).sum(1) + 1  # (N), ranks
+    best = np.where(matching, scores, -np.inf).max(1)  # (N)
+    captions = ((scores >= best[:, None]) & ~matching).sum(1) + 1  # (N), ranks
     right = scores[picture, np.arange(len(picture))]  # (M)
-    pictures = ((scores >= right) & ~own).sum(0) + 1  # (M)
+    pictures = ((scores >= right) & ~matching).sum(0) + 1  # (M)
     return _of(captions), _of(pictures)
 
 

@@ -46,6 +46,6 @@ def radial_power(images: Tensor, bins: int = 48) -> tuple[Tensor, Tensor]:
 
 
 def power_above(images: Tensor, frequency: float) -> Tensor:
-    """What components above a frequency, in cycles a pixel, add to the variance of images (N, 1, H, W); float64 (N)."""
-    found, power = power_spectrum(images)
-    return power[:, found > frequency].sum(1) / found.numel()
+    """The variance of images (N, 1, H, W) in components above a frequency, in cycles a pixel; float64 (N)."""
+    frequencies, power = power_spectrum(images)
+    return power[:, frequencies > frequency].sum(1) / frequencies.numel()

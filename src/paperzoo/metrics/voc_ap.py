@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Found(NamedTuple):
-    """What was found in one image: boxes (D, 4), their scores (D), and their classes int (D)."""
+    """The detections in one image: boxes (D, 4), scores (D), and classes int (D)."""
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -17,7 +17,7 @@ class Found(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What is in one image: boxes (G, 4), their classes int (G), and which are difficult or a crowd, bool (G)."""
+    """The ground truth of one image: boxes (G, 4), classes int (G), and flags ``difficult`` and ``crowd``, bool (G)."""
 
     boxes: np.ndarray
     labels: np.ndarray
@@ -29,8 +29,8 @@ def overlaps(a: np.ndarray, b: np.ndarray, crowd: np.ndarray | None = None) -> n
     """IoU (D, G) in float64 of boxes a (D, 4) with b (G, 4); with a crowd, the share of a that lies in b."""
     a, b = np.asarray(a, np.float64)[:, None], np.asarray(b, np.float64)[None]
     both = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(min=0).prod(2)
-    own, other = ((x[..., 2:] - x[..., :2]).clip(min=0).prod(2) for x in (a, b))
-    whole = own + other - both if crowd is None else np.where(crowd[None], own, own + other - both)
+    area, other_area = ((x[..., 2:] - x[..., :2]).clip(min=0).prod(2) for x in (a, b))
+    whole = area + other_area - both if crowd is None else np.where(crowd[None], area, area + other_area - both)
     shares: np.ndarray = np.divide(both, whole, out=np.zeros_like(both), where=whole > 0)
     return shares
 
@@ -49,22 +49,22 @@ def voc_ap(found: Sequence[Found], truth: Sequence[Truth], classes: int, overlap
 
 
 def _of_class(found: Sequence[Found], truth: Sequence[Truth], label: int, overlap: float, eleven: bool) -> float:
-    rows = [(score, image, place) for image, own in enumerate(found) for place, score in enumerate(own.scores)
-            if own.labels[place] == label]  # fmt: skip
-    wanted = [own.labels == label for own in truth]
-    total = sum(int((chosen & ~(own.difficult | own.crowd)).sum()) for chosen, own in zip(wanted, truth, strict=True))
+    rows = [(score, image, place) for image, detections in enumerate(found) for place, score in enumerate(detections.scores)
+            if detections.labels[place] == label]  # fmt: skip
+    wanted = [objects.labels == label for objects in truth]
+    total = sum(int((chosen & ~(real.difficult | real.crowd)).sum()) for chosen, real in zip(wanted, truth, strict=True))
     if not total:
         return float("nan")
     taken = [np.zeros(int(chosen.sum()), bool) for chosen in wanted]
     right, wrong = np.zeros(len(rows)), np.zeros(len(rows))
     rows.sort(key=lambda row: -row[0])  # stable: of equal scores the first comes first
     for rank, (_, image, place) in enumerate(rows):
-        own, chosen = truth[image], wanted[image]
-        shares = overlaps(found[image].boxes[place : place + 1], own.boxes[chosen])[0]
+        objects, chosen = truth[image], wanted[image]
+        shares = overlaps(found[image].boxes[place : place + 1], objects.boxes[chosen])[0]
         best = int(shares.argmax()) if len(shares) else -1
         if best < 0 or shares[best] <= overlap:
             wrong[rank] = 1
-        elif not (own.difficult | own.crowd)[chosen][best]:
+        elif not (objects.difficult | objects.crowd)[chosen][best]:
             right[rank], wrong[rank] = (0, 1) if taken[image][best] else (1, 0)
             taken[image][best] = True
     hits = right.cumsum()

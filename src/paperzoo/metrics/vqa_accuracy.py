@@ -31,13 +31,13 @@ someone'll someone's something'd something'll
 
 def _shortened() -> dict[str, str]:
     """Each contraction without some of its apostrophes -> as it is written."""
-    found = {}
+    contractions = {}
     for full in _CONTRACTIONS.split():
         places = [i for i, letter in enumerate(full) if letter == "'"]
         for count in range(1, len(places) + 1):
             for left in combinations(places, count):
-                found["".join(letter for i, letter in enumerate(full) if i not in left)] = full
-    return found
+                contractions["".join(letter for i, letter in enumerate(full) if i not in left)] = full
+    return contractions
 
 
 _SHORTENED = _shortened()

@@ -1,4 +1,4 @@
-"""How well cosines between word vectors agree with people, and whether differences of vectors solve analogies."""
+"""Intrinsic evaluation of word vectors: correlation of cosines with human ratings, and analogies by vector differences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def analogies(vectors: np.ndarray, questions: np.ndarray) -> np.ndarray:
     for start in range(0, len(questions), _CHUNK):
         a, b, c = questions[start : start + _CHUNK].T
         cosines = (rows[b] - rows[a] + rows[c]) @ rows.T  # (Q, V), up to a positive factor
-        for asked in (a, b, c):
-            cosines[np.arange(len(asked)), asked] = -np.inf
+        for word in (a, b, c):
+            cosines[np.arange(len(word)), word] = -np.inf
         answers.append(cosines.argmax(1))
     return np.concatenate(answers) if answers else np.zeros(0, np.int64)

@@ -23,7 +23,7 @@ class Found(NamedTuple):
 
 
 class Memory:
-    """What a network of attention keeps from one step of a search to the next, so that nothing is computed twice.
+    """The key-value cache of an attention network from one step of a search to the next.
 
     Attributes:
         source: by decoder layer, keys and values (N, heads, S, d_k) of the encoder's output.

@@ -22,7 +22,7 @@ class Dropout(nn.Dropout):
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """What ``Dropout`` does in training."""
+    """Dropout in training mode."""
     if x.device.type != "cpu" or p == 0:
         return F.dropout(x, p)
     dropped = round(p * 2**16)

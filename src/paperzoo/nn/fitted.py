@@ -22,7 +22,7 @@ NEVER = -1e6
 
 
 class Fitted(nn.Module):
-    """Its numbers are parameters, for they are learnt, that no gradient trains."""
+    """A module whose parameters are fitted as a whole, without gradients."""
 
     def keep(self, **tensors: Tensor) -> None:
         """Registers them by name."""

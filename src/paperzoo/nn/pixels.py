@@ -1,4 +1,4 @@
-"""What is taken off pixels and what they are divided by, channel by channel."""
+"""Mean and standard deviation for normalising pixels, channel by channel."""
 
 from __future__ import annotations
 

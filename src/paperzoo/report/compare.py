@@ -42,7 +42,7 @@ SAMPLES = 16
 
 
 def compare(names: Sequence[str], data: str | None, seeds: int, seconds: float, recipe: str, out: str | Path) -> str:
-    """Trains each paper for equal time with seeds 0 .. ``seeds - 1``, measures it, and writes what was found.
+    """Trains each paper for equal time with seeds 0 .. ``seeds - 1``, measures it, and writes the results.
 
     Steps are fixed once for each paper, from 20 timed ones, and kept in ``compare.json`` in a folder below ``out``. The
     same call again goes on where it was stopped: a finished run is reused, an unfinished one resumed, and more seeds
@@ -184,7 +184,7 @@ def seconds_a_step(job: Job) -> float:
 
 
 def now(device: torch.device) -> float:
-    """Seconds, after all that was asked of the device is done."""
+    """The clock in seconds, after the device has been synchronised."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -217,9 +217,9 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
     header = ["paper", "steps", "seconds", *metrics]
     table = [header]
     for name in runs:
-        own = [run for run in listed if run["paper"] == name]
+        of_paper = [run for run in listed if run["paper"] == name]
         scores = [figure(values[metric][name]) for metric in metrics]
-        table.append([name, f"{own[0]['steps']:,}", figure([run["seconds"] for run in own]), *scores])
+        table.append([name, f"{of_paper[0]['steps']:,}", figure([run["seconds"] for run in of_paper]), *scores])
     strips = {name: row for name, group in runs.items() if (row := strip(group[0])) is not None}
     shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # metrics that a paper lacks stand in the table alone
     picture = bars(shared, strips)

@@ -32,8 +32,8 @@ def table(run: Run) -> str:
     job = job_of(run)
     entry, info = job.entry, run.info
     listed = entry.paper.recipes.get(job.recipe_name)
-    asked = listed.targets_of(entry.variant) if listed and not info.get("overrides") and not job.init else ()
-    rows = [("metric", "value", "target")] + [_row(name, value, asked) for name, value in run.metrics.items()]
+    targets = listed.targets_of(entry.variant) if listed and not info.get("overrides") and not job.init else ()
+    rows = [("metric", "value", "target")] + [_row(name, value, targets) for name, value in run.metrics.items()]
     shown = [row[:2] for row in rows] if all(not row[2] for row in rows[1:]) else rows
     said = verdicts(run.directory)
     return "\n".join(["", *columns(shown), *(["", said] if said else [])])
@@ -95,9 +95,9 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _row(name: str, value: float, asked: tuple[Target, ...]) -> tuple[str, str, str]:
+def _row(name: str, value: float, wanted: tuple[Target, ...]) -> tuple[str, str, str]:
     """A metric, its value, and each target that needs no other run, met or missed by this one seed."""
-    targets = [t for t in asked if t.metric == name and not t.than]
+    targets = [t for t in wanted if t.metric == name and not t.than]
     return plain(name), f"{value:.4g}", "; ".join(f"{target}: {'met' if target.met(value) else 'missed'}" for target in targets)
 
 
@@ -108,10 +108,10 @@ def program() -> str:
 
 
 def _input(fields: set[str]) -> str:
-    """What stands for the user's own input, by the fields of the data that the model was trained on."""
-    for name, own in (("history", "SERIES.csv"), ("readings", "LOG.csv"), ("video", "CLIP.gif"), ("image", "PICTURE.png")):
+    """A placeholder for the user's own input, by the fields of the data that the model was trained on."""
+    for name, example in (("history", "SERIES.csv"), ("readings", "LOG.csv"), ("video", "CLIP.gif"), ("image", "PICTURE.png")):
         if name in fields:
-            return own
+            return example
     if fields & {"low", "image_a"}:
         return "PICTURE.png"
     return '"words of yours"' if fields & {"tokens", "texts"} else "INPUT"

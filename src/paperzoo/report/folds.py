@@ -72,9 +72,9 @@ def of_folds(runs: Sequence[Run], out: Path) -> str:
     low, high = wilson(wrong, total)
     rows = [("class", "images", "wrong", "taken for")]
     for k, name in enumerate(names):
-        own, taken = label == k, guess[(label == k) & (guess != k)]
+        of_class, taken = label == k, guess[(label == k) & (guess != k)]
         others = [f"{plain(names[j])} {n}" for j, n in enumerate(np.bincount(taken, minlength=len(names))) if n]
-        rows.append((plain(name), str(int(own.sum())), str(len(taken)), ", ".join(others)))
+        rows.append((plain(name), str(int(of_class.sum())), str(len(taken)), ", ".join(others)))
     least = p.argsort()[:SHOWN]
     unsure = ", ".join(f"{plain(names[label[i]])} as {plain(names[guess[i]])} {p[i]:.0%}" for i in least)
     picture = confusion(guess, label, names, out / f"folds-{runs[0].directory.name}.png")

@@ -82,20 +82,20 @@ def _graph(model: Model, made: Path) -> str:
 
 
 def _about(source: str) -> dict[str, Any]:
-    """What a run or a weights file says of where it is from."""
+    """The provenance that a run or a weights file records."""
     keys = ("recipe_name", "recipe_hash", "seed", "commit", "hardware", "metrics", "command")
     path = Path(source).expanduser()
     if path.is_dir() and (path / "run.json").is_file():
         run = open_run(path)
-        found: dict[str, Any] = {**run.info, "metrics": run.metrics, "command": command_of(run.info)}
+        record: dict[str, Any] = {**run.info, "metrics": run.metrics, "command": command_of(run.info)}
         data = parse(run.info["recipe"]["data"]).short
     else:
         file = path / "model.safetensors" if path.is_dir() else path if path.suffix == ".safetensors" else weights.shipped(source)
-        found = checkpoint.read(file)[1]
-        data = re.sub(r"^learnt from |[:(].*$", "", str(found.get("licence", ""))).strip()
+        record = checkpoint.read(file)[1]
+        data = re.sub(r"^learnt from |[:(].*$", "", str(record.get("licence", ""))).strip()
     row = listed(data)
     licence = f"learnt from {data} ({row.licence})" if row and row.licence else f"learnt from {data or 'unknown data'}"
-    return {**{key: found[key] for key in keys if key in found}, "licence": licence, "data": data}
+    return {**{key: record[key] for key in keys if key in record}, "licence": licence, "data": data}
 
 
 def page(model: Model, about: Mapping[str, Any], graph: str) -> str:

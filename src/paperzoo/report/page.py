@@ -75,11 +75,11 @@ def measured_rows(entry: catalog.Entry, recipe_name: str, data: str, metrics: Ma
     """Each metric beside the recipe's targets and the claim that they name; beside neither on other data than the recipe's."""
     recipe_name = entry.renamed(recipe_name)
     recipe = entry.paper.recipes.get(recipe_name)
-    own = recipe is not None and data == recipe.data
+    same_data = recipe is not None and data == recipe.data
     rows = []
     for metric, value in metrics.items():
-        targets = [t for t in recipe.targets_of(entry.variant) if t.metric == metric] if recipe and own else []
-        about = [claim_of(entry, recipe_name, metric, target) for target in (targets or (None,))] if own else []
+        targets = [t for t in recipe.targets_of(entry.variant) if t.metric == metric] if recipe and same_data else []
+        about = [claim_of(entry, recipe_name, metric, target) for target in (targets or (None,))] if same_data else []
         rows.append(
             {
                 "metric": metric,

@@ -1,4 +1,4 @@
-"""Rows that only the owner of a data set can fill in: the recipes that claim something of it, and what came out beside the claim."""
+"""Rows that only the owner of a data set can fill in: the recipes with a claim on it, and the measured figures beside the claims."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wanted(data: str, only: Sequence[str] = ()) -> list[Wanted]:
     Raises:
         PaperzooError: no claim hangs on these data, or a name in ``only`` is unknown or has none.
     """
-    found, known = [], dict[str, None]()
+    recipes, known = [], dict[str, None]()
     for paper in sorted(catalog.CATALOG):
         for variant in catalog.load(paper).paper.variants:
             entry = catalog.load(f"{paper}:{variant}")
@@ -61,15 +61,15 @@ def wanted(data: str, only: Sequence[str] = ()) -> list[Wanted]:
                 bases = {parse(recipe.data).base, *(claim.data for _, claim in promised)} if promised else set()
                 known |= {base: None for base in sorted(bases) if base in DATASETS or (base.isalnum() and base.islower())}
                 if data in bases:
-                    found.append(Wanted(entry.name, recipe_name, recipe, tuple(promised)))
-    if not found:
+                    recipes.append(Wanted(entry.name, recipe_name, recipe, tuple(promised)))
+    if not recipes:
         raise unknown("data set with a claim", data, sorted(known))
     for name in only:
-        asked = catalog.load(name)
-        if not any(one.name == asked.name or one.name.partition(":")[0] == name for one in found):
-            raise unknown(f"paper with a claim on {data}", name, dict.fromkeys(one.name for one in found))
+        chosen = catalog.load(name)
+        if not any(one.name == chosen.name or one.name.partition(":")[0] == name for one in recipes):
+            raise unknown(f"paper with a claim on {data}", name, dict.fromkeys(one.name for one in recipes))
     full = {catalog.load(name).name for name in only}
-    return [one for one in found if not only or one.name in full or one.name.partition(":")[0] in only]
+    return [one for one in recipes if not only or one.name in full or one.name.partition(":")[0] in only]
 
 
 def place(rows: Sequence[Wanted], path: Path) -> list[Path]:
@@ -89,31 +89,31 @@ def place(rows: Sequence[Wanted], path: Path) -> list[Path]:
         entry = listed(row.recipe.data)
         sources |= {source.name: source for source in (entry.sources if entry else ()) if source.transport != "installed"}
     absent = [source for source in sources.values() if not source.path.exists()]
-    found = {source.name: _below(path, source, alone=len(sources) == 1) for source in absent}
-    if missing := [name for name, place in found.items() if place is None]:
+    user_paths = {source.name: _below(path, source, alone=len(sources) == 1) for source in absent}
+    if missing := [name for name, place in user_paths.items() if place is None]:
         raise PaperzooError(f"--data {path}: there is no {' and no '.join(missing)} below it; {_how(absent, missing)}")
     links = []
     for source in absent:
-        own = found[source.name]
-        assert own is not None
-        if not own.is_dir():
-            source.check(own)
+        user_path = user_paths[source.name]
+        assert user_path is not None
+        if not user_path.is_dir():
+            source.check(user_path)
         source.path.parent.mkdir(parents=True, exist_ok=True)
         source.path.unlink(missing_ok=True)  # a link whose file is gone
         try:
-            source.path.symlink_to(own.resolve(), target_is_directory=own.is_dir())
+            source.path.symlink_to(user_path.resolve(), target_is_directory=user_path.is_dir())
         except OSError:  # Windows lets few make links
-            (shutil.copytree if own.is_dir() else shutil.copyfile)(own, source.path)
+            (shutil.copytree if user_path.is_dir() else shutil.copyfile)(user_path, source.path)
         links.append(source.path)
     return links
 
 
 def _below(path: Path, source: Source, alone: bool) -> Path | None:
-    """The user's file or folder for a source: the one of its name, else, where no other is wanted, what was given."""
+    """The user's file or folder for a source: the one of its name, else, where no other is wanted, the path itself."""
     if path.name == source.name:
         return path
     if is_folder(str(path)):
-        by_name = min(path.rglob(source.name), key=lambda found: (len(found.parts), found), default=None)
+        by_name = min(path.rglob(source.name), key=lambda candidate: (len(candidate.parts), candidate), default=None)
         if by_name is not None:
             return by_name
     return path if alone else None
@@ -127,7 +127,7 @@ def _how(sources: Sequence[Source], missing: Sequence[str]) -> str:
 def run(
     rows: Sequence[Wanted], seeds: Sequence[int], out: Path, devices: int = 1, overrides: Mapping[str, Any] | None = None
 ) -> Iterator[list[Pair]]:
-    """Trains each recipe with all seeds, and yields what each came to. Called again, it goes on where it was stopped."""
+    """Trains each recipe with all seeds, and yields its figures beside its claims. Called again, it goes on where it was stopped."""
     from paperzoo.engine.seeds import train_seeds
 
     for row in rows:
@@ -158,7 +158,7 @@ def beside(row: Wanted, runs: Sequence[Run]) -> list[Pair]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the first step of a training asks of a machine.
+    """The cost of the first step of a training.
 
     Attributes:
         operations: two for each multiplication with its addition, of convolutions and matrices, forward and backward.

@@ -42,8 +42,8 @@ class Pair:
 
 
 def pairs(rows: list[dict[str, Any]]) -> list[Pair]:
-    """Of rows as ``results.rows`` gives them those of recipes at the paper's size whose target names a claim, where something ran."""
-    found = []
+    """Rows of ``results.rows`` that belong to recipes at the paper's size whose target names a claim, with at least one run."""
+    listed = []
     for row in rows:
         if not row["recipe"].startswith("paper") or row["mean"] is None or not row["target"]:
             continue
@@ -52,54 +52,54 @@ def pairs(rows: list[dict[str, Any]]) -> list[Pair]:
             if target.claim and target.metric == row["metric"] and str(target) == row["target"]:
                 claim = results.claim_of(entry, row["recipe"], row["metric"], target)
                 if claim is not None:
-                    found.append(Pair(entry.name, row, claim))
-    return sorted(found, key=lambda pair: (pair.row["status"] != "reproduced", pair.name))
+                    listed.append(Pair(entry.name, row, claim))
+    return sorted(listed, key=lambda pair: (pair.row["status"] != "reproduced", pair.name))
 
 
-def text(found: list[Pair], width: int = 80) -> str:
+def text(claims: list[Pair], width: int = 80) -> str:
     """A block a claim, for a terminal: the figures, the protocol, where we depart from the paper."""
-    if not found:
+    if not claims:
         return "no recipe at a paper's own size was run yet for a figure that the paper claims"
     lines = []
-    for pair in found:
+    for pair in claims:
         row = pair.row
         against = f" ({row['sure'] or row['reason']})" if row["sure"] or row["reason"] else ""
         lines += [f"{pair.name} {row['recipe']}, {row['data']}: {row['status']}{against}"]
         lines.append(f"  {row['metric']}: ours {pair.ours}, the paper's {pair.theirs} ({pair.claim.where})")
-        for what, said in (("protocol", pair.claim.protocol), ("ran", f"{row['seconds']:.0f} s a seed, {row['hardware']}")):
-            lines += textwrap.wrap(f"{what}: {said}", width, initial_indent="  ", subsequent_indent="    ") if said else []
+        for head, prose in (("protocol", pair.claim.protocol), ("ran", f"{row['seconds']:.0f} s a seed, {row['hardware']}")):
+            lines += textwrap.wrap(f"{head}: {prose}", width, initial_indent="  ", subsequent_indent="    ") if prose else []
         for departs in catalog.paper(pair.row["paper"]).deviations:
-            told = f"departs: {departs.here}, where the paper has {departs.paper}"
-            lines += textwrap.wrap(told, width, initial_indent="  ", subsequent_indent="    ")
+            departure = f"departs: {departs.here}, where the paper has {departs.paper}"
+            lines += textwrap.wrap(departure, width, initial_indent="  ", subsequent_indent="    ")
         lines.append("")
-    kept = sum(pair.row["status"] == "reproduced" for pair in found)
-    papers = len({pair.row["paper"] for pair in found})
-    return "\n".join([*lines, f"{kept} of {len(found)} reproduced, of {papers} paper{'s' * (papers != 1)}"])
+    kept = sum(pair.row["status"] == "reproduced" for pair in claims)
+    papers = len({pair.row["paper"] for pair in claims})
+    return "\n".join([*lines, f"{kept} of {len(claims)} reproduced, of {papers} paper{'s' * (papers != 1)}"])
 
 
-def table(found: list[Pair]) -> str:
+def table(claims: list[Pair]) -> str:
     """The same in Markdown, a row a claim; the departures stand on the papers' pages."""
     lines = ["| status | paper, recipe | metric | ours | the paper's | where | seconds, hardware |", "| --- |" + " --- |" * 6]
-    for pair in found:
+    for pair in claims:
         row = pair.row
         against = f" ({row['sure'] or row['reason']})" if row["sure"] or row["reason"] else ""
         lines.append(
             f"| {row['status']}{against} | `{pair.name}` {row['recipe']}, {row['data']} | {row['metric']} | {pair.ours} | {pair.theirs} | "
             f"{pair.claim.where} | {row['seconds']:.0f}, {row['hardware']} |"
         )
-    return "\n".join(lines) if found else "None yet."
+    return "\n".join(lines) if claims else "None yet."
 
 
 #: of the figure, in pixels: a row's height, the width of names and of the axis, and the ratios at the axis's ends
 ROW, NAMES, AXIS, LOW, HIGH = 22, 330, 420, 0.5, 2.0
 
 
-def figure(found: list[Pair]) -> str:
+def figure(claims: list[Pair]) -> str:
     """Ours over the paper's figure, a row a claim, the deviation over seeds as a bar, on a logarithmic axis; an SVG.
 
     Green are those that are reproduced. A ratio beyond the axis lies at its end and is printed.
     """
-    drawn = [pair for pair in found if pair.ratio]
+    drawn = [pair for pair in claims if pair.ratio]
     height = ROW * (len(drawn) + 2)
 
     def place(ratio: float) -> float:

@@ -31,7 +31,7 @@ def status(row: dict[str, Any]) -> str:
 
 
 def is_promised(row: dict[str, Any]) -> bool:
-    """Whether a row is more than a figure measured beside others: it has a target or a claim, or was never run."""
+    """Whether a row has a target or a claim, or was never run; other rows are figures measured along the way."""
     return bool(row["target"] or row["claim"]) or row["status"] == "unverified"
 
 

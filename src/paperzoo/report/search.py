@@ -1,13 +1,13 @@
-"""A study that is a search: what it trains next depends on what was found, and a kill at any instant loses no training.
+"""A study that is a search: what it trains next depends on earlier outcomes, and a kill at any instant loses no training.
 
 Such a study has, instead of ``trials``,
 
-- ``searches(quick, budget)``: by name, generators. Each yields the candidates that it wants next, is sent what was found of them,
-  in their order, and ends when its budget is spent. It is a function of its seed and of what it is sent, and of nothing else;
+- ``searches(quick, budget)``: by name, generators. Each yields the candidates that it wants next, is sent their outcomes, in
+  their order, and ends when its budget is spent. It is a function of its seed and of what it is sent, and of nothing else;
 - ``space(quick, budget)``: what is searched, as plain JSON values; a folder belongs to one such space;
 - ``inherit(parent, child)``: gives a fresh model weights of its parent's, in place;
 - ``analyse(run, trial)`` and ``diverged(trial)``: numbers of a candidate that was trained, and of one whose loss was not finite;
-- ``standing(found)``: rows that say how far it is, printed after every round.
+- ``standing(outcomes)``: rows that say how far it is, printed after every round.
 
 All searches advance together, a round at a time, so that candidates of all of them are spread over the workers. Candidate n of the
 whole study has the folder ``candidates/<n>``: ``candidate.json``, its run, and ``outcome.json`` once it is done, each whole or not
@@ -33,15 +33,15 @@ from paperzoo.engine.train import resume, train
 from paperzoo.engine.weights import export
 from paperzoo.errors import PaperzooError
 from paperzoo.report.compare import text
-from paperzoo.studies.trial import Candidate, Found
+from paperzoo.studies.trial import Candidate, Outcome
 
-#: yields the candidates it wants next and is sent what was found of them
-Search = Generator[list[Candidate], list[Found], None]
+#: yields the candidates it wants next and is sent their outcomes
+Search = Generator[list[Candidate], list[Outcome], None]
 #: does calls (study, number, quick, folder) by a function, and gives numbers and what it returned as they are done
 Spread = Callable[..., Iterable[tuple[int, str]]]
 
 
-def run(study: ModuleType, quick: bool, budget: float | None, folder: Path, spread: Spread) -> list[Found]:
+def run(study: ModuleType, quick: bool, budget: float | None, folder: Path, spread: Spread) -> list[Outcome]:
     """All candidates of all searches, in the order that they were asked for; what lies in ``folder`` is not trained again.
 
     Raises:
@@ -50,30 +50,30 @@ def run(study: ModuleType, quick: bool, budget: float | None, folder: Path, spre
     searches: dict[str, Search] = study.searches(quick, budget)
     place = folder / "candidates"
     _claim(folder / "space.json", {**study.space(quick, budget), "code": code_hash(Path(str(study.__file__)), PROSE)})
-    found: list[Found] = []
+    outcomes: list[Outcome] = []
     wanted = {name: next(search) for name, search in searches.items()}
     while wanted:
-        asked = [(name, candidate) for name, candidates in wanted.items() for candidate in candidates]
-        first = len(found)
-        for number, (_, candidate) in enumerate(asked, first):
+        requested = [(name, candidate) for name, candidates in wanted.items() for candidate in candidates]
+        first = len(outcomes)
+        for number, (_, candidate) in enumerate(requested, first):
             _ask(place / f"{number:04d}", number, candidate)
         short = study.__name__.rpartition(".")[2]
-        missing = [n for n in range(first, first + len(asked)) if not (place / f"{n:04d}" / "outcome.json").is_file()]
+        missing = [n for n in range(first, first + len(requested)) if not (place / f"{n:04d}" / "outcome.json").is_file()]
         for _ in spread([(short, number, quick, str(place)) for number in missing], one=one):
             pass
-        new = [_outcome(place / f"{number:04d}", candidate) for number, (_, candidate) in enumerate(asked, first)]
-        found += new
+        new = [_outcome(place / f"{number:04d}", candidate) for number, (_, candidate) in enumerate(requested, first)]
+        outcomes += new
         if missing:
-            print(text(study.standing(found)), file=sys.stderr, flush=True)
+            print(text(study.standing(outcomes)), file=sys.stderr, flush=True)
         following = {}
         for name in wanted:
-            answers = [answer for (whose, _), answer in zip(asked, new, strict=True) if whose == name]
+            answers = [answer for (whose, _), answer in zip(requested, new, strict=True) if whose == name]
             try:
                 following[name] = searches[name].send(answers)
             except StopIteration:
                 continue
         wanted = following
-    return found
+    return outcomes
 
 
 #: what a study says rather than computes
@@ -152,8 +152,8 @@ def _ask(folder: Path, number: int, candidate: Candidate) -> None:
         raise PaperzooError(f"{folder} holds another candidate than number {number + 1} of this search: choose another folder by --out")
 
 
-def _outcome(folder: Path, candidate: Candidate) -> Found:
+def _outcome(folder: Path, candidate: Candidate) -> Outcome:
     done = read_json(folder / "outcome.json")
     directory = str(folder / done["directory"])
-    return Found(candidate, directory, done["metrics"], done["numbers"], float(done["seconds"]), str(done["recipe_hash"]), ())
+    return Outcome(candidate, directory, done["metrics"], done["numbers"], float(done["seconds"]), str(done["recipe_hash"]), ())
 

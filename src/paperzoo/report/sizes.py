@@ -19,12 +19,12 @@ UNITS = {"": 1, ", in thousands": 1e3, ", in millions": 1e6, ", in billions": 1e
 
 
 def parameters(model: nn.Module) -> int:
-    """All that is trained, biases and affine transforms of normalisation among them."""
+    """Number of trainable parameters, biases and affine parameters of normalisation included."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def weights(model: nn.Module) -> int:
-    """Parameters without the biases and what else is one number a channel."""
+    """Number of parameters without biases and other per-channel vectors."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad and p.numel() > len(p))
 
 
@@ -38,7 +38,7 @@ def multiply_adds(model: Model) -> int:
     from paperzoo.engine.export import graph_of
 
     graph = graph_of(model.eval())
-    one = [given.to(next(model.parameters()).device) for given in graph.example(1)]
+    one = [example.to(next(model.parameters()).device) for example in graph.example(1)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         graph.call(*one)
     return int(counter.get_total_flops()) // 2
@@ -100,30 +100,30 @@ def _count(name: str, arguments: tuple[tuple[str, Any], ...], kind: str) -> int:
 
 def counts(name: str | None = None) -> list[Count]:
     """Of all papers, or of ``paper`` or ``paper:variant``, every size that is printed and counted; those that agree first."""
-    found = []
+    counted = []
     for each in [name.partition(":")[0]] if name else sorted(catalog.CATALOG):
         paper = catalog.paper(each)
-        found += [count(paper, claim) for claim in paper.claims if claim.counted is not None]
-    wanted = [one for one in found if not name or ":" not in name or one.name == catalog.load(name).name]
+        counted += [count(paper, claim) for claim in paper.claims if claim.counted is not None]
+    wanted = [one for one in counted if not name or ":" not in name or one.name == catalog.load(name).name]
     return sorted(wanted, key=lambda one: (not one.equal, one.name))
 
 
-def text(found: list[Count]) -> str:
+def text(sizes: list[Count]) -> str:
     """A line a size, for a terminal."""
     lines = [
         f"{one.name}{_at(one)}: {one.claim.metric} {one.printed}, the paper's {one.theirs} ({one.claim.where}): "
         f"{'equal' if one.equal else 'differs'}"
-        for one in found
+        for one in sizes
     ]
-    equal = [one for one in found if one.equal]
+    equal = [one for one in sizes if one.equal]
     papers = len({one.name.partition(":")[0] for one in equal})
-    return "\n".join([*lines, f"{len(equal)} of {len(found)} sizes are as printed, of {papers} paper{'s' * (papers != 1)}"])
+    return "\n".join([*lines, f"{len(equal)} of {len(sizes)} sizes are as printed, of {papers} paper{'s' * (papers != 1)}"])
 
 
-def table(found: list[Count]) -> str:
+def table(counted: list[Count]) -> str:
     """The same in Markdown."""
     lines = ["| | paper | size | ours | the paper's | where |", "| --- |" + " --- |" * 5]
-    for one in found:
+    for one in counted:
         lines.append(
             f"| {'equal' if one.equal else 'differs'} | `{one.name}`{_at(one)} | {one.claim.metric} | {one.printed} | {one.theirs} | "
             f"{one.claim.where} |"
@@ -132,6 +132,6 @@ def table(found: list[Count]) -> str:
 
 
 def _at(one: Count) -> str:
-    """The arguments that are not the model's own."""
+    """The arguments that differ from the model's defaults."""
     return "".join(f", {key} {value}" for key, value in (one.claim.counted or {}).items())
 

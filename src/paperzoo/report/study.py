@@ -5,8 +5,8 @@ A study is a module of ``paperzoo.studies``. Its docstring is the question and w
 - ``TITLE``; ``EXPECTED``, ``FINDING`` and ``BEYOND``: what was expected, what was found, what does not carry over;
 - ``trials(quick)``: what is trained;
 - ``analyse(run, trial)``, if training alone does not answer the question: numbers by name, kept beside the run;
-- ``table(found)`` and ``draw(found)``: rows of cells, the header first, and the one figure;
-- ``searches(quick, budget)`` instead of ``trials``, if what is trained depends on what was found: see ``report.search``;
+- ``table(outcomes)`` and ``draw(outcomes)``: rows of cells, the header first, and the one figure;
+- ``searches(quick, budget)`` instead of ``trials``, if what is trained depends on earlier outcomes: see ``report.search``;
 - ``OWN`` and ``own(place)``, if it can be asked about the user's data: the kinds it reads, and a table.
 
 Nothing is trained twice: a finished run with the same recipe, seed, method and protocol is reused.
@@ -38,7 +38,7 @@ from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
 from paperzoo.report import search
 from paperzoo.report.compare import run_once, text
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Outcome, Trial
 from paperzoo.tasks.pictures import compact, save
 
 #: study, number of the trial, quick, where runs lie
@@ -93,7 +93,7 @@ def run(
         trials = list(study.trials(quick))
         calls = [(name, number, quick, str(folder / "runs")) for number in range(len(trials))]
         directories = dict(spread(calls, workers))
-        outcomes = [_found(trial, directories[number], study) for number, trial in enumerate(trials)]
+        outcomes = [_outcome(trial, directories[number], study) for number, trial in enumerate(trials)]
     rows = study.table(outcomes)
     folder.mkdir(parents=True, exist_ok=True)
     picture = study.draw(outcomes)
@@ -181,19 +181,19 @@ def _numbers(directory: Path, study: ModuleType) -> Path:
     return directory / f"{study.__name__.rpartition('.')[2]}-{digest}.json"
 
 
-def _found(trial: Trial, directory: str, study: ModuleType) -> Found:
+def _outcome(trial: Trial, directory: str, study: ModuleType) -> Outcome:
     trained = open_run(directory)
     kept = _numbers(trained.directory, study)
     result = read_json(trained.directory / "result.json")
     losses = [(line["step"], line["loss"]) for line in trained.lines if isinstance(line.get("loss"), dict)]
     curve = tuple((int(step), float(next(iter(loss.values())))) for step, loss in losses)
     numbers = read_json(kept) if kept.is_file() else {}
-    return Found(trial, directory, trained.metrics, numbers, float(result["seconds"]), str(trained.info["recipe_hash"]), curve)
+    return Outcome(trial, directory, trained.metrics, numbers, float(result["seconds"]), str(trained.info["recipe_hash"]), curve)
 
 
-def _provenance(found: Sequence[Found]) -> dict[str, Any]:
+def _provenance(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     kept = {key: value for key, value in provenance().items() if key in ("hardware", "commit", "versions")}
-    return {"runs": len(found), "seconds": sum(one.seconds for one in found), **kept}
+    return {"runs": len(outcomes), "seconds": sum(one.seconds for one in outcomes), **kept}
 
 
 def _share_cores(workers: int) -> None:

@@ -85,9 +85,9 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     ]
     for family in sorted({row.family for row in catalog.CATALOG.values()}, key=lambda f: list(FAMILIES).index(f) if f in FAMILIES else 99):
         named, picture = FAMILIES.get(family, (family, ""))
-        own = [f"[{name}](results/{name})" for name, row in catalog.CATALOG.items() if row.family == family]
+        of_family = [f"[{name}](results/{name})" for name, row in catalog.CATALOG.items() if row.family == family]
         shown = f'<img src="results/{picture}" width="150" alt="{named}">' if (ROOT / "results" / picture).is_file() else ""
-        lines.append(f"| {shown} | **{named}**: {', '.join(own)} |")
+        lines.append(f"| {shown} | **{named}**: {', '.join(of_family)} |")
     return "\n".join(lines)
 
 
@@ -101,12 +101,12 @@ def paper_table(rows: list[dict[str, Any]]) -> str:
     """A row a paper: its title, its best figure beside target and claim, and how many promises were kept."""
     lines = ["| paper | title, year | best figure | target, paper's claim | all |", "| --- | --- | --- | --- | --- |"]
     for name, row in catalog.CATALOG.items():
-        own = [r for r in rows if r["paper"] == name and is_promised(r)]
-        found, shown, asked = best([r for r in own if r["status"] != "unverified"]), "none yet", ""
-        if found:
-            shown = f"{found['status']}: {found['metric']} {figure(found)} ({found['recipe']}, {found['data']})"
-            asked = "; ".join(part for part in (found["target"], found["claim"]) if part)
-        lines.append(f"| [`{name}`]({name}/README.md) | {row.title}, {row.year} | {shown} | {asked} | {counted(own)} |")
+        kept = [r for r in rows if r["paper"] == name and is_promised(r)]
+        top, shown, promise = best([r for r in kept if r["status"] != "unverified"]), "none yet", ""
+        if top:
+            shown = f"{top['status']}: {top['metric']} {figure(top)} ({top['recipe']}, {top['data']})"
+            promise = "; ".join(part for part in (top["target"], top["claim"]) if part)
+        lines.append(f"| [`{name}`]({name}/README.md) | {row.title}, {row.year} | {shown} | {promise} | {counted(kept)} |")
     return "\n".join(lines)
 
 
@@ -171,21 +171,21 @@ def generated() -> dict[Path, str]:
     for path in sorted((ROOT / "docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")
         if COMPARISON.search(text):
-            files[path] = COMPARISON.sub(lambda found: f"{found[1]}{comparison(found[2])}\n{found[3]}", text)
+            files[path] = COMPARISON.sub(lambda match: f"{match[1]}{comparison(match[2])}\n{match[3]}", text)
     return files | _reproduced(rows)
 
 
 def _reproduced(rows: list[dict[str, Any]]) -> dict[Path, str]:
     """The page of what could be reproduced, and its figure."""
-    found, place = reproduced.pairs(rows), ROOT / "docs" / "reproduced.md"
-    told = place.read_text(encoding="utf-8")
+    claims, place = reproduced.pairs(rows), ROOT / "docs" / "reproduced.md"
+    page = place.read_text(encoding="utf-8")
     for begin, end, table in (
-        (reproduced.BEGIN, reproduced.END, reproduced.table(found)),
+        (reproduced.BEGIN, reproduced.END, reproduced.table(claims)),
         (reproduced.BEGIN_SIZES, reproduced.END_SIZES, sizes.table(sizes.counts())),
     ):
-        head, rest = told.split(begin)
-        told = f"{head}{begin}\n{table}\n{end}{rest.split(end)[1]}"
-    return {place: told, ROOT / "docs" / "reproduced.svg": reproduced.figure(found)}
+        head, rest = page.split(begin)
+        page = f"{head}{begin}\n{table}\n{end}{rest.split(end)[1]}"
+    return {place: page, ROOT / "docs" / "reproduced.svg": reproduced.figure(claims)}
 
 
 def write_tables() -> list[Path]:

@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from paperzoo.studies.trial import Found, Trial, each_seed
+from paperzoo.studies.trial import Outcome, Trial, each_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,63 +58,63 @@ def trials(quick: bool) -> list[Trial]:
     training = {"steps": 30 if quick else 320, "batch_size": 64, "augment": (), "optimizer.lr": 0.05}
     common = {**size, **training, "data": "digits" if quick else "mnist-5k"}
     recipe, seeds = "smoke" if quick else "small", range(1 if quick else 3)
-    found = []
+    listed = []
     for seed in seeds:
         for label, (paper, settings) in KINDS.items():
             for depth in DEPTHS[: 2 if quick else None]:
                 named = "small-plain" if label == "plain" and not quick else recipe
-                found.append(Trial(label, depth, paper, named, seed, {**common, **settings, "model.depth": depth}))
+                listed.append(Trial(label, depth, paper, named, seed, {**common, **settings, "model.depth": depth}))
         for columns, depth in list(COLUMNS.items())[: 2 if quick else None]:
             settings = {"model.columns": columns, "model.blocks": 3, "model.dropout": 0.0}
-            found.append(Trial("fractal", depth, "fractalnet:fractal20", recipe, seed, {**common, **settings}))
-    return found
+            listed.append(Trial("fractal", depth, "fractalnet:fractal20", recipe, seed, {**common, **settings}))
+    return listed
 
 
 def analyse(run: Run, trial: Trial) -> dict[str, float]:
-    """The trained network's own error and loss on what it was trained on."""
+    """The trained network's error and loss on the training set."""
     from paperzoo.engine.evaluate import evaluate
 
-    found = evaluate(run.directory, "train")
-    return {"training error %": found["error %"], "training loss": found["loss"]}
+    measured = evaluate(run.directory, "train")
+    return {"training error %": measured["error %"], "training loss": measured["loss"]}
 
 
-def lines(found: Sequence[Found]) -> dict[str, list[float]]:
+def lines(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
     """The depths of each kind that was trained."""
     depths: dict[str, list[float]] = {}
-    for one in found:
+    for one in outcomes:
         if one.trial.x not in depths.setdefault(one.trial.label, []):
             depths[one.trial.label].append(one.trial.x)
     return depths
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a network: mean and extremes over seeds."""
     rows = [["network", "depth", "training error %", "training loss", "test error %"]]
-    for label, depths in lines(found).items():
+    for label, depths in lines(outcomes).items():
         for depth in depths:
             values = (
-                each_seed(found, label, depth, lambda one: one.numbers["training error %"]),
-                each_seed(found, label, depth, lambda one: one.numbers["training loss"]),
-                each_seed(found, label, depth, lambda one: one.metrics["error %"]),
+                each_seed(outcomes, label, depth, lambda one: one.numbers["training error %"]),
+                each_seed(outcomes, label, depth, lambda one: one.numbers["training loss"]),
+                each_seed(outcomes, label, depth, lambda one: one.metrics["error %"]),
             )
             rows.append([label, f"{depth:g}", *(f"{statistics.fmean(v):.3g} ({min(v):.3g} to {max(v):.3g})" for v in values)])
     return rows
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """Training and test error against depth, and the training curves of the deepest networks."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     training, test, curves = figure.subplots(1, 3)
-    for number, (label, depths) in enumerate(lines(found).items()):
+    for number, (label, depths) in enumerate(lines(outcomes).items()):
         colour = f"C{number}"
         for axes, value in ((training, lambda one: one.numbers["training error %"]), (test, lambda one: one.metrics["error %"])):
-            each = [each_seed(found, label, depth, value) for depth in depths]
+            each = [each_seed(outcomes, label, depth, value) for depth in depths]
             axes.plot(depths, [statistics.fmean(values) for values in each], "-", color=colour, label=label)
             for depth, values in zip(depths, each, strict=True):
                 axes.plot([depth] * len(values), values, "o", color=colour, markersize=3)
-        for one in found:
+        for one in outcomes:
             deep = sorted(depths)[-2] if len(depths) > 2 else depths[-1]
             if (one.trial.label, one.trial.x) == (label, deep):
                 named = f"{label} {deep:g}" if one.trial.seed == 0 else None
@@ -125,7 +125,7 @@ def draw(found: Sequence[Found]) -> Figure:
         axes.set_yticks((1, 3, 10, 30, 90), ("1", "3", "10", "30", "90"))
         axes.minorticks_off()
     training.legend(fontsize=8)
-    plain, residual = (each_seed(found, label, 56, lambda one: one.numbers["training loss"]) for label in ("plain", "residual"))
+    plain, residual = (each_seed(outcomes, label, 56, lambda one: one.numbers["training loss"]) for label in ("plain", "residual"))
     times = f": plain 56 ends at\n{sum(plain) / sum(residual):.0f} times residual 56's" if plain and residual else ""
     curves.set(xlabel="step", title=f"training loss{times}", yscale="log")
     curves.legend(fontsize=8)

@@ -45,7 +45,7 @@ from paperzoo.papers.recognition.eat_nas_search import (
     tournament,
     written,
 )
-from paperzoo.studies.trial import Candidate, Found
+from paperzoo.studies.trial import Candidate, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,15 +114,15 @@ def network(code: Code, small: bool, effort: Effort) -> int:
 
 
 def cost(code: Code, small: bool, effort: Effort) -> float:
-    """What its training takes off the budget, in billions."""
+    """Cost of a candidate's training against the budget, in billions of multiply-adds."""
     return network(code, small, effort) * BATCH * effort.steps[0 if small else 1] / 1e9
 
 
 # --- the searches ------------------------------------------------------------------------------------------------------
 
 
-def searches(quick: bool, budget: float | None) -> dict[str, Generator[list[Candidate], list[Found], None]]:
-    """One for each arm and seed.
+def searches(quick: bool, budget: float | None) -> dict[str, Generator[list[Candidate], list[Outcome], None]]:
+    """One search for each arm and seed.
 
     Raises:
         PaperzooError: the budget is not positive, or does not pay for a first population.
@@ -141,8 +141,8 @@ def searches(quick: bool, budget: float | None) -> dict[str, Generator[list[Cand
 def _effort(quick: bool, budget: float | None) -> Effort:
     effort = QUICK if quick else FULL
     if budget is not None and not (math.isfinite(budget) and budget > 0):
-        own = f"the study's own is {effort.budget:g}"
-        raise PaperzooError(f"--budget must be a positive number of billions of multiply-adds, not {budget:g}; {own}")
+        usual = f"the study's own is {effort.budget:g}"
+        raise PaperzooError(f"--budget must be a positive number of billions of multiply-adds, not {budget:g}; {usual}")
     return effort if budget is None else effort._replace(budget=float(budget))
 
 
@@ -153,42 +153,42 @@ def _first(arm: str, seed: int, effort: Effort) -> tuple[list[Code], torch.Gener
 
 
 def space(quick: bool, budget: float | None) -> dict[str, Any]:
-    """What is searched, by what, and for how much."""
+    """The search space, the settings of the search, and the budget."""
     method = [code_hash(Path(str(module.__file__))) for module in (eat_nas, eat_nas_search)]
     return {"choices": CHOICES, "blocks": len(CHANNELS), "width": WIDTH, "effort": _effort(quick, budget)._asdict(), "method": method}
 
 
-def _search(arm: str, seed: int, effort: Effort) -> Generator[list[Candidate], list[Found], None]:
+def _search(arm: str, seed: int, effort: Effort) -> Generator[list[Candidate], list[Outcome], None]:
     (first, random), spent = _first(arm, seed, effort), 0.0
     if arm == "transfer":
-        found = yield from _evolution(arm, seed, effort, first, True, random, SMALL * effort.budget)
-        spent = sum(one.numbers["cost"] for one in found)
-        basic = parsed(max(found, key=lambda one: one.numbers["reward"]).numbers["code"])
+        outcomes = yield from _evolution(arm, seed, effort, first, True, random, SMALL * effort.budget)
+        spent = sum(one.numbers["cost"] for one in outcomes)
+        basic = parsed(max(outcomes, key=lambda one: one.numbers["reward"]).numbers["code"])
         first = [perturbed(basic, random) for _ in range(effort.population)]
     yield from _evolution(arm, seed, effort, first, False, random, effort.budget - spent)
 
 
 def _evolution(
     arm: str, seed: int, effort: Effort, first: list[Code], small: bool, random: torch.Generator, budget: float
-) -> Generator[list[Candidate], list[Found], list[Found]]:
-    """Generation after generation until the next candidate would cost more than is left; gives all that was found."""
-    wanted, parents, population, everyone, generation = first, [-1] * len(first), list[Found](), list[Found](), 0
+) -> Generator[list[Candidate], list[Outcome], list[Outcome]]:
+    """Generation after generation until the next candidate would cost more than is left; returns every outcome."""
+    wanted, parents, population, everyone, generation = first, [-1] * len(first), list[Outcome](), list[Outcome](), 0
     while True:
-        asked: list[Candidate] = []
+        generated: list[Candidate] = []
         for code, parent in zip(wanted, parents, strict=True):
             if (price := cost(code, small, effort)) > budget + MARGIN:
                 break
             budget -= price
-            task, place = ("small task" if small else "large task"), len(everyone) + len(asked)
+            task, place = ("small task" if small else "large task"), len(everyone) + len(generated)
             overrides = settings(written(code), small, effort)
-            asked.append(Candidate(f"{arm}, {task}, generation {generation}", place, "eat_nas", "small", seed, overrides, parent))
-        if not asked:
+            generated.append(Candidate(f"{arm}, {task}, generation {generation}", place, "eat_nas", "small", seed, overrides, parent))
+        if not generated:
             return everyone
-        found = yield asked
-        everyone += found
-        if len(asked) < len(wanted):
+        outcomes = yield generated
+        everyone += outcomes
+        if len(generated) < len(wanted):
             return everyone
-        population += found
+        population += outcomes
         population = [population[i] for i in survivors([one.numbers["reward"] for one in population], effort.population)]
         wanted, parents, generation = [], [], generation + 1
         for _ in range(effort.children):
@@ -211,7 +211,7 @@ def inherit(parent: Model, child: Model) -> None:
 
 
 def analyse(run: Run, trial: Candidate) -> dict[str, Any]:
-    """Its place in the search, what it costs, and accuracy (share) and reward on images that were not trained on."""
+    """A candidate's place in the search, its cost, and accuracy (in [0, 1]) and reward on held-out images."""
     from paperzoo.engine.run import job_of
 
     data = job_of(run).dataset()
@@ -226,7 +226,7 @@ def analyse(run: Run, trial: Candidate) -> dict[str, Any]:
 
 
 def diverged(trial: Candidate) -> dict[str, Any]:
-    """The same of a candidate whose loss was not finite."""
+    """The same numbers for a candidate whose loss was not finite."""
     return _numbers(trial, 0.0)
 
 
@@ -244,38 +244,38 @@ def _numbers(trial: Candidate, accuracy: float) -> dict[str, Any]:
 # --- what is shown -----------------------------------------------------------------------------------------------------
 
 
-def of(found: Sequence[Found], arm: str, seed: int | None = None, small: bool = False) -> list[Found]:
+def of(outcomes: Sequence[Outcome], arm: str, seed: int | None = None, small: bool = False) -> list[Outcome]:
     """The candidates of an arm on one task, of one seed or all."""
-    return [f for f in found if (f.numbers["arm"], f.numbers["small"]) == (arm, small) and seed in (None, f.trial.seed)]
+    return [f for f in outcomes if (f.numbers["arm"], f.numbers["small"]) == (arm, small) and seed in (None, f.trial.seed)]
 
 
-def seeds(found: Sequence[Found]) -> list[int]:
-    """Those that are there."""
-    return sorted({one.trial.seed for one in found})
+def seeds(outcomes: Sequence[Outcome]) -> list[int]:
+    """The seeds that have outcomes, sorted."""
+    return sorted({one.trial.seed for one in outcomes})
 
 
-def champion(found: Sequence[Found]) -> Found:
+def champion(outcomes: Sequence[Outcome]) -> Outcome:
     """The candidate with the highest reward; of equals the earliest."""
-    return max(found, key=lambda one: one.numbers["reward"])
+    return max(outcomes, key=lambda one: one.numbers["reward"])
 
 
-def beginning(found: Sequence[Found], arm: str, seed: int) -> float:
+def beginning(outcomes: Sequence[Outcome], arm: str, seed: int) -> float:
     """Mean reward of the first population on the large task."""
-    return quality([one.numbers["reward"] for one in of(found, arm, seed) if one.numbers["generation"] == 0]).mean
+    return quality([one.numbers["reward"] for one in of(outcomes, arm, seed) if one.numbers["generation"] == 0]).mean
 
 
 def sign_test(differences: Sequence[float]) -> tuple[int, float]:
-    """How many are positive, and how likely as many or more are if either sign is as likely; zeros count as not positive."""
+    """The number of positive differences, and the one-sided p-value of the sign test; zeros count as not positive."""
     positive, n = sum(d > 0 for d in differences), len(differences)
     return positive, sum(math.comb(n, k) for k in range(positive, n + 1)) / 2**n
 
 
-def standing(found: Sequence[Found]) -> list[list[str]]:
+def standing(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a search: how many candidates, what they cost, and the best so far on the task that it is at."""
     rows = [["search", "candidates", "spent", "task", "best reward", "architecture"]]
-    for seed in seeds(found):
+    for seed in seeds(outcomes):
         for arm in ARMS:
-            both = [of(found, arm, seed, small) for small in (True, False)]
+            both = [of(outcomes, arm, seed, small) for small in (True, False)]
             if now := both[1] or both[0]:
                 first, spent = champion(now), sum(one.numbers["cost"] for one in both[0] + both[1])
                 task, highest = "large" if both[1] else "small", f"{first.numbers['reward']:.3f}"
@@ -288,18 +288,18 @@ def _spread(values: Sequence[float], digits: int) -> str:
     return f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row an arm, means and extremes over seeds; test error is of the candidate with the best reward. Last, the sign test."""
     rows = [[
         "arm", "candidates, small and large", "spent, billions", "first mean reward", "first deviation", "best reward",
         "its validation error %", "its test error %", "its multiply-adds, thousands", "seconds of training",
     ]]  # fmt: skip
-    every = seeds(found)
+    every = seeds(outcomes)
     for arm in ARMS:
-        both = [of(found, arm, seed, True) + of(found, arm, seed) for seed in every]
-        ends = [champion(of(found, arm, seed)) for seed in every]
-        first = [[o.numbers["reward"] for o in of(found, arm, s) if o.numbers["generation"] == 0] for s in every]
-        counts = "; ".join(_spread([len(of(found, arm, seed, small)) for seed in every], 0) for small in (True, False))
+        both = [of(outcomes, arm, seed, True) + of(outcomes, arm, seed) for seed in every]
+        ends = [champion(of(outcomes, arm, seed)) for seed in every]
+        first = [[o.numbers["reward"] for o in of(outcomes, arm, s) if o.numbers["generation"] == 0] for s in every]
+        counts = "; ".join(_spread([len(of(outcomes, arm, seed, small)) for seed in every], 0) for small in (True, False))
         rows.append([
             arm, counts, _spread([sum(o.numbers["cost"] for o in each) for each in both], 1), _spread([quality(v).mean for v in first], 3),
             _spread([math.sqrt(quality(v).variance) for v in first], 3), _spread([o.numbers["reward"] for o in ends], 3),
@@ -307,14 +307,14 @@ def table(found: Sequence[Found]) -> list[list[str]]:
             _spread([o.numbers["multiply-adds"] / 1e3 for o in ends], 0), _spread([sum(o.seconds for o in each) for each in both], 0),
         ])  # fmt: skip
     for other in ARMS[1:]:
-        above, p = sign_test([beginning(found, "transfer", seed) - beginning(found, other, seed) for seed in every])
+        above, p = sign_test([beginning(outcomes, "transfer", seed) - beginning(outcomes, other, seed) for seed in every])
         words = f"transfer begins above {other} in {above} of {len(every)} seeds"
         rows.append([words, f"sign test, p = {p:.3f}", *["-"] * (len(rows[0]) - 2)])
     return rows
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those points (cost, error) that no other is below in both, in order of cost."""
+    """The Pareto front: points (cost, error) that no other point is below in both, in order of cost."""
     kept: list[tuple[float, float]] = []
     for point in sorted(points):
         if not kept or point[1] < kept[-1][1]:
@@ -322,23 +322,23 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return kept
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """Left the best reward so far against what has been spent, a thin line a seed; right error against multiply-adds and the fronts."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for arm, colour in zip(ARMS, ("tab:red", "tab:blue", "tab:gray"), strict=True):
-        for seed in seeds(found):
-            spent, best = sum(one.numbers["cost"] for one in of(found, arm, seed, True)), 0.0
+        for seed in seeds(outcomes):
+            spent, best = sum(one.numbers["cost"] for one in of(outcomes, arm, seed, True)), 0.0
             xs, ys = [], []
-            for one in of(found, arm, seed):
+            for one in of(outcomes, arm, seed):
                 spent, best = spent + one.numbers["cost"], max(best, one.numbers["reward"])
                 xs.append(spent)
                 ys.append(best)
-            left.step(xs, ys, where="post", color=colour, alpha=0.6, lw=1.2, label=arm if seed == seeds(found)[0] else None)
-            left.plot(xs[:1], [beginning(found, arm, seed)], "o", color=colour, ms=5)
-        points = [(o.numbers["multiply-adds"] / 1e3, 100 * (1 - o.numbers["accuracy"])) for o in of(found, arm)]
+            left.step(xs, ys, where="post", color=colour, alpha=0.6, lw=1.2, label=arm if seed == seeds(outcomes)[0] else None)
+            left.plot(xs[:1], [beginning(outcomes, arm, seed)], "o", color=colour, ms=5)
+        points = [(o.numbers["multiply-adds"] / 1e3, 100 * (1 - o.numbers["accuracy"])) for o in of(outcomes, arm)]
         right.scatter(*zip(*points, strict=True), s=12, color=colour, alpha=0.5, label=arm)
         right.plot(*zip(*front(points), strict=True), color=colour, lw=1)
     left.set(xlabel="spent, billions of multiply-adds (its small task included)", ylabel="best reward so far, validation images")

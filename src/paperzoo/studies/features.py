@@ -44,7 +44,7 @@ from paperzoo.errors import PaperzooError, unknown
 from paperzoo.metrics.authorship import chances, cut, examine
 from paperzoo.nn.fitted import Fitted, Forest, Kernel, Linear
 from paperzoo.papers.wavelets.scattering import Scattering2D
-from paperzoo.studies.trial import Found, Trial
+from paperzoo.studies.trial import Outcome, Trial
 from paperzoo.tasks.classification import Classifier
 
 if TYPE_CHECKING:
@@ -96,18 +96,18 @@ NEIGHBOURS = 10
 
 def trials(quick: bool) -> list[Trial]:
     """The VGG, whose analysis holds everything that is not trained, and both ways of transfer, with every seed."""
-    found = []
+    listed = []
     for seed in range(1 if quick else 3):
         learnt = {"data": "sprites", "steps": 400, "model.channels": 3, "model.classes": 17}
-        found.append(Trial("VGG", 0, "vgg:vgg11_bn", "smoke" if quick else "small", seed, {} if quick else learnt))
+        listed.append(Trial("VGG", 0, "vgg:vgg11_bn", "smoke" if quick else "small", seed, {} if quick else learnt))
         for number, (label, paper) in enumerate(WAYS.items(), 1):
             recipe = "small-digits" if not quick else "smoke-finetune" if "finetune" in paper else "smoke"
-            found.append(Trial(label, number, paper, recipe, seed, {} if quick else {"data": f"mnist-high@20:{seed}"}))
-    return found
+            listed.append(Trial(label, number, paper, recipe, seed, {} if quick else {"data": f"mnist-high@20:{seed}"}))
+    return listed
 
 
 def analyse(run: Run, trial: Trial) -> dict[str, Any]:
-    """``spaces``, ``points`` (of the first seed), ``errors`` and ``authors``, see those who make them; of a transfer nothing more."""
+    """``spaces``, ``points`` (first seed only), ``errors`` and ``authors``: see ``digits`` and ``authors``; empty for a transfer run."""
     if trial.label != "VGG":
         return {}
     from paperzoo.engine.evaluate import as_trained
@@ -129,16 +129,16 @@ def describe(image: Tensor, learnt: Mapping[str, tuple[Classifier, int]], places
         J: scales of the scattering.
     """
     scattering = Scattering2D(J, 8, *image.shape[2:])
-    found: dict[str, list[Tensor]] = defaultdict(list)
+    features: dict[str, list[Tensor]] = defaultdict(list)
     for part in torch.split(image, 100):
-        found["pixels"].append(part.flatten(1))
+        features["pixels"].append(part.flatten(1))
         waves = scattering(part)  # (N, C, P, h, w)
-        found["scattering"].append((waves if places else waves.mean((3, 4))).flatten(1))
+        features["scattering"].append((waves if places else waves.mean((3, 4))).flatten(1))
         for name, (model, side) in learnt.items():
             shown = F.interpolate(part, (side, side), mode="bilinear", antialias=True)
             shown = shown.mean(1, keepdim=True) if model.channels == 1 else shown.expand(-1, 3, -1, -1)
-            found[name].append(model.features(shown.contiguous(memory_format=torch.channels_last)).flatten(1))
-    return {name: torch.cat(parts) for name, parts in found.items()}
+            features[name].append(model.features(shown.contiguous(memory_format=torch.channels_last)).flatten(1))
+    return {name: torch.cat(parts) for name, parts in features.items()}
 
 
 def mobilenet(quick: bool = False) -> Classifier:
@@ -160,17 +160,17 @@ def digits(vgg: Classifier, seed: int, quick: bool) -> dict[str, Any]:
     test = data["test"].batch(random.permutation(len(data["test"]))[: 100 if quick else 1000])
     label, mapped = test.label.numpy(), 100 if quick else 500
     learnt = {"MobileNetV2": (mobilenet(quick), 32 if quick else 96), "VGG": (vgg, 32)}
-    known, asked = describe(train.image, learnt), describe(test.image, learnt)
-    found: dict[str, Any] = {"spaces": {}, "errors": {}, "points": {}}
+    known, held_out = describe(train.image, learnt), describe(test.image, learnt)
+    numbers: dict[str, Any] = {"spaces": {}, "errors": {}, "points": {}}
     for space in SPACES:
-        x = asked[space].numpy()[:mapped]
+        x = held_out[space].numpy()[:mapped]
         points = maps(x, seed)
         every = {"all dimensions": x, **points}
-        found["spaces"][space] = {name: [purity(y, label[:mapped]), silhouette(y, label[:mapped])] for name, y in every.items()}
-        found["errors"][space] = errors(known[space], train.label, asked[space], test.label, seed)
+        numbers["spaces"][space] = {name: [purity(y, label[:mapped]), silhouette(y, label[:mapped])] for name, y in every.items()}
+        numbers["errors"][space] = errors(known[space], train.label, held_out[space], test.label, seed)
         if seed == 0:  # as text, for in a list each number would stand on a line of its own
-            found["points"][space] = {name: " ".join(map(str, np.rint(999 * unit(y)).astype(int).ravel())) for name, y in points.items()}
-    return {**found, "labels": "".join(map(str, label[:mapped]))}
+            numbers["points"][space] = {name: " ".join(map(str, np.rint(999 * unit(y)).astype(int).ravel())) for name, y in points.items()}
+    return {**numbers, "labels": "".join(map(str, label[:mapped]))}
 
 
 def maps(x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -187,7 +187,7 @@ def maps(x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 def purity(x: np.ndarray, label: np.ndarray) -> float:
-    """Of each point's ten nearest others, in percent, those of its class; x (N, D)."""
+    """Share, in percent, of each point's ten nearest neighbours that have its class; x (N, D)."""
     from sklearn.neighbors import NearestNeighbors
 
     near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(x).kneighbors(return_distance=False)  # (N, 10), never the point itself
@@ -195,7 +195,7 @@ def purity(x: np.ndarray, label: np.ndarray) -> float:
 
 
 def silhouette(x: np.ndarray, label: np.ndarray) -> float:
-    """The mean over points (N, D) of (b - a) / max(a, b): a, how far its own class is, b, how far the nearest other."""
+    """Mean over points (N, D) of (b - a) / max(a, b): a, mean distance to its own class, b, to the nearest other."""
     from sklearn.metrics import silhouette_score
 
     return float(silhouette_score(x, label))
@@ -207,8 +207,8 @@ def unit(points: np.ndarray) -> np.ndarray:
     return centred / np.abs(centred).max()  # type: ignore[no-any-return]
 
 
-def errors(x: Tensor, y: Tensor, asked: Tensor, truth: Tensor, seed: int) -> dict[str, float]:
-    """Error in percent on ``asked`` (M, D) of each classifier that was fitted to x (N, D) of classes y (N)."""
+def errors(x: Tensor, y: Tensor, held_out: Tensor, truth: Tensor, seed: int) -> dict[str, float]:
+    """Error in percent on ``held_out`` (M, D) of each classifier that was fitted to x (N, D) of classes y (N)."""
     dimensions, classes, room = x.shape[1], int(y.max()) + 1, len(x)
     kinds: dict[str, Fitted] = {
         "LDA": Linear("lda", dimensions, classes),
@@ -216,11 +216,11 @@ def errors(x: Tensor, y: Tensor, asked: Tensor, truth: Tensor, seed: int) -> dic
         "SVM": Kernel(dimensions, classes, room),
         "forest": Forest(classes, room),
     }
-    found = {}
+    by_classifier = {}
     for name, kind in kinds.items():
         kind.fit(x, y, seed)
-        found[name] = 100 * float((kind(asked).argmax(1) != truth).double().mean())
-    return found
+        by_classifier[name] = 100 * float((kind(held_out).argmax(1) != truth).double().mean())
+    return by_classifier
 
 
 # Who drew it -----------------------------------------------------------------------------------------------------------
@@ -234,12 +234,12 @@ def authors(vgg: Classifier, seed: int, quick: bool) -> dict[str, Any]:
     author, subject = torch.from_numpy(every.author[items]), torch.from_numpy(every.subject[items])
     patches = cut(every.image[torch.from_numpy(items)], side=16, across=3, margin=4)  # a vendor's margins are no style
     learnt = {"MobileNetV2": (mobilenet(quick), 32 if quick else 64), "VGG": (vgg, 32)}
-    found: dict[str, Any] = defaultdict(dict)
+    numbers: dict[str, Any] = defaultdict(dict)
     for space, x in describe(patches, learnt, places=False).items():
         for name in SETS:
             known, disputed = (torch.from_numpy(np.searchsorted(items, sets[one])) for one in (name, "disputed"))
-            found[space][name] = examine(x.view(len(items), -1, x.shape[1]), author, subject, known, disputed)
-    return found
+            numbers[space][name] = examine(x.view(len(items), -1, x.shape[1]), author, subject, known, disputed)
+    return numbers
 
 
 def own(folder: str | Path, space: str = "scattering", side: int = 64, across: int = 6) -> list[list[str]]:
@@ -278,12 +278,12 @@ def own(folder: str | Path, space: str = "scattering", side: int = 64, across: i
 # Table and figure ------------------------------------------------------------------------------------------------------
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a measure, a column a space: means and extremes over seeds."""
     rows = [["", *SPACES, "transfer"]]
 
     def add(name: str, value: Any) -> None:
-        rows.append([name, *(spread([value(one.numbers, space) for one in found if one.trial.label == "VGG"]) for space in SPACES), "-"])
+        rows.append([name, *(spread([value(one.numbers, space) for one in outcomes if one.trial.label == "VGG"]) for space in SPACES), "-"])
 
     for place in ("all dimensions", *MAPS):
         add(f"digits: purity %, {place}", lambda n, space, place=place: n["spaces"][space][place][0])
@@ -292,7 +292,7 @@ def table(found: Sequence[Found]) -> list[list[str]]:
     for name in CLASSIFIERS:
         add(f"digits: error %, {name}", lambda n, space, name=name: n["errors"][space][name])
     for label in WAYS:
-        errors_of = spread([one.metrics["error %"] for one in found if one.trial.label == label])
+        errors_of = spread([one.metrics["error %"] for one in outcomes if one.trial.label == label])
         rows.append([f"5 to 9, 20 of each: error %, {label}", *("-" for _ in SPACES), errors_of])
     for name, said in SETS.items():
         add(f"author, {said}: error % of the known, left out", lambda n, space, name=name: n["authors"][space][name]["believed"])
@@ -306,15 +306,15 @@ def table(found: Sequence[Found]) -> list[list[str]]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean, least and largest."""
+    """Mean, minimum and maximum."""
     return f"{statistics.fmean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """Left: the maps of the first seed. Right: errors on digits, of transfer, on authors, and what probabilities are worth."""
     from matplotlib.figure import Figure
 
-    each = [one.numbers for one in found if one.trial.label == "VGG"]
+    each = [one.numbers for one in outcomes if one.trial.label == "VGG"]
     figure = Figure(figsize=(14, 7), layout="constrained")
     halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.05))
     left, right = halves
@@ -334,10 +334,10 @@ def draw(found: Sequence[Found]) -> Figure:
     for number, space in enumerate(SPACES):
         shift, colour = 0.12 * (number - 1.5), f"C{number}"
         for index, n in enumerate(each):
-            wrong, told = n["errors"][space], [n["authors"][space][name] for name in SETS]
+            wrong, by_set = n["errors"][space], [n["authors"][space][name] for name in SETS]
             shows.plot(np.arange(4) + shift, [wrong[c] for c in CLASSIFIERS], "o", color=colour, label=None if index else space)
-            drew.plot(np.arange(3) + shift, [one["mean"] for one in told], "o", color=colour)
-            drew.plot(np.arange(3) + shift, [one["believed"] for one in told], "o", color=colour, markerfacecolor="none")
+            drew.plot(np.arange(3) + shift, [one["mean"] for one in by_set], "o", color=colour)
+            drew.plot(np.arange(3) + shift, [one["believed"] for one in by_set], "o", color=colour, markerfacecolor="none")
     shows.set_xticks(range(4), CLASSIFIERS)
     shows.set(title="digits, 1,000 to train on: error, %", ylim=(0, 1.15 * shows.get_ylim()[1]))
     shows.legend(fontsize=8, ncols=4, loc="upper left", columnspacing=1, handletextpad=0)
@@ -348,8 +348,9 @@ def draw(found: Sequence[Found]) -> Figure:
     drew.set_xticks(range(3), [said.replace(", ", ",\n") for said in SETS.values()])
     drew.set(title="who drew this emoji? error, %", ylim=(0, 115), yticks=range(0, 101, 25))
     drew.legend(fontsize=8, loc="upper left")
-    for seed in sorted({one.trial.seed for one in found}):
-        pair = [one.metrics["error %"] for way in WAYS for one in found if (one.trial.label, one.trial.seed) == (way, seed)]
+    for seed in sorted({one.trial.seed for one in outcomes}):
+        of_seed = [one for one in outcomes if one.trial.seed == seed]
+        pair = [one.metrics["error %"] for way in WAYS for one in of_seed if one.trial.label == way]
         transfer.plot([0, 1], pair, "o-", color="C4", linewidth=1)
     transfer.set_xticks([0, 1], list(WAYS))
     transfer.set(xlim=(-0.4, 1.4), ylim=(0, None))

@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from paperzoo.data import Dataset, Images, Split, Values
 from paperzoo.nn.evolution import CPPN, Direct, map_elites
 from paperzoo.studies.features import mobilenet
-from paperzoo.studies.trial import Found, Trial, again
+from paperzoo.studies.trial import Outcome, Trial, again
 from paperzoo.tasks.pictures import compact, grid
 
 if TYPE_CHECKING:
@@ -95,15 +95,15 @@ PHOTOGRAPHS, PHOTOGRAPHS_QUICK = Effort(200, 500, 1, 50, 60), Effort(4, 4, 1, 10
 
 def trials(quick: bool) -> list[Trial]:
     """Both networks with every seed."""
-    found = []
+    listed = []
     for seed in range(1 if quick else 3):
         for number, (label, paper) in enumerate(NETWORKS.items()):
             settings: dict[str, Any] = {"precision": "float32", "steps": 100 if quick else 800, "batch_size": 64}
             if not quick:
                 settings |= {"data": "mnist-5k", "train_on": "train"}
                 settings |= {"model.widths": [8, 16, 32], "model.channels": 1} if label == "CNN" else {}
-            found.append(Trial(label, number, paper, "smoke" if quick else "small", seed, settings))
-    return found
+            listed.append(Trial(label, number, paper, "smoke" if quick else "small", seed, settings))
+    return listed
 
 
 # --- gradients ---------------------------------------------------------------------------------------------------------
@@ -155,11 +155,12 @@ def attack(model: nn.Module, image: Tensor, label: Tensor, steps: int, rate: flo
 
 
 def analyse(run: Run, trial: Trial) -> dict[str, Any]:
-    """What was found of the network and of those trained anew.
+    """The measurements on the network and on those trained anew.
 
-    ``rounds``: for each network its test ``error %``, how much of the nonsense before it is known to it, and what ``search`` found by
-    method: median ``confidence``, ``sure %`` of the images, and distances; of the first also how much of it the second network sees
-    the ``same %`` in. ``real`` and ``attacks``: the like of real and adversarial digits. ``ImageNet``: see ``photographs``.
+    ``rounds``: for each network its test ``error %``, what share of earlier nonsense it recognises as such, and of the results of
+    ``search`` by method: median ``confidence``, ``sure %`` of the images, and distances; of the first also in how much of it the
+    second network sees the same class (``same %``). ``real`` and ``attacks``: the same numbers on real and adversarial digits.
+    ``ImageNet``: see ``photographs``.
     """
     from paperzoo.engine.evaluate import as_trained
     from paperzoo.engine.run import job_of
@@ -167,9 +168,9 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     quick, data = trial.recipe == "smoke", job_of(run).dataset()
     effort, classes = DIGITS_QUICK if quick else DIGITS, int(data.schema.arguments["classes"])
     train = data["train"].batch(range(len(data["train"]))).image
-    asked = data["test"].batch(range(0, len(data["test"]), 3 if quick else 20))
+    held_out = data["test"].batch(range(0, len(data["test"]), 3 if quick else 20))
     targets, nonsense = torch.arange(classes), train[:0]
-    found: dict[str, Any] = {"rounds": []}
+    record: dict[str, Any] = {"rounds": []}
     images: dict[str, Tensor] = {}
     for number in range(ROUNDS + 1):
         seed = trial.seed + 100 * number
@@ -186,20 +187,20 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
                     for method, image in images.items():
                         same = (second(image.flatten(0, 1)).argmax(1).view(len(image), -1) == targets).flatten()
                         numbers[method]["same %"] = 100 * share(same)
-                    found["attacks"] = attacks(model, second, asked.image, asked.label, train)
-                surest = model(asked.image).softmax(1).amax(1)
-                found["real"] = {"confidence": 100 * float(surest.median()), "distances": nearest(asked.image, train)}
+                    record["attacks"] = attacks(model, second, held_out.image, held_out.label, train)
+                surest = model(held_out.image).softmax(1).amax(1)
+                record["real"] = {"confidence": 100 * float(surest.median()), "distances": nearest(held_out.image, train)}
                 if trial.seed == 0:
-                    real = torch.stack([asked.image[asked.label == k][0] for k in targets])
-                    found["strips"] = {method: strip(image[0]) for method, image in images.items()}
-                    found["strips"]["PGD"] = strip(attack(model, real, targets, 20, REACH / 8))
-        found["rounds"].append(numbers)
+                    real = torch.stack([held_out.image[held_out.label == k][0] for k in targets])
+                    record["strips"] = {method: strip(image[0]) for method, image in images.items()}
+                    record["strips"]["PGD"] = strip(attack(model, real, targets, 20, REACH / 8))
+        record["rounds"].append(numbers)
         nonsense = torch.cat([nonsense, images["CPPN"].flatten(0, 1)])
     if trial.seed == 0:
-        found["strips"]["again"] = strip(images["CPPN"][0])
+        record["strips"]["again"] = strip(images["CPPN"][0])
     if trial.label == "LeNet":
-        found["ImageNet"] = photographs(trial.seed, quick)
-    return found
+        record["ImageNet"] = photographs(trial.seed, quick)
+    return record
 
 
 @contextmanager
@@ -249,13 +250,13 @@ def with_nonsense(data: Dataset, image: Tensor) -> Dataset:
 
 
 def error(model: nn.Module, data: Dataset) -> float:
-    """On test, in percent; an answer of "nonsense" is wrong."""
+    """Test error in percent; an answer of "nonsense" counts as wrong."""
     batches = [data["test"].batch(indices) for indices in data["test"].batches(500)]
     return 100 * share(torch.cat([model(batch.image).argmax(1) != batch.label for batch in batches]))
 
 
 def share(which: Tensor) -> float:
-    """Of true ones."""
+    """The share of true entries."""
     return float(which.double().mean())
 
 
@@ -266,40 +267,40 @@ def nearest(image: Tensor, train: Tensor) -> list[float]:
 
 
 def attacks(model: nn.Module, second: nn.Module, image: Tensor, label: Tensor, train: Tensor) -> dict[str, dict[str, Any]]:
-    """Of digits that both networks get right, by attack: ``wrong %`` after it; of those how sure, by what change, how far away, and
-    in how many the second network makes the same mistake."""
+    """By attack, on digits that both networks classify correctly: ``wrong %`` after it; of the adversarial examples the confidence, the
+    size of the perturbation, the distance, and the share on which the second network makes the same mistake."""
     right = (model(image).argmax(1) == label) & (second(image).argmax(1) == label)
-    image, label, found = image[right], label[right], {}
+    image, label, by_attack = image[right], label[right], {}
     for name, steps, rate in (("FGSM", 1, REACH), ("PGD", 20, REACH / 8)):
         moved = attack(model, image, label, steps, rate)
         p, answer = model(moved).softmax(1).max(1)
         wrong = answer != label
-        found[name] = {"wrong %": 100 * share(wrong), "distances": nearest(moved[wrong], train)}
+        by_attack[name] = {"wrong %": 100 * share(wrong), "distances": nearest(moved[wrong], train)}
         if wrong.any():
-            found[name] |= {
+            by_attack[name] |= {
                 "confidence": 100 * float(p[wrong].median()),
                 "change": float((moved - image)[wrong].flatten(1).norm(dim=1).median()),
                 "same %": 100 * share(second(moved[wrong]).argmax(1) == answer[wrong]),
             }
-    return found
+    return by_attack
 
 
 def photographs(seed: int, quick: bool) -> dict[str, Any]:
     """MobileNetV2's nonsense: by method its ``confidences`` in the classes, and a strip of the surest eight."""
     effort, side = (PHOTOGRAPHS_QUICK, 32) if quick else (PHOTOGRAPHS, 96)
-    random, found = torch.Generator().manual_seed(seed), {}
+    random, by_method = torch.Generator().manual_seed(seed), {}
     with frozen(mobilenet(quick)) as model:
         outputs = model(torch.zeros(1, 3, side, side)).shape[1]
         classes = torch.arange(0, outputs, 1 if quick else EVERY)
         names = getattr(model, "names", ()) or [str(k) for k in range(outputs)]
         for method in METHODS[1:]:
             (image,), (p,) = search(model, method, classes, (3, side, side), effort, random)
-            found[method] = {"confidences": (100 * p).tolist()}
+            by_method[method] = {"confidences": (100 * p).tolist()}
             if seed == 0:
                 surest = p.argsort(descending=True)[:8]
                 named = [[names[classes[k]].split(",")[0], 100 * float(p[k])] for k in surest]
-                found[method] |= {"strip": strip(image[surest]), "surest": named}
-    return found
+                by_method[method] |= {"strip": strip(image[surest]), "surest": named}
+    return by_method
 
 
 # --- what is shown -----------------------------------------------------------------------------------------------------
@@ -325,12 +326,12 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{mean} ({low} to {high})"
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a network and kind of images: mean and extremes over seeds; the last columns are of networks trained anew."""
     again = [f"trained anew{when}: median % (above 99 %; distance; old nonsense known, %)" for when in ("", " twice")]
     rows = [["network", "images", "median confidence %", "above 99 %", "nearest training image", "second agrees %", *again]]
-    for label in dict.fromkeys(one.trial.label for one in found):
-        each = [one.numbers for one in found if one.trial.label == label]
+    for label in dict.fromkeys(one.trial.label for one in outcomes):
+        each = [one.numbers for one in outcomes if one.trial.label == label]
 
         def row(name: str, values: Sequence[Mapping[str, Any]], last: Sequence[str], label: str = label) -> list[str]:
             cells = [cell(values, key) for key in ("confidence", "sure %")]
@@ -350,7 +351,7 @@ def table(found: Sequence[Found]) -> list[list[str]]:
             rows.append(row(f"{name}: {cell(of, 'wrong %')} % fooled, changed by {cell(of, 'change')}", of, ("-", "-")))
         errors = [f"test error {cell([n['rounds'][r] for n in each], 'error %')} %" for r in range(ROUNDS + 1)]
         rows.append(row(f"real, {errors[0]}", [n["real"] for n in each], errors[1:]))
-    photos = [one.numbers["ImageNet"] for one in found if "ImageNet" in one.numbers]
+    photos = [one.numbers["ImageNet"] for one in outcomes if "ImageNet" in one.numbers]
     for method in METHODS[1:] if photos else ():
         p = [n[method]["confidences"] for n in photos]
         above = [100 * statistics.fmean(v > 100 * SURE for v in values) for values in p]
@@ -359,19 +360,19 @@ def table(found: Sequence[Found]) -> list[list[str]]:
 
 
 def cell(values: Sequence[Mapping[str, Any]], key: str) -> str:
-    """``spread`` of those seeds that have this number."""
+    """``spread`` over the seeds that have this number."""
     has = [n[key] for n in values if key in n]
     return spread(has, 2 if key == "confidence" else 1) if has else "-"
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """LeNet's gallery, distances, rounds of training anew; MobileNetV2's gallery and confidence."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 9), layout="constrained")
     parts: Any = figure.subfigures(2, 2, height_ratios=(1.5, 1), width_ratios=(1.25, 1))
     away, again = parts[0, 1].subplots(2, 1)
-    lenet = [one.numbers for one in found if one.trial.label == "LeNet"]
+    lenet = [one.numbers for one in outcomes if one.trial.label == "LeNet"]
     photos = [n["ImageNet"] for n in lenet]
     colours = {method: f"C{number}" for number, method in enumerate(METHODS)}
 
@@ -392,7 +393,7 @@ def draw(found: Sequence[Found]) -> Figure:
     away.set_title("LeNet: distance from the nearest training image", fontsize=9)
 
     for label, line in (("LeNet", "-"), ("CNN", "--")):
-        each = [one.numbers["rounds"] for one in found if one.trial.label == label]
+        each = [one.numbers["rounds"] for one in outcomes if one.trial.label == label]
         for method, colour in colours.items():
             values = [[rounds[r][method]["sure %"] for rounds in each] for r in range(ROUNDS + 1)]
             again.plot([statistics.fmean(v) for v in values], line, color=colour, linewidth=1.3, label=f"{label}, {method}")

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from paperzoo.studies.trial import Found, Trial, each_seed
+from paperzoo.studies.trial import Outcome, Trial, each_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,24 +64,24 @@ def trials(quick: bool) -> list[Trial]:
     """Each network with each seed."""
     size = {"model.width": 4 if quick else 8, "model.image_size": 8 if quick else 16}
     common = {**size, "steps": 30 if quick else 320, "batch_size": 64, "augment": (), "optimizer.lr": 0.05}
-    found = []
+    listed = []
     for seed in range(1 if quick else 3):
         for label, (paper, depth) in KINDS.items():
             recipe = "smoke" if quick else "small-plain" if "plain" in label else "small"
             overrides = {**common, "model.depth": 20 if quick else depth, "data": "digits" if quick else "mnist-5k"}
-            found.append(Trial(label, depth, paper, recipe, seed, overrides))
-    return found
+            listed.append(Trial(label, depth, paper, recipe, seed, overrides))
+    return listed
 
 
 def blocks_of(model: nn.Module, image: Tensor) -> list[list[nn.Module]]:
-    """The blocks that keep the shape of what they get and send it round themselves as it is, stage by stage, in order."""
+    """The blocks that keep their input's shape and have an identity shortcut, stage by stage, in order."""
     stages: dict[tuple[int, ...], list[nn.Module]] = {}
     handles = []
     for module in model.modules():
         if type(module).__name__ in ("BasicBlock", "StochasticBlock", "Unit"):
 
-            def note(module: nn.Module, given: Any, out: Tensor) -> None:
-                if given[0].shape == out.shape and not getattr(module, "activates", False):
+            def note(module: nn.Module, inputs: Any, out: Tensor) -> None:
+                if inputs[0].shape == out.shape and not getattr(module, "activates", False):
                     stages.setdefault(tuple(out.shape[1:]), []).append(module)
 
             handles.append(module.register_forward_hook(note))
@@ -94,16 +94,16 @@ def blocks_of(model: nn.Module, image: Tensor) -> list[list[nn.Module]]:
 
 @contextmanager
 def instead(changes: Mapping[nn.Module, Any]) -> Iterator[None]:
-    """Within, each of these blocks gives ``change(x, y)`` in place of what it makes of x, which is y."""
+    """Within, each of these blocks returns ``change(x, y)`` in place of its output y for input x."""
     with ExitStack() as stack:
         for block, change in changes.items():
-            hook = block.register_forward_hook(lambda module, given, out, change=change: change(given[0], out))
+            hook = block.register_forward_hook(lambda module, inputs, out, change=change: change(inputs[0], out))
             stack.callback(hook.remove)
         yield
 
 
 def passed_over(x: Tensor, y: Tensor) -> Tensor:
-    """As if the block were not there."""
+    """The block's input, as if the block were removed."""
     return x
 
 
@@ -147,24 +147,24 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
                         changes[stage[at]] = lambda x, y, other=stage[other]: other.forward(x)
             tau = statistics.fmean(float(kendalltau(np.arange(len(p)), p).statistic) for p in places if len(p) > 1)
             order.append((tau, error(changes)))
-    found = {"error %": error({}), "one": [error({block: passed_over}) for block in blocks], "many": many, "order": order}
-    return {**found, "gradient": gradients(model, batch, blocks, random)} if "pre-activation" in trial.label else found
+    errors = {"error %": error({}), "one": [error({block: passed_over}) for block in blocks], "many": many, "order": order}
+    return {**errors, "gradient": gradients(model, batch, blocks, random)} if "pre-activation" in trial.label else errors
 
 
 def through(x: Tensor, y: Tensor) -> Tensor:
-    """y, but gradient goes through the branch alone."""
+    """y, with the gradient through the residual branch alone."""
     branch = y - x
     return y.detach() + (branch - branch.detach())  # what is added is 0, in any precision
 
 
 def round_it(x: Tensor, y: Tensor) -> Tensor:
-    """y, but gradient goes round the branch alone."""
+    """y, with the gradient through the shortcut alone."""
     return y.detach() + (x - x.detach())
 
 
 def gradients(model: nn.Module, batch: Any, blocks: Sequence[nn.Module], random: np.random.Generator) -> list[tuple[int, float]]:
     """For each path length, the mean norm of the loss's gradient with respect to the images along ``DRAWS`` paths."""
-    found = []
+    norms_by_length = []
     for length in range(len(blocks) + 1):
         norms = []
         for _ in range(DRAWS):
@@ -174,17 +174,17 @@ def gradients(model: nn.Module, batch: Any, blocks: Sequence[nn.Module], random:
                 # y - x is the branch only where the shortcut is the identity, as it is in every block that keeps its shape
                 loss = F.cross_entropy(model(image), batch.label[:100], reduction="sum")
                 norms.append(float(torch.autograd.grad(loss, image)[0].flatten(1).norm(dim=1).mean()))
-        found.append((length, statistics.fmean(norms)))
-    return found
+        norms_by_length.append((length, statistics.fmean(norms)))
+    return norms_by_length
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a network: means and extremes over seeds."""
     rows = [["network", "error %", "one block less: mean", "worst", "8 blocks less", "tau nearest 0.5"]]
     for label, (_, depth) in KINDS.items():
 
         def over_seeds(value: Any, label: str = label, depth: int = depth) -> str:
-            values = each_seed(found, label, depth, lambda one: value(one.numbers))
+            values = each_seed(outcomes, label, depth, lambda one: value(one.numbers))
             return f"{statistics.fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
         rows.append(
@@ -200,7 +200,7 @@ def table(found: Sequence[Found]) -> list[list[str]]:
     return rows
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """Error without each block, against the number taken out, against order; gradient by path length."""
     from matplotlib.figure import Figure
 
@@ -208,7 +208,7 @@ def draw(found: Sequence[Found]) -> Figure:
     one, many, order, paths = figure.subplots(1, 4)
     for number, label in enumerate(KINDS):
         colour = f"C{number}"
-        for index, each in enumerate(f.numbers for f in found if f.trial.label == label):
+        for index, each in enumerate(f.numbers for f in outcomes if f.trial.label == label):
             named = label if index == 0 else None
             one.plot(range(1, len(each["one"]) + 1), each["one"], color=colour, linewidth=1, label=named)
             counts = sorted({k for k, _ in each["many"]})

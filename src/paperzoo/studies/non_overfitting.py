@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paperzoo.data import Split
-from paperzoo.studies.trial import Found, Numbers, Trial, again
+from paperzoo.studies.trial import Numbers, Outcome, Trial, again
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,12 +71,12 @@ LOOKS, SEEDS = 13, 3
 
 def trials(quick: bool) -> list[Trial]:
     """Every width with every seed, and the widest with weight decay."""
-    found = []
+    listed = []
     for seed in range(1 if quick else SEEDS):
         for width in (4, 16) if quick else WIDTHS:
-            found.append(_trial("no decay", width, 0.0, seed, quick))
-        found.append(_trial("weight decay", width, DECAY, seed, quick))
-    return found
+            listed.append(_trial("no decay", width, 0.0, seed, quick))
+        listed.append(_trial("weight decay", width, DECAY, seed, quick))
+    return listed
 
 
 def _trial(label: str, width: int, decay: float, seed: int, quick: bool) -> Trial:
@@ -103,7 +103,7 @@ def margins(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def product_of_norms(model: nn.Module) -> float:
-    """Of all layers' weights; biases are left out."""
+    """Norms of all layers' weights; biases are left out."""
     return math.prod(float(p.detach().double().norm()) for p in model.parameters() if p.ndim > 1)
 
 
@@ -113,15 +113,15 @@ def analyse(run: Run, trial: Trial) -> dict[str, Any]:
 
     total = int(run.info["recipe"]["steps"])
     looks = sorted({round(step) for step in np.geomspace(total / 50, total, LOOKS)})
-    found: dict[str, Any] = {"parameters": sum(p.numel() for p in run.model.parameters())}
+    curves: dict[str, Any] = {"parameters": sum(p.numel() for p in run.model.parameters())}
     with again(run) as loop:
         while loop.opt.iteration < total:
             loop.step()
             if loop.opt.iteration in looks:
                 with guarded(loop.model):
                     for name, value in seen(loop).items():
-                        found.setdefault(name, []).append(value)
-        return {**found, "images": len(loop.split)}
+                        curves.setdefault(name, []).append(value)
+        return {**curves, "images": len(loop.split)}
 
 
 def seen(loop: Loop) -> dict[str, float]:
@@ -140,13 +140,13 @@ def seen(loop: Loop) -> dict[str, float]:
 
 
 def stopped(numbers: Numbers) -> int:
-    """Which look early stopping takes: that of the least validation loss (the least test loss where nothing else is held out)."""
+    """The measurement that early stopping takes: at the lowest validation loss (test loss where nothing else is held out)."""
     loss = numbers.get("validation loss", numbers["test loss"])
     return int(np.argmin(loss))
 
 
 def fitted(numbers: Numbers) -> int:
-    """The first look from which on the training error is 0; the last one if there is none."""
+    """The first measurement from which on the training error is 0; the last one if there is none."""
     wrong = [look for look, error in enumerate(numbers["training error %"]) if error > 0]
     return min(max(wrong, default=-1) + 1, len(numbers["step"]) - 1)
 
@@ -156,13 +156,13 @@ def fitted(numbers: Numbers) -> int:
 
 def descent(change: Callable[[Array], Array], start: Array, steps: int) -> tuple[list[int], list[Array]]:
     """``w <- w + change(w)``: the numbers of 50 steps, evenly on a logarithmic scale, and the weights after each."""
-    looks, found, w = np.unique(np.geomspace(1, steps, 50).round().astype(int)).tolist(), [], start
+    looks, path, w = np.unique(np.geomspace(1, steps, 50).round().astype(int)).tolist(), [], start
     wanted = set(looks)
     for step in range(1, steps + 1):
         w = w + change(w)
         if step in wanted:
-            found.append(w)
-    return looks, found
+            path.append(w)
+    return looks, path
 
 
 def least_squares(x: Array, y: Array, start: Array, steps: int) -> tuple[list[int], list[Array]]:
@@ -195,14 +195,14 @@ def largest_margin(z: Array) -> Array:
 
 
 def unit(w: Array) -> Array:
-    """Its direction."""
+    """w at length 1."""
     return w / np.linalg.norm(w)
 
 
 @cache
 def linear(steps: int = 100_000) -> dict[str, list[Numbers]]:
     """Both kinds of model on three draws: by name ``step``, ``distance`` from the limit, test loss (and error), ``limit``'s own."""
-    found: dict[str, list[Numbers]] = {}
+    curves: dict[str, list[Numbers]] = {}
     for seed in range(SEEDS):
         random = np.random.default_rng(seed)
         truth, noise = unit(random.normal(size=60)), 0.3
@@ -214,7 +214,7 @@ def linear(steps: int = 100_000) -> dict[str, list[Numbers]]:
             distance = [float(np.linalg.norm(w - least) / np.linalg.norm(least)) for w in weights]
             loss = [float(np.sum((w - truth) ** 2) + noise**2) for w in [*weights, least]]  # expected, x being normal
             limit = {"test loss": loss.pop()}
-            found.setdefault(name, []).append({"step": looks, "distance": distance, "test loss": loss, "limit": limit})
+            curves.setdefault(name, []).append({"step": looks, "distance": distance, "test loss": loss, "limit": limit})
 
         z, new = (separable(random, count, 20) for count in (40, 20_000))
         best = largest_margin(z)
@@ -228,8 +228,8 @@ def linear(steps: int = 100_000) -> dict[str, list[Numbers]]:
                 "smallest margin": [float((z @ unit(w)).min()) for w in [*weights, best]],
             }
             limit = {key: value.pop() for key, value in values.items() if key != "test loss"}
-            found.setdefault(name, []).append({"step": looks, "distance": distance, **values, "limit": limit})
-    return found
+            curves.setdefault(name, []).append({"step": looks, "distance": distance, **values, "limit": limit})
+    return curves
 
 
 def separable(random: np.random.Generator, count: int, size: int) -> Array:
@@ -242,7 +242,7 @@ def separable(random: np.random.Generator, count: int, size: int) -> Array:
 # --- what is shown -----------------------------------------------------------------------------------------------------
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a model: stopped early, then at the end (the margin: when training error has become 0, then at the end); means and extremes."""
     columns = ("training error %", "test error %", "test loss", "smallest margin")
     rows = [["model", "parameters", *(f"{c}: early; end" for c in columns[:3]), "smallest margin / norms: fitted; end"]]
@@ -259,8 +259,8 @@ def table(found: Sequence[Found]) -> list[list[str]]:
             cells.append(f"{statistics.fmean(first):.3g}; {statistics.fmean(last):.3g} ({min(last):.3g} to {max(last):.3g})")
         return [label, parameters, *cells]
 
-    for label, width in dict.fromkeys((one.trial.label, one.trial.x) for one in found):
-        each = [one.numbers for one in found if (one.trial.label, one.trial.x) == (label, width)]
+    for label, width in dict.fromkeys((one.trial.label, one.trial.x) for one in outcomes):
+        each = [one.numbers for one in outcomes if (one.trial.label, one.trial.x) == (label, width)]
         rows.append(row(f"k = {width:g}, {label}", f"{each[0]['parameters']:,}", each))
     for name, each in linear().items():
         dimensions = "60" if "square" in name else "20"
@@ -272,13 +272,13 @@ def table(found: Sequence[Found]) -> list[list[str]]:
     return rows
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """Error and loss against parameters; loss, error and margin of the widest on its way; how far linear models are from the limit."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 7), layout="constrained")
     (error, loss, lossy), (errors, margin, limits) = figure.subplots(2, 3)
-    sweep = [one.numbers for one in found if one.trial.label == "no decay"]
+    sweep = [one.numbers for one in outcomes if one.trial.label == "no decay"]
     sizes = sorted({n["parameters"] for n in sweep})
 
     def against_size(axes: Any, value: Callable[[Any], float], **style: Any) -> None:
@@ -299,22 +299,22 @@ def draw(found: Sequence[Found]) -> Figure:
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
 
-    widest = max(one.trial.x for one in found)
+    widest = max(one.trial.x for one in outcomes)
     for label, colour in (("no decay", "C0"), ("weight decay", "C3")):
-        each = [one.numbers for one in found if (one.trial.label, one.trial.x) == (label, widest)]
+        each = [one.numbers for one in outcomes if (one.trial.label, one.trial.x) == (label, widest)]
         for index, n in enumerate(each):
             style: dict[str, Any] = {"color": colour, "linewidth": 1.2}
             here = stopped(n)
-            for axes, what in ((lossy, "loss"), (errors, "error %")):
-                axes.plot(n["passes"], n[f"test {what}"], label=None if index else f"test, {label}", **style)
-                axes.plot(n["passes"], n[f"training {what}"], ":", label=None if index else f"training, {label}", **style)
-                axes.plot(n["passes"][here], n[f"test {what}"][here], "o", color=colour, markersize=4)
+            for axes, quantity in ((lossy, "loss"), (errors, "error %")):
+                axes.plot(n["passes"], n[f"test {quantity}"], label=None if index else f"test, {label}", **style)
+                axes.plot(n["passes"], n[f"training {quantity}"], ":", label=None if index else f"training, {label}", **style)
+                axes.plot(n["passes"][here], n[f"test {quantity}"][here], "o", color=colour, markersize=4)
             margin.plot(n["passes"], n["smallest margin"], ".-", label=None if index else label, **style)
-    for axes, what in ((lossy, "loss"), (errors, "error %")):  # what lies above is the beginning, when nothing is learnt yet
-        top = 3 * max(min(one.numbers[f"test {what}"]) for one in found if one.trial.x == widest)
+    for axes, quantity in ((lossy, "loss"), (errors, "error %")):  # the beginning, before anything is learnt, is cut off
+        top = 3 * max(min(one.numbers[f"test {quantity}"]) for one in outcomes if one.trial.x == widest)
         axes.set(xscale="log", ylim=(-0.03 * top, top), xlabel="passes over the training set")
-        axes.set_title(f"{what.replace(' %', ', %')}, k = {widest:g} (dots: early stopping)")
-    top = max(max(one.numbers["smallest margin"]) for one in found if one.trial.x == widest)
+        axes.set_title(f"{quantity.replace(' %', ', %')}, k = {widest:g} (dots: early stopping)")
+    top = max(max(one.numbers["smallest margin"]) for one in outcomes if one.trial.x == widest)
     margin.axhline(0, color="0.8", linewidth=1, linestyle=":")
     margin.set(xscale="log", xlabel="passes (above 0: no training error)", title=f"smallest margin / product of norms, k = {widest:g}")
     if top > 0:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.datasets import dataset
-from paperzoo.studies.trial import Found, Trial, each_seed
+from paperzoo.studies.trial import Outcome, Trial, each_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ def trials(quick: bool) -> list[Trial]:
     """Each network on labels of every share and on changed pixels; regularised networks on true and on random labels."""
     per_class = 20 if quick else 50
     base, size = ("digits", {"model.image_size": 8, "model.crop": 7}) if quick else ("mnist-5k", {"model.image_size": 14, "model.crop": 12})
-    found = []
+    listed = []
     for seed in range(1 if quick else 3):
         for network, how in NETWORKS.items():
             epoch, epochs = 10 * per_class // how.batch, 4 if quick else how.epochs  # an epoch in steps is one line of the log
@@ -101,7 +101,7 @@ def trials(quick: bool) -> list[Trial]:
                 common: Mapping[str, Any] = common, seed: int = seed,
             ) -> None:  # fmt: skip
                 data = f"{base}@{per_class}:{seed}" + (f"{change}&draw={seed}" if change else "")
-                found.append(Trial(f"{network}, {label}", x, f"rethinking:{variant}", "small", seed, {**common, **more, "data": data}))
+                listed.append(Trial(f"{network}, {label}", x, f"rethinking:{variant}", "small", seed, {**common, **more, "data": data}))
 
             for share in SHARES if network in CORRUPTED and not quick else (0.0, 1.0):
                 add("labels", share, f"#labels={share:g}" if share else "", {})
@@ -110,17 +110,17 @@ def trials(quick: bool) -> list[Trial]:
             for label, settings in REGULARISERS.items() if network in REGULARISED[1 if quick else 0 :] else ():
                 add(label, 0, "", settings)
                 add(label, 1, "#labels=1", settings)
-    return found
+    return listed
 
 
 def analyse(run: Run, trial: Trial) -> dict[str, Any]:
     """``curve``: share of wrong answers in training, in %, an epoch; ``fitted``: the epoch, or ``None`` if none was; for one network
     on random labels ``theorem 1``: points, weights and largest error of the network that is constructed for them."""
     wrong = [line["loss"]["batch error %"] for line in run.lines if "loss" in line]
-    found: dict[str, Any] = {"curve": wrong, "fitted": fitted(wrong)}
+    numbers: dict[str, Any] = {"curve": wrong, "fitted": fitted(wrong)}
     if (trial.label, trial.x) == ("MLP 1x512, labels", 1):
-        found["theorem 1"] = construction(run.info["recipe"]["data"], run.info["recipe"]["model"]["image_size"])
-    return found
+        numbers["theorem 1"] = construction(run.info["recipe"]["data"], run.info["recipe"]["model"]["image_size"])
+    return numbers
 
 
 def fitted(wrong: Sequence[float]) -> int | None:
@@ -144,7 +144,7 @@ class TwoLayers(NamedTuple):
 
     @property
     def weights(self) -> int:
-        """How many numbers it has."""
+        """Number of parameters."""
         return sum(part.numel() for part in self)
 
 
@@ -189,31 +189,31 @@ def trained_on(label: str, x: float) -> str:
     return labels.get(int(x) if x in labels else -1, f"{100 * x:g} % random labels") + ("" if label == "labels" else f", {label}")
 
 
-def places(found: Sequence[Found]) -> list[tuple[str, str, float]]:
+def places(outcomes: Sequence[Outcome]) -> list[tuple[str, str, float]]:
     """Network, line and place of all trainings, in order, without their seeds."""
-    names = [(one.trial.label.partition(", "), one.trial.x) for one in found]
+    names = [(one.trial.label.partition(", "), one.trial.x) for one in outcomes]
     return list(dict.fromkeys((network, label, x) for (network, _, label), x in names))
 
 
 def epochs(values: Sequence[int | None]) -> str:
-    """When each seed had fitted: mean and extremes, or how many never had."""
+    """The epoch in which each seed had fitted: mean and extremes, or how many never had."""
     done = [value for value in values if value is not None]
     if len(done) < len(values):
         return f"{len(values) - len(done)} of {len(values)} never"
     return f"{statistics.fmean(done):.0f} ({min(done)} to {max(done)})"
 
 
-def table(found: Sequence[Found]) -> list[list[str]]:
+def table(outcomes: Sequence[Outcome]) -> list[list[str]]:
     """A row a network and what it was trained on: mean and extremes over seeds; then theorem 1 on the same images."""
     rows = [["network", "trained on", "epochs to fit", "training error %", "test error %"]]
-    for network, label, x in places(found):
-        each = [one for one in found if (one.trial.label, one.trial.x) == (f"{network}, {label}", x)]
+    for network, label, x in places(outcomes):
+        each = [one for one in outcomes if (one.trial.label, one.trial.x) == (f"{network}, {label}", x)]
         cells = [epochs([one.numbers["fitted"] for one in each])]
         for metric in ("training error %", "error %"):
             values = [one.metrics[metric] for one in each]
             cells.append(f"{statistics.fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})")
         rows.append([network, trained_on(label, x), *cells])
-    made = [one.numbers["theorem 1"] for one in found if "theorem 1" in one.numbers]
+    made = [one.numbers["theorem 1"] for one in outcomes if "theorem 1" in one.numbers]
     if made:
         points, weights, _ = made[0]
         largest = max(error for *_, error in made)
@@ -221,7 +221,7 @@ def table(found: Sequence[Found]) -> list[list[str]]:
     return rows
 
 
-def draw(found: Sequence[Found]) -> Figure:
+def draw(outcomes: Sequence[Outcome]) -> Figure:
     """Training curves; epochs to fit and test error against the share of random labels; what regularisers change."""
     from matplotlib.figure import Figure
 
@@ -229,14 +229,14 @@ def draw(found: Sequence[Found]) -> Figure:
     curves, time, test, bars = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.15))
     kinds = {"true labels": ("labels", 0.0), "random labels": ("labels", 1.0), **{name: (name, 0.0) for name in PIXELS}}
     for number, (named, (label, x)) in enumerate(kinds.items()):
-        seeds = [one.numbers["curve"] for one in found if (one.trial.label, one.trial.x) == (f"Inception, {label}", x)]
+        seeds = [one.numbers["curve"] for one in outcomes if (one.trial.label, one.trial.x) == (f"Inception, {label}", x)]
         for index, curve in enumerate(seeds):
             curves.plot(range(1, len(curve) + 1), curve, color=f"C{number}", linewidth=1, label=None if index else named)
     for number, network in enumerate(CORRUPTED):
         label, colour = f"{network}, labels", f"C{number}"
-        shares = [share for share in SHARES if each_seed(found, label, share, lambda one: 0)]
+        shares = [share for share in SHARES if each_seed(outcomes, label, share, lambda one: 0)]
         for axes, value in ((time, _epochs_to_fit), (test, _test_error)):
-            each = [each_seed(found, label, share, value) for share in shares]
+            each = [each_seed(outcomes, label, share, value) for share in shares]
             axes.plot(shares, [statistics.fmean(v) for v in each], "-", color=colour, label=network)
             for share, v in zip(shares, each, strict=True):
                 axes.plot([share] * len(v), v, "o", color=colour, markersize=3)
@@ -244,8 +244,8 @@ def draw(found: Sequence[Found]) -> Figure:
     for number, network in enumerate(REGULARISED):
         for place, label in enumerate(settings):
             at, name = place * step + number, f"{network}, {label}"
-            true = each_seed(found, name, 0, _test_error)
-            random = each_seed(found, name, 1, _training_error)
+            true = each_seed(outcomes, name, 0, _test_error)
+            random = each_seed(outcomes, name, 1, _training_error)
             if true:
                 bars.bar(at, statistics.fmean(true), color=f"C{number}", label="" if place else f"{network}: true labels, at test")
                 bars.plot([at] * len(random), random, "_k", markersize=12, label="" if place or number else "random labels, in training")
@@ -262,14 +262,14 @@ def draw(found: Sequence[Found]) -> Figure:
     return figure
 
 
-def _epochs_to_fit(one: Found) -> float:
-    """Never counts as all epochs."""
+def _epochs_to_fit(one: Outcome) -> float:
+    """Epochs until the training set is fitted; all of them if it never was."""
     return float(one.numbers["fitted"] or len(one.numbers["curve"]))
 
 
-def _test_error(one: Found) -> float:
+def _test_error(one: Outcome) -> float:
     return float(one.metrics["error %"])
 
 
-def _training_error(one: Found) -> float:
+def _training_error(one: Outcome) -> float:
     return float(one.metrics["training error %"])

@@ -1,4 +1,4 @@
-"""What a study is made of: trainings, and what each of them gave."""
+"""What a study is made of: trainings, and their outcomes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Candidate(Trial):
-    """One training of a search: which are asked for depends on what those before gave.
+    """One training of a search: which candidates come next depends on earlier outcomes.
 
     Attributes:
         parent: number of the candidate that it starts from, by the study's ``inherit``; -1: none, fresh weights.
@@ -50,8 +50,8 @@ class Candidate(Trial):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a trial gave: the run's metrics and curve, and the study's own numbers."""
+class Outcome:
+    """The outcome of a trial: the run's metrics and curve, and the study's own numbers."""
 
     trial: Trial
     directory: str
@@ -63,9 +63,9 @@ class Found:
     curve: tuple[tuple[int, float], ...]
 
 
-def each_seed(found: Iterable[Found], label: str, x: float, value: Callable[[Found], float]) -> list[float]:
-    """A value of every seed at one place of one line."""
-    return [value(one) for one in found if (one.trial.label, one.trial.x) == (label, x)]
+def each_seed(outcomes: Iterable[Outcome], label: str, x: float, value: Callable[[Outcome], float]) -> list[float]:
+    """One value per seed, of the trials with this label and this x."""
+    return [value(one) for one in outcomes if (one.trial.label, one.trial.x) == (label, x)]
 
 
 @contextmanager

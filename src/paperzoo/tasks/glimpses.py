@@ -57,7 +57,7 @@ class GlimpseClassifier(Classifier):
         raise TypeError(f"{type(self).__name__} does not say how it looks")
 
     def chance(self, images: int, random: torch.Generator | None = None, drawn: bool = True) -> Tensor:
-        """What is random in T glimpses, (images, T, 2); only the first place if not ``drawn``."""
+        """The noise of T glimpses, (images, T, 2); only the first location is random if not ``drawn``."""
         raise TypeError(f"{type(self).__name__} does not say what is random in its glimpses")
 
     def retina(self) -> Any:
@@ -139,11 +139,11 @@ def draw_animation(
                 (x0, y0), (x1, y1) = ([min(max(at + d, 0), pixels * scale - 1) for at in middle] for d in (-half, half))
                 draw.rectangle([left + x0, y0, left + x1, y1], outline=(255, 80, 60))
         patches = retina(place[:, t])  # (N, C, scales, size, size)
-        seen = grid(patches.movedim(2, 0).flatten(0, 1), len(image), scale=4, gap=1)  # a row a scale
-        seen = seen.convert("RGB").resize((whole.width, seen.height * whole.width // seen.width), Image.Resampling.NEAREST)
-        frame = Image.new("RGB", (whole.width, whole.height + gap + seen.height), "white")
+        below = grid(patches.movedim(2, 0).flatten(0, 1), len(image), scale=4, gap=1)  # a row a scale
+        below = below.convert("RGB").resize((whole.width, below.height * whole.width // below.width), Image.Resampling.NEAREST)
+        frame = Image.new("RGB", (whole.width, whole.height + gap + below.height), "white")
         frame.paste(whole, (0, 0))
-        frame.paste(seen, (0, whole.height + gap))
+        frame.paste(below, (0, whole.height + gap))
         frames.append(frame.quantize(64))
     path.parent.mkdir(parents=True, exist_ok=True)
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=600, loop=0)

@@ -112,7 +112,7 @@ def _eight_bits(array: np.ndarray) -> Image.Image:
 
 
 def _preparation(prepared: Preparation | Mapping[str, Any] | None, channels: int, size: int) -> Preparation | None:
-    """How the data of a model with such images were prepared, if that is known."""
+    """The preprocessing of the data of a model with such images, if it is known."""
     if isinstance(prepared, Mapping):
         prepared = Preparation.from_json(prepared["picture"]) if prepared.get("picture") else None
     fits = prepared is not None and prepared.channels == channels and (prepared.size or prepared.square) == size

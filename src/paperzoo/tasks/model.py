@@ -1,4 +1,4 @@
-"""What every trainable thing here is: networks, optimisers, and one step."""
+"""The base of every trainable model: networks, optimisers, and one step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Players(Protocol):
 
 
 def noted(opt: Players, rows: int, index: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """What all processes have to note in this step in a table that each of them keeps, such as a state for each stream of a text.
+    """The rows that all processes write in this step to a table that each of them keeps, such as the state of each stream of a text.
 
     Args:
         rows: of the table.
@@ -52,11 +52,11 @@ def noted(opt: Players, rows: int, index: Tensor, value: Tensor) -> tuple[Tensor
     Returns:
         The rows that any process has seen, int64 (M), and their values (M, ...); the mean, where several have seen one.
     """
-    table, seen = value.new_zeros(rows, *value.shape[1:]), value.new_zeros(rows)
-    table[index], seen[index] = value, 1.0
-    table, seen = opt.mean(table), opt.mean(seen)
-    new = seen.nonzero()[:, 0]
-    return new, table[new] / seen[new].reshape(-1, *[1] * (value.ndim - 1))
+    table, times = value.new_zeros(rows, *value.shape[1:]), value.new_zeros(rows)
+    table[index], times[index] = value, 1.0
+    table, times = opt.mean(table), opt.mean(times)
+    new = times.nonzero()[:, 0]
+    return new, table[new] / times[new].reshape(-1, *[1] * (value.ndim - 1))
 
 
 class Model(nn.Module):

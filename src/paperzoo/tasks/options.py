@@ -1,4 +1,4 @@
-"""What ``sample`` and ``predict`` of a model take besides what they all take: read off their signatures, for words that a user types."""
+"""Options of a model's ``sample`` and ``predict`` beyond the common ones: read off their signatures, parsed from the command line."""
 
 from __future__ import annotations
 

@@ -43,33 +43,33 @@ class PointTranslation(Task):
         modes. Where there is a way back, ``reconstruction error``: the mean distance of A's points from themselves, there and back.
         """
         batch = dataset[split].batch(np.arange(min(ITEMS, len(dataset[split]))))
-        own, centres = (np.array(one) for one in dataset.schema.arguments["modes"])
+        of_a, centres = (np.array(one) for one in dataset.schema.arguments["modes"])
         deviation = float(dataset.schema.arguments["deviation"])
         a = batch.point_a.cpu()
         answer, back = model.translated(a)
         covered, quality = modes(answer.numpy(), centres, deviation)
-        found = {
+        metrics = {
             "modes": covered,
             "high quality %": 100 * quality,
             "high quality % of real": 100 * modes(batch.point_b.cpu().numpy(), centres, deviation)[1],
-            "modes of A told apart": told_apart(nearest(a.numpy(), own), nearest(answer.numpy(), centres)),
+            "modes of A told apart": told_apart(nearest(a.numpy(), of_a), nearest(answer.numpy(), centres)),
         }
         if back is not None:
-            found["reconstruction error"] = float(torch.linalg.vector_norm(back - a, dim=1).mean())
-        return found
+            metrics["reconstruction error"] = float(torch.linalg.vector_norm(back - a, dim=1).mean())
+        return metrics
 
     def show(self, model: PointTranslator, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
         """Figure 3 of the DiscoGAN paper: the points of A, and where they are translated to, by mode of A; the modes of B as crosses."""
         from matplotlib.figure import Figure
 
         batch = dataset[split].batch(np.arange(min(SHOWN, len(dataset[split]))))
-        own, centres = (np.array(one) for one in dataset.schema.arguments["modes"])
+        of_a, centres = (np.array(one) for one in dataset.schema.arguments["modes"])
         a = batch.point_a.cpu()
         answer, _ = model.translated(a)
-        mode = nearest(a.numpy(), own)
+        mode = nearest(a.numpy(), of_a)
         figure = Figure(figsize=(7, 3.5), layout="constrained")
         for axes, points, crosses, title in zip(
-            figure.subplots(1, 2), (a.numpy(), answer.numpy()), (own, centres), ("domain A", "translated to B"), strict=True
+            figure.subplots(1, 2), (a.numpy(), answer.numpy()), (of_a, centres), ("domain A", "translated to B"), strict=True
         ):
             scatter(axes, points, mode, crosses, title)
         return [save(figure, folder / f"{stem}-points.png")]
@@ -78,8 +78,8 @@ class PointTranslation(Task):
         point: Tensor = batch.point_a
         return point
 
-    def answer(self, model: PointTranslator, given: Tensor) -> Tensor:
-        there = model.translate(given)
+    def answer(self, model: PointTranslator, inputs: Tensor) -> Tensor:
+        there = model.translate(inputs)
         back = model.back(there)
         return there if back is None else torch.cat([there, back], 1)
 
@@ -93,12 +93,12 @@ def scatter(axes: Axes, points: np.ndarray, mode: np.ndarray, crosses: np.ndarra
 
 
 def nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Of each point (N, D) the nearest of centres (K, D); int64 (N)."""
+    """The index of the nearest of centres (K, D) for each point (N, D); int64 (N)."""
     return np.linalg.norm(points[:, None] - centres[None], axis=-1).argmin(1)  # type: ignore[no-any-return]
 
 
 def told_apart(source: np.ndarray, target: np.ndarray, share: float = 0.1) -> int:
-    """How many of the values of ``source`` (N) share no value of ``target`` (N) with another.
+    """The number of values of ``source`` (N) that share no value of ``target`` (N) with another.
 
     Two share one if each has it at more than ``share`` of its items.
     """

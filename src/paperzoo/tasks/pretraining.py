@@ -116,9 +116,9 @@ class MaskedPretraining(Task):
         """Pieces and segments (N, 2, T)."""
         return torch.stack([batch.tokens, batch.segment], 1)
 
-    def answer(self, model: Pretrainer, given: Tensor) -> Tensor:
+    def answer(self, model: Pretrainer, inputs: Tensor) -> Tensor:
         """Scores (N, V + 2) of what is at the second position, and of whether B follows A."""
-        tokens, segment = given.unbind(1)
+        tokens, segment = inputs.unbind(1)
         length = (tokens != model.special[0]).sum(1)
         second = torch.zeros_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor([1]), True)
         return torch.cat(model.scores(tokens, segment, length, second), 1)
@@ -236,13 +236,13 @@ def special(vocabulary: Sequence[str]) -> tuple[int, ...]:
     return tuple(numbers[piece] for piece in SPECIAL)
 
 
-def _histograms(found: Mapping[str, np.ndarray], path: Path) -> Path:
+def _histograms(by_kind: Mapping[str, np.ndarray], path: Path) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.add_subplot()
     titles = {"true": "the true next segment", "any": "one from any book", "book": "one from the same book"}
-    for (kind, values), colour in zip(found.items(), ("tab:blue", "tab:orange", "tab:green"), strict=True):
+    for (kind, values), colour in zip(by_kind.items(), ("tab:blue", "tab:orange", "tab:green"), strict=True):
         axes.hist(values, [i / 20 for i in range(21)], density=True, histtype="step", color=colour, label=titles[kind])
     axes.set(xlabel="probability given to: B follows A", ylabel="density")
     axes.legend(fontsize=8, frameon=False)

@@ -1,4 +1,4 @@
-"""What is done with one picture, done with a folder of them, with an animation and with a video, frame by frame."""
+"""Applies what works on one picture to a folder of pictures, and to an animation or video, frame by frame."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ def folder(source: Path, out: str, change: Callable[[Path, Path], object], doing
     into, skipped = path_of(out), Skipped(list)
     if into.resolve() == source.resolve():
         raise PaperzooError(f"{plain(into)} is the folder of the pictures themselves, which would be overwritten: name another by --out")
-    found = [p for p in pictures_in(source, True, skipped) if not p.resolve().is_relative_to(into.resolve())]
-    if not found:
+    pictures = [p for p in pictures_in(source, True, skipped) if not p.resolve().is_relative_to(into.resolve())]
+    if not pictures:
         raise PaperzooError(f"there are no pictures in {plain(source)}" + "".join(f"; {len(f)} {why}" for why, f in skipped.items()))
     written, names, taken = 0, defaultdict[str, list[str]](list), dict[Path, Path]()
-    with bar(doing, len(found)) as done:
-        for path in found:
+    with bar(doing, len(pictures)) as done:
+        for path in pictures:
             try:
                 target = target_of(path, path.relative_to(source), out)
                 if (other := taken.setdefault(target, path)) is not path:
@@ -125,7 +125,7 @@ def folder(source: Path, out: str, change: Callable[[Path, Path], object], doing
 
 
 def looked_at(source: str, look: Callable[[Path], Answer]) -> tuple[tuple[Answer, ...], dict[str, tuple[str, ...]]]:
-    """What a model says of each picture of a folder and of those in it; and which are left out, by why they are.
+    """A model's answers for the pictures of a folder and its subfolders; and the files left out, by reason.
 
     Raises:
         PaperzooError: there is no picture, or none that can be read.
@@ -250,9 +250,9 @@ def _write_gif(file: IO[bytes], frames: Iterator[tuple[Image.Image, int]], loop:
 def _paletted(picture: Image.Image) -> tuple[Image.Image, int | None]:
     """The picture with at most 255 colours, and 255, if any of it is transparent: that is entry 255 where it is so by more than half."""
     clear = np.asarray(picture.getchannel("A")) < 128 if picture.mode in ("LA", "RGBA") else None
-    found = picture.convert("RGB").quantize(255)
-    colours = (found.getpalette() or [])[: 3 * 255]
-    indices = np.array(found)
+    quantized = picture.convert("RGB").quantize(255)
+    colours = (quantized.getpalette() or [])[: 3 * 255]
+    indices = np.array(quantized)
     if clear is not None:
         indices[clear] = 255
     image = Image.fromarray(indices, "P")

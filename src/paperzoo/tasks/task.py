@@ -56,7 +56,7 @@ class Task:
         return {}
 
     def verdict(self, metrics: Mapping[str, float]) -> str:
-        """What these metrics say, in a line, where numbers alone are easily misread, else nothing. ``Worse than ...`` is printed in red."""
+        """A one-line verdict where numbers alone are easily misread, else nothing. ``Worse than ...`` is printed in red."""
         return ""
 
     def preview(self, model: Any, folder: Path, stem: str) -> list[Path]:
@@ -86,7 +86,7 @@ class Task:
         """
         raise TypeError(f"{type(self).__name__} gives no example of an input")
 
-    def answer(self, model: Any, given: Tensor) -> Tensor:
+    def answer(self, model: Any, inputs: Tensor) -> Tensor:
         """The network's output for ``inputs``, a row an item (N, ...), with gradients where there are any."""
         raise TypeError(f"{type(self).__name__} does not say what a network answers")
 

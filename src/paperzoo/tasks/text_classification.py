@@ -116,8 +116,8 @@ class TextClassification(Task):
         rows = model.rows(batch.texts)
         return torch.stack([rows.tokens, rows.segment], 1)
 
-    def answer(self, model: TextClassifier, given: Tensor) -> Tensor:
-        tokens, segment = given.unbind(1)
+    def answer(self, model: TextClassifier, inputs: Tensor) -> Tensor:
+        tokens, segment = inputs.unbind(1)
         return model.logits(Rows(tokens, segment, (tokens != special(model.vocabulary)[0]).sum(1), []))
 
 
@@ -211,11 +211,11 @@ def _items(dataset: Dataset, split: str) -> Iterator[tuple[tuple[str, ...], Tens
         yield from zip(batch.texts, batch.label.cpu(), strict=True)
 
 
-def _scatter(true: np.ndarray, found: np.ndarray, path: Path) -> Path:
+def _scatter(true: np.ndarray, predicted: np.ndarray, path: Path) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4, 4), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(true, found, ".", markersize=3, alpha=0.5)
+    axes.plot(true, predicted, ".", markersize=3, alpha=0.5)
     axes.set(xlabel="true score", ylabel="found score")
     return save(figure, path)

@@ -73,7 +73,7 @@ class ClipClassification(Task):
         return paths
 
     def judgement(self, model: VideoClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Of clips (N, C, T, H, W)."""
+        """Logits (N, classes) of clips (N, C, T, H, W)."""
         hidden = model.features(images)
         return model.head(hidden).softmax(1), hidden
 
@@ -81,8 +81,8 @@ class ClipClassification(Task):
         video: Tensor = batch.video
         return video
 
-    def answer(self, model: VideoClassifier, given: Tensor) -> Tensor:
-        return model(given)  # type: ignore[no-any-return]
+    def answer(self, model: VideoClassifier, inputs: Tensor) -> Tensor:
+        return model(inputs)  # type: ignore[no-any-return]
 
 
 class VideoClassifier(Model):
@@ -112,7 +112,7 @@ class VideoClassifier(Model):
         return video[:, :, start : start + self.frames]
 
     def features(self, video: Tensor) -> Tensor:
-        """What the last linear layer sees, (N, D), of clips (N, C, T, H, W) in [0, 1]."""
+        """The input of the last linear layer, (N, D), for clips (N, C, T, H, W) in [0, 1]."""
         raise TypeError(f"{type(self).__name__} does not say what its last layer sees")
 
     def head(self, features: Tensor) -> Tensor:

@@ -37,9 +37,11 @@ def speech_commands(path: Path, name: str = "speech-commands") -> Dataset:
         PaperzooError: a list is missing or names a file that is not there, or a file cannot be read.
     """
     wanted = WORDS if name == "sc09" else None
-    found = _in_folders(path) if (path / "train").is_dir() else _in_lists(path)
-    words = wanted or tuple(sorted({word for items in found.values() for _, word in items}))
-    kept = {split: [(file, words.index(word)) for file, word in items if word in words] for split, items in found.items()}
+    recordings = _in_folders(path) if (path / "train").is_dir() else _in_lists(path)
+    words = wanted or tuple(sorted({word for items in recordings.values() for _, word in items}))
+    kept = {
+        split: [(file, words.index(word)) for file, word in items if word in words] for split, items in recordings.items()
+    }
     if missing := [split for split, items in kept.items() if not items]:
         raise PaperzooError(f"{plain(path)} has no recordings for {missing[0]}; it has: {names_in(path)}")
     files = [file for items in kept.values() for file, _ in items]
@@ -70,16 +72,16 @@ def _in_lists(path: Path) -> dict[str, list[tuple[Path, str]]]:
                 f"{LISTS[split]} of {plain(path)} names {plain(lost[0])}, which is not there ({len(lost)} are not)"
             )
     place = {entry: split for split, listed in named.items() for entry in listed}
-    found: dict[str, list[tuple[Path, str]]] = {"train": [], "validation": [], "test": []}
+    recordings: dict[str, list[tuple[Path, str]]] = {"train": [], "validation": [], "test": []}
     for entry, recording in sorted(files.items()):
-        found[place.get(entry, "train")].append((recording, recording.parent.name))
-    return found
+        recordings[place.get(entry, "train")].append((recording, recording.parent.name))
+    return recordings
 
 
 def _in_folders(path: Path) -> dict[str, list[tuple[Path, str]]]:
-    found = {}
+    recordings = {}
     for split, folder in FOLDERS.items():
         if not (path / folder).is_dir():
             raise PaperzooError(f"{plain(path)} has train/ and no {folder}/: SC09 has train/, valid/ and test/")
-        found[split] = [(file, file.name.partition("_")[0].lower()) for file in sorted(below(path / folder, ".wav"))]
-    return found
+        recordings[split] = [(file, file.name.partition("_")[0].lower()) for file in sorted(below(path / folder, ".wav"))]
+    return recordings

@@ -76,7 +76,7 @@ def kind_of(name: str) -> int | None:
 
 
 def instrument(kit: str, name: str) -> str:
-    """What a stroke is on: the kit and the name without how hard it was and which of several it is."""
+    """The instrument of a stroke: its kit and name, without velocity and take number."""
     stem = re.sub(r"[-_ ]*(hardest|hard|med|softest|soft|normal)?[-_ ]*\d*$", "", name.lower())
     return f"{kit}/{stem}"
 
@@ -88,8 +88,8 @@ def _prepare(packages: tuple[Path, ...], free: bool, rate: int, length: int) -> 
         label = kind_of(name)
         if label is None:
             continue
-        sound, own = read(data, f"{file} of the kit {kit}")
-        clip = prepare(sound, own, rate, length)
+        sound, file_rate = read(data, f"{file} of the kit {kit}")
+        clip = prepare(sound, file_rate, rate, length)
         if clip is not None:
             clips.append(clip)
             labels.append(label)
@@ -111,15 +111,15 @@ def _strokes(packages: tuple[Path, ...], free: bool) -> Iterator[tuple[str, str,
         for place, data in deb_files(package, _KITS):
             kit, _, file = place.partition("/")
             if file == "drumkit.xml":
-                names |= {(kit, stroke): told for stroke, told in _told(data)}
+                names |= {(kit, stroke): title for stroke, title in _titles(data)}
             elif file.lower().endswith((".wav", ".flac")) and (not free or kit in FREE_KITS):
                 sounds.append((kit, file, data))
         for kit, file, data in sounds:
-            told = names.get((kit, file), "")
-            yield kit, file, told if kind_of(told) is not None else Path(file).stem, data
+            title = names.get((kit, file), "")
+            yield kit, file, title if kind_of(title) is not None else Path(file).stem, data
 
 
-def _told(xml: bytes) -> Iterator[tuple[str, str]]:
+def _titles(xml: bytes) -> Iterator[tuple[str, str]]:
     """File and instrument of each stroke in a kit's list, read by its tags alone."""
     for part in xml.decode("utf-8", "replace").split("<instrument>")[1:]:
         name = re.search(r"<name>(.*?)</name>", part)

@@ -115,17 +115,17 @@ def sound_folder(path: Path, text: str = "", strict: bool = False) -> Dataset:
 def keep(
     root: Path, files: Sequence[Path], rate: int, length: int, channels: int, peak: float, cutting: bool
 ) -> Mapping[str, np.ndarray]:
-    """What is made of these files, kept in the cache: ``audio`` int16 (N, C, T), ``file`` (N) the number of each window's, and ``bad`` and
+    """The windows of these files, kept in the cache: ``audio`` int16 (N, C, T), ``file`` (N) the number of each window's, and ``bad`` and
     ``why``, the numbers of those that cannot be used and the reasons.
 
     Args:
         cutting: leave out silence, and cut into windows; else the beginning of each as it is.
     """
-    seen = digest({k: v for k, v in fingerprint(root).items() if k.lower().endswith(ENDINGS)})
+    contents = digest({k: v for k, v in fingerprint(root).items() if k.lower().endswith(ENDINGS)})
     listed = hashlib.sha256(
         "\n".join(file.relative_to(root).as_posix() for file in files).encode("utf-8", "surrogateescape")
     ).hexdigest()[:8]
-    name = f"sounds-{_VERSION}-{seen}-{listed}-{rate}-{length}-{channels}-{peak:g}-{cutting}"
+    name = f"sounds-{_VERSION}-{contents}-{listed}-{rate}-{length}-{channels}-{peak:g}-{cutting}"
     return prepared(
         name,
         lambda: _read_all(files, partial(_windows, rate=rate, length=length, channels=channels, peak=peak, cutting=cutting)),
@@ -154,8 +154,8 @@ def _read_all(files: Sequence[Path], made: partial[list[np.ndarray] | str]) -> d
 def _windows(file: Path, rate: int, length: int, channels: int, peak: float, cutting: bool) -> list[np.ndarray] | str:
     """A file's windows, int16 (C, T) each; or why it has none."""
     try:
-        sound, own = read(file, file.name)
-        sound = resampled(mixed(sound, channels), own, rate)
+        sound, file_rate = read(file, file.name)
+        sound = resampled(mixed(sound, channels), file_rate, rate)
     except PaperzooError as error:
         return str(error)
     if not cutting:

@@ -66,10 +66,10 @@ def _prepare(wheel: Path, rate: int, length: int) -> dict[str, np.ndarray]:
     order = [
         (word, f"{a}+{v}", speed) for s in VOICES for v in VOICES[s] for a in ACCENTS for speed in SPEEDS for word in WORDS
     ]
-    spoken, own = say(wheel, order)
+    spoken, spoken_rate = say(wheel, order)
     clips = []
     for sound, (word, voice, _) in zip(spoken, order, strict=True):
-        clip = prepare(sound[None].astype(np.float32) / 32768, own, rate, length)
+        clip = prepare(sound[None].astype(np.float32) / 32768, spoken_rate, rate, length)
         if clip is None:
             raise PaperzooError(f"the voice {voice} of {wheel.name} says nothing for {word}: another version of it")
         clips.append(clip)
@@ -78,7 +78,7 @@ def _prepare(wheel: Path, rate: int, length: int) -> dict[str, np.ndarray]:
 
 
 def say(wheel: Path, order: list[tuple[str, str, int]]) -> tuple[list[np.ndarray], int]:
-    """What eSpeak NG says, int16 (T) for each (text, voice, words a minute), and its samples a second.
+    """eSpeak NG's speech, int16 (T) for each (text, voice, words a minute), and its sampling rate.
 
     The program is unpacked for the time and runs in a process of its own; its file's hash was compared before. Noise of its voices
     comes from a generator that always begins alike, so that the same words in the same order sound the same.

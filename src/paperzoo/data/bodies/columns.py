@@ -17,7 +17,7 @@ from paperzoo.data.dataset import Column
 
 @dataclass(frozen=True)
 class Points:
-    """What is annotated of one person.
+    """The annotations of one person.
 
     Attributes:
         box: float32 (4); place: float32 (P, 2), x and y in pixels; part: int64 (P), from 1; uv: float32 (P, 2).
@@ -43,18 +43,18 @@ class People:
         return len(self.each)
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
-        own = [self.each[i] for i in indices]
-        most = max([1, *map(len, own)])
-        long = max([1, *(len(one.part) for people in own for one in people)])
-        boxes = np.zeros((len(own), most, 4), np.float32)
-        place, uv = (np.zeros((len(own), most, long, 2), np.float32) for _ in range(2))
-        part = np.zeros((len(own), most, long), np.int64)
-        for row, people in enumerate(own):
+        pictures = [self.each[i] for i in indices]
+        most = max([1, *map(len, pictures)])
+        long = max([1, *(len(one.part) for people in pictures for one in people)])
+        boxes = np.zeros((len(pictures), most, 4), np.float32)
+        place, uv = (np.zeros((len(pictures), most, long, 2), np.float32) for _ in range(2))
+        part = np.zeros((len(pictures), most, long), np.int64)
+        for row, people in enumerate(pictures):
             for number, one in enumerate(people):
                 boxes[row, number], part[row, number, : len(one.part)] = one.box, one.part
                 place[row, number, : len(one.part)], uv[row, number, : len(one.part)] = one.place, one.uv
         fields = {"boxes": boxes, "points": place, "point_part": part, "point_uv": uv}
-        count = torch.tensor([len(people) for people in own], dtype=torch.int64)
+        count = torch.tensor([len(people) for people in pictures], dtype=torch.int64)
         return {**{name: torch.from_numpy(value) for name, value in fields.items()}, "objects": count}
 
     def to(self, device: torch.device) -> People:

@@ -32,7 +32,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Artist:
-    """What is the same in all drawings: the body, its charts, and which of its triangles are hair and eyes.
+    """The constants of all drawings: the body, its charts, and which of its triangles are hair and eyes.
 
     Attributes:
         part: int64 (F), from 1; uv: float64 (F, 3, 2). hair, eyes: bool (F).
@@ -51,9 +51,9 @@ class Artist:
         part, uv = part.reshape(len(faces), -1)[:, 0], uv.reshape(len(faces), 3, 2)
         middle = body.shaped(MEAN)[faces].mean(1)
         head = np.isin(part, [PARTS.index("right head"), PARTS.index("left head")])
-        own = middle[head]
-        low, high = own[:, 1].min(), own[:, 1].max()
-        height, back = (middle[:, 1] - low) / (high - low), middle[:, 2] < own[:, 2].mean() - 0.01
+        skull = middle[head]
+        low, high = skull[:, 1].min(), skull[:, 1].max()
+        height, back = (middle[:, 1] - low) / (high - low), middle[:, 2] < skull[:, 2].mean() - 0.01
         hair = head & ((back & (height > 0.3)) | (height > 0.85))
         eye = np.array([np.abs(middle[:, 0]) - 0.032, middle[:, 1] - low - 0.58 * (high - low)])
         return cls(body, part, uv, hair, head & ~back & (np.hypot(*eye) < 0.01))
@@ -65,9 +65,9 @@ class Artist:
             light: unit vector (3) towards the light; y is down there, and what is ahead of the picture has negative z.
         """
         faces = self.body.faces
-        seen = rasterised(skin * [FINE, FINE, 1], faces, FINE * size, FINE * size)
-        there = seen.face >= 0
-        face, weights = seen.face[there], seen.weights[there]
+        raster = rasterised(skin * [FINE, FINE, 1], faces, FINE * size, FINE * size)
+        there = raster.face >= 0
+        face, weights = raster.face[there], raster.weights[there]
         uv = np.einsum("pc,pck->pk", weights, self.uv[face])
         towards = (weights * (normals(skin, faces) @ light)[faces[face]]).sum(1)
         shade = 0.55 + 0.45 * towards.clip(-0.3, 1)
@@ -76,7 +76,7 @@ class Artist:
         mean = np.add.reduce([fine[i::FINE, j::FINE] for i in range(FINE) for j in range(FINE)]) / FINE**2  # (S, S, 4)
         alpha = mean[..., 3]
         colour = (mean[..., :3] / np.maximum(alpha, 1e-6)[..., None]).clip(0, 255)
-        middle, part, maps = seen.face[1::FINE, 1::FINE], np.zeros((size, size), np.int64), np.zeros((*there.shape, 2))
+        middle, part, maps = raster.face[1::FINE, 1::FINE], np.zeros((size, size), np.int64), np.zeros((*there.shape, 2))
         maps[there] = uv
         part[middle >= 0] = self.part[middle[middle >= 0]]
         return Figure(colour, alpha, part, maps[1::FINE, 1::FINE].clip(0, 1))

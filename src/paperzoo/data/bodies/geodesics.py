@@ -10,8 +10,8 @@ import numpy as np
 def on_cylinder(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
     """Geodesic distances (...) on an endless cylinder between points (..., 2), each an angle in radians and a height."""
     turn = np.abs(a[..., 0] - b[..., 0]) % (2 * np.pi)
-    found: np.ndarray = np.hypot(radius * np.minimum(turn, 2 * np.pi - turn), a[..., 1] - b[..., 1])
-    return found
+    distances: np.ndarray = np.hypot(radius * np.minimum(turn, 2 * np.pi - turn), a[..., 1] - b[..., 1])
+    return distances
 
 
 def on_mesh(vertices: np.ndarray, faces: np.ndarray, sources: np.ndarray, between: int = 1) -> np.ndarray:
@@ -26,9 +26,10 @@ def on_mesh(vertices: np.ndarray, faces: np.ndarray, sources: np.ndarray, betwee
     from scipy.sparse.csgraph import dijkstra
 
     links = _links(vertices, faces, between)
-    parts = [dijkstra(links, directed=False, indices=own)[:, : len(vertices)] for own in np.array_split(sources, -(-len(sources) // 64))]
-    found: np.ndarray = np.concatenate(parts).astype(np.float32)
-    return found
+    chunks = np.array_split(sources, -(-len(sources) // 64))
+    parts = [dijkstra(links, directed=False, indices=chunk)[:, : len(vertices)] for chunk in chunks]
+    distances: np.ndarray = np.concatenate(parts).astype(np.float32)
+    return distances
 
 
 def _links(vertices: np.ndarray, faces: np.ndarray, between: int) -> object:

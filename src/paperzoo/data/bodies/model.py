@@ -75,7 +75,7 @@ class Body:
 
     @property
     def skin(self) -> int:
-        """How many vertices are of the skin: those first."""
+        """Number of skin vertices, which come first."""
         return int(self.quads.max()) + 1
 
     @property
@@ -85,32 +85,32 @@ class Body:
 
     def shaped(self, shape: Shape) -> np.ndarray:
         """Vertices (V, 3) of a shape, standing as the package has them, arms 45 degrees down."""
-        found = self.vertices.copy()
+        vertices = self.vertices.copy()
         for (s, sex), (a, age) in product(enumerate(SEXES), enumerate(AGES)):
             if share := shape.sex[s] * shape.age[a]:
                 for part, people in zip(shape.people, PEOPLES, strict=True):
-                    found += share * part * self.targets[f"{people}-{sex}-{age}"]
+                    vertices += share * part * self.targets[f"{people}-{sex}-{age}"]
                 for (m, muscle), (w, weight) in product(enumerate(LEVELS), enumerate(LEVELS)):
                     if level := shape.muscle[m] * shape.weight[w]:
-                        found += share * level * self.targets[f"universal-{sex}-{age}-{muscle}muscle-{weight}weight"]
-        return found
+                        vertices += share * level * self.targets[f"universal-{sex}-{age}-{muscle}muscle-{weight}weight"]
+        return vertices
 
     def posed(self, shaped: np.ndarray, turns: np.ndarray) -> np.ndarray:
         """The skin's vertices (S, 3) after each bone was turned by its rotation ``turns`` (17, 3, 3) about its joint."""
         at = shaped[self.joints].mean(1)  # (17, 3)
         turned, moved = np.empty((len(NAMES), 3, 3)), np.empty((len(NAMES), 3))
         for number, (parent, _) in enumerate(BONES.values()):
-            own = turns[number]
-            shift = at[number] - own @ at[number]
+            rotation = turns[number]
+            shift = at[number] - rotation @ at[number]
             if parent:
                 above = NAMES.index(parent)
-                shift, own = turned[above] @ shift + moved[above], turned[above] @ own
-            turned[number], moved[number] = own, shift
+                shift, rotation = turned[above] @ shift + moved[above], turned[above] @ rotation
+            turned[number], moved[number] = rotation, shift
         skin = shaped[: self.skin]
         each = np.concatenate([turned, moved[:, :, None]], 2).reshape(len(NAMES), 12)
         blended = (self.weights[: self.skin] @ each).reshape(-1, 3, 4)
-        found: np.ndarray = (blended[:, :, :3] * skin[:, None]).sum(2) + blended[:, :, 3]
-        return found
+        posed: np.ndarray = (blended[:, :, :3] * skin[:, None]).sum(2) + blended[:, :, 3]
+        return posed
 
 
 def _wanted() -> Iterator[str]:
@@ -132,8 +132,8 @@ def body(package: Path) -> Body:
         key = name.removeprefix(_ROOT)
         if key in ("3dobjs/base.obj", "rigs/standard/rig.default.json", "rigs/standard/weights.default.json", "mesh_metadata/hm08.mirror"):
             files[key.rpartition("/")[2]] = content
-        elif key.startswith("targets/macrodetails/") and (own := key.rpartition("/")[2].removesuffix(".target.gz")) in names:
-            targets[own] = content
+        elif key.startswith("targets/macrodetails/") and (stem := key.rpartition("/")[2].removesuffix(".target.gz")) in names:
+            targets[stem] = content
     if len(files) < 4 or len(targets) < len(names):
         raise PaperzooError(f"{package} has no body of MakeHuman with its shapes: another package, or another version of it")
     vertices, groups = _mesh(files["base.obj"].decode())
@@ -150,15 +150,15 @@ def body(package: Path) -> Body:
 
 def _mesh(text: str) -> tuple[np.ndarray, dict[str, list[list[int]]]]:
     """Vertices in metres (V, 3), and each group's faces by their vertices."""
-    vertices, groups, own = list[list[float]](), dict[str, list[list[int]]](), list[list[int]]()
+    vertices, groups, faces = list[list[float]](), dict[str, list[list[int]]](), list[list[int]]()
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "v":
             vertices.append([float(value) / 10 for value in rest.split()])
         elif kind == "g":
-            own = groups.setdefault(rest.strip(), [])
+            faces = groups.setdefault(rest.strip(), [])
         elif kind == "f":
-            own.append([int(corner.partition("/")[0]) - 1 for corner in rest.split()])
+            faces.append([int(corner.partition("/")[0]) - 1 for corner in rest.split()])
     return np.array(vertices), groups
 
 

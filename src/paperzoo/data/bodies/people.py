@@ -79,24 +79,26 @@ def built(name: str, arrays: dict[str, np.ndarray], size: int, surface: Surface,
     """The data set of arrays as ``compose`` makes them."""
     splits = {}
     for split in SPLITS:
-        own = {key.removeprefix(f"{split}-"): array for key, array in arrays.items() if key.startswith(f"{split}-")}
-        maps = [torch.from_numpy(writable(own[key]) if isinstance(own[key], np.memmap) else own[key]) for key in ("part", "person", "uv")]
-        image = torch.from_numpy(writable(own["image"]) if isinstance(own["image"], np.memmap) else own["image"])
-        splits[split] = Split(Images(image), Segments(*maps), People(_people(own), surface))
+        columns = {key.removeprefix(f"{split}-"): array for key, array in arrays.items() if key.startswith(f"{split}-")}
+        image, *maps = (
+            torch.from_numpy(writable(columns[key]) if isinstance(columns[key], np.memmap) else columns[key])
+            for key in ("image", "part", "person", "uv")
+        )
+        splits[split] = Split(Images(image), Segments(*maps), People(_people(columns), surface))
     fields = ("image", "segments", "person", "parts", "uv", "boxes", "objects", "points", "point_part", "point_uv")
     schema = Schema(name, fields, {"channels": 3, "image_size": size}, (), Preparation(size, size, 3, ground=(0.0, 1.0)))
     return Dataset(schema, splits, "by part, each permissive", source)
 
 
-def _people(own: dict[str, np.ndarray]) -> list[list[Points]]:
-    ends = own["points"].cumsum()[:-1]
-    places, parts, uvs = (np.split(np.asarray(own[name]), ends) for name in ("place", "point-part", "point-uv"))
-    rows = [Points(*each) for each in zip(np.asarray(own["boxes"]), places, parts, uvs, strict=True)]
-    found, start = list[list[Points]](), 0
-    for count in own["count"].tolist():
-        found.append(rows[start : start + count])
+def _people(columns: dict[str, np.ndarray]) -> list[list[Points]]:
+    ends = columns["points"].cumsum()[:-1]
+    places, parts, uvs = (np.split(np.asarray(columns[name]), ends) for name in ("place", "point-part", "point-uv"))
+    rows = [Points(*each) for each in zip(np.asarray(columns["boxes"]), places, parts, uvs, strict=True)]
+    people, start = list[list[Points]](), 0
+    for count in columns["count"].tolist():
+        people.append(rows[start : start + count])
         start += count
-    return found
+    return people
 
 
 def compose(
@@ -110,23 +112,23 @@ def compose(
     counts, people = np.zeros(count, np.int64), list[Points]()
     for item in range(count):
         picture, whole = ground(grounds, size, rng), Figure(*(np.zeros((size, size, *more)) for more in ((3,), (), (), (2,))))
-        owner, seen = np.zeros((size, size), np.int64), list[int]()
+        owner, areas = np.zeros((size, size), np.int64), list[int]()
         for _ in range(int(rng.integers(1, most + 1))):
             who = int(rng.integers(len(bodies)))
             figure = _figure(artist, bodies[who], who, size, most > 1, rng, float(picture.mean()))
             mine = figure.part > 0
-            left = [int(((owner == k + 1) & ~mine).sum()) for k in range(len(seen))]
-            if mine.sum() < 60 or any(now < SEEN * before for now, before in zip(left, seen, strict=True)):
+            left = [int(((owner == k + 1) & ~mine).sum()) for k in range(len(areas))]
+            if mine.sum() < 60 or any(now < SEEN * before for now, before in zip(left, areas, strict=True)):
                 continue
             picture = picture + figure.alpha[..., None] * (figure.colour - picture)
             whole.part[mine], whole.uv[mine] = figure.part[mine], figure.uv[mine]
-            seen.append(int(mine.sum()))
-            owner[mine] = len(seen)
+            areas.append(int(mine.sum()))
+            owner[mine] = len(areas)
         image[item] = (picture + rng.normal(0, 3, picture.shape)).round().clip(0, 255).transpose(2, 0, 1)
         part[item], person[item], uv[item] = whole.part, owner, (255 * whole.uv).round().transpose(2, 0, 1)
-        own = [annotated(whole.part * (owner == k + 1), whole.uv, rng, noise) for k in range(len(seen))]
-        counts[item] = len(own)
-        people += own
+        visible = [annotated(whole.part * (owner == k + 1), whole.uv, rng, noise) for k in range(len(areas))]
+        counts[item] = len(visible)
+        people += visible
     flat = {
         "boxes": np.stack([one.box for one in people]), "points": np.array([len(one.part) for one in people]), "count": counts,
         "place": np.concatenate([one.place for one in people]), "point-part": np.concatenate([one.part for one in people]),
@@ -151,13 +153,13 @@ def _figure(
 
 
 def annotated(part: np.ndarray, uv: np.ndarray, rng: np.random.Generator, noise: float) -> Points:
-    """What is annotated of a person, of whom ``part`` (S, S) and ``uv`` (S, S, 2) are seen: a box, and points of each visible part."""
+    """Annotations of a person whose visible pixels are ``part`` (S, S) and ``uv`` (S, S, 2): a box, and points of each visible part."""
     rows, columns = np.nonzero(part)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
     places = list[np.ndarray]()
     for number in np.unique(part[part > 0]):
-        own = np.argwhere(part == number)
-        places.append(own[rng.permutation(len(own))[: min(POINTS, -(-len(own) // EACH))]])
+        pixels = np.argwhere(part == number)
+        places.append(pixels[rng.permutation(len(pixels))[: min(POINTS, -(-len(pixels) // EACH))]])
     at = np.concatenate(places)  # (P, 2), row and column
     meant = at
     if noise:

@@ -76,15 +76,15 @@ def plain_people(image_size: int | None = None) -> Dataset:
         for item in range(count):
             turn = about(np.eye(3)[2], float(rng.normal(0, 10))) @ about(np.eye(3)[1], float(rng.uniform(-180, 180)))
             points = (mesh.vertices - [0, HEIGHT / 2, 0]) @ turn.T * [1, -1, -1] * 0.48 * size + [size / 2, size / 2, 0]
-            seen = rasterised(points, mesh.faces, size, size)
-            there = seen.face >= 0
-            own = np.where(there, mesh.part[seen.face], 0)
-            maps = np.einsum("hwc,hwck->hwk", seen.weights, mesh.uv[seen.face])
+            raster = rasterised(points, mesh.faces, size, size)
+            there = raster.face >= 0
+            visible = np.where(there, mesh.part[raster.face], 0)
+            maps = np.einsum("hwc,hwck->hwk", raster.weights, mesh.uv[raster.face])
             colour = np.array([0, 0, 0])[:, None, None] + rng.integers(100, 140) + rng.integers(-10, 10, (3, size, size))
-            colour = np.where(there, np.stack([255 * maps[..., 0], 255 * maps[..., 1], 10.0 * own]), colour)
-            image[item], part[item] = colour.clip(0, 255), own
+            colour = np.where(there, np.stack([255 * maps[..., 0], 255 * maps[..., 1], 10.0 * visible]), colour)
+            image[item], part[item] = colour.clip(0, 255), visible
             uv[item] = (255 * maps).round().transpose(2, 0, 1)
-            people.append(annotated(own, maps, rng, 0.0))
+            people.append(annotated(visible, maps, rng, 0.0))
         flat = {
             "boxes": np.stack([one.box for one in people]), "points": np.array([len(one.part) for one in people]),
             "count": np.ones(count, np.int64), "place": np.concatenate([one.place for one in people]),

@@ -29,46 +29,46 @@ def about(axis: np.ndarray, degrees: float) -> np.ndarray:
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     turn = np.deg2rad(degrees)
-    found: np.ndarray = np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * cross @ cross
-    return found
+    rotation: np.ndarray = np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * cross @ cross
+    return rotation
 
 
 def euler(x: float, y: float, z: float) -> np.ndarray:
     """The rotation about x, then y, then z, in degrees."""
-    found: np.ndarray = about(np.eye(3)[2], z) @ about(np.eye(3)[1], y) @ about(np.eye(3)[0], x)
-    return found
+    rotation: np.ndarray = about(np.eye(3)[2], z) @ about(np.eye(3)[1], y) @ about(np.eye(3)[0], x)
+    return rotation
 
 
 def pose(rng: np.random.Generator) -> np.ndarray:
     """Rotations (17, 3, 3) of ``model.BONES``: two of three poses are calm, the others use the whole range of the joints."""
     calm = 0.5 if rng.random() < 2 / 3 else 1.0
-    found = np.empty((len(NAMES), 3, 3))
+    rotations = np.empty((len(NAMES), 3, 3))
     for number, name in enumerate(NAMES):
         bone, _, side = name.partition(".")
         mirror = -1.0 if side == "R" else 1.0
         if bone == "lowerarm01":  # towards the front; the forearm's own direction at rest is outward and down
             axis = np.cross([0.55 * mirror, -0.6, 0.6], [0, 0.25, 1.0])
-            found[number] = about(axis, float(rng.uniform(*_ELBOW)) * calm * rng.random())
+            rotations[number] = about(axis, float(rng.uniform(*_ELBOW)) * calm * rng.random())
         elif bone == "lowerleg01":
-            found[number] = euler(float(rng.uniform(*_KNEE)) * calm * rng.random(), 0, 0)
+            rotations[number] = euler(float(rng.uniform(*_KNEE)) * calm * rng.random(), 0, 0)
         else:
             x, y, z = (calm * float(rng.uniform(*bounds)) for bounds in _RANGES[bone])
             if bone == "upperarm01" and calm < 1:
                 z -= 25.0  # arms hang down
-            found[number] = euler(x, mirror * y, mirror * z)
-    return found
+            rotations[number] = euler(x, mirror * y, mirror * z)
+    return rotations
 
 
 def view(rng: np.random.Generator) -> np.ndarray:
-    """How a body stands to the camera, a rotation (3, 3): any way around, most faces to the front, leaning a little."""
+    """The body's orientation to the camera, a rotation (3, 3): any yaw, mostly facing it, with a small tilt."""
     yaw = float(rng.uniform(-180, 180) if rng.random() < 0.7 else rng.normal(0, 40))
     lean, tilt = float(rng.uniform(-LEAN, LEAN)), float(rng.normal(0, TILT / 2))
-    found: np.ndarray = about(np.eye(3)[2], tilt) @ about(np.eye(3)[0], lean) @ about(np.eye(3)[1], yaw)
-    return found
+    rotation: np.ndarray = about(np.eye(3)[2], tilt) @ about(np.eye(3)[0], lean) @ about(np.eye(3)[1], yaw)
+    return rotation
 
 
 def shape(rng: np.random.Generator) -> Shape:
-    """Who somebody is."""
+    """A random body shape."""
     man = float(rng.beta(0.4, 0.4))
     old = float(rng.uniform(0, 1))
     age = np.array([0.6 * float(rng.random()), 0, 0]) if rng.random() < 0.15 else np.array([0, 0, 0.8 * old])
@@ -79,13 +79,13 @@ def shape(rng: np.random.Generator) -> Shape:
 def _level(rng: np.random.Generator) -> np.ndarray:
     """Shares of the least, the average and the most: between two neighbours."""
     at = float(rng.uniform(0, len(LEVELS) - 1))
-    found: np.ndarray = np.maximum(0, 1 - np.abs(np.arange(len(LEVELS)) - at))
-    return found
+    shares: np.ndarray = np.maximum(0, 1 - np.abs(np.arange(len(LEVELS)) - at))
+    return shares
 
 
 @dataclass(frozen=True)
 class Look:
-    """What somebody wears, and its colours, each float64 (3) in 0 to 255.
+    """Clothing and its colours, each float64 (3) in 0 to 255.
 
     Attributes:
         sleeves, legs: how many of the two halves of arms and legs are dressed. stripes: of the shirt, along V, none at 0; second: their

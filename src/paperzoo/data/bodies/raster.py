@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Seen(NamedTuple):
-    """What is seen of a mesh in a picture of H x W pixels.
+    """A mesh rasterised to H x W pixels.
 
     Attributes:
         face: int64 (H, W), the number of the triangle, -1 where there is none.
@@ -22,7 +22,7 @@ class Seen(NamedTuple):
 
 
 def rasterised(points: np.ndarray, faces: np.ndarray, tall: int, wide: int, cull: bool = True) -> Seen:
-    """What is seen of a mesh at the middles of pixels, which lie at halves.
+    """A mesh rasterised at the centres of pixels, which lie at halves.
 
     A pixel in the middle of which several triangles lie shows the nearest; one on an edge belongs to both its triangles. Coordinates
     are linear in the picture, as a camera far away has them.
@@ -51,15 +51,15 @@ def rasterised(points: np.ndarray, faces: np.ndarray, tall: int, wide: int, cull
     owner, weights, pixel = owner[inside], weights[inside], (row * wide + column)[inside]
     depth = (weights * corners[owner, :, 2]).sum(1)
     order = np.argsort(-depth, kind="stable")  # of those written to one pixel the last, the nearest, stays
-    face, seen, far = np.full(tall * wide, -1), np.zeros((tall * wide, 3)), np.full(tall * wide, np.inf)
-    face[pixel[order]], seen[pixel[order]], far[pixel[order]] = owner[order], weights[order], depth[order]
-    return Seen(face.reshape(tall, wide), seen.reshape(tall, wide, 3), far.reshape(tall, wide))
+    face, coordinates, far = np.full(tall * wide, -1), np.zeros((tall * wide, 3)), np.full(tall * wide, np.inf)
+    face[pixel[order]], coordinates[pixel[order]], far[pixel[order]] = owner[order], weights[order], depth[order]
+    return Seen(face.reshape(tall, wide), coordinates.reshape(tall, wide, 3), far.reshape(tall, wide))
 
 
 def normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals (V, 3) of vertices, means of those of their triangles weighed by area; outward where corners run so."""
     a, b, c = (points[faces[:, i]] for i in range(3))
-    own = np.cross(b - a, c - a)
-    found = np.stack([np.bincount(faces.ravel(), np.repeat(own[:, i], 3), len(points)) for i in range(3)], 1)
-    unit: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    face_normals = np.cross(b - a, c - a)
+    summed = np.stack([np.bincount(faces.ravel(), np.repeat(face_normals[:, i], 3), len(points)) for i in range(3)], 1)
+    unit: np.ndarray = summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
     return unit

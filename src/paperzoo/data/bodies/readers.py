@@ -232,16 +232,16 @@ def _built(root: Path, name: str, size: int, channels: int, strict: bool, licenc
     for path in annotations:
         split = next((_WORDS[word] for word in re.split(r"[^a-z]+", path.stem.lower()) if word in _WORDS), "train")
         for one in of_densepose(path):
-            found = by_name.get(PurePosixPath(one.file).name, [])
-            if not found:
+            matches = by_name.get(PurePosixPath(one.file).name, [])
+            if not matches:
                 skipped["pictures that annotations name and that are not there"].append(root / one.file)
-            elif len(found) > 1 or found[0] in marked:
+            elif len(matches) > 1 or matches[0] in marked:
                 raise PaperzooError(f"{plain(path)}: {plain(one.file)} is there, or annotated, more than once")
             else:
-                marked[found[0]] = one
-                files[split].append((found[0], 0))
+                marked[matches[0]] = one
+                files[split].append((matches[0], 0))
     left = {path for paths in skipped.values() for path in paths}
-    skipped["pictures without annotated people"] += [f for own in by_name.values() for f in own if f not in marked and f not in left]
+    skipped["pictures without annotated people"] += [f for same in by_name.values() for f in same if f not in marked and f not in left]
     if not marked:
         raise PaperzooError(f"no picture below {plain(root)} has a person with dp_x, dp_y, dp_I, dp_U and dp_V in its annotations")
     complain(root, skipped, strict, stacklevel=4)
@@ -251,9 +251,9 @@ def _built(root: Path, name: str, size: int, channels: int, strict: bool, licenc
     built, surface = {}, read(root / "surface.npz") if (root / "surface.npz").exists() else None
     for split, items in splits.items():
         chosen = [file for file, _ in items]
-        own = [marked[file] for file in chosen]
-        people = People([[_framed(who, one, size) for who in one.people] for one in own], surface)
-        built[split] = Split(FramedFiles(chosen, size, size, channels), FramedSegments(own, size), people)
+        annotated = [marked[file] for file in chosen]
+        people = People([[_framed(who, one, size) for who in one.people] for one in annotated], surface)
+        built[split] = Split(FramedFiles(chosen, size, size, channels), FramedSegments(annotated, size), people)
     fields = ("image", "segments", "person", "boxes", "objects", "points", "point_part", "point_uv")
     arguments = {"channels": channels, "image_size": size}
     schema = Schema(name, fields, arguments, (), Preparation(size, size, channels, ground=(0.0, 1.0)))

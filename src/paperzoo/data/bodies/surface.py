@@ -44,25 +44,25 @@ class Surface:
         from scipy.spatial import cKDTree
 
         each = {int(number): np.flatnonzero(self.part == number) for number in np.unique(self.part)}
-        return {number: (own, cKDTree(self.uv[own])) for number, own in each.items()}
+        return {number: (corners, cKDTree(self.uv[corners])) for number, corners in each.items()}
 
     def corners(self, part: np.ndarray, uv: np.ndarray) -> np.ndarray:
         """The nearest corner in the charts, int64 (P), of parts (P) from 1 and their U and V (P, 2); -1 of a part the surface lacks."""
-        found = np.full(len(part), -1)
+        nearest = np.full(len(part), -1)
         for number in np.unique(part).tolist():
             if number in self.trees:
-                own, tree = self.trees[number]
-                found[part == number] = own[tree.query(uv[part == number])[1]]
-        return found
+                corners, tree = self.trees[number]
+                nearest[part == number] = corners[tree.query(uv[part == number])[1]]
+        return nearest
 
     def distances(self, part: np.ndarray, uv: np.ndarray, true_part: np.ndarray, true_uv: np.ndarray) -> np.ndarray:
         """Geodesic distances float64 (P) in metres between places; infinite where one is background or of no chart."""
         a, b = self.corners(part, uv), self.corners(true_part, true_uv)
         far = self.apart[self.landmark[a], self.landmark[b]].astype(np.float64)
         straight = np.linalg.norm(self.place[a].astype(np.float64) - self.place[b], axis=1)
-        found: np.ndarray = np.where((straight < NEAR) & (far < 3 * NEAR), straight, far)
-        found[(a < 0) | (b < 0)] = np.inf
-        return found
+        distances: np.ndarray = np.where((straight < NEAR) & (far < 3 * NEAR), straight, far)
+        distances[(a < 0) | (b < 0)] = np.inf
+        return distances
 
 
 def surface_of(vertices: np.ndarray, faces: np.ndarray, part: np.ndarray, uv: np.ndarray, polygons: np.ndarray | None = None) -> Surface:
@@ -88,14 +88,14 @@ def read(path: Path) -> Surface:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = Surface(*(file[name] for name in ("part", "uv", "place", "landmark", "apart")))
-        shapes = tuple(array.shape for array in (found.uv, found.place, found.landmark, found.apart))
+            surface = Surface(*(file[name] for name in ("part", "uv", "place", "landmark", "apart")))
+        shapes = tuple(array.shape for array in (surface.uv, surface.place, surface.landmark, surface.apart))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PaperzooError(f"{plain(path)} is no surface with part, uv, place, landmark and apart: {plain(str(error))}") from None
-    number, marks = len(found.part), len(found.apart)
+    number, marks = len(surface.part), len(surface.apart)
     if shapes != ((number, 2), (number, 3), (number,), (marks, marks)):
         raise PaperzooError(f"{plain(path)}: part has {number} corners, uv, place, landmark and apart are {shapes}")
-    return found
+    return surface
 
 
 def _spread(vertices: np.ndarray, number: int) -> np.ndarray:
@@ -139,13 +139,13 @@ def charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
     middle = middle * np.where(right, -1.0, 1.0)[:, None] ** np.array([1, 0, 0])
     part, uv = np.zeros(len(faces), np.int64), np.zeros((len(faces), 3, 2))
     for name in dict.fromkeys(_LIMBS.values()):
-        own = limb == name
+        on_limb = limb == name
         along, front = np.array([0.0, -1, 0]), np.array([0.0, 0, 1])
         if name in _AXES:
             first, last = (at[f"{bone}.L"] for bone in _AXES[name])
             along = last - first
         elif name == "hand":
-            along = middle[own].mean(0) - at["wrist.L"]
+            along = middle[on_limb].mean(0) - at["wrist.L"]
         elif name == "foot":
             along, front = np.array([0.0, 0, 1]), np.array([0.0, -1, 0])
         along = along / np.linalg.norm(along)
@@ -153,19 +153,19 @@ def charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
         front = front / np.linalg.norm(front)
         aside = np.cross(front, along)
         aside *= np.sign(aside[0]) or 1.0  # outwards on the left
-        centre = corner[own].reshape(-1, 3).mean(0) * ([0, 1, 1] if name in ("torso", "head") else [1, 1, 1])
+        centre = corner[on_limb].reshape(-1, 3).mean(0) * ([0, 1, 1] if name in ("torso", "head") else [1, 1, 1])
 
         def angle(points: np.ndarray) -> np.ndarray:
             """From the front outwards, in turns from -0.5 to 0.5."""
             away = points - centre  # noqa: B023
-            found: np.ndarray = np.arctan2(away @ aside, away @ front) / (2 * np.pi)  # noqa: B023
-            return found
+            turns: np.ndarray = np.arctan2(away @ aside, away @ front) / (2 * np.pi)  # noqa: B023
+            return turns
 
-        turn = angle(middle[own])
-        around = turn[:, None] + (angle(corner[own]) - turn[:, None] + 0.5) % 1 - 0.5  # corners beside their middle
-        height = corner[own] @ along
+        turn = angle(middle[on_limb])
+        around = turn[:, None] + (angle(corner[on_limb]) - turn[:, None] + 0.5) % 1 - 0.5  # corners beside their middle
+        height = corner[on_limb] @ along
         v = (height - height.min()) / (height.max() - height.min())
-        side = np.where(right[own], "right", "left")
+        side = np.where(right[on_limb], "right", "left")
         if name == "head":
             labels, u = np.char.add(side, " head"), 2 * around
         elif name in ("hand", "foot"):
@@ -176,9 +176,9 @@ def charts(body: Body) -> tuple[np.ndarray, np.ndarray]:
             labels = np.char.add(name, face) if name == "torso" else np.char.add(np.char.add(side, f" {name}"), face)
             u = np.where(back[:, None], 2 * ((around % 1) - 0.25), 2 * (around + 0.25))
             if name == "torso":  # one chart over both sides: U runs from the right of the front to its left
-                u = np.where(right[own][:, None], 1 - u, u)
-        part[own] = [PARTS.index(label) for label in labels.tolist()]
-        uv[own] = np.stack([u, v], 2).clip(0, 1)
+                u = np.where(right[on_limb][:, None], 1 - u, u)
+        part[on_limb] = [PARTS.index(label) for label in labels.tolist()]
+        uv[on_limb] = np.stack([u, v], 2).clip(0, 1)
     return part, uv
 
 

@@ -69,5 +69,5 @@ def anchors_of(shapes: np.ndarray) -> dict[str, tuple[tuple[float, float], ...]]
     shapes = shapes[(shapes >= 1).all(1)]
     if not len(shapes):
         return {}
-    found = {f"anchors{number}": kmeans(shapes, number).round(2).tolist() for number in NUMBERS}
-    return {name: tuple((wide, tall) for wide, tall in anchors) for name, anchors in found.items()}
+    by_number = {f"anchors{number}": kmeans(shapes, number).round(2).tolist() for number in NUMBERS}
+    return {name: tuple((wide, tall) for wide, tall in anchors) for name, anchors in by_number.items()}

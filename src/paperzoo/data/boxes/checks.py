@@ -1,4 +1,4 @@
-"""What is wrong with the boxes of a user's files: put right where what is meant is clear, left out where it is not, said in any case."""
+"""Checks of the boxes in a user's files: corrected where the meaning is clear, else left out, reported in any case."""
 
 from __future__ import annotations
 

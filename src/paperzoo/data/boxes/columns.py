@@ -20,7 +20,7 @@ from paperzoo.terminal import plain
 
 @dataclass(frozen=True)
 class Marks:
-    """What is marked in one picture, M objects; fields as in ``paperzoo.data.fields``.
+    """The annotations of one picture, M objects; fields as in ``paperzoo.data.fields``.
 
     Attributes:
         boxes: float32 (M, 4); label: int64 (M); difficult, crowd: bool (M); quads: float32 (M, 4, 2) where there are such.
@@ -43,8 +43,8 @@ class Marks:
         array = np.asarray(boxes, np.float32).reshape(-1, 4)
         number = len(array)
 
-        def flags(given: Any) -> np.ndarray:
-            return np.zeros(number, bool) if given is None else np.asarray(given, bool).reshape(number)
+        def flags(values: Any) -> np.ndarray:
+            return np.zeros(number, bool) if values is None else np.asarray(values, bool).reshape(number)
 
         labels = np.zeros(number, np.int64) if label is None else np.asarray(label, np.int64).reshape(number)
         corners = None if quads is None else np.asarray(quads, np.float32).reshape(number, 4, 2)
@@ -59,14 +59,14 @@ class Marked:
 
     def __init__(self, marks: Sequence[Marks]) -> None:
         self.marks = list(marks)
-        self.quads = bool(self.marks) and all(own.quads is not None for own in self.marks)
+        self.quads = bool(self.marks) and all(one.quads is not None for one in self.marks)
 
     def __len__(self) -> int:
         return len(self.marks)
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
-        own = [self.marks[i] for i in indices]
-        number, most = len(own), max([1, *map(len, own)])
+        rows = [self.marks[i] for i in indices]
+        number, most = len(rows), max([1, *map(len, rows)])
         fields: dict[str, np.ndarray] = {
             "boxes": np.zeros((number, most, 4), np.float32),
             "box_label": np.full((number, most), -1, np.int64),
@@ -75,10 +75,10 @@ class Marked:
         }
         if self.quads:
             fields["quads"] = np.zeros((number, most, 4, 2), np.float32)
-        for row, marks in enumerate(own):
+        for row, marks in enumerate(rows):
             for name, into in fields.items():
                 into[row, : len(marks)] = marks.label if name == "box_label" else getattr(marks, name)
-        count = torch.tensor([len(marks) for marks in own], dtype=torch.int64)
+        count = torch.tensor([len(marks) for marks in rows], dtype=torch.int64)
         return {**{name: torch.from_numpy(value) for name, value in fields.items()}, "objects": count}
 
     def to(self, device: torch.device) -> Marked:
@@ -95,7 +95,7 @@ class Marked:
 
     def renumbered(self, table: np.ndarray) -> Marked:
         """The same with class k called ``table[k]``."""
-        return Marked([dataclasses.replace(own, label=table[own.label]) for own in self.marks])
+        return Marked([dataclasses.replace(one, label=table[one.label]) for one in self.marks])
 
 
 class FramedFiles:

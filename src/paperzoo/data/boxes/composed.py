@@ -86,7 +86,7 @@ def scenes_boxes(
     for split in SPLITS:
         ends = arrays[f"{split}-count"].cumsum()[:-1]
         boxes, labels = (np.split(arrays[f"{split}-{name}"], ends) for name in ("boxes", "label"))
-        marks = [Marks.of(own, label) for own, label in zip(boxes, labels, strict=True)]
+        marks = [Marks.of(corners, label) for corners, label in zip(boxes, labels, strict=True)]
         splits[split] = Split(Images(torch.from_numpy(writable(arrays[f"{split}-image"]))), Marked(marks))
         if split == "train":
             shapes = arrays["train-boxes"][:, 2:] - arrays["train-boxes"][:, :2]
@@ -99,7 +99,7 @@ def scenes_boxes(
 def cutouts(archives: Sequence[Path], classes: Sequence[str], size: int) -> dict[str, list[list[Image.Image]]]:
     """Split -> for each class its cut-outs, all vendors' of the subjects that belong there."""
     require_renderer()
-    found: dict[str, list[list[Image.Image]]] = {split: [[] for _ in classes] for split in SPLITS}
+    drawn: dict[str, list[list[Image.Image]]] = {split: [[] for _ in classes] for split in SPLITS}
     for number, name in enumerate(classes):
         by_split = subjects(name)
         for archive in archives:
@@ -107,10 +107,10 @@ def cutouts(archives: Sequence[Path], classes: Sequence[str], size: int) -> dict
             for split, codes in by_split.items():
                 for code in codes:
                     try:
-                        found[split][number].append(cutout(drawings[code], max(64, size)))
+                        drawn[split][number].append(cutout(drawings[code], max(64, size)))
                     except ValueError as error:
                         raise PaperzooError(f"{code} of {archive} cannot be drawn: {error}") from error
-    return found
+    return drawn
 
 
 def subjects(name: str) -> dict[str, list[str]]:
@@ -134,9 +134,9 @@ def compose(
     image, counts = np.empty((count, 3, size, size), np.uint8), np.zeros(count, np.int64)
     boxes, labels = list[np.ndarray](), list[int]()
     for number in range(count):
-        picture, own = scene(stamps, grounds, size, rng)
-        image[number], counts[number] = picture.transpose(2, 0, 1), len(own)
-        for label, box in own:
+        picture, objects = scene(stamps, grounds, size, rng)
+        image[number], counts[number] = picture.transpose(2, 0, 1), len(objects)
+        for label, box in objects:
             boxes.append(box)
             labels.append(label)
     flat = np.array(boxes, np.float32).reshape(-1, 4)
@@ -161,7 +161,7 @@ def scene(
             alpha[y0:y1, x0:x1] = colours[..., 3] / 255
             solid = alpha >= 0.5
             below = np.bincount(owner[~solid & (owner >= 0)], minlength=len(whole))
-            if solid.sum() >= 25 and all(seen >= SEEN * all_of for seen, all_of in zip(below, whole, strict=True)):
+            if solid.sum() >= 25 and all(visible >= SEEN * all_of for visible, all_of in zip(below, whole, strict=True)):
                 part = picture[y0:y1, x0:x1]
                 lit = lighted(colours[..., :3], part, rng)
                 picture[y0:y1, x0:x1] = part + alpha[y0:y1, x0:x1, None] * (lit - part)

@@ -67,8 +67,8 @@ def box_folder(
     classes = tuple(filter(None, (name.strip() for name in chosen.get("classes", "").split(","))))
     size = folders.size_of(image_size or SIZE, channels)
     skipped, said = Skipped(list), Said(list)
-    told = _READERS[kind](path, skipped, said)
-    return _built(path, f"{kind}:{path}", told, classes, size, channels or 3, strict, skipped, said, "the user's own")
+    annotations = _READERS[kind](path, skipped, said)
+    return _built(path, f"{kind}:{path}", annotations, classes, size, channels or 3, strict, skipped, said, "the user's own")
 
 
 def published(path: Path, kind: str, licence: str, image_size: int | None = None) -> Dataset:
@@ -84,20 +84,22 @@ def published(path: Path, kind: str, licence: str, image_size: int | None = None
         PaperzooError: a file is missing, or of another form.
     """
     skipped, said = Skipped(list), Said(list)
-    told = _READERS[{"pascal-voc": "voc", "coco-boxes": "coco"}.get(kind, "icdar")](path, skipped, said)
+    annotations = _READERS[{"pascal-voc": "voc", "coco-boxes": "coco"}.get(kind, "icdar")](path, skipped, said)
     held = {"pascal-voc": {"validation": "train"}, "coco-boxes": {"validation": "test"}}.get(kind, {})
-    told = Told(told.marked, {file: held.get(split, split) for file, split in told.split.items()}, told.names)
-    return _built(path, kind, told, (), image_size or (512 if kind.startswith("icdar") else 416), 3, False, skipped, said, licence)
+    split_of = {file: held.get(split, split) for file, split in annotations.split.items()}
+    annotations = Told(annotations.marked, split_of, annotations.names)
+    size = image_size or (512 if kind.startswith("icdar") else 416)
+    return _built(path, kind, annotations, (), size, 3, False, skipped, said, licence)
 
 
 # Which picture has which boxes ---------------------------------------------------------------------------------------
 
 
 def _by_stem(root: Path, skipped: Skipped) -> dict[str, list[Path]]:
-    found = defaultdict[str, list[Path]](list)
+    files = defaultdict[str, list[Path]](list)
     for file in pictures_in(root, True, skipped):
-        found[file.stem].append(file)
-    return found
+        files[file.stem].append(file)
+    return files
 
 
 def _beside(stems: Mapping[str, Sequence[Path]], stem: str, annotation: Path, root: Path) -> Path | None:
@@ -105,8 +107,8 @@ def _beside(stems: Mapping[str, Sequence[Path]], stem: str, annotation: Path, ro
     same = stems.get(stem, ())
     if len(same) < 2:
         return same[0] if same else None
-    own = set(annotation.relative_to(root).parts[:-1])
-    apart = [len(own ^ set(file.relative_to(root).parts[:-1])) for file in same]
+    folders = set(annotation.relative_to(root).parts[:-1])
+    apart = [len(folders ^ set(file.relative_to(root).parts[:-1])) for file in same]
     near = [file for file, number in zip(same, apart, strict=True) if number == min(apart)]
     if len(near) > 1:
         where = some([file.relative_to(root).as_posix() for file in near])
@@ -146,23 +148,23 @@ def _each_file(
 
 
 def _voc(root: Path, skipped: Skipped, said: Said) -> Told:
-    told = _each_file(root, ".xml", of_voc, lambda path, _: path.stem, skipped)
+    annotations = _each_file(root, ".xml", of_voc, lambda path, _: path.stem, skipped)
     lists = dict[tuple[Path, str], str]()  # which picture is in which split, of the year that the list is of
     for path in sorted(root.rglob("ImageSets/Main/*.txt")):
         if path.stem in SPLITS:
             lists |= {(path.parents[2], name): SPLITS[path.stem] for name in path.read_text(encoding="utf-8").split()}
-    split = dict(told.split)
-    for file in told.marked:
+    split = dict(annotations.split)
+    for file in annotations.marked:
         for place in file.parents:
             if (place, file.stem) in lists:
                 split[file] = lists[place, file.stem]
                 break
     if lists:
-        left = [file for file in told.marked if file not in split]
+        left = [file for file in annotations.marked if file not in split]
         skipped["pictures in none of the lists of splits"] += left
-        told = Told({file: one for file, one in told.marked.items() if file in split}, split, ())
-    _without(root, told, skipped)
-    return Told(told.marked, split, _gathered(told.marked), _guessed(root, told.marked, said))
+        annotations = Told({file: one for file, one in annotations.marked.items() if file in split}, split, ())
+    _without(root, annotations, skipped)
+    return Told(annotations.marked, split, _gathered(annotations.marked), _guessed(root, annotations.marked, said))
 
 
 _OTHERS = ("captions_", "person_keypoints_", "panoptic_", "stuff_")  # what else COCO gives out
@@ -177,22 +179,22 @@ def _coco(root: Path, skipped: Skipped, said: Said) -> Told:
         raise PaperzooError(f"{plain(root)} has no .json of COCO's annotations below it; it has: {names_in(root)}")
     marked, split, names = dict[Path, Annotated](), dict[Path, str](), tuple[str, ...]()
     for path in files:
-        told = of_coco(path)
-        names += tuple(name for name in told.names if name not in names)
+        annotations = of_coco(path)
+        names += tuple(name for name in annotations.names if name not in names)
         here = _named([*path.stem.split("_"), path.parent.name])
-        for one in told.pictures:
+        for one in annotations.pictures:
             same = by_name.get(PurePosixPath(one.file).name, [])
             fits = [file for file in same if f"/{file.relative_to(root).as_posix()}".endswith(f"/{one.file}")]
-            own = [file for file in fits if here and _split_of(file, root) == here] or fits
-            if not own:
+            matches = [file for file in fits if here and _split_of(file, root) == here] or fits
+            if not matches:
                 skipped["pictures that annotations name and that are not there"].append(root / one.file)
-            elif len(own) > 1:
-                raise PaperzooError(f"{plain(path)}: {plain(one.file)} may be {some([f.relative_to(root).as_posix() for f in own])}")
-            elif own[0] in marked:
+            elif len(matches) > 1:
+                raise PaperzooError(f"{plain(path)}: {plain(one.file)} may be {some([f.relative_to(root).as_posix() for f in matches])}")
+            elif matches[0] in marked:
                 raise PaperzooError(f"{plain(path)} has {plain(one.file)}, which stands in another file too, or twice")
             else:
-                marked[own[0]] = one
-                split |= {own[0]: here} if here else {}
+                marked[matches[0]] = one
+                split |= {matches[0]: here} if here else {}
     if not marked:
         raise PaperzooError(f"no picture that the annotations in {plain(root)} name is below it; it has: {names_in(root)}")
     told_all = Told(marked, split, names)
@@ -202,11 +204,11 @@ def _coco(root: Path, skipped: Skipped, said: Said) -> Told:
 
 def _yolo(root: Path, skipped: Skipped, said: Said) -> Told:
     names = yolo_names(root)
-    told = _each_file(root, ".txt", lambda path: of_yolo(path, names), lambda path, _: path.stem, skipped)
-    empty = [file for files in _by_stem(root, Skipped(list)).values() for file in files if file not in told.marked]
+    annotations = _each_file(root, ".txt", lambda path: of_yolo(path, names), lambda path, _: path.stem, skipped)
+    empty = [file for files in _by_stem(root, Skipped(list)).values() for file in files if file not in annotations.marked]
     if empty:
         said["pictures without a file of labels, taken as pictures of nothing"] += [file.name for file in empty]
-    marked = {**told.marked, **{file: Annotated(file.name) for file in empty}}
+    marked = {**annotations.marked, **{file: Annotated(file.name) for file in empty}}
     pixels = pixels_taken_for_shares(list(marked.values()))
     if pixels:
         said["labels in pixels, where shares of the picture's sides belong: taken as pixels"].append(plain(root))
@@ -215,18 +217,19 @@ def _yolo(root: Path, skipped: Skipped, said: Said) -> Told:
 
 
 def _icdar(root: Path, skipped: Skipped, said: Said) -> Told:
-    told = _each_file(root, ".txt", of_icdar, lambda _, one: one.file, skipped)
-    _without(root, told, skipped)
-    return Told(told.marked, told.split, ("text",))
+    annotations = _each_file(root, ".txt", of_icdar, lambda _, one: one.file, skipped)
+    _without(root, annotations, skipped)
+    return Told(annotations.marked, annotations.split, ("text",))
 
 
 _READERS = {"voc": _voc, "coco": _coco, "yolo": _yolo, "icdar": _icdar}
 
 
-def _without(root: Path, told: Told, skipped: Skipped) -> None:
+def _without(root: Path, annotations: Told, skipped: Skipped) -> None:
     left = {path for files in skipped.values() for path in files}
     every = [file for files in _by_stem(root, Skipped(list)).values() for file in files]
-    skipped["pictures without annotations"] += [file for file in every if file not in told.marked and file not in left]
+    known = annotations.marked.keys() | left
+    skipped["pictures without annotations"] += [file for file in every if file not in known]
 
 
 def _gathered(marked: Mapping[Path, Annotated]) -> tuple[str, ...]:
@@ -235,7 +238,7 @@ def _gathered(marked: Mapping[Path, Annotated]) -> tuple[str, ...]:
 
 
 def _guessed(root: Path, marked: Mapping[Path, Annotated], said: Said) -> bool:
-    """Whether boxes are shares, where pixels belong, which is said."""
+    """Whether boxes are relative where pixels are expected; this is reported."""
     if shares := shares_taken_for_pixels(list(marked.values())):
         said["boxes in shares of the picture's sides, where pixels belong: taken as shares"].append(plain(root))
     return shares
@@ -245,40 +248,41 @@ def _guessed(root: Path, marked: Mapping[Path, Annotated], said: Said) -> bool:
 
 
 def _built(
-    root: Path, name: str, told: Told, classes: Sequence[str], size: int, channels: int, strict: bool, skipped: Skipped, said: Said,
+    root: Path, name: str, annotations: Told, classes: Sequence[str], size: int, channels: int, strict: bool, skipped: Skipped, said: Said,
     licence: str,
 ) -> Dataset:  # fmt: skip
-    names = tuple(classes) or told.names
+    names = tuple(classes) or annotations.names
     for one in classes:
-        if one not in told.names:
-            raise unknown("class", one, told.names, f"of {plain(root)}")
+        if one not in annotations.names:
+            raise unknown("class", one, annotations.names, f"of {plain(root)}")
     complain(root, skipped, strict, stacklevel=4)
-    sides, bad = _sides(list(told.marked))
+    sides, bad = _sides(list(annotations.marked))
     lazy = len(sides) * 3 * size**2 > folders.LARGE
     read, worse = ({}, {}) if lazy else _read(list(sides), size, channels)
     sides = {file: side for file, side in sides.items() if file not in worse}
     if bad := {**bad, **worse}:
-        complain_unread(root, bad, len(told.marked), strict)
-    marks = {file: _checked(one, told, names, sides[file], said) for file, one in told.marked.items() if file in sides}
+        complain_unread(root, bad, len(annotations.marked), strict)
+    marked = {file: one for file, one in annotations.marked.items() if file in sides}
+    marks = {file: _checked(one, annotations, names, sides[file], said) for file, one in marked.items()}
     _say(root, said)
     files: dict[str, list[Item]] = defaultdict(list)
     for file in marks:
-        files[told.split.get(file, "train")].append((file, 0))
+        files[annotations.split.get(file, "train")].append((file, 0))
     groups = copies(file for items in files.values() for file, _ in items)
     splits = cut(files, root, groups, "pictures")
     say_copies(files, groups, root, stacklevel=4)
     quads, built, shapes = False, {}, [np.zeros((0, 2))]
     for split, items in splits.items():
         chosen = [file for file, _ in items]
-        own = [_framed(marks[file], sides[file], size, names) for file in chosen]
+        framed = [_framed(marks[file], sides[file], size, names) for file in chosen]
         image: Column = FramedFiles(chosen, size, size, channels)
         if not lazy:
             image = Images(torch.from_numpy(np.stack([read[file] for file in chosen])))
-        column = Marked(own)
+        column = Marked(framed)
         original = Values("original", torch.tensor([[sides[file][1], sides[file][0]] for file in chosen]))
         built[split], quads = Split(image, column, original), quads or column.quads
         if split == "train":
-            shapes += [each.boxes[~each.crowd, 2:] - each.boxes[~each.crowd, :2] for each in own]
+            shapes += [each.boxes[~each.crowd, 2:] - each.boxes[~each.crowd, :2] for each in framed]
     arguments = {"channels": channels, "image_size": size, "classes": len(names), **anchors_of(np.concatenate(shapes))}
     fields = ("image", "boxes", "box_label", "difficult", "crowd", "objects", *(["quads"] if quads else []), "original")
     schema = Schema(name, fields, arguments, names, Preparation(size, size, channels, ground=(0.0, 1.0)))
@@ -310,10 +314,10 @@ def _read(files: Sequence[Path], size: int, channels: int) -> tuple[dict[Path, n
     return read, bad
 
 
-def _checked(one: Annotated, told: Told, names: Sequence[str], side: tuple[int, int], said: Said) -> list[Mark]:
+def _checked(one: Annotated, annotations: Told, names: Sequence[str], side: tuple[int, int], said: Said) -> list[Mark]:
     wide, tall = side
-    marks = [scaled(mark, wide, tall) for mark in one.marks] if told.shares else one.marks
-    if not told.shares and one.size and one.size != side:
+    marks = [scaled(mark, wide, tall) for mark in one.marks] if annotations.shares else one.marks
+    if not annotations.shares and one.size and one.size != side:
         said["pictures of another size than their annotations say, whose boxes were scaled"].append(one.file)
         marks = [scaled(mark, wide / one.size[0], tall / one.size[1]) for mark in marks]
     kept = []
@@ -337,7 +341,7 @@ def _framed(marks: Sequence[Mark], side: tuple[int, int], size: int, names: Sequ
 
 
 def _say(root: Path, said: Said) -> None:
-    parts = [f"{len(places)} {what} ({_most(places)})" for what, places in said.items() if places]
+    parts = [f"{len(places)} {fault} ({_most(places)})" for fault, places in said.items() if places]
     if parts:
         warnings.warn(f"in {plain(root)} there are {'; '.join(parts)}", stacklevel=5)
 

@@ -59,7 +59,7 @@ def faces(packages: Sequence[Path]) -> dict[str, list[Face]]:
     from fontTools.ttLib import TTFont
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # of tables that nobody reads here
-    found: dict[str, list[Face]] = {"train": [], "validation": [], "test": []}
+    by_split: dict[str, list[Face]] = {"train": [], "validation": [], "test": []}
     for path in packages:
         package = path.name.partition("_")[0]
         files = {name.rpartition("/")[2]: data for name, data in deb_files(path, "usr/share/fonts")}
@@ -67,10 +67,10 @@ def faces(packages: Sequence[Path]) -> dict[str, list[Face]]:
             try:
                 with TTFont(io.BytesIO(files[name]), fontNumber=0, lazy=True) as font:
                     characters = frozenset(map(chr, font.getBestCmap()))
-                found[SPLIT[package]].append(Face(package, name, files[name], characters))
+                by_split[SPLIT[package]].append(Face(package, name, files[name], characters))
             except Exception as error:  # fontTools raises a dozen kinds
                 raise PaperzooError(f"{path} has no font {name} that can be read: another version of it") from error
-    return found
+    return by_split
 
 
 #: script -> the languages of iso-codes that are written in it
@@ -82,8 +82,8 @@ _CODES = ("iso_3166-1", "iso_3166-2", "iso_639-2", "iso_639-3", "iso_4217")
 
 
 def names(package: Path, languages: Sequence[str]) -> list[str]:
-    """What countries, places, languages and currencies are called in these languages, each name once, by the alphabet."""
-    files, found = dict(deb_files(package, "usr/share")), set[str]()
+    """Names of countries, places, languages and currencies in these languages, each once, in alphabetical order."""
+    files, named = dict(deb_files(package, "usr/share")), set[str]()
     for language in languages:
         for code in _CODES:
             if language == "en":
@@ -92,28 +92,28 @@ def names(package: Path, languages: Sequence[str]) -> list[str]:
             else:
                 data = files.get(f"locale/{language}/LC_MESSAGES/{code}.mo")
                 texts = [] if data is None else translations(data)
-            found.update(re.split(r"[;,(/]", text)[0].strip() for text in texts)
-    if len(found) < 100:
+            named.update(re.split(r"[;,(/]", text)[0].strip() for text in texts)
+    if len(named) < 100:
         raise PaperzooError(f"{package} has no names in {', '.join(languages)}: another version of it")
-    return sorted(text for text in found if 2 <= len(text) <= 30)
+    return sorted(text for text in named if 2 <= len(text) <= 30)
 
 
 def translations(data: bytes) -> list[str]:
-    """What a file .mo of gettext translates to, in its order, but for the header, which translates nothing."""
+    """The translations in a gettext .mo file, in its order, without the header."""
     order = "<" if data[:4] == b"\xde\x12\x04\x95" else ">"
     _, count, originals, translated = struct.unpack_from(f"{order}4I", data, 4)
-    found = []
+    texts = []
     for number in range(count):
         length, at = struct.unpack_from(f"{order}2I", data, translated + 8 * number)
         if struct.unpack_from(f"{order}I", data, originals + 8 * number)[0]:
-            found.append(data[at : at + length].decode("utf-8", "replace"))
-    return found
+            texts.append(data[at : at + length].decode("utf-8", "replace"))
+    return texts
 
 
 def words(package: Path) -> list[str]:
     """English words of two to twelve letters from A to Z, out of ``names``, each once."""
-    found = {word for name in names(package, ("en",)) for word in re.findall(r"[A-Za-z]+", name)}
-    return sorted(word for word in found if 2 <= len(word) <= 12)
+    candidates = {word for name in names(package, ("en",)) for word in re.findall(r"[A-Za-z]+", name)}
+    return sorted(word for word in candidates if 2 <= len(word) <= 12)
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def written(texts: Sequence[str], font: ImageFont.FreeTypeFont, apart: float = 0
 
 @dataclass(frozen=True)
 class Lie:
-    """How a line lies: height of its letters in pixels, turn in degrees (positive is clockwise), and how much its ends are farther."""
+    """The pose of a line: letter height in pixels, rotation in degrees (positive is clockwise), and perspective at its ends."""
 
     height: float
     turn: float
@@ -230,9 +230,9 @@ class Page:
         return True
 
     def _free(self, at: np.ndarray) -> bool:
-        own = Image.new("1", self.taken.size)
-        ImageDraw.Draw(own).polygon([tuple(point) for point in _grown(at, 3)], fill=1)
-        return not bool((np.asarray(own) & np.asarray(self.taken)).any())
+        mask = Image.new("1", self.taken.size)
+        ImageDraw.Draw(mask).polygon([tuple(point) for point in _grown(at, 3)], fill=1)
+        return not bool((np.asarray(mask) & np.asarray(self.taken)).any())
 
     def _ink(self, ink: np.ndarray, matrix: np.ndarray, at: np.ndarray, rng: np.random.Generator, plate: float) -> None:
         x0, y0 = np.clip(np.floor(at.min(0)) - 4, 0, None).astype(int)

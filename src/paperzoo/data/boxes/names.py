@@ -1,4 +1,4 @@
-"""What the classes of the two great sets of boxes are called, in the order of their published networks."""
+"""Class names of PASCAL VOC and COCO, in the order of their published networks."""
 
 from __future__ import annotations
 

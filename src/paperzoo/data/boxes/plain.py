@@ -44,7 +44,7 @@ def plain_boxes(image_size: int | None = None) -> Dataset:
                     labels.append(label)
             marks.append(Marks.of(boxes, labels))
         splits[split] = Split(Images(torch.from_numpy(image)), Marked(marks))
-        shapes += [own.boxes[:, 2:] - own.boxes[:, :2] for own in marks] if split == "train" else []
+        shapes += [one.boxes[:, 2:] - one.boxes[:, :2] for one in marks] if split == "train" else []
     arguments = {"channels": 3, "image_size": size, "classes": len(KINDS), **anchors_of(np.concatenate(shapes))}
     fields = ("image", "boxes", "box_label", "difficult", "crowd", "objects")
     return Dataset(Schema("boxes-plain", fields, arguments, tuple(KINDS)), splits, "MIT", "drawn by formula")

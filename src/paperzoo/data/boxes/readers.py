@@ -49,7 +49,7 @@ class Annotated:
     size: tuple[int, int] | None = None
 
 
-def number(text: Any, where: str, what: str) -> float:
+def number(text: Any, where: str, quantity: str) -> float:
     """A finite number.
 
     Raises:
@@ -60,7 +60,7 @@ def number(text: Any, where: str, what: str) -> float:
     except (TypeError, ValueError):
         value = float("nan")
     if isinstance(text, bool) or not abs(value) < 1e9:
-        raise PaperzooError(f"{where}: {what} is a number, not {plain(str(text)[:40])!r}")
+        raise PaperzooError(f"{where}: {quantity} is a number, not {plain(str(text)[:40])!r}")
     return value
 
 
@@ -80,10 +80,10 @@ def of_voc(path: Path) -> Annotated:
         root = ET.fromstring(text)
     except ET.ParseError as error:
         raise PaperzooError(f"{where} is no XML: {error}") from None
-    found, size = Annotated((root.findtext("filename") or "").strip()), root.find("size")
+    annotated, size = Annotated((root.findtext("filename") or "").strip()), root.find("size")
     if size is not None and size.findtext("width") and size.findtext("height"):
         wide, tall = (int(number(size.findtext(key), where, key)) for key in ("width", "height"))
-        found.size = (wide, tall) if wide > 0 and tall > 0 else None
+        annotated.size = (wide, tall) if wide > 0 and tall > 0 else None
     for place, one in enumerate(root.iter("object"), 1):
         here, box = f"{where}, object {place}", one.find("bndbox")
         name = (one.findtext("name") or "").strip()
@@ -92,8 +92,8 @@ def of_voc(path: Path) -> Annotated:
         x0, y0, x1, y1 = (number(box.findtext(key), here, key) for key in ("xmin", "ymin", "xmax", "ymax"))
         share = max(x0, y0, x1, y1) <= 1  # of the picture's sides, which the checks find: nothing is counted from 1
         corner = (x0, y0) if share else (x0 - 1, y0 - 1)
-        found.marks.append(Mark((*corner, x1, y1), name, (one.findtext("difficult") or "0").strip() == "1", where=here))
-    return found
+        annotated.marks.append(Mark((*corner, x1, y1), name, (one.findtext("difficult") or "0").strip() == "1", where=here))
+    return annotated
 
 
 # COCO ----------------------------------------------------------------------------------------------------------------
@@ -146,10 +146,10 @@ def of_coco(path: Path) -> Coco:
 
 
 def _list(holder: Any, key: str, where: str) -> list[Any]:
-    found = _of(holder, key, where)
-    if not isinstance(found, list):
+    items = _of(holder, key, where)
+    if not isinstance(items, list):
         raise PaperzooError(f"{where}: {key} is no list")
-    return found
+    return items
 
 
 def _of(holder: Any, key: str, where: str) -> Any:
@@ -174,7 +174,7 @@ def of_yolo(path: Path, names: Sequence[str]) -> Annotated:
     Raises:
         PaperzooError: a line of other form, or of a class that is not in the list.
     """
-    found = Annotated(path.stem)
+    annotated = Annotated(path.stem)
     for row, line in enumerate(_rows(path), 1):
         parts, here = line.split(), f"{plain(path)}, line {row}"
         if not parts:
@@ -186,10 +186,10 @@ def of_yolo(path: Path, names: Sequence[str]) -> Annotated:
         label = int(parts[0])
         if names and label >= len(names):
             raise PaperzooError(f"{here}: there is no class {label}; the list of names has {len(names)}, from 0 on")
-        x, y, wide, tall = (number(text, here, what) for text, what in zip(parts[1:], ("x", "y", "width", "height"), strict=True))
+        x, y, wide, tall = (number(text, here, side) for text, side in zip(parts[1:], ("x", "y", "width", "height"), strict=True))
         box = (x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2)
-        found.marks.append(Mark(box, names[label] if names else str(label), where=here))
-    return found
+        annotated.marks.append(Mark(box, names[label] if names else str(label), where=here))
+    return annotated
 
 
 def yolo_names(root: Path) -> tuple[str, ...]:
@@ -240,7 +240,7 @@ def of_icdar(path: Path) -> Annotated:
     Raises:
         PaperzooError: a line of another form.
     """
-    found = Annotated(re.sub(r"^gt_", "", path.stem))
+    annotated = Annotated(re.sub(r"^gt_", "", path.stem))
     for row, line in enumerate(_rows(path), 1):
         here = f"{plain(path)}, line {row}"
         if not line.strip():
@@ -259,8 +259,8 @@ def of_icdar(path: Path) -> Annotated:
             x0, y0, x1, y1 = values
             quad = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
         xs, ys = [x for x, _ in quad], [y for _, y in quad]
-        found.marks.append(Mark((min(xs), min(ys), max(xs), max(ys)), TEXT, text == DO_NOT_CARE, quad=quad, text=text, where=here))
-    return found
+        annotated.marks.append(Mark((min(xs), min(ys), max(xs), max(ys)), TEXT, text == DO_NOT_CARE, quad=quad, text=text, where=here))
+    return annotated
 
 
 def _rows(path: Path) -> list[str]:

@@ -159,7 +159,7 @@ def _rows(codes: Path, size: int) -> Writer:
 
     def write(grounds: Sequence[Image.Image], fonts: Sequence[Face]) -> Compose:
         able = {script: [face for face in fonts if sum(map(face.has, texts[::10])) > len(texts) / 20] for script, texts in every.items()}
-        others = [script for script, own in able.items() if own and script != "Latin"]
+        others = [script for script, faces in able.items() if faces and script != "Latin"]
 
         def compose(rng: np.random.Generator) -> Page:
             page = Page(ground(grounds, size, rng))
@@ -186,15 +186,15 @@ def _lay(page: Page, texts: Sequence[str], fonts: Sequence[Face], lie: Lie, rng:
     return line is not None and page.lay(line, lie, rng)
 
 
-def _built(name: str, arrays: Mapping[str, np.ndarray], unit: str, size: int, what: str) -> Dataset:
+def _built(name: str, arrays: Mapping[str, np.ndarray], unit: str, size: int, content: str) -> Dataset:
     splits = {}
     for split in SPLITS:
         quads = np.split(arrays[f"{split}-{unit}"], arrays[f"{split}-{unit}-count"].cumsum()[:-1])
-        marks = [Marks.of(around(own), None, shorter(own) < READABLE * size, None, own) for own in quads]
+        marks = [Marks.of(around(corners), None, shorter(corners) < READABLE * size, None, corners) for corners in quads]
         splits[split] = Split(Images(torch.from_numpy(writable(arrays[f"{split}-image"]))), Marked(marks))
     fields = ("image", "boxes", "box_label", "difficult", "crowd", "objects", "quads")
     schema = Schema(name, fields, {"channels": 3, "image_size": size}, ("text",), Preparation(size, size, 3, ground=(0.0, 1.0)))
-    source = f"{what}, on photographs of GCompris and Lomiri under CC0 or in the public domain"
+    source = f"{content}, on photographs of GCompris and Lomiri under CC0 or in the public domain"
     return Dataset(schema, splits, "by part, each free", source)
 
 

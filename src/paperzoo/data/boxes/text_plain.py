@@ -45,7 +45,7 @@ def plain_text(unit: Literal["words", "lines"] = "words", image_size: int | None
     for number, (split, count) in enumerate(COUNTS.items()):
         arrays = composed(compose, split, count, number)
         quads = np.split(arrays[f"{split}-{unit}"], arrays[f"{split}-{unit}-count"].cumsum()[:-1])
-        marks = [Marks.of(around(own), quads=own) for own in quads]
+        marks = [Marks.of(around(corners), quads=corners) for corners in quads]
         splits[split] = Split(Images(torch.from_numpy(arrays[f"{split}-image"])), Marked(marks))
     fields = ("image", "boxes", "box_label", "difficult", "crowd", "objects", "quads")
     name = "text-plain" if unit == "words" else "lines-plain"

@@ -54,7 +54,7 @@ def trees(wheel: Path, image_size: int | None = None) -> Dataset:
         boxes = np.split(arrays[f"{split}-boxes"], arrays[f"{split}-count"].cumsum()[:-1])
         image = Images(torch.from_numpy(np.array(arrays[f"{split}-image"])))
         original = Values("original", torch.from_numpy(np.array(arrays[f"{split}-original"])))
-        splits[split] = Split(image, Marked([Marks.of(own) for own in boxes]), original)
+        splits[split] = Split(image, Marked([Marks.of(corners) for corners in boxes]), original)
         if split == "train":
             shapes = arrays["train-boxes"][:, 2:] - arrays["train-boxes"][:, :2]
     arguments = {"channels": 3, "image_size": size, "classes": 1, **anchors_of(shapes)}
@@ -68,16 +68,16 @@ def _prepare(wheel: Path, size: int) -> dict[str, np.ndarray]:
     for split, names in PHOTOGRAPHS.items():
         images, originals, boxes = list[np.ndarray](), list[tuple[int, int]](), list[np.ndarray]()
         for name in names:
-            picture, own = _marked(wheel, name)
-            for part, inside in parts(picture, own, STEP[split]):
+            picture, corners = _marked(wheel, name)
+            for part, inside in parts(picture, corners, STEP[split]):
                 box = Letterbox(part.height, part.width, size, size)
                 images.append(letterboxed(part, size, size))
                 originals.append((part.height, part.width))
                 boxes.append(box.into(inside))
         flat = np.concatenate(boxes).astype(np.float32)
-        counts = np.array([len(own) for own in boxes], np.int64)
-        found = {"image": np.stack(images), "original": np.array(originals, np.int64), "count": counts, "boxes": flat}
-        arrays |= {f"{split}-{key}": array for key, array in found.items()}
+        counts = np.array([len(corners) for corners in boxes], np.int64)
+        columns = {"image": np.stack(images), "original": np.array(originals, np.int64), "count": counts, "boxes": flat}
+        arrays |= {f"{split}-{key}": array for key, array in columns.items()}
     return arrays
 
 
@@ -98,14 +98,14 @@ def _marked(wheel: Path, name: str) -> tuple[Image.Image, np.ndarray]:
 
 def parts(picture: Image.Image, boxes: np.ndarray, step: int) -> list[tuple[Image.Image, np.ndarray]]:
     """Squares of a picture, and of each the boxes (M, 4) of which it shows ``SEEN`` or more, cut at its border and in its own pixels."""
-    found = []
+    squares = []
     for top in _starts(picture.height, step):
         for left in _starts(picture.width, step):
             tall, wide = min(PART, picture.height), min(PART, picture.width)
-            own = boxes - np.array([left, top, left, top])
-            cut = np.clip(own, 0, [wide, tall, wide, tall])
-            found.append((picture.crop((left, top, left + wide, top + tall)), cut[area(cut) >= SEEN * area(own)]))
-    return found
+            shifted = boxes - np.array([left, top, left, top])
+            cut = np.clip(shifted, 0, [wide, tall, wide, tall])
+            squares.append((picture.crop((left, top, left + wide, top + tall)), cut[area(cut) >= SEEN * area(shifted)]))
+    return squares
 
 
 def _starts(length: int, step: int) -> list[int]:

@@ -73,21 +73,21 @@ def avatar_sentences(wheel: Path, image_size: int | None = None, counts: tuple[i
     size, total = max(64, image_size or 64), sum(counts)
     arrays = prepared(f"avatar-sentences-{_VERSION}-{size}-{total}", lambda: draw(wheel, choose(total, 0, _PARTS), size, _PARTS))
     attributes, label = describe(arrays["parts"])
-    told = [tell(row, np.random.default_rng((0, number))) for number, row in enumerate(attributes)]
-    words = Words(learn(text for texts, _ in told[: counts[0]] for text in texts))
+    sentences = [tell(row, np.random.default_rng((0, number))) for number, row in enumerate(attributes)]
+    words = Words(learn(text for texts, _ in sentences[: counts[0]] for text in texts))
     splits, start, longest = {}, 0, 0
     examples: tuple[str, ...] = ()
     for split, count in zip(SPLITS, counts, strict=True):
         items = slice(start, start + count)
         start += count
-        column = Captions([texts for texts, _ in told[items]], words)
+        column = Captions([texts for texts, _ in sentences[items]], words)
         examples = examples or column.examples
         longest = max(longest, column.longest)
         splits[split] = Split(
             Images(torch.from_numpy(writable(arrays["image"])[items])),
             Values("label", torch.from_numpy(label[items])),
             Values("attributes", torch.from_numpy(attributes[items])),
-            Values("named", torch.from_numpy(np.stack([named for _, named in told[items]]))),
+            Values("named", torch.from_numpy(np.stack([named for _, named in sentences[items]]))),
             column,
         )
     arguments = {

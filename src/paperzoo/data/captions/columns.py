@@ -26,12 +26,12 @@ class Captions:
     """
 
     def __init__(self, texts: Sequence[Sequence[str]], words: Words) -> None:
-        self.texts, self.words = [tuple(own) for own in texts], words
-        rows = [[words.encode(text) for text in own] for own in self.texts]
-        most, longest = max(map(len, rows), default=0), max((len(row) for own in rows for row in own), default=0)
+        self.texts, self.words = [tuple(picture) for picture in texts], words
+        rows = [[words.encode(text) for text in picture] for picture in self.texts]
+        most, longest = max(map(len, rows), default=0), max((len(row) for picture in rows for row in picture), default=0)
         self.numbers = np.full((len(rows), most, longest), PAD, np.int32)  # (N, K, T)
-        for into, own in zip(self.numbers, rows, strict=True):
-            for place, row in enumerate(own):
+        for into, picture in zip(self.numbers, rows, strict=True):
+            for place, row in enumerate(picture):
                 into[place, : len(row)] = row
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class Captions:
     @property
     def examples(self) -> tuple[str, ...]:
         """A caption each of the first pictures, at most ``EXAMPLES``."""
-        return tuple(own[0] for own in self.texts[:EXAMPLES])
+        return tuple(picture[0] for picture in self.texts[:EXAMPLES])
 
     def take(self, indices: np.ndarray) -> dict[str, Any]:
         chosen = self.numbers[indices]

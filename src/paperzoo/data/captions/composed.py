@@ -108,14 +108,14 @@ def scenes(
         split: [captions(scene, np.random.default_rng((number, index))) for index, scene in enumerate(shown[split])]
         for number, split in enumerate(SPLITS)
     }
-    words = Words(learn(text for own in texts["train"] for text in own))
-    told = {split: Captions(texts[split], words) for split in SPLITS}
+    words = Words(learn(text for picture in texts["train"] for text in picture))
+    columns = {split: Captions(texts[split], words) for split in SPLITS}
     splits = {
-        split: Split(Images(torch.from_numpy(writable(arrays[f"{split}-image"]))), told[split], Listed("scene", shown[split]))
+        split: Split(Images(torch.from_numpy(writable(arrays[f"{split}-image"]))), columns[split], Listed("scene", shown[split]))
         for split in SPLITS
     }
-    longest = max(column.longest for column in told.values())
-    examples = told["train"].examples
+    longest = max(column.longest for column in columns.values())
+    examples = columns["train"].examples
     arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest, "examples": examples}
     schema = Schema("scenes", ("image", "captions", "texts", "scene"), arguments)
     source = "drawn with emoji of Noto, Fluent and Twemoji, on photographs of GCompris and Lomiri under CC0 or in the public domain"
@@ -136,12 +136,12 @@ def free_photographs(gcompris: Path, lomiri: Path, of: str = "") -> dict[str, li
     free = np.array([re.match(r"CC0|public domain", licence) is not None for licence in arrays["licence"]])
     if of:
         free &= np.char.startswith(arrays["name"], of)
-    found = {}
+    by_split = {}
     for number, split in enumerate(SPLITS[:3]):
-        found[split] = [whole[i] for i in np.flatnonzero(free & (arrays["split"] == number)).tolist()]
-        if not found[split]:
+        by_split[split] = [whole[i] for i in np.flatnonzero(free & (arrays["split"] == number)).tolist()]
+        if not by_split[split]:
             raise PaperzooError(f"{gcompris.name} and {lomiri.name} have no photographs under CC0 or in the public domain for {split}")
-    return found
+    return by_split
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
@@ -236,11 +236,11 @@ def _as_row(thing: Thing) -> list[int]:
 
 def as_scenes(things: np.ndarray) -> list[Scene]:
     """Scenes of the rows int (N, 4, 7) that ``compose`` writes; a row of -1 is no thing."""
-    found = []
+    scenes = []
     for rows in things.tolist():
-        own = [_as_thing(row) for row in rows if row[0] >= 0]
-        found.append(Scene(tuple(own), relation_of(own[0].box, own[1].box)))
-    return found
+        shown = [_as_thing(row) for row in rows if row[0] >= 0]
+        scenes.append(Scene(tuple(shown), relation_of(shown[0].box, shown[1].box)))
+    return scenes
 
 
 def _as_thing(row: list[int]) -> Thing:

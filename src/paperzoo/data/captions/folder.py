@@ -57,8 +57,8 @@ def caption_folder(
     """
     chosen = options(text, OPTIONS, plain(path.name), {"least": 1, "longest": 1})
     least, longest = int(chosen.get("least", LEAST)), int(chosen.get("longest", LONGEST))
-    told = find(path, chosen.get("captions", ""))
-    return _built(path, f"captions:{path}", told, size_of(image_size, channels), channels, least, longest, strict, "the user's own")
+    annotations = find(path, chosen.get("captions", ""))
+    return _built(path, f"captions:{path}", annotations, size_of(image_size, channels), channels, least, longest, strict, "the user's own")
 
 
 def published(path: Path, kind: str, licence: str, image_size: int | None = None) -> Dataset:
@@ -76,16 +76,17 @@ def published(path: Path, kind: str, licence: str, image_size: int | None = None
     Raises:
         PaperzooError: a file is missing, or has another layout.
     """
-    told = find(path)
-    return _built(path, kind, told, image_size or PUBLISHED_SIZE, 3, PUBLISHED_LEAST, LONGEST, False, licence)
+    annotations = find(path)
+    return _built(path, kind, annotations, image_size or PUBLISHED_SIZE, 3, PUBLISHED_LEAST, LONGEST, False, licence)
 
 
 def _built(
-    root: Path, name: str, told: Told, size: int, channels: int | None, least: int, longest: int, strict: bool, licence: str
-) -> Dataset:
+    root: Path, name: str, annotations: Told, size: int, channels: int | None, least: int, longest: int, strict: bool,
+    licence: str,
+) -> Dataset:  # fmt: skip
     skipped = Skipped(list)
-    row_of = _pictures(root, told, skipped)
-    texts = _short(root, told, row_of, longest, skipped)
+    row_of = _pictures(root, annotations, skipped)
+    texts = _short(root, annotations, row_of, longest, skipped)
     complain(root, skipped, strict, stacklevel=4)
     lazy = len(texts) * 3 * size**2 > folders.LARGE
     read, bad = ({}, {}) if lazy else read_all(list(texts), size)
@@ -94,7 +95,7 @@ def _built(
     files: dict[str, list[Item]] = defaultdict(list)
     for file in texts:
         if file not in bad:
-            files[told.split.get(row_of[file], "train")].append((file, 0))
+            files[annotations.split.get(row_of[file], "train")].append((file, 0))
     groups = copies(file for items in files.values() for file, _ in items)
     splits = cut(files, root, groups, "pictures")
     say_copies(files, groups, root, stacklevel=4)
@@ -115,14 +116,14 @@ def _built(
     return Dataset(schema, built, licence, f"pictures in {root}", pictures=False)
 
 
-def _pictures(root: Path, told: Told, skipped: Skipped) -> dict[Path, str]:
+def _pictures(root: Path, annotations: Told, skipped: Skipped) -> dict[Path, str]:
     """Each picture that captions name, in the order in which they do; and what they call it."""
     by_name: dict[str, list[Path]] = defaultdict(list)
     files = pictures_in(root, True, skipped)
     for file in files:
         by_name[file.name].append(file)
     row_of: dict[Path, str] = {}
-    for row in told.captions:
+    for row in annotations.captions:
         same = by_name.get(PurePosixPath(row).name, [])
         below = {file: f"/{file.relative_to(root).as_posix()}" for file in same}
         fits = [file for file in same if below[file] == f"/{row}"] or [file for file in same if below[file].endswith(f"/{row}")]
@@ -131,7 +132,7 @@ def _pictures(root: Path, told: Told, skipped: Skipped) -> dict[Path, str]:
             raise PaperzooError(f"{plain(root)} has {len(fits)} pictures called {plain(row)} ({places}): write their paths to the captions")
         if not fits:
             skipped["pictures that captions name and that are not there"].append(root / row)
-        elif told.split.get(row) == "":
+        elif annotations.split.get(row) == "":
             skipped["pictures in none of the lists of splits"].append(fits[0])
         elif fits[0] in row_of:
             both = f"{plain(row_of[fits[0]])} and {plain(row)}"
@@ -141,16 +142,16 @@ def _pictures(root: Path, told: Told, skipped: Skipped) -> dict[Path, str]:
     left = set(skipped["pictures in none of the lists of splits"])
     skipped["pictures without a caption"] += [file for file in files if file not in row_of and file not in left]
     if not row_of:
-        first = plain(next(iter(told.captions)))
+        first = plain(next(iter(annotations.captions)))
         raise PaperzooError(f"no caption in {plain(root)} is of a picture below it: the first is of {first}; it has: {names_in(root)}")
     return row_of
 
 
-def _short(root: Path, told: Told, row_of: Mapping[Path, str], longest: int, skipped: Skipped) -> dict[Path, tuple[str, ...]]:
+def _short(root: Path, annotations: Told, row_of: Mapping[Path, str], longest: int, skipped: Skipped) -> dict[Path, tuple[str, ...]]:
     """The captions of each picture that has some, but for those that are too long, or of no words."""
     texts = {}
     for file, row in row_of.items():
-        lengths = [(caption, len(tokenise(caption))) for caption in told.captions[row]]
+        lengths = [(caption, len(tokenise(caption))) for caption in annotations.captions[row]]
         kept = tuple(caption for caption, length in lengths if 0 < length <= longest)
         skipped[f"captions of more than {longest} words"] += [file for _, length in lengths if length > longest]
         if kept:

@@ -82,7 +82,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Thing:
-    """What is seen somewhere.
+    """A thing in a scene.
 
     Attributes:
         colour: one of ``COLOURS``; ``""`` where it is an object, which has colours of its own.
@@ -110,20 +110,20 @@ class Scene:
 
 @dataclass(frozen=True)
 class Phrase:
-    """What a caption says of a thing; ``""`` for a size or colour that it leaves out."""
+    """A caption's description of a thing; ``""`` for a size or colour that it omits."""
 
     noun: str
     colour: str = ""
     size: str = ""
 
     def fits(self, thing: Thing) -> bool:
-        """Whether it says of the thing what must be said, and nothing that is not so."""
+        """Whether the description has all required properties of the thing, and no wrong one."""
         return (self.noun, self.colour) == (thing.noun, thing.colour) and self.size in ("", thing.size)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What a caption says: one thing stands in a relation to another, and maybe there is a third."""
+    """A parsed caption: one thing stands in a relation to another, and there may be a third."""
 
     subject: Phrase
     relation: str
@@ -132,7 +132,7 @@ class Statement:
 
 
 def relation_of(a: Box, b: Box) -> str:
-    """How the first box lies to the second, by their middles: along the axis on which these are farther apart; ``""`` if on neither."""
+    """The relation of the first box to the second, along the axis on which their centres are farther apart; ``""`` if on neither."""
     x, y = b[0] + b[2] - a[0] - a[2], b[1] + b[3] - a[1] - a[3]
     if abs(x) == abs(y):
         return ""
@@ -187,11 +187,11 @@ def _word(words: Sequence[str], rng: np.random.Generator) -> str:
 
 
 def parse(caption: str) -> Statement | None:
-    """What a caption says; ``None`` if it is none of this grammar."""
+    """The caption parsed; ``None`` if it is not in this grammar."""
     words = tuple(tokenise(caption))
     for head, copula in ((("there", "is"), False), (("a", "picture", "of"), False), ((), True)):
-        if words[: len(head)] == head and (found := _sentence(words[len(head) :], copula)):
-            return found
+        if words[: len(head)] == head and (statement := _sentence(words[len(head) :], copula)):
+            return statement
     return _inverted(words)
 
 

@@ -57,11 +57,11 @@ def plain_scenes(image_size: int | None = None, counts: tuple[int, int, int, int
         split: [captions(scene, np.random.default_rng((number, index))) for index, scene in enumerate(scenes[split])]
         for number, split in enumerate(SPLITS)
     }
-    words = Words(learn(text for own in texts["train"] for text in own))
-    told = {split: Captions(texts[split], words) for split in SPLITS}
-    splits = {split: Split(Images(image[split]), told[split], Listed("scene", scenes[split])) for split in SPLITS}
-    longest = max(column.longest for column in told.values())
-    examples = told["train"].examples
+    words = Words(learn(text for picture_texts in texts["train"] for text in picture_texts))
+    columns = {split: Captions(texts[split], words) for split in SPLITS}
+    splits = {split: Split(Images(image[split]), columns[split], Listed("scene", scenes[split])) for split in SPLITS}
+    longest = max(column.longest for column in columns.values())
+    examples = columns["train"].examples
     arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest, "examples": examples}
     schema = Schema("scenes-plain", ("image", "captions", "texts", "scene"), arguments)
     return Dataset(schema, splits, "made here", "drawn here")

@@ -34,7 +34,7 @@ _KARPATHY = {"train": "train", "restval": "train", "val": "validation", "test": 
 
 @dataclass(frozen=True)
 class Told:
-    """What a file says of pictures.
+    """The captions in a file, and the splits of its pictures.
 
     Attributes:
         captions: a picture's name, or the end of its path, as the file has it -> its captions; none of them is empty.
@@ -87,8 +87,8 @@ def find(folder: Path, named: str = "") -> Told:
     if parts := [file for file in files if re.fullmatch(r"captions_(train|val).*\.json", file.name)]:
         return _together(parts)
     if flickr := [file for file in files if re.search(r"\.token(\.txt)?$", file.name)]:
-        told, splits = tokens(flickr[0]), flickr8k_splits(folder)
-        return Told(told.captions, {name: splits.get(name, "") for name in told.captions} if splits else {})
+        annotations, splits = tokens(flickr[0]), flickr8k_splits(folder)
+        return Told(annotations.captions, {name: splits.get(name, "") for name in annotations.captions} if splits else {})
     if (folder / BESIDE).is_dir():
         return beside(folder)
     tables = [file for file in files if file.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson") or file.name == "captions.txt"]
@@ -102,10 +102,10 @@ def _together(parts: Sequence[Path]) -> Told:
     captions: dict[str, Sequence[str]] = {}
     split = {}
     for part in parts:
-        own = of_json(part).captions
-        captions.update(own)
+        added = of_json(part).captions
+        captions.update(added)
         if "train" not in part.name:
-            split.update(dict.fromkeys(own, "test"))
+            split.update(dict.fromkeys(added, "test"))
     return Told(captions, split)
 
 
@@ -139,13 +139,13 @@ def flickr8k_splits(folder: Path) -> dict[str, str]:
     there = {split: folder / name for split, name in FLICKR8K.items() if (folder / name).is_file()}
     if there and (lacking := [FLICKR8K[split] for split in FLICKR8K if split not in there]):
         raise PaperzooError(f"{plain(folder)} has {listed(p.name for p in there.values())}, but lacks {listed(lacking)}")
-    found: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for split, path in there.items():
         for line in lines(read_text(path)):
             name = line.strip()
-            if name and found.setdefault(name, split) != split:
-                raise PaperzooError(f"{plain(path)}: {plain(name)} stands in {FLICKR8K[found[name]]} as well")
-    return found
+            if name and split_of.setdefault(name, split) != split:
+                raise PaperzooError(f"{plain(path)}: {plain(name)} stands in {FLICKR8K[split_of[name]]} as well")
+    return split_of
 
 
 # Birds and flowers ---------------------------------------------------------------------------------------------------
@@ -315,10 +315,10 @@ def _karpathy(path: Path, images: Sequence[Any]) -> Told:
 
 
 def _list(holder: Any, key: str, where: str) -> list[Any]:
-    found = _of(holder, (key,), where)
-    if not isinstance(found, list):
+    items = _of(holder, (key,), where)
+    if not isinstance(items, list):
         raise PaperzooError(f"{where}: {key} is no list")
-    return found
+    return items
 
 
 def _of(holder: Any, keys: Sequence[str], where: str) -> Any:
@@ -332,12 +332,12 @@ def _of(holder: Any, keys: Sequence[str], where: str) -> Any:
 
 
 def _add(captions: dict[str, list[str]], name: str, caption: str) -> None:
-    own = captions[name]
+    texts = captions[name]
     if caption.strip():
-        own.append(caption.strip())
+        texts.append(caption.strip())
 
 
 def _checked(path: Path, captions: Mapping[str, Iterable[str]], split: Mapping[str, str]) -> Told:
     if not any(captions.values()):
         raise PaperzooError(f"{plain(path)} has no captions")
-    return Told({name: tuple(own) for name, own in captions.items()}, split)
+    return Told({name: tuple(texts) for name, texts in captions.items()}, split)

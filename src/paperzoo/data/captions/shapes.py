@@ -20,20 +20,20 @@ def shapes_sentences() -> Dataset:
     for number, (split, items) in enumerate(plain.splits.items()):
         attributes[split] = items.batch(np.arange(len(items))).attributes
         random = np.random.default_rng(number)
-        texts[split] = [_told(row, random) for row in attributes[split].tolist()]
-    words = Words(learn(text for own in texts["train"] for text in own))
-    told = {split: Captions(own, words) for split, own in texts.items()}
+        texts[split] = [_sentences(row, random) for row in attributes[split].tolist()]
+    words = Words(learn(text for sentences in texts["train"] for text in sentences))
+    columns = {split: Captions(sentences, words) for split, sentences in texts.items()}
     splits = {}
-    for split, column in told.items():
+    for split, column in columns.items():
         named = Values("named", torch.ones(len(column), len(_FORMS), len(SHAPE_ATTRIBUTES)))
         splits[split] = Split(*plain[split].columns, named, column)
-    longest = max(column.longest for column in told.values())
-    arguments = {**plain.schema.arguments, "vocabulary": words.vocabulary, "longest": longest, "examples": told["train"].examples}
+    longest = max(column.longest for column in columns.values())
+    arguments = {**plain.schema.arguments, "vocabulary": words.vocabulary, "longest": longest, "examples": columns["train"].examples}
     schema = Schema("shapes-sentences", ("image", "attributes", "named", "captions", "texts"), arguments)
     return Dataset(schema, splits, plain.licence, plain.source)
 
 
-def _told(attributes: list[float], random: np.random.Generator) -> tuple[str, ...]:
+def _sentences(attributes: list[float], random: np.random.Generator) -> tuple[str, ...]:
     colour = SHAPE_ATTRIBUTES[attributes[:4].index(1)].split()[0]
     filled = _FILLED[int(attributes[4])]
     return tuple(form.format(colour, filled[int(random.integers(2))]) for form in _FORMS)

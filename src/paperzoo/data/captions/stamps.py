@@ -44,10 +44,10 @@ def stamps_captions(package: Path, image_size: int | None = None) -> Dataset:
     if empty := [split for split, items in chosen.items() if not len(items)]:
         raise PaperzooError(f"{package} has no stamps with captions for {empty[0]}: another version of it")
     words = Words(learn(texts[i] for i in chosen["train"]))
-    told = {split: Captions([(texts[i],) for i in items], words) for split, items in chosen.items()}
-    splits = {s: Split(Images(torch.from_numpy(arrays["image"][items])), told[s]) for s, items in chosen.items()}
-    longest = max(column.longest for column in told.values())
-    examples = told["train"].examples
+    columns = {split: Captions([(texts[i],) for i in items], words) for split, items in chosen.items()}
+    splits = {s: Split(Images(torch.from_numpy(arrays["image"][items])), columns[s]) for s, items in chosen.items()}
+    longest = max(column.longest for column in columns.values())
+    examples = columns["train"].examples
     arguments = {"channels": 3, "image_size": size, "vocabulary": words.vocabulary, "longest": longest, "examples": examples}
     schema = Schema("stamps-captions", ("image", "captions", "texts"), arguments)
     return Dataset(schema, splits, TUXPAINT.licence, f"stamps of Tux Paint and their captions, from {package.name}", pictures=False)

@@ -1,1 +1,1 @@
-"""What is done to a data set: a part of it, few labels, corrupted labels or pixels."""
+"""Changes of a data set: a subset, few labels, corrupted labels or pixels."""

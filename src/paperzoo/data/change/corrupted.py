@@ -31,7 +31,7 @@ OPTIONS = {
 
 
 class Corruption(NamedTuple):
-    """What stands behind the ``#``: a share of labels, a key of ``PIXELS`` or ``""``, and which draw."""
+    """The option behind the ``#``: a share of labels, a key of ``PIXELS`` or ``""``, and the number of the draw."""
 
     labels: float
     pixels: str

@@ -61,8 +61,8 @@ def encoder(text: str, where: str) -> tuple[str, bool]:
     named = options(text, OPTIONS, where)
     if len(named) != 1:
         raise PaperzooError(f"{where}: write #features=NAME or #grid=NAME, not both")
-    ((what, name),) = named.items()
-    return name, what == "grid"
+    ((option, name),) = named.items()
+    return name, option == "grid"
 
 
 def encoded(dataset: Dataset, text: str, encode: Any = None) -> Dataset:

@@ -28,11 +28,11 @@ def fold(text: str, where: str) -> tuple[int, int]:
     Raises:
         PaperzooError: no such pair of whole numbers.
     """
-    asked = options(text, OPTIONS, where)["fold"]
-    match = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", asked, re.ASCII)
+    value = options(text, OPTIONS, where)["fold"]
+    match = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", value, re.ASCII)
     number, parts = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 2 <= parts <= MOST or not 1 <= number <= parts:
-        raise PaperzooError(f"{where}: write #fold=1/5 to #fold=5/5, with 2 to {MOST} folds, not #fold={asked[:20]}")
+        raise PaperzooError(f"{where}: write #fold=1/5 to #fold=5/5, with 2 to {MOST} folds, not #fold={value[:20]}")
     return number, parts
 
 

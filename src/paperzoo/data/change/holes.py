@@ -100,7 +100,7 @@ def punched(image: Tensor, mask: Tensor, fill: Tensor) -> Tensor:
 
 
 def weights(mask: Tensor, band: int = BAND, factor: float = FACTOR) -> Tensor:
-    """What each pixel counts: 0 outside the region that is predicted, 1 inside, ``factor`` within ``band`` pixels of its edge.
+    """The weight of each pixel in the loss: 0 outside the predicted region, 1 inside, ``factor`` within ``band`` pixels of its edge.
 
     The distance is counted along rows, columns and diagonals. The image's own edge is no edge of a region. (N, 1, H, W).
     """

@@ -60,12 +60,12 @@ def _content(file: Path, size: int, whole: bool) -> str:
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """One hash of all."""
+    """One hash over all files."""
     return hashlib.sha256("\n".join(f"{k} {v}" for k, v in sorted(files.items())).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What has changed, in words; empty if nothing has."""
+    """The differences in words; empty if there are none."""
     kinds = {
         "new": sorted(now.keys() - before.keys()),
         "missing": sorted(before.keys() - now.keys()),

@@ -26,7 +26,7 @@ _LEFT_OUT = ("INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "PERSID", "BINPERSID", "EXT1"
 
 
 def restricted_unpickle(data: bytes, what: str = "the pickle") -> Any:
-    """What a pickle holds, if that is NumPy arrays and plain values in plain containers; strings of Python 2 are latin-1.
+    """The content of a pickle of NumPy arrays and plain values in plain containers; strings of Python 2 are latin-1.
 
     Args:
         what: how the error names the data.
@@ -43,7 +43,7 @@ def restricted_unpickle(data: bytes, what: str = "the pickle") -> Any:
 
 
 class _Kind:
-    """What stands for a NumPy type while a pickle is read; ``None`` for objects."""
+    """The stand-in for a NumPy dtype while a pickle is read; ``None`` for objects."""
 
     def __init__(self, kind: np.dtype[Any] | None) -> None:
         self.kind = kind
@@ -63,7 +63,7 @@ class Restricted(_Machine):  # type: ignore[misc]
         self._empty: list[np.ndarray] = []  # arrays that have not been filled yet
 
     def known(self) -> Mapping[str, Any]:
-        """What a pickle may ask for by name."""
+        """The names that a pickle may refer to."""
         cores = ("numpy.core.multiarray", "numpy._core.multiarray")
         return {
             "numpy.ndarray": "numpy.ndarray",
@@ -76,7 +76,7 @@ class Restricted(_Machine):  # type: ignore[misc]
         }
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for ``module.name`` here."""
+        """The stand-in for ``module.name``."""
         known = self.known()
         if f"{module}.{name}" in known:
             return known[f"{module}.{name}"]
@@ -191,7 +191,7 @@ class Restricted(_Machine):  # type: ignore[misc]
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    """How Python 3 writes bytes for Python 2."""
+    """The encoding by which Python 3 pickles bytes for Python 2."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r:.40}")
     return text.encode("latin-1")

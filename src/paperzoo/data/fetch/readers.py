@@ -162,7 +162,7 @@ def _bounded(stream: IO[bytes] | gzip.GzipFile, limit: int, what: str) -> bytes:
 
 
 def _parts(stream: IO[bytes] | gzip.GzipFile, limit: int, what: str) -> Iterator[bytes]:
-    """What a stream holds, a piece at a time, so that no more room is taken than there are bytes."""
+    """The content of a stream in chunks, so that memory grows only with the bytes actually there."""
     left = limit
     while part := stream.read(2**20):
         left -= len(part)

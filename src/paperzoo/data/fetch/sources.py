@@ -153,16 +153,16 @@ class Source:
         if not unchanged:
             _remember(path, digest)
 
-    def _stayed(self, path: Path, found: str) -> None:
+    def _stayed(self, path: Path, digest: str) -> None:
         """Raises ``PaperzooError`` if a file without a full hash is not the one that it was when it was first seen."""
-        first = _remembered(path).get("sha256", found)
-        if first != found and (len(self.sha256) < 64 or self._other(path)):
-            fault = f"{path.name} has SHA-256 {found}, and had {first} when it was first used"
+        first = _remembered(path).get("sha256", digest)
+        if first != digest and (len(self.sha256) < 64 or self._other(path)):
+            fault = f"{path.name} has SHA-256 {digest}, and had {first} when it was first used"
             raise PaperzooError(f"{fault}: get {path} as it was, or delete {_record(path)} if it was changed on purpose")
 
-    def _compare(self, found: str) -> None:
-        if not found.startswith(self.sha256):
-            raise PaperzooError(f"{self.name} has SHA-256 {found}, expected {self.sha256}: damaged, or another file")
+    def _compare(self, digest: str) -> None:
+        if not digest.startswith(self.sha256):
+            raise PaperzooError(f"{self.name} has SHA-256 {digest}, expected {self.sha256}: damaged, or another file")
 
     def _as_installed(self, path: Path) -> None:
         """Raises ``PaperzooError`` if the file is not as its package was installed; pip keeps a hash of each file."""
@@ -288,7 +288,7 @@ class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
 
 
 def _opened(url: str, pinned: bool) -> Any:
-    """What an address serves. Without a full hash only https will do, which says by itself who sent the file."""
+    """The response of an address. Without a full hash only https is accepted, which authenticates the server."""
     kind = urlsplit(url).scheme
     if kind not in ("https", "file") and not (kind == "http" and pinned):
         raise ValueError("only https is asked for a file without a full hash" if kind == "http" else f"{kind} is not https")
@@ -382,7 +382,7 @@ def _record(path: Path) -> Path:
 
 
 def _seen(path: Path) -> list[int]:
-    """What tells a changed file without reading it."""
+    """Size and modification time, which tell a changed file without reading it."""
     try:
         status = path.stat()
     except OSError as error:
@@ -399,12 +399,12 @@ def _remembered(path: Path) -> Mapping[str, Any]:
     return kept if isinstance(kept, dict) and isinstance(kept.get("sha256"), str) else {}
 
 
-def _remember(path: Path, found: str) -> None:
+def _remember(path: Path, digest: str) -> None:
     record = _record(path)
     part = record.with_name(f".{record.name}.{os.getpid()}")
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({"sha256": found, "seen": _seen(path)}))
+        part.write_text(json.dumps({"sha256": digest, "seen": _seen(path)}))
         os.replace(part, record)
     except OSError:  # a cache that cannot be written is hashed each time
         with suppress(OSError):

@@ -38,7 +38,7 @@ _PARTS = {"0": "train", "1": "validation", "2": "test"}  # as list_eval_partitio
 
 @dataclass(frozen=True)
 class Table:
-    """What is known of each picture.
+    """The attributes of each picture.
 
     Attributes:
         names: of the attributes.
@@ -205,8 +205,8 @@ def _checked(
         if odd := [(names[k], cells[k]) for k in columns if cells[k] not in _VALUES]:
             fault = f"{plain(odd[0][0])} is {plain(odd[0][1])!r}, not 1, 0 or -1"
             raise PaperzooError(f"{plain(path)}, line {number} ({plain(picture)}): {fault}; #attributes=NAME,NAME takes some columns only")
-        own = [_VALUES[cells[k]] for k in columns]
-        if values.setdefault(picture, own) != own:
+        row = [_VALUES[cells[k]] for k in columns]
+        if values.setdefault(picture, row) != row:
             raise PaperzooError(f"{plain(path)}, line {number}: {plain(picture)} has other attributes than in a line before")
     return Table(tuple(names[k] for k in columns), values, split)
 

@@ -82,12 +82,12 @@ def chosen(drawings: Drawings, few: int, many: int, seed: int) -> Mapping[str, n
         raise PaperzooError(f"{few} and {many} subjects of {len(order)}, half of them disputed: give 1 to {len(order) // 2}")
     sets = {name: np.flatnonzero(np.isin(drawings.subject, order[:n])) for name, n in (("few", few), ("many", many))}
     sets["disputed"] = np.flatnonzero(np.isin(drawings.subject, order[many : 2 * many]))
-    rest, own = np.isin(drawings.subject, order[2 * many :]), []
+    rest, by_author = np.isin(drawings.subject, order[2 * many :]), []
     authors = int(drawings.author.max()) + 1
     largest = np.argsort(-np.bincount(drawings.category[rest]), kind="stable")[:authors]
     for author, category in enumerate(random.permutation(largest)):
         items = np.flatnonzero(rest & (drawings.author == author) & (drawings.category == category))
-        own.append(random.permutation(items)[:many])
-    if len(own) < authors or min(map(len, own)) < many:
+        by_author.append(random.permutation(items)[:many])
+    if len(by_author) < authors or min(map(len, by_author)) < many:
         raise PaperzooError(f"no {many} subjects are left in each of {authors} categories, one for each author")
-    return {**sets, "own": np.concatenate(own)}
+    return {**sets, "own": np.concatenate(by_author)}

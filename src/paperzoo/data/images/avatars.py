@@ -141,7 +141,7 @@ def faces(wheel: Path, chosen: Iterable[Mapping[str, str]], number: int, size: i
 
 
 def person() -> dict[str, tuple[str, ...]]:
-    """What may be chosen of a face that has no expression yet: all but mouth, eyes and eyebrows."""
+    """The parts of a face without its expression: all but mouth, eyes and eyebrows."""
     return {name: options for name, options in zip(_NAMED, CHOICES, strict=True) if name not in ("mouth", "eyes", "brows")}
 
 
@@ -169,7 +169,7 @@ def _face(
 
 
 def _part(archive: ZipFile, path: str, colour: str) -> str:
-    """What stands inside the ``svg`` element of one part: coloured, ``[Name]`` in each empty group that takes other parts.
+    """The content of one part's ``svg`` element: coloured, with ``[Name]`` in each empty group that takes other parts.
 
     Every part calls its masks ``mask-2`` and its paths ``path-1``. Here their ids begin with the part's own path, or a
     face would be cut by the masks of its clothes.
@@ -182,8 +182,8 @@ def _part(archive: ZipFile, path: str, colour: str) -> str:
         if name in _SLOTS and element.tag.endswith("}g") and not len(element):
             element.text = f"[{name}]"
         for key, value in element.items():
-            own = re.sub(r"url\(#", f"url(#{path}/", value)
+            renamed = re.sub(r"url\(#", f"url(#{path}/", value)
             if key == "id" or (key.endswith("href") and value.startswith("#")):
-                own = value.replace(value.lstrip("#"), f"{path}/{value.lstrip('#')}")
-            element.set(key, own)
+                renamed = value.replace(value.lstrip("#"), f"{path}/{value.lstrip('#')}")
+            element.set(key, renamed)
     return "".join(ElementTree.tostring(child, "unicode") for child in root)

@@ -160,7 +160,7 @@ def _file(source: Source) -> Path:
 
 
 def _shapes(a: Source, b: Source) -> str:
-    """What is wrong with the sizes of a pair's pictures; empty if their sides have the same ratio, to a pixel."""
+    """Why a pair's picture sizes do not match; empty if their aspect ratios agree, to a pixel."""
     if not (isinstance(a, Path) and isinstance(b, Path)):
         return ""
     try:
@@ -216,12 +216,15 @@ def unpaired_images(path: Path, image_size: int | None = None, channels: int | N
     folders_by_domain = _domains_of(places[0]) if len(places) == 1 else [split_folders(place) for place in places]
     roots = [places[0], places[-1]]
     items_by_domain: list[dict[str, list[Item]]] = []
-    for domain, own, root in zip(names, folders_by_domain, roots, strict=True):
-        items_by_domain.append({split: [(p, 0) for p in pictures_in(folder, True, skipped, (root,))] for split, folder in own.items()})
+    for domain, folders_by_split, root in zip(names, folders_by_domain, roots, strict=True):
+        items_by_domain.append(
+            {split: [(p, 0) for p in pictures_in(place, True, skipped, (root,))] for split, place in folders_by_split.items()}
+        )
         if not items_by_domain[-1].get("train"):
-            raise PaperzooError(f"domain {plain(domain)} is empty: {plain(own.get('train', root))} has no pictures")
+            place = folders_by_split.get("train", root)
+            raise PaperzooError(f"domain {plain(domain)} is empty: {plain(place)} has no pictures")
     complain(path, skipped, strict)
-    every: list[Source] = [file for own in items_by_domain for items in own.values() for file, _ in items]
+    every: list[Source] = [file for by_split in items_by_domain for items in by_split.values() for file, _ in items]
     lazy = len(every) * 3 * size**2 > folders.LARGE
     read, bad = ({}, {}) if lazy else read_all(every, size)
     if bad:
@@ -240,8 +243,11 @@ def unpaired_images(path: Path, image_size: int | None = None, channels: int | N
     wanted = channels or (1 if read and all(map(is_grey, read.values())) else 3)
     built = {}
     for split in ("train", "validation", "test"):
-        if all(split in own for own in cuts):
-            columns = [_column([file for file, _ in own[split]], read, size, wanted, f) for own, f in zip(cuts, _FIELDS, strict=True)]
+        if all(split in by_split for by_split in cuts):
+            columns = [
+                _column([file for file, _ in by_split[split]], read, size, wanted, field)
+                for by_split, field in zip(cuts, _FIELDS, strict=True)
+            ]
             built[split] = Split(Unpaired(*columns))
     return _dataset(f"unpaired:{path}", built, size, wanted, names, (), path)
 
@@ -264,7 +270,7 @@ def _domains_of(root: Path) -> list[dict[str, Path]]:
         for domain in folders_of(folder):
             if domain.name.upper() in by_domain and folder != root:
                 by_domain[domain.name.upper()][split] = domain
-    if missing := [domain for domain, own in by_domain.items() if "train" not in own]:
+    if missing := [domain for domain, by_split in by_domain.items() if "train" not in by_split]:
         forms = "trainA and trainB (and maybe testA and testB), or A and B, or two folders: 'unpaired:CATS,DOGS'"
         lacks = f"has no train{missing[0]}" if len(missing) == 1 else "does not hold two domains"
         raise PaperzooError(f"{plain(root)} {lacks}: it takes {forms}; it has: {names_in(root)}")
@@ -273,7 +279,7 @@ def _domains_of(root: Path) -> list[dict[str, Path]]:
 
 def _say_shared(groups: Iterable[Sequence[Path]], cuts: Sequence[Mapping[str, Sequence[Item]]], roots: Sequence[Path]) -> None:
     """Warns of equal pictures that are in both domains."""
-    in_a, in_b = ({file for items in own.values() for file, _ in items} for own in cuts)
+    in_a, in_b = ({file for items in by_split.values() for file, _ in items} for by_split in cuts)
     both = [(next(f for f in g if f in in_a), next(f for f in g if f in in_b)) for g in groups if in_a & {*g} and in_b & {*g}]
     if both:
         named = some([f"{below(a, roots[0])} and {below(b, roots[1])}" for a, b in both])

@@ -372,9 +372,9 @@ def _one_scale(files: Sequence[Path], root: Path) -> None:
     for file in files:
         stem, mark = scale_of(file.stem)
         marks[stem][mark] = file
-    for seen in marks.values():
-        if len(seen) > 1:
-            a, b = list(seen.values())[:2]
+    for scales in marks.values():
+        if len(scales) > 1:
+            a, b = list(scales.values())[:2]
             fault = f"{plain(root)} holds the same picture at several scales, {plain(below(a, root))} and {plain(below(b, root))}"
             raise PaperzooError(f"{fault}: keep those of the highest resolution alone, for the others are made of them")
 

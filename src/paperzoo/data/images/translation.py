@@ -79,13 +79,13 @@ def emoji_unpaired(a: Path, b: Path, vendors: tuple[str, str], image_size: int |
     """
     image, licence, source = _by_code((a, b), vendors, image_size)
     both = _in_both(*image)
-    own: list[np.ndarray] = []
+    alone: list[np.ndarray] = []
     for side, known in enumerate(image):  # whatever the order of the two vendors, a subject is of the same one
         mine = vendors[side] == max(vendors)
         codes = [c for c in _alone(known) if _split(c) == "train" and (share_of(f"{subject_of(c)} half") < 0.5) == mine]
-        own.append(np.stack([known[c] for c in codes]))
-    splits = {"train": (own[0], own[1])} | {s: _stacked([c for c in both if _split(c) == s], *image) for s in SPLITS[1:]}
-    origin = f"{source}; {len(own[0])} and {len(own[1])} subjects to train on, none by both, one skin tone and gender of each"
+        alone.append(np.stack([known[c] for c in codes]))
+    splits = {"train": (alone[0], alone[1])} | {s: _stacked([c for c in both if _split(c) == s], *image) for s in SPLITS[1:]}
+    origin = f"{source}; {len(alone[0])} and {len(alone[1])} subjects to train on, none by both, one skin tone and gender of each"
     return two_domains(f"emoji-unpaired:{'>'.join(vendors)}", splits, vendors, SPLITS[1:], licence, origin)
 
 
@@ -210,9 +210,9 @@ def _draw_faces(
     random = np.random.default_rng(0)
     people = drawn[: 2 * (each + held)]
     parts = {}
-    for side, (domain, own) in enumerate(zip("ab", values, strict=True)):
+    for side, (domain, choices) in enumerate(zip("ab", values, strict=True)):
         mine = np.concatenate([people[side * each : (side + 1) * each], people[2 * each :]])
-        mine[:, column] = random.choice(own, len(mine))
+        mine[:, column] = random.choice(choices, len(mine))
         parts[domain] = mine
     return {domain: faces.draw(wheel, chosen, size)["image"] for domain, chosen in parts.items()}
 

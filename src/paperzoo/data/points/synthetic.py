@@ -91,8 +91,8 @@ def _factors(
     name: str, dimensions: int, deviation: np.ndarray, noise: float, items: int, seed: int, orthonormal: bool = False
 ) -> Dataset:
     """``deviation`` (K) times K normal factors, turned into ``dimensions`` numbers, shifted, and noise in every direction."""
-    own = np.random.default_rng(seed)
-    w, b = own.standard_normal((dimensions, len(deviation))), own.standard_normal(dimensions)
+    normal = np.random.default_rng(seed)
+    w, b = normal.standard_normal((dimensions, len(deviation))), normal.standard_normal(dimensions)
     w = deviation * (np.linalg.qr(w).Q if orthonormal else w)  # (D, K)
 
     def draw(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,7 @@ def questions(things: Sequence[Thing], size: int, others: Sequence[tuple[str, st
 
 
 def _relations(things: Sequence[Thing], nouns: Mapping[str, int]) -> Iterator[Asking]:
-    """How things stand to each other whose nouns are those of no other thing."""
+    """The relations of things whose nouns no other thing shares."""
     for a, b in permutations([thing for thing in things if nouns[thing.noun] == 1], 2):
         holds = relation_of(a.box, b.box)
         if not holds:
@@ -75,13 +75,13 @@ def side_of(thing: Thing, size: int) -> str:
     return ""
 
 
-def balanced(found: Mapping[int, Sequence[Asking]], most: int, seed: int) -> list[Question]:
-    """Of all that could be asked about pictures, as many questions as leave every answer of a wording equally often.
+def balanced(by_picture: Mapping[int, Sequence[Asking]], most: int, seed: int) -> list[Question]:
+    """A balanced subset of all possible questions about pictures: every answer of a wording is equally frequent.
 
     A wording keeps those of its answers that leave most questions, at least two; one that always has the same answer is not asked.
 
     Args:
-        found: of each picture, what ``questions`` gives.
+        by_picture: of each picture, what ``questions`` gives.
         most: questions that a wording and one of its answers have at most.
         seed: by which pictures are chosen.
 
@@ -90,12 +90,12 @@ def balanced(found: Mapping[int, Sequence[Asking]], most: int, seed: int) -> lis
     """
     random = np.random.default_rng(seed)
     wordings: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for picture, asked in found.items():
-        for kind, text, answer in asked:
+    for picture, candidates in by_picture.items():
+        for kind, text, answer in candidates:
             wordings[kind, text][answer].append(picture)
     chosen: list[Question] = []
     for (kind, text), pictures in sorted(wordings.items()):
-        counts = sorted((min(len(own), most) for own in pictures.values()), reverse=True)
+        counts = sorted((min(len(same_answer), most) for same_answer in pictures.values()), reverse=True)
         answers = max(range(1, len(counts) + 1), key=lambda k: k * counts[k - 1] if k > 1 else 0)
         if answers < 2:
             continue
@@ -111,4 +111,4 @@ def blind(questions: Sequence[Question]) -> float:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for question in questions:
         counts[question.text][question.answer] += 1
-    return sum(max(own.values()) for own in counts.values()) / sum(own.total() for own in counts.values())
+    return sum(max(answers.values()) for answers in counts.values()) / sum(answers.total() for answers in counts.values())

@@ -87,7 +87,7 @@ def build(
         raise PaperzooError(f"{name} has no questions to train on")
     answers = tuple(answer for answer, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most])
     label = {answer: number for number, answer in enumerate(answers)}
-    kept = {split: [q for q in own if split != "train" or q.answer in label] for split, own in questions.items()}
+    kept = {split: [q for q in chosen if split != "train" or q.answer in label] for split, chosen in questions.items()}
     if left := len(questions["train"]) - len(kept["train"]):
         warnings.warn(
             f"{left} of {len(questions['train'])} questions to train on have an answer that is none of the {len(answers)} commonest: they "
@@ -97,14 +97,14 @@ def build(
     vocabulary = learn(question.text for question in kept["train"])
     splits = {
         split: Split(
-            Shown(pictures[split], np.array([q.picture for q in own], np.int64)),
-            Asked([q.text for q in own], vocabulary),
-            Values("label", torch.tensor([label.get(q.answer, -1) for q in own], dtype=torch.int64)),
-            Listed("answers", [q.answers for q in own]),
-            Listed("kind", [q.kind for q in own]),
+            Shown(pictures[split], np.array([q.picture for q in chosen], np.int64)),
+            Asked([q.text for q in chosen], vocabulary),
+            Values("label", torch.tensor([label.get(q.answer, -1) for q in chosen], dtype=torch.int64)),
+            Listed("answers", [q.answers for q in chosen]),
+            Listed("kind", [q.kind for q in chosen]),
         )
-        for split, own in kept.items()
-        if own
+        for split, chosen in kept.items()
+        if chosen
     }
     arguments = {"channels": channels, "image_size": size, "vocabulary": vocabulary, "classes": len(answers)}
     schema = Schema(name, FIELDS, arguments, answers, Preparation(size, size, channels))

@@ -96,4 +96,4 @@ def unseen(split: Split) -> Batch:
     """All fields of a split but its pictures, which need not be decoded for that."""
     every = np.arange(len(split))
     fields = [column.take(every) for column in split.columns if not isinstance(column, Shown | Images)]
-    return Batch(**{name: value for own in fields for name, value in own.items()})
+    return Batch(**{name: value for one in fields for name, value in one.items()})

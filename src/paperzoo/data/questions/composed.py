@@ -28,14 +28,14 @@ def scenes_vqa(
         most: questions that a wording and one of its answers have at most.
     """
     built = scenes(noto, fluent, twemoji, gcompris, lomiri, image_size)
-    size, pictures, asked = int(built.schema.arguments["image_size"]), {}, {}
+    size, pictures, chosen = int(built.schema.arguments["image_size"]), {}, {}
     for seed, (name, split) in enumerate(built.splits.items()):
         random = np.random.default_rng(seed)
         (pictures[name],) = (column for column in split.columns if isinstance(column, Images))
         (shown,) = (column.items for column in split.columns if isinstance(column, Listed) and column.name == "scene")
-        found = {i: list(questions(scene.things, size, _others(random, scene))) for i, scene in enumerate(shown)}
-        asked[name] = balanced(found, most, seed)
-    return build("scenes-vqa", pictures, asked, size, built.licence, f"{built.source}; questions by formula")
+        candidates = {i: list(questions(scene.things, size, _others(random, scene))) for i, scene in enumerate(shown)}
+        chosen[name] = balanced(candidates, most, seed)
+    return build("scenes-vqa", pictures, chosen, size, built.licence, f"{built.source}; questions by formula")
 
 
 def _others(random: np.random.Generator, scene: Scene) -> list[tuple[str, str]]:

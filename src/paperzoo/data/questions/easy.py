@@ -42,16 +42,16 @@ def easy_vqa(wheel: Path, withheld: bool = False) -> Dataset:
     """
     name = "easy-vqa-withheld" if withheld else "easy-vqa"
     arrays = prepared("easy-vqa-1", lambda: {part: _pixels(wheel, part) for part in ("train", "test")})
-    found = {part: _questions(wheel, part, len(arrays[part])) for part in ("train", "test")}
+    by_part = {part: _questions(wheel, part, len(arrays[part])) for part in ("train", "test")}
     pictures = {part: Images(torch.from_numpy(np.array(array))) for part, array in arrays.items()}
     if withheld:
-        pairs = {part: shown(own, len(arrays[part])) for part, own in found.items()}
-        found["train"] = [q for q in found["train"] if not pairs["train"][q.picture] & WITHHELD]
-        found["test"] = [q for q in found["test"] if pairs["test"][q.picture] <= WITHHELD]
+        pairs = {part: shown(of_part, len(arrays[part])) for part, of_part in by_part.items()}
+        by_part["train"] = [q for q in by_part["train"] if not pairs["train"][q.picture] & WITHHELD]
+        by_part["test"] = [q for q in by_part["test"] if pairs["test"][q.picture] <= WITHHELD]
     splits = {
-        "train": [q for q in found["train"] if q.picture % HELD],
-        "validation": [q for q in found["train"] if not q.picture % HELD],
-        "test": found["test"],
+        "train": [q for q in by_part["train"] if q.picture % HELD],
+        "validation": [q for q in by_part["train"] if not q.picture % HELD],
+        "test": by_part["test"],
     }
     shared = {"train": pictures["train"], "validation": pictures["train"], "test": pictures["test"]}
     return build(name, shared, splits, 64, "MIT (easy-VQA, Victor Zhou)", "the package easy-vqa 1.0")
@@ -68,14 +68,14 @@ def shown(questions: Sequence[Question], pictures: int) -> list[set[tuple[str, s
     for question in questions:
         words = set(re.findall(r"\w+", question.text))
         for sort, names in enumerate((SHAPES, COLOURS)):
-            own, named = left[question.picture], words & set(names)
+            possible, named = left[question.picture], words & set(names)
             if question.answer in names:
-                own[sort] &= {question.answer}
+                possible[sort] &= {question.answer}
             elif named and question.kind != "yes/no":  # "what color is the circle?" has a circle in its picture
-                own[sort] &= named
+                possible[sort] &= named
             elif named:
                 holds = (question.answer == "yes") != bool(words & {"not", "no"})
-                own[sort] = own[sort] & named if holds else own[sort] - named
+                possible[sort] = possible[sort] & named if holds else possible[sort] - named
     return [{(shape, colour) for shape in shapes for colour in colours} for shapes, colours in left]
 
 
@@ -100,12 +100,15 @@ def _questions(wheel: Path, part: str, pictures: int) -> list[Question]:
     with _opened(wheel) as archive:
         try:
             rows: Any = json.loads(archive.read(member))
-            found = [Question(int(picture), str(text), str(answer), (str(answer),), kind(text, answer)) for text, answer, picture in rows]
+            questions = [
+                Question(int(picture), str(text), str(answer), (str(answer),), kind(text, answer))
+                for text, answer, picture in rows
+            ]
         except (KeyError, ValueError, TypeError) as error:
             raise PaperzooError(f"{wheel}: {member} is no list of question, answer and picture: {error}") from error
-    if any(not 0 <= q.picture < pictures for q in found):
+    if any(not 0 <= q.picture < pictures for q in questions):
         raise PaperzooError(f"{wheel}: {member} asks about a picture that is not among the {pictures}")
-    return found
+    return questions
 
 
 def _opened(wheel: Path) -> ZipFile:

@@ -84,8 +84,8 @@ def vqa_rows(asking: str, questions: Any, replies: str, annotations: Any, part: 
         if number not in said:
             raise PaperzooError(f"{replies} has no answers to question {number} of {asking}")
         at, annotation = said[number]
-        given = [_of(a, "answer", replies, at) for a in _of(annotation, "answers", replies, at, list)]
-        ten = answered(given, f"{replies}: question {number}")
+        replied = [_of(a, "answer", replies, at) for a in _of(annotation, "answers", replies, at, list)]
+        ten = answered(replied, f"{replies}: question {number}")
         if len(ten) == 1:
             raise PaperzooError(f"{replies}: question {number} has 1 answer, not those of 10 people")
         answer = str(_of(annotation, "multiple_choice_answer", replies, at))
@@ -137,13 +137,13 @@ def clevr_rows(name: str, content: Any, part: str) -> Iterator[Row]:
 
 def _json(folder: Path, names: Sequence[str]) -> tuple[str, Any]:
     """The name of a JSON file, which may be gzipped, and its content."""
-    found = first_of(folder, names)
-    if found is None:
+    path = first_of(folder, names)
+    if path is None:
         raise PaperzooError(f"{shown(folder)} has no {names[0]}; it has: {names_in(folder)}")
     try:
-        return shown(found), json.loads(read_text(found))
+        return shown(path), json.loads(read_text(path))
     except ValueError as error:
-        raise PaperzooError(f"{shown(found)} is no JSON: {error}") from error
+        raise PaperzooError(f"{shown(path)} is no JSON: {error}") from error
 
 
 def _list(content: Any, key: str, name: str) -> list[Any]:
@@ -151,10 +151,10 @@ def _list(content: Any, key: str, name: str) -> list[Any]:
     if not isinstance(content, dict) or key not in content:
         has = f"its keys are {some(sorted(content), 6)}" if isinstance(content, dict) else f"it is a {type(content).__name__}"
         raise PaperzooError(f"{name} is another JSON: it has no {key!r} at its top; {has}")
-    found = content[key]
-    if not isinstance(found, list):
-        raise PaperzooError(f"{name}: {key!r} is a {type(found).__name__}, not a list")
-    return found
+    items = content[key]
+    if not isinstance(items, list):
+        raise PaperzooError(f"{name}: {key!r} is a {type(items).__name__}, not a list")
+    return items
 
 
 def _of(entry: Any, key: str, name: str, place: int, kind: type = object) -> Any:
@@ -177,10 +177,10 @@ def _published(
         "test": list(test),
     }
     pictures, questions = {}, {}
-    for split, own in rows.items():
-        place = {picture: i for i, picture in enumerate(dict.fromkeys(row.picture for row in own))}
+    for split, of_split in rows.items():
+        place = {picture: i for i, picture in enumerate(dict.fromkeys(row.picture for row in of_split))}
         pictures[split] = ImageFiles([root / picture for picture in place], size, size, 3)
-        questions[split] = [Question(place[row.picture], *row[1:]) for row in own]
+        questions[split] = [Question(place[row.picture], *row[1:]) for row in of_split]
     return build(name, pictures, questions, size, "", source, most, showable=False)
 
 
@@ -248,11 +248,11 @@ def table(root: Path) -> Iterator[tuple[Row, str]]:
         has = f"has {some([p.name for p in tables])}" if tables else f"has neither: {names_in(root)}"
         raise PaperzooError(f"{plain(root)} needs one .csv or .jsonl with file, question and answer in every row; it {has}")
     read = _csv if tables[0].suffix == ".csv" else _jsonl
-    found = False
+    any_row = False
     for number, values in read(tables[0]):
-        found, where = True, f"{plain(tables[0])}, line {number}"
-        given = values["answer"] if isinstance(values["answer"], list) else [values["answer"]]
-        answers = answered(given, where)
+        any_row, where = True, f"{plain(tables[0])}, line {number}"
+        cell = values["answer"] if isinstance(values["answer"], list) else [values["answer"]]
+        answers = answered(cell, where)
         (answer, _), *_ = Counter(answers).most_common(1)
         if not answer.strip():
             raise PaperzooError(f"{where}: the answer is empty")
@@ -261,7 +261,7 @@ def table(root: Path) -> Iterator[tuple[Row, str]]:
             raise unknown("split", split, SPLITS, f"in {where}")
         kind = str(values.get("kind") or kind_of(answer))
         yield Row(str(values["file"]), asked(str(values["question"]), where), answer, answers, kind), SPLITS.get(split, "")
-    if not found:
+    if not any_row:
         raise PaperzooError(f"{plain(tables[0])} has no rows")
 
 
@@ -307,7 +307,7 @@ def _pictures(root: Path, rows: Sequence[Row], skipped: Skipped) -> dict[str, Pa
     for file in pictures_in(root, True, skipped):
         by_path[file.relative_to(root).as_posix()] = file
         by_name[file.name].append(file)
-    found: dict[str, Path] = {}
+    file_of: dict[str, Path] = {}
     for picture in dict.fromkeys(row.picture for row in rows):
         fits = [by_path[picture]] if picture in by_path else by_name.get(picture, [])
         if len(fits) > 1:
@@ -315,14 +315,14 @@ def _pictures(root: Path, rows: Sequence[Row], skipped: Skipped) -> dict[str, Pa
             several = f"{plain(root)} has {len(fits)} pictures called {plain(picture)} ({places})"
             raise PaperzooError(f"{several}: write their paths into the table")
         if fits:
-            found[picture] = fits[0]
+            file_of[picture] = fits[0]
         else:
             skipped["names of pictures in the table that are not there"].append(root / picture)
-    used = set(found.values())
+    used = set(file_of.values())
     skipped["pictures without a row in the table"] += [file for file in by_path.values() if file not in used]
-    if not found:
+    if not file_of:
         raise PaperzooError(f"no row of the table in {plain(root)} names a picture below it: the first names {plain(rows[0].picture)}")
-    return found
+    return file_of
 
 
 def _by_split(root: Path, rows: Sequence[tuple[Row, str]], place: Mapping[str, Path]) -> dict[str, list[Item]]:

@@ -28,8 +28,8 @@ def shapes_vqa(train: int = 1500, held: int = 300, most: int = 60) -> Dataset:
         random = np.random.default_rng(seed)
         scenes = [compose(random) for _ in range(number)]
         pictures[split] = Images(torch.from_numpy(np.stack([paint(things) for things in scenes])))
-        asked = {i: list(questions(things, SIZE, _others(random, things))) for i, things in enumerate(scenes)}
-        splits[split] = balanced(asked, most, seed)
+        candidates = {i: list(questions(things, SIZE, _others(random, things))) for i, things in enumerate(scenes)}
+        splits[split] = balanced(candidates, most, seed)
     return build("shapes-vqa", pictures, splits, SIZE, "none needed", "formula")
 
 

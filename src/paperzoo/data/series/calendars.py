@@ -25,7 +25,7 @@ _WEEKDAYS = "1111100"  # Monday to Friday
 
 @dataclass(frozen=True)
 class Calendar:
-    """One rule that says which time comes next.
+    """A rule for the time of the next row.
 
     Attributes:
         size, unit: of a step, such as (3, "month").

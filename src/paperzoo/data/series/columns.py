@@ -37,7 +37,7 @@ _WRITINGS = ("iso", "%Y", "%Y%m", *(f"{day}{clock}" for clock in ("", " %H:%M", 
 
 
 def header(path: Path) -> tuple[str, ...]:
-    """What the columns of a CSV or parquet file are called, from left to right.
+    """The column names of a CSV or parquet file, from left to right.
 
     Raises:
         PaperzooError: missing, damaged or empty.
@@ -84,7 +84,7 @@ def _columns(lines: list[list[str]]) -> list[list[str]]:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is called one of parquet."""
+    """Whether the file's name ends as that of a parquet file."""
     return path.suffix.lower() in (".parquet", ".pq")
 
 
@@ -146,7 +146,7 @@ def parts_by_comma(path: Path) -> bool:
 
 
 def _delimiter(path: Path) -> str:
-    """What parts the cells: that by which the header has most names, and the row below it as many cells."""
+    """The delimiter: the one that gives the header most names, and the row below it as many cells."""
     with readable(path), _text(path) as file:
         begin = file.read(2**16)
     if not begin.strip():

@@ -46,14 +46,14 @@ FINEST = 96
 
 @dataclass
 class Repairs:
-    """What was mended in a log, and how often."""
+    """The repairs made to a log, with their counts."""
 
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def note(self, what: str, count: int) -> None:
+    def note(self, repair: str, count: int) -> None:
         """Adds ``count`` to what was mended in this way."""
         if count:
-            self.counts[what] += int(count)
+            self.counts[repair] += int(count)
 
     def said(self) -> list[str]:
         """One clause for each kind."""
@@ -270,27 +270,27 @@ def splits_of(time: np.ndarray, machine: np.ndarray, machines: int) -> dict[str,
     }
 
 
-def windows(found: dict[str, np.ndarray], name: str, licence: str, source: str, strict: bool = False) -> Dataset:
+def windows(arrays: dict[str, np.ndarray], name: str, licence: str, source: str, strict: bool = False) -> Dataset:
     """The data set of a log's ``arrays``: ``readings``, ``until`` (days), ``machine`` (its number), ``time`` (seconds).
 
     Raises:
         PaperzooError: no failure to learn from, or (``strict``) something had to be mended.
     """
-    notes = [str(note) for note in found["notes"]]
+    notes = [str(note) for note in arrays["notes"]]
     if notes and strict:
         raise PaperzooError(f"{name}: {'; '.join(notes)}")
-    known = np.flatnonzero(found["known"])
-    time, machine, until = (found[key][known] for key in ("time", "machine", "until"))
-    cut = splits_of(time, machine, len(found["names"]))
+    known = np.flatnonzero(arrays["known"])
+    time, machine, until = (arrays[key][known] for key in ("time", "machine", "until"))
+    cut = splits_of(time, machine, len(arrays["names"]))
     count, fails = len(cut["train"]), int(np.isfinite(until[cut["train"]]).sum())
     if fails in (0, count):
         which = "every one" if fails else "none"
         raise PaperzooError(f"{name}: of {count:,} windows to train on, {which} is followed by a failure within {HORIZON} days")
-    span, per_day = max(OBSERVATIONS) * int(found["per_day"]), int(found["per_day"])
-    end = found["end"][known]
+    span, per_day = max(OBSERVATIONS) * int(arrays["per_day"]), int(arrays["per_day"])
+    end = arrays["end"][known]
     splits = {
         key: Split(
-            Windows(found["readings"], end[chosen], span),
+            Windows(arrays["readings"], end[chosen], span),
             Values("until", torch.from_numpy(until[chosen])),
             Values("machine", torch.from_numpy(machine[chosen].astype(np.int64))),
             Values("time", torch.from_numpy(time[chosen])),
@@ -300,21 +300,21 @@ def windows(found: dict[str, np.ndarray], name: str, licence: str, source: str, 
     }
     mean, deviation = _scale(splits["train"])
     arguments = {
-        "sensors": tuple(str(s) for s in found["sensors"]),
+        "sensors": tuple(str(s) for s in arrays["sensors"]),
         "per_day": per_day,
         "mean": mean,
         "deviation": deviation,
         "shares": tuple(float((until[cut["train"]] <= days).mean()) for days in range(1, HORIZON + 1)),
     }
-    schema = Schema(name, ("readings", "until", "machine", "time"), arguments, tuple(str(n) for n in found["names"]))
+    schema = Schema(name, ("readings", "until", "machine", "time"), arguments, tuple(str(n) for n in arrays["names"]))
     return Dataset(schema, splits, licence, source + "".join(f"; {note}" for note in notes))
 
 
 def _scale(train: Split, windows: int = 1000) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each sensor over evenly spaced training windows; the deviation of one that never changes is 1."""
     chosen = np.unique(np.linspace(0, len(train) - 1, windows).astype(np.int64))
-    seen: Tensor = train.batch(chosen).readings.double()  # (N, T, sensors)
-    mean, deviation = seen.mean((0, 1)), seen.std((0, 1), correction=0)
+    readings: Tensor = train.batch(chosen).readings.double()  # (N, T, sensors)
+    mean, deviation = readings.mean((0, 1)), readings.std((0, 1), correction=0)
     deviation = torch.where(deviation > 1e-6 * mean.abs() + 1e-12, deviation, 1.0)
     return tuple(mean.tolist()), tuple(deviation.tolist())
 

@@ -29,7 +29,7 @@ TRANSFORMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.nda
 
 
 def weights(history: int, horizon: int, season: int, level: int, cycles: int) -> tuple[np.ndarray, np.ndarray]:
-    """What is left of a window, as a matrix (T, T), and what comes after it, as a matrix (H, T).
+    """The residual of a window without its pattern, as a matrix (T, T), and the forecast of the pattern, as a matrix (H, T).
 
     Args:
         season: m; 0 for none.
@@ -40,8 +40,8 @@ def weights(history: int, horizon: int, season: int, level: int, cycles: int) ->
     last, phase = steps[:history], steps % season if cycles else np.zeros_like(steps)
     pattern = np.zeros((history + horizon, history)) + (last >= -level) / level  # (T + H, T)
     if cycles:
-        seen = last >= -cycles * season
-        pattern += (phase[:, None] == phase[None, :history]) * seen / cycles - seen / (cycles * season)
+        in_cycles = last >= -cycles * season
+        pattern += (phase[:, None] == phase[None, :history]) * in_cycles / cycles - in_cycles / (cycles * season)
     return np.eye(history) - pattern[:history], pattern[history:]
 
 
@@ -62,20 +62,20 @@ def chosen(train: Windows, validation: Windows, season: int) -> dict[str, Any]:
     for transform, cycles, level in product(transforms, seasons, levels):
         straighten, back = TRANSFORMS[transform]
         left, ahead = weights(history, horizon, season, level, cycles)
-        (window, target, seen), (past, came, mask) = (_stacked(w, straighten) for w in (train, validation))
-        rest = np.where(seen[..., None], target - ahead @ window, np.nan)  # (N, H, K)
+        (window, target, observed), (past, came, mask) = (_stacked(w, straighten) for w in (train, validation))
+        rest = np.where(observed[..., None], target - ahead @ window, np.nan)  # (N, H, K)
         for trend in (np.nanmean(rest, 0), np.zeros(rest.shape[1:])):
             said = back(ahead @ past + trend)
             wrong = np.where(mask[..., None], (back(came) - said) / scale, 0.0)
             score = float((wrong**2).sum() / mask.sum())
             if score < 0.999 * best[0]:
                 deviation = np.sqrt(np.nanmean((rest - trend) ** 2, 0))
-                found = {
+                arguments = {
                     "transform": transform, "level": level, "cycles": cycles, "season": season, "trend": trend.tolist(),
                     "deviation": np.maximum(deviation, 1e-6 * scale).tolist(),
                     "spread": np.maximum((left @ window).std((0, 1)), 1e-6 * scale).tolist(),
                 }  # fmt: skip
-                best = score, found
+                best = score, arguments
     return best[1]
 
 
@@ -88,7 +88,7 @@ def _stacked(windows: Windows, straighten: Any) -> tuple[np.ndarray, np.ndarray,
 
 
 def described(pattern: Mapping[str, Any], label: Callable[[int], str]) -> str:
-    """What is taken out, in words.
+    """The pattern that is taken out, in words.
 
     Args:
         label: steps in words: ``7 days`` of 7.

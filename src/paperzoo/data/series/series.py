@@ -88,7 +88,7 @@ class Windows:
         return len(self.origins)
 
     def ahead(self) -> tuple[np.ndarray, np.ndarray]:
-        """What came: float64 (N, H, K), and which of it lies in the split: bool (N, H). Beyond it, the values are 0."""
+        """The actual values float64 (N, H, K), and a mask of those in the split, bool (N, H). Values outside it are 0."""
         rows = self.origins[:, None] + np.arange(self.horizon)  # (N, H)
         mask = rows < self.stops[:, None]
         return np.where(mask[..., None], self.values[np.where(mask, rows, 0)][..., list(self.targets)], 0.0), mask
@@ -101,7 +101,7 @@ class Windows:
         )  # fmt: skip
 
     def upto(self, horizon: int) -> Windows:
-        """The same windows, looking only so many steps ahead."""
+        """The same windows with a shorter horizon."""
         return Windows(
             self.values, self.targets, self.origins, self.stops, self.firsts, self.history, horizon, self.known, self.held, self.labels
         )
@@ -202,9 +202,9 @@ def windows(
             held = np.full(len(origins), -2)
             chosen = np.linspace(0, len(origins) - 1, min(HELD, len(origins))).round().astype(int)
             held[chosen] = np.arange(len(chosen))
-        own = [(a, b) for a, b, _ in pieces]
-        known = _longest(earlier or own, series.bounds)
-        earlier += own
+        ranges = [(a, b) for a, b, _ in pieces]
+        known = _longest(earlier or ranges, series.bounds)
+        earlier += ranges
         splits[split] = Split(Windows(values, targets, origins, stops, firsts, history, horizon, known, held, series.labels))
     arguments = {
         "columns": columns, "targets": series.targets, "history": history, "horizon": horizon, "season": season,
@@ -217,8 +217,8 @@ def windows(
 
 def _in_range(name: str, columns: Sequence[str], values: np.ndarray, train: np.ndarray) -> None:
     """Networks count in float32: raises ``PaperzooError`` for columns too large for it, or that change by too little."""
-    for column, own, trained in zip(columns, values.T, train.T, strict=True):
-        largest = float(np.abs(own).max(initial=0))
+    for column, column_values, trained in zip(columns, values.T, train.T, strict=True):
+        largest = float(np.abs(column_values).max(initial=0))
         if largest > 1e37:
             raise PaperzooError(f"{name}: {column} reaches {largest:g}, more than 1e37: count it in a larger unit")
         if len(trained) and (deviation := float(trained.std())) < max(1e-37, 1e-6 * abs(float(trained.mean()))):

@@ -32,7 +32,7 @@ REPAIR = 4  # hours without readings after a failure
 
 @dataclass(frozen=True)
 class Fleet:
-    """What happened, hour by hour; arrays (hours, machines).
+    """The simulated events, hour by hour; arrays (hours, machines).
 
     Attributes:
         wear: relative length of the crack. ``toughness``: where the part in use breaks.

@@ -81,16 +81,16 @@ def corpus(
     if not numbers:
         raise PaperzooError(f"{name} has no words to train on ({source})")
 
-    seen = np.bincount(flat["train"], minlength=len(numbers))
+    counts = np.bincount(flat["train"], minlength=len(numbers))
     spelling = list(numbers)
-    order = sorted(range(len(spelling)), key=lambda i: (-seen[i], spelling[i]))
+    order = sorted(range(len(spelling)), key=lambda i: (-counts[i], spelling[i]))
     place = np.empty(len(order) + 1, np.int32)
     place[order] = np.arange(2, len(order) + 2)
     place[-1] = 1  # unknown words were numbered -1
     splits = {s: Split(Sequences(ends[s], {"tokens": place[flat[s]]})) for s in texts}
     arguments = {
         "vocabulary": ("<pad>", "<unk>", *(spelling[i] for i in order)),
-        "counts": (0, 0, *(int(seen[i]) for i in order)),
+        "counts": (0, 0, *(int(counts[i]) for i in order)),
     }
     return Corpus(Schema(name, ("tokens", "length"), arguments), splits, licence, source, pictures, questions)
 
@@ -225,14 +225,14 @@ def grammar(sentences: int = 20_000, seed: int = 0) -> Corpus:
         pairs = list(zip(words[::2], words[1::2], strict=True))
         roles = [[next(coined) for _ in range(6)] for _ in range(2)]
         for pair in pairs:
-            own = [next(coined) for _ in range(4)]
-            subjects += [(word, own, role) for word, role in zip(pair, roles, strict=True)]
+            context = [next(coined) for _ in range(4)]
+            subjects += [(word, context, role) for word, role in zip(pair, roles, strict=True)]
         questions += [(*first, *second) for first, second in permutations(pairs, 2)]
 
     texts = []
     for subject in random.integers(0, len(subjects), sentences):
-        word, own, role = subjects[subject]
-        around = [random.choice(choices, count, replace=False) for choices, count in ((own, 2), (role, 2), (nothing, 3))]
+        word, context, role = subjects[subject]
+        around = [random.choice(choices, count, replace=False) for choices, count in ((context, 2), (role, 2), (nothing, 3))]
         texts.append(" ".join(random.permutation([word, *(str(w) for part in around for w in part)])))
     held = max(1, sentences // 20)
     splits = {"train": texts[held:], "test": texts[:held]}

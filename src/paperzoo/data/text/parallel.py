@@ -170,11 +170,11 @@ def parallel(
         if not pairs:
             raise PaperzooError(f"{name} has no pairs for {split} ({source})")
     counts = dict(left_out or {})
-    seen = {essence(text) for pair in splits["train"] for text in pair}
+    known = {essence(text) for pair in splits["train"] for text in pair}
     vocabulary, merges = learn((text for pair in splits["train"] for text in pair), pieces)
     bpe, built = Bpe(vocabulary, merges), {}
     for split, pairs in splits.items():
-        kept = pairs if split == "train" else [p for p in pairs if not seen & {essence(p[0]), essence(p[1])}]
+        kept = pairs if split == "train" else [p for p in pairs if not known & {essence(p[0]), essence(p[1])}]
         if split != "train":
             counts[f"{split} pairs that occur in training"] = len(pairs) - len(kept)
         columns = [encode(bpe, [pair[side] for pair in kept], start=bool(side)) for side in (0, 1)]

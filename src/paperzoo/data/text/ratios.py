@@ -27,9 +27,9 @@ def ratios(sentences: int = 12_000, seed: int = 0) -> Corpus:
         pairs = list(zip(words[::2], words[1::2], strict=True))
         roles = random.normal(0, 0.8, (2, 300))
         for pair in pairs:
-            own = random.normal(0, 0.8, 300)
+            offset = random.normal(0, 0.8, 300)
             for word, role in zip(pair, roles, strict=True):
-                weight = np.exp(zipf + own + role)
+                weight = np.exp(zipf + offset + role)
                 subjects.append((word, np.cumsum(weight / weight.sum())))
         questions += [(*first, *second) for first, second in permutations(pairs, 2)]
 

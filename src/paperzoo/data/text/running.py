@@ -139,11 +139,11 @@ def _dataset(
     name: str, flat: Mapping[str, np.ndarray], vocabulary: Sequence[str], unit: str, licence: str, source: str,
     streams: int, span: int, pictures: bool, **more: Any,
 ) -> Text:  # fmt: skip
-    seen = np.bincount(flat["train"], minlength=len(vocabulary)).astype(np.float64)
+    counts = np.bincount(flat["train"], minlength=len(vocabulary)).astype(np.float64)
     splits = {split: Split(Streams(tokens, streams, span)) for split, tokens in flat.items()}
     arguments = {"vocabulary": tuple(vocabulary), "unit": unit, "streams": streams}
     schema = Schema(name, ("tokens", "target", "stream", "place"), arguments)
-    return Text(schema, splits, licence, source, pictures, seen / seen.sum(), **more)
+    return Text(schema, splits, licence, source, pictures, counts / counts.sum(), **more)
 
 
 #: a word with inner apostrophes and hyphens, a mark like <unk>, or any other character by itself
@@ -156,7 +156,7 @@ def pieces(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """What stands between blanks, and ``<eos>`` for each end of a line."""
+    """The tokens between blanks, and ``<eos>`` for each end of a line."""
     return [word for line in lines(text) for word in [*line.split(), END]]
 
 

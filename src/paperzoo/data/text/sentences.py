@@ -199,9 +199,9 @@ def books(
         built[split] = Split(Segments(flat, starts, ends, corpus, marks, length, negatives))
         if not len(built[split]):
             raise PaperzooError(f"the {split} split of {name} has no text of two sentences ({source})")
-    seen = np.bincount(arrays["train.flat"], minlength=len(vocabulary)).astype(np.float64)
+    counts = np.bincount(arrays["train.flat"], minlength=len(vocabulary)).astype(np.float64)
     schema = Schema(name, ("tokens", "segment", "length", "next", "akin"), {"vocabulary": vocabulary})
-    return Books(schema, built, licence, source, pictures, shares=seen / seen.sum())
+    return Books(schema, built, licence, source, pictures, shares=counts / counts.sum())
 
 
 def _numbered(splits: Mapping[str, Sequence[Book]], pieces: int) -> dict[str, np.ndarray]:

@@ -448,12 +448,12 @@ def tagged(
         tags = np.array([numbers[tag] for _, tags in sentences for tag in tags], np.int64)
         return Split(Sequences(offsets, {"tokens": tokens, "tags": tags}, flat))
 
-    seen = Counter(letter for words, _ in splits["train"] for word in words for letter in word)
+    letters = Counter(letter for words, _ in splits["train"] for word in words for letter in word)
     arguments = {
         "vocabulary": vocabulary,
         "tags": names,
         "spellings": shared_spellings(splits["train"]),
-        "letters": tuple(sorted(letter for letter, count in seen.items() if count >= 2)),
+        "letters": tuple(sorted(letter for letter, count in letters.items() if count >= 2)),
     }
     schema = Schema(name, ("tokens", "tags", "length", "words"), arguments, names)
     return Dataset(schema, {name: split(sentences) for name, sentences in splits.items()}, licence, source, pictures)

@@ -14,7 +14,7 @@ from paperzoo.errors import PaperzooError
 
 
 def device(number: int) -> tuple[str, str | None]:
-    """What FFmpeg calls a webcam, and its kind.
+    """FFmpeg's name of a webcam, and its input format.
 
     Raises:
         PaperzooError: there is no such webcam, or none is read on this system.

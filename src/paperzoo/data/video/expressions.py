@@ -90,8 +90,8 @@ class Expressing:
         """Frames ``start`` to ``stop`` without the last, uint8 (T, C, H, W)."""
         random = np.random.Generator(np.random.Philox(key=[self.split, self.index]))
         share = course(self.motion, self.frames, random)[start:stop]
-        seen = np.flatnonzero(share.any(0))
-        mixed = np.tensordot(share[:, seen], self.looks[seen].astype(np.float32), 1)  # (T, C, H, W)
+        needed = np.flatnonzero(share.any(0))
+        mixed = np.tensordot(share[:, needed], self.looks[needed].astype(np.float32), 1)  # (T, C, H, W)
         return mixed.round().astype(np.uint8)
 
 
@@ -157,11 +157,11 @@ def draw(wheel: Path, people: int, size: int) -> np.ndarray:
 
 
 def choose(people: int, seed: int = 0) -> list[tuple[dict[str, str], bool]]:
-    """What ``people`` different people are made of, and whether their eyebrows are of the "natural" kind."""
+    """The parts of ``people`` different faces, and whether their eyebrows are of the "natural" kind."""
     random, options = np.random.default_rng(seed), avatars.person()
     drawn = random.integers(0, [*map(len, options.values()), 2], (2 * people, len(options) + 1))
-    found: dict[tuple[str | int, ...], tuple[dict[str, str], bool]] = {}
+    faces: dict[tuple[str | int, ...], tuple[dict[str, str], bool]] = {}
     for row in drawn.tolist():
         chosen = {name: values[i] for (name, values), i in zip(options.items(), row, strict=False)}
-        found.setdefault((*chosen.values(), row[-1]), (chosen, bool(row[-1])))
-    return list(found.values())[:people]
+        faces.setdefault((*chosen.values(), row[-1]), (chosen, bool(row[-1])))
+    return list(faces.values())[:people]

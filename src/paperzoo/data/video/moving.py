@@ -207,12 +207,12 @@ def _prepare(package: Path) -> dict[str, np.ndarray]:
     drawn = (image != GROUND).any(-1).mean((1, 2)) >= 1 / 16  # (F); bodies that have all but faded away are all alike
     split = np.full(len(clips), SPLITS.index("train"))
     for kind in np.unique(race):
-        own, frames = race == kind, drawn & np.repeat(race == kind, length)
+        of_kind, frames = race == kind, drawn & np.repeat(race == kind, length)
         names = np.repeat(unit, length)[frames]
         joined = dict(zip(names.tolist(), alike(image[frames], names).tolist(), strict=True))
-        unit[own] = [joined.get(name, name) for name in unit[own].tolist()]
-        if len(set(unit[own])) >= 3:
-            split[own] = share_out(unit[own], kind, test=0.35, validation=0.1)
+        unit[of_kind] = [joined.get(name, name) for name in unit[of_kind].tolist()]
+        if len(set(unit[of_kind])) >= 3:
+            split[of_kind] = share_out(unit[of_kind], kind, test=0.35, validation=0.1)
     return {
         "image": image,
         "offset": np.concatenate([[0], np.cumsum(length)]),

@@ -496,14 +496,14 @@ def _lines(file: Path, pattern: str) -> list[tuple[str, str]]:
 
 
 def _published(
-    name: str, path: Path, found: Mapping[str, list[Item]], names: Sequence[str], size: int, frames: int, licence: str
+    name: str, path: Path, items_of: Mapping[str, list[Item]], names: Sequence[str], size: int, frames: int, licence: str
 ) -> Dataset:
-    for split, items in found.items():
+    for split, items in items_of.items():
         if not items:
             raise PaperzooError(f"the lists of {path} name no video of {split}")
         if lost := [place for place, _ in items if not place.is_file()]:
             raise PaperzooError(f"{len(lost)} of {len(items)} videos of {split} are missing in {path}, the first is {lost[0]}")
     sides = {"train": round(size * 8 / 7), "test": size}
-    videos = {split: [VideoFile(place, sides[split], 3) for place, _ in items] for split, items in found.items()}
-    labels = {split: [label for _, label in items] for split, items in found.items()}
+    videos = {split: [VideoFile(place, sides[split], 3) for place, _ in items] for split, items in items_of.items()}
+    labels = {split: [label for _, label in items] for split, items in items_of.items()}
     return labelled(name, videos, labels, names, size, 3, frames, licence, f"videos in {path}")

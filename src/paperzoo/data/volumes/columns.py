@@ -44,7 +44,7 @@ class Volumes:
     def join(self, other: Column) -> Volumes:
         assert isinstance(other, Volumes) and other.size == self.size
         most = max(self.poses, other.poses)
-        mine, theirs = (own.items // own.poses * most + own.items % own.poses for own in (self, other))
+        mine, theirs = (one.items // one.poses * most + one.items % one.poses for one in (self, other))
         items = torch.cat([mine, theirs + len(self.packed) * most])
         return Volumes(torch.cat([self.packed, other.packed]), self.size, most, items)
 

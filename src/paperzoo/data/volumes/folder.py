@@ -107,18 +107,18 @@ def _built(
     _complain(root, {file: str(why[number]) for file, number in row.items() if why[number]}, len(files), strict)
     if hollow := [f for f, number in row.items() if not why[number] and not closed[number]]:
         few = some([below(f, root) for f in hollow])
-        told = f"{len(hollow)} of {len(files)} meshes in {plain(root)} are not watertight: {few}"
-        warnings.warn(f"{told}. What is open at {size} voxels stays hollow", stacklevel=4)
+        warning = f"{len(hollow)} of {len(files)} meshes in {plain(root)} are not watertight: {few}"
+        warnings.warn(f"{warning}. What is open at {size} voxels stays hollow", stacklevel=4)
     items, names = _classes(root, [file for file, number in row.items() if not why[number]], strict)
-    groups = copies(file for own in items.values() for file, _ in own)
+    groups = copies(file for items_here in items.values() for file, _ in items_here)
     splits = cut(items, root, groups, "shapes")
     say_copies(items, groups, root, stacklevel=4)
     say_few(splits, names, root, stacklevel=4)
     built = {}
-    for split, own in splits.items():
+    for split, items_here in splits.items():
         turns = poses if split == "train" else 1
-        column = Volumes(torch.from_numpy(packed[[row[file] for file, _ in own]]), size, turns)
-        label = torch.tensor([kind for _, kind in own]).repeat_interleave(turns)
+        column = Volumes(torch.from_numpy(packed[[row[file] for file, _ in items_here]]), size, turns)
+        label = torch.tensor([kind for _, kind in items_here]).repeat_interleave(turns)
         built[split] = Split(column, Values("label", label)) if names else Split(column)
     fields, classes = (("volume", "label"), {"classes": len(names)}) if names else (("volume",), {})
     schema = Schema(name, fields, {"image_size": size, **classes}, names)
@@ -153,21 +153,21 @@ def _complain(root: Path, bad: dict[Path, str], total: int, strict: bool) -> Non
 
 def _classes(root: Path, files: Sequence[Path], strict: bool) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
     """Each split's files with their labels, and the classes' names; none where there is one class or no folder."""
-    found: list[tuple[Path, str, str]] = []
+    shapes: list[tuple[Path, str, str]] = []
     for file in files:
         parts = list(file.relative_to(root).parts[:-1]) if file != root else []
         place = next((i for i, part in enumerate(parts[:2]) if part.lower() in SPLITS), None)
         split = SPLITS[parts.pop(place).lower()] if place is not None else "train"
-        found.append((file, split, parts[0] if parts else ""))
-    names = tuple(sorted({kind for _, _, kind in found if kind}))
+        shapes.append((file, split, parts[0] if parts else ""))
+    names = tuple(sorted({kind for _, _, kind in shapes if kind}))
     skipped = Skipped(list)
     if len(names) < 2:
         names = ()
     else:
-        skipped["shapes beside the class folders"] = [file for file, _, kind in found if not kind]
+        skipped["shapes beside the class folders"] = [file for file, _, kind in shapes if not kind]
         complain(root, skipped, strict, stacklevel=5)
     items: dict[str, list[Item]] = defaultdict(list)
-    for file, split, kind in found:
+    for file, split, kind in shapes:
         if kind or not names:
             items[split].append((file, names.index(kind) if names else 0))
     return items, names

@@ -58,7 +58,7 @@ class Thing(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What decides the split: the library and the mesh."""
+        """The key that decides the split: library and mesh."""
         return f"{self.library}{self.model}"
 
 
@@ -121,13 +121,13 @@ def things(archive: zipfile.ZipFile, library: str) -> list[Thing]:
     rows: dict[int, dict[str, str]] = defaultdict(dict)
     for key, number, value in re.findall(r"(?m)^(\w+)#(\d+)=(.*)$", text):
         rows[int(number)][key] = value.strip()
-    found = []
+    catalogue = []
     for _, row in sorted(rows.items()):
         rotation = np.array(row.get("modelRotation", "1 0 0 0 1 0 0 0 1").split(), np.float64).reshape(3, 3)
-        found.append(Thing(library, row["name"], row["model"], rotation))
-    if not found:
+        catalogue.append(Thing(library, row["name"], row["model"], rotation))
+    if not catalogue:
         raise PaperzooError(f"{library} lists no furniture: another package, or another version of it")
-    return found
+    return catalogue
 
 
 def _read(deb: Path) -> Iterator[tuple[Thing, zipfile.ZipFile]]:
@@ -142,17 +142,17 @@ def _read(deb: Path) -> Iterator[tuple[Thing, zipfile.ZipFile]]:
 
 def _arrays(deb: Path, size: int) -> dict[str, np.ndarray]:
     """``packed`` uint8 (N, S^3 / 8), ``label`` and ``split`` int64 (N), and ``name``."""
-    found, volumes, small = [], [], []
+    kept, volumes, small = [], [], []
     for thing, archive in _read(deb):
         vertices, faces, _ = read_mesh(archive.read(thing.model.lstrip("/")), ".obj", closed=False)
         turned = vertices @ thing.rotation.T
-        found.append(thing)
+        kept.append(thing)
         volumes.append(pack(voxelise(turned, faces, size)[None])[0])
         small.append(pack(voxelise(turned, faces, 16)[None])[0])  # the split is the same at every size
-    label = np.array([class_of(thing.name) for thing in found])
+    label = np.array([class_of(thing.name) for thing in kept])
     leader = alike(np.stack(small), 16, _ALIKE)
-    split = parted([thing.key for thing in found], leader, label, _SHARE)
-    names = np.array([thing.name for thing in found])
+    split = parted([thing.key for thing in kept], leader, label, _SHARE)
+    names = np.array([thing.name for thing in kept])
     return {"packed": np.stack(volumes), "label": label, "split": split, "name": names}
 
 

@@ -50,8 +50,8 @@ def random_objects(package: Path, image_size: int | None = None, poses: int = PO
 def _arrays(package: Path, size: int) -> dict[str, np.ndarray]:
     files = {}
     for name, content in archive_files(package, ".obj"):
-        if found := re.search(r"pybullet_data/random_urdfs/(\d{3})/\1\.obj$", name):
-            files[found[1]] = content
+        if match := re.search(r"pybullet_data/random_urdfs/(\d{3})/\1\.obj$", name):
+            files[match[1]] = content
     if not files:
         raise PaperzooError(f"{package} has no random_urdfs: another package, or another version of it")
     meshes = {key: read_mesh(content, ".obj", closed=False) for key, content in sorted(files.items())}

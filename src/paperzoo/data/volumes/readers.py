@@ -133,9 +133,9 @@ def binvox(content: bytes) -> np.ndarray:
     if len(data) % 2:
         raise PaperzooError("it breaks off in the middle of a pair")
     value, count = np.frombuffer(data, np.uint8).reshape(-1, 2).T  # (R) each
-    if (found := int(count.sum(dtype=np.int64))) != side**3 or (len(value) and value.max() > 1):
-        what = f"{found} voxels of {side**3}" if found != side**3 else f"the value {int(value.max())}, where 0 or 1 belongs"
-        raise PaperzooError(f"it is damaged: it has {what}")
+    if (total := int(count.sum(dtype=np.int64))) != side**3 or (len(value) and value.max() > 1):
+        fault = f"{total} voxels of {side**3}" if total != side**3 else f"the value {int(value.max())}, where 0 or 1 belongs"
+        raise PaperzooError(f"it is damaged: it has {fault}")
     voxels = np.repeat(value.astype(bool), count).reshape(side, side, side)  # (W, D, H)
     if not voxels.any():
         raise PaperzooError("it is empty")
@@ -166,9 +166,9 @@ def resampled(voxels: np.ndarray, size: int) -> np.ndarray:
 
 
 def middle(voxels: np.ndarray) -> np.ndarray:
-    """What is occupied moved to the middle, to half a voxel."""
+    """The voxels shifted so that the bounding box of the occupied ones is centred, to half a voxel."""
     moved = voxels
     for axis in range(3):
-        found = np.flatnonzero(voxels.any(tuple(a for a in range(3) if a != axis)))
-        moved = np.roll(moved, (len(voxels) - 1 - int(found[0]) - int(found[-1])) // 2, axis)
+        occupied = np.flatnonzero(voxels.any(tuple(a for a in range(3) if a != axis)))
+        moved = np.roll(moved, (len(voxels) - 1 - int(occupied[0]) - int(occupied[-1])) // 2, axis)
     return moved

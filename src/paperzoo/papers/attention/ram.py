@@ -35,7 +35,7 @@ from paperzoo.tasks.model import Optimizers, Players
 
 
 class GlimpseNetwork(nn.Module):
-    """What is seen and where it lies, in one vector: integral images and places (N, 2) to (N, 2 * part) (figure 1 B)."""
+    """The glimpse feature vector, "what" and "where": integral images and locations (N, 2) to (N, 2 * part) (figure 1 B)."""
 
     def __init__(self, channels: int, size: int, scales: int, part: int) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class GlimpseNetwork(nn.Module):
         self.from_what, self.from_where = nn.Linear(part, 2 * part), nn.Linear(part, 2 * part)
 
     def forward(self, integral: Tensor, place: Tensor) -> Tensor:
-        seen = self.sensor(integral, place).flatten(1).to(place.dtype)  # (N, C, k, g, g) to (N, C * k * g * g)
-        h_g = self.what(seen).relu()  # (N, part)
+        patches = self.sensor(integral, place).flatten(1).to(place.dtype)  # (N, C, k, g, g) to (N, C * k * g * g)
+        h_g = self.what(patches).relu()  # (N, part)
         h_l = self.where(place).relu()  # (N, part)
         glimpse: Tensor = (self.from_what(h_g) + self.from_where(h_l)).relu()
         return glimpse
@@ -64,7 +64,7 @@ class Core(nn.Module):
 
 
 class Trace(NamedTuple):
-    """What a run of T glimpses leaves behind."""
+    """The trajectory of T glimpses."""
 
     logits: Tensor  # (N, T, K), after each glimpse
     state: Tensor  # (N, H), the core's last
@@ -202,7 +202,7 @@ class Model(GlimpseClassifier):
         }
 
     def chance(self, images: int, random: torch.Generator | None = None, drawn: bool = True) -> Tensor:
-        """What is random in T glimpses, (images, T, 2): a first place, and deviations from the means, or zeros if not ``drawn``."""
+        """The noise of T glimpses, (images, T, 2): a first location, and deviations from the means, or zeros if not ``drawn``."""
         shape, device = (images, self.network.glimpses, 2), self.network.action.weight.device
         where = None if random else device  # a generator that is passed is the CPU's
         place = (2 * torch.rand(shape, generator=random, device=where) - 1).to(device)  # uniform over the image
@@ -258,7 +258,7 @@ class Model(GlimpseClassifier):
             yield self.look(batch.image, self.chance(len(batch), random, drawn=False)).logits[:, -1], batch.label
 
     def retina(self) -> GlimpseSensor:
-        """What a glimpse is taken with."""
+        """The glimpse sensor."""
         return self.network.glimpse.sensor
 
 

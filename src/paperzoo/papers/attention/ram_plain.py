@@ -19,7 +19,7 @@ from paperzoo.tasks.model import Optimizers, Players
 
 
 class Plain(Classifier):
-    """What RAM is compared with: a network that sees the whole image at once, trained by cross-entropy alone."""
+    """RAM's baseline: a network that sees the whole image at once, trained by cross-entropy alone."""
 
     def __init__(self, network: nn.Module, channels: int, classes: int, image_size: int) -> None:
         super().__init__()

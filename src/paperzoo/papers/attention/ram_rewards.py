@@ -64,7 +64,7 @@ def each_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def answer_loss(logits: Tensor, label: Tensor, weights: Sequence[float]) -> Tensor:
-    """What the answers cost; the weights are those of ``hybrid``."""
+    """The classification loss; the weights are those of ``hybrid``."""
     last, discounted, each = weights
     return (last + discounted) * last_cross_entropy(logits, label) + each * each_cross_entropy(logits, label)
 

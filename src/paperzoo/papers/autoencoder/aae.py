@@ -127,7 +127,7 @@ PRIORS: tuple[str, ...] = get_args(Prior)
 
 
 class Adversarial(Autoencoder, ImageGenerator):
-    """What all variants share: an optimiser for each phase, and codes held against the prior.
+    """The base of all variants: an optimiser for each phase, and codes compared with the prior.
 
     Subclasses have ``decoder``, say in ``players`` which networks each optimiser moves, and define ``encode``.
     """
@@ -146,7 +146,7 @@ class Adversarial(Autoencoder, ImageGenerator):
         adam: bool = False,
         drops: Sequence[Share] = (),
     ) -> Optimizers:
-        """One for each phase, each with a rate of its own, ``lr`` that of the reconstruction.
+        """One optimiser for each phase with its own learning rate, ``lr`` that of the reconstruction.
 
         Gradient descent, with momentum 0.9 for reconstruction and classification (appendix), or Adam. ``drops`` are the shares of
         the steps after which all rates are divided by 10.
@@ -167,7 +167,7 @@ class Adversarial(Autoencoder, ImageGenerator):
         return self.decode(z)
 
     def held(self, code: Tensor) -> Tensor:
-        """What of codes (N, latent) the two-sample test looks at."""
+        """The part of codes (N, latent) that the two-sample test compares."""
         return code
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:

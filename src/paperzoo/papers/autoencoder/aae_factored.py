@@ -82,10 +82,10 @@ class Factored(Adversarial):
         }
 
     def step(self, batch: Batch, opt: Players) -> None:
-        seen = self.corrupt(batch.image)
-        opt.autoencoder.minimize(reconstruction_loss(self.decoder(self.join(self.encoder(seen))), batch.image))
+        corrupted = self.corrupt(batch.image)
+        opt.autoencoder.minimize(reconstruction_loss(self.decoder(self.join(self.encoder(corrupted))), batch.image))
         prior_y, prior_z = self.parts(self.draw(len(batch)))
-        y, z = self.parts(self.join(self.encoder(seen)))
+        y, z = self.parts(self.join(self.encoder(corrupted)))
         for adversary, prior, code in (("content", prior_y, y), ("style", prior_z, z)):
             judge = self.get_submodule(f"{adversary}_discriminator")
             opt.minimize(**{f"{adversary}_discriminator": discriminator_loss(judge(prior), judge(code.detach()))})

@@ -190,7 +190,7 @@ LEAST = 0.05
 
 
 class VAE(Variational, ImageGenerator):
-    """What the models of images share. Both networks take ``classes`` numbers as condition: none, or a class as one-hot vector.
+    """The base of the models of images. Both networks take ``classes`` numbers as condition: none, or a class as one-hot vector.
 
     Samples, and reconstructions, are the means of p(x|z).
     """

@@ -187,7 +187,7 @@ class Model(Autoencoder, ImageGenerator):
         return {"prior": prior, "likelihood": likelihood}
 
     def resting(self, real: Tensor, fake: Tensor) -> set[str]:
-        """Who does not step, given the discriminator's costs in nats on real images and on fakes, the same on all processes."""
+        """The players that skip this step, by the discriminator's losses in nats on real and on fake images; the same on all processes."""
         if not self.margin:
             return set()
         low, high = min(float(real), float(fake)), max(float(real), float(fake))
@@ -227,7 +227,7 @@ class Model(Autoencoder, ImageGenerator):
         return attribute_vectors(codes, has), has, label
 
     def arithmetic(self, dataset: Dataset, split: str, judge: Any) -> dict[str, float]:
-        """What a judge of the labels sees when the vector of an attribute is added to codes without it, or taken from those with.
+        """Attributes by a judge of the labels after an attribute's vector is added to codes without it, or subtracted from codes with it.
 
         Over at most 500 held-out images, the vectors from the training images, at their own length. An attribute is read off the
         judge's most probable class, if the training images of each class agree on it. ``attribute changed %`` is the share of images
@@ -251,8 +251,8 @@ class Model(Autoencoder, ImageGenerator):
         plain, each, others = read(codes), {}, []
         for k in legible:
             sign = torch.from_numpy(1 - 2 * truth[:, k : k + 1])  # (N, 1): + without it, - with it
-            seen = read(codes + sign * torch.from_numpy(vectors[k]).float())
-            each[f"{names[k]} changed %[{judge.name}]"], other = changed(truth, seen, int(k), group)
+            attributes = read(codes + sign * torch.from_numpy(vectors[k]).float())
+            each[f"{names[k]} changed %[{judge.name}]"], other = changed(truth, attributes, int(k), group)
             others.append(other)
         return {
             f"attribute changed %[{judge.name}]": float(np.mean(list(each.values()))),

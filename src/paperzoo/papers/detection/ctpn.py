@@ -48,14 +48,14 @@ class Network(nn.Module):
     def __init__(self, channels: int, width: float, batch_norm: bool, recurrent: int, anchors: int, weights: str) -> None:
         super().__init__()
         self.trunk = VGG16(channels, width, batch_norm, weights, poolings=4)
-        seen, hidden = 9 * self.trunk.sizes[2], max(8, round(width * 512))
-        self.recurrent = nn.LSTM(seen, recurrent, batch_first=True, bidirectional=True) if recurrent else None
-        self.alone = None if recurrent else nn.Linear(seen, 256)
+        inputs, hidden = 9 * self.trunk.sizes[2], max(8, round(width * 512))
+        self.recurrent = nn.LSTM(inputs, recurrent, batch_first=True, bidirectional=True) if recurrent else None
+        self.alone = None if recurrent else nn.Linear(inputs, 256)
         self.hidden = nn.Linear(2 * recurrent or 256, hidden)
         self.outputs = nn.Linear(hidden, 4 * anchors)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1] to (N, 4k, H / 16, W / 16): of each anchor the logit of text, v_c, v_h and o."""
+        """(N, C, H, W) in [0, 1] to (N, 4k, H / 16, W / 16): for each anchor the logit of text, v_c, v_h and o."""
         maps = self.trunk(image)[-1]
         number, _, tall, wide = maps.shape
         windows = F.unfold(maps, 3, padding=1).view(number, -1, tall, wide)  # (N, 9C, h, w)
@@ -64,8 +64,8 @@ class Network(nn.Module):
             rows = self.recurrent(rows)[0]
         elif self.alone is not None:
             rows = self.alone(rows).relu()
-        found: Tensor = self.outputs(self.hidden(rows).relu())  # (N h, w, 4k)
-        return found.view(number, tall, wide, -1).permute(0, 3, 1, 2)
+        outputs: Tensor = self.outputs(self.hidden(rows).relu())  # (N h, w, 4k)
+        return outputs.view(number, tall, wide, -1).permute(0, 3, 1, 2)
 
 
 # Anchors and what they learn -----------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def strips_of(boxes: Tensor, columns: int) -> tuple[Tensor, Tensor]:
 
 
 class Truth(NamedTuple):
-    """What each of A = k h w anchors of N pictures should say.
+    """The targets of A = k h w anchors of N pictures.
 
     Attributes:
         label: 1 for text, 0 for none, -1 for what is not learnt, int64 (N, k, h, w); v: (N, k, h, w, 2), v_c and v_h.
@@ -122,12 +122,12 @@ def targets(boxes: Tensor, real: Tensor, ignored: Tensor, heights: Tensor, grid:
     label[(best > 0.7) | chosen] = 1
     label[((overlap * ignored[:, :, None, None, None]).amax(1) >= 0.5) & (label < 1)] = -1
     number = torch.arange(len(boxes), device=boxes.device)[:, None, None, None]
-    own = boxes[number, owner]  # (N, k, h, W, 4)
+    matched = boxes[number, owner]  # (N, k, h, W, 4)
     tallness = heights[:, None, None]
-    v = torch.stack([((own[..., 1] + own[..., 3]) / 2 - middle[:, None]) / tallness,
-                     ((own[..., 3] - own[..., 1]).clamp(min=1) / tallness).log()], -1)  # fmt: skip
+    v = torch.stack([((matched[..., 1] + matched[..., 3]) / 2 - middle[:, None]) / tallness,
+                     ((matched[..., 3] - matched[..., 1]).clamp(min=1) / tallness).log()], -1)  # fmt: skip
     across = STRIDE * (torch.arange(wide, device=boxes.device, dtype=boxes.dtype) + 0.5)
-    from_left, from_right = own[..., 0] - across, own[..., 2] - across
+    from_left, from_right = matched[..., 0] - across, matched[..., 2] - across
     nearer = torch.where(from_left.abs() <= from_right.abs(), from_left, from_right)
     return Truth(label, v, nearer / STRIDE, (label == 1) & (nearer.abs() <= 2 * STRIDE))
 
@@ -138,7 +138,7 @@ def drawn(label: Tensor, most: int) -> Tensor:
     flat = label.flatten(1)
 
     def first(kind: int, number: Tensor) -> Tensor:
-        """Those of this kind whose chance is among the ``number`` (N) greatest."""
+        """The anchors of this kind whose random number is among the ``number`` (N) largest."""
         rank = chance.masked_fill(flat != kind, -1).argsort(dim=1, descending=True).argsort(dim=1)
         some: Tensor = (flat == kind) & (rank < number[:, None])
         return some
@@ -215,16 +215,16 @@ class Model(TextDetector):
 
     def strips(self, answers: Tensor, threshold: float) -> list[Strips]:
         """The strips of each picture whose score is above the threshold, after suppression in their columns."""
-        found = []
-        for own in answers.unflatten(1, (4, -1)):  # type: ignore[no-untyped-call]
-            score = own[0].sigmoid()
+        strips = []
+        for maps in answers.unflatten(1, (4, -1)):  # type: ignore[no-untyped-call]
+            score = maps[0].sigmoid()
             k, row, column = (score > threshold).nonzero(as_tuple=True)
             tall = self.heights[k].cpu()
-            middle = STRIDE * (row + 0.5) + own[1][k, row, column] * tall
-            half = tall * own[2][k, row, column].clamp(max=4).exp() / 2
-            values = (column, middle - half, middle + half, STRIDE * (column + 0.5 + own[3][k, row, column]), score[k, row, column])
-            found.append(Strips(*(v.double().numpy() for v in values)).suppressed(self.overlap))
-        return found
+            middle = STRIDE * (row + 0.5) + maps[1][k, row, column] * tall
+            half = tall * maps[2][k, row, column].clamp(max=4).exp() / 2
+            values = (column, middle - half, middle + half, STRIDE * (column + 0.5 + maps[3][k, row, column]), score[k, row, column])
+            strips.append(Strips(*(v.double().numpy() for v in values)).suppressed(self.overlap))
+        return strips
 
     def read(self, answers: Tensor, threshold: float) -> list[Reading]:
         readings = []
@@ -241,10 +241,10 @@ class Model(TextDetector):
         with torch.no_grad():
             answers = self.answers(image.to(self.heights.device)).float().cpu()
         made = []
-        for own, reading in zip(self.strips(answers, self.threshold), self.read(answers, self.threshold), strict=True):
-            x, middle = STRIDE * own.column, (own.top + own.bottom) / 2
-            boxes = [(left, top, left + STRIDE, bottom) for left, top, bottom in zip(x, own.top, own.bottom, strict=True)]
-            ends = [tuple((x[i] + STRIDE / 2, middle[i]) for i in pair) for pair in links(own, STRIDE, self.gap, self.agree)]
+        for strips, reading in zip(self.strips(answers, self.threshold), self.read(answers, self.threshold), strict=True):
+            x, middle = STRIDE * strips.column, (strips.top + strips.bottom) / 2
+            boxes = [(left, top, left + STRIDE, bottom) for left, top, bottom in zip(x, strips.top, strips.bottom, strict=True)]
+            ends = [tuple((x[i] + STRIDE / 2, middle[i]) for i in pair) for pair in links(strips, STRIDE, self.gap, self.agree)]
             made.append((boxes, ends, list(reading.quads)))
         return made
 

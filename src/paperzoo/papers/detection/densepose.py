@@ -36,7 +36,7 @@ SEGMENTS, PARTS = 15, 25  # of the masks and of the surface, each with the backg
 
 
 class Answers(NamedTuple):
-    """What a network says at each place: logits of the masks' parts (N, 15, h, w) and of the surface's (N, 25, h, w), and U and V for each
+    """The network's output maps: logits of the masks' parts (N, 15, h, w) and of the surface's (N, 25, h, w), and U and V for each
     part of the surface (N, 2, 24, h, w)."""
 
     segments: Tensor
@@ -86,7 +86,7 @@ class Network(nn.Module):
 def trunk_of(channels: int, blocks: tuple[int, ...], bottleneck: bool, width: int, weights: str) -> resnet.ResNet:
     """A residual network for ImageNet without its last layer."""
     if weights:
-        depth = next((depth for depth, own in resnet.TABLE_1.items() if own == blocks and bottleneck == (depth >= 50)), 0)
+        depth = next((depth for depth, row in resnet.TABLE_1.items() if row == blocks and bottleneck == (depth >= 50)), 0)
         if not depth or width != 64:
             raise PaperzooError(f"weights={weights} are of residual networks of {', '.join(map(str, resnet.TABLE_1))} layers, width 64")
         trunk = resnet.Model(depth=depth, design="imagenet", shortcut="B", width=64, channels=channels, weights=weights).network
@@ -126,8 +126,8 @@ def chart_error(uv: Tensor, part: Tensor, true: Tensor, beta: float) -> Tensor:
     Args:
         uv: (N, 2, 24, ...), of all parts. part: (N, ...), from 1, 0 for none. true: (N, 2, ...).
     """
-    own = (part - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, *part.shape[1:])
-    error = F.smooth_l1_loss(uv.gather(2, own)[:, :, 0], true, reduction="none", beta=beta).sum(1)
+    chart = (part - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, *part.shape[1:])
+    error = F.smooth_l1_loss(uv.gather(2, chart)[:, :, 0], true, reduction="none", beta=beta).sum(1)
     return error * (part > 0)
 
 
@@ -138,7 +138,7 @@ def cells(values: Tensor, tall: int, wide: int) -> Tensor:
 
 
 def painted(answers: Answers, segments: Tensor) -> tuple[Tensor, Tensor]:
-    """What a teacher paints where a mask's part is known: the likeliest of its surface's parts, and their U and V.
+    """The teacher's pseudo-labels where a mask's part is known: the likeliest of its surface's parts, and their U and V.
 
     Args:
         segments: (N, h, w), 0 where nobody is.
@@ -148,8 +148,8 @@ def painted(answers: Answers, segments: Tensor) -> tuple[Tensor, Tensor]:
     """
     of = torch.from_numpy(COARSE[1:]).to(segments.device)[None, :, None, None]
     part = answers.parts[:, 1:].masked_fill(of != segments[:, None], -torch.inf).argmax(1) + 1
-    own = (part - 1)[:, None, None].expand(-1, 2, 1, -1, -1)
-    return part * (segments > 0), answers.uv.gather(2, own)[:, :, 0].clamp(0, 1)
+    chart = (part - 1)[:, None, None].expand(-1, 2, 1, -1, -1)
+    return part * (segments > 0), answers.uv.gather(2, chart)[:, :, 0].clamp(0, 1)
 
 
 #: fewer pixels than this share of an image are nobody
@@ -210,11 +210,11 @@ class Model(DensePoser):
 
     def people(self, image: Tensor) -> list[list[Found]]:
         tall, wide = image.shape[2:]
-        found = answers_of(F.interpolate(self.answers(image).float(), (tall, wide), mode="bilinear", align_corners=False))
-        part = found.parts.argmax(1)  # Eq. 1: the background is one of the 25
-        own = (part - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, -1, -1)
-        uv = found.uv.gather(2, own)[:, :, 0].clamp(0, 1) * (part > 0)[:, None]  # (N, 2, H, W)
-        sure = 1 - found.parts.softmax(1)[:, 0]
+        answers = answers_of(F.interpolate(self.answers(image).float(), (tall, wide), mode="bilinear", align_corners=False))
+        part = answers.parts.argmax(1)  # Eq. 1: the background is one of the 25
+        chart = (part - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, -1, -1)
+        uv = answers.uv.gather(2, chart)[:, :, 0].clamp(0, 1) * (part > 0)[:, None]  # (N, 2, H, W)
+        sure = 1 - answers.parts.softmax(1)[:, 0]
         return [self._person(*each) for each in zip(part.cpu().numpy(), uv.cpu().numpy(), sure.cpu().numpy(), strict=True)]
 
     def _person(self, part: np.ndarray, uv: np.ndarray, sure: np.ndarray) -> list[Found]:
@@ -237,7 +237,7 @@ class Model(DensePoser):
         return said
 
     def paint(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the teacher says of people's pixels, without chance and gradients: see ``painted``."""
+        """The teacher's pseudo-labels for people's pixels, in eval mode without gradients: see ``painted``."""
         assert self.teacher is not None
         self.teacher.eval()
         with torch.no_grad():
@@ -246,7 +246,7 @@ class Model(DensePoser):
         return painted(answers_of(maps), cells(batch.segments, *maps.shape[2:]))
 
     def seen(self, batch: Batch) -> Tensor:
-        """What a teacher sees of the images: people alone, in front of black."""
+        """The teacher's input: people alone, in front of black."""
         image: Tensor = batch.image * (batch.segments > 0)[:, None]
         return image
 
@@ -255,19 +255,19 @@ class Model(DensePoser):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         tall, wide = batch.image.shape[2:]
         segments = cells(batch.segments, *maps.shape[2:])
-        found, there = answers_of(maps), segments > 0
+        answers, there = answers_of(maps), segments > 0
         points, part = batch.points.flatten(1, 2), batch.point_part.flatten(1)  # (N, M, P, 2) -> (N, M P, 2)
         true = batch.point_uv.flatten(1, 2).transpose(1, 2)  # (N, 2, M P)
         near = answers_of(at_points(maps, points, tall, wide)[..., None])  # (N, K, M P, 1)
         known, empty = opt.mean((part > 0).sum().float()).clamp(min=1), opt.mean((~there).sum().float()).clamp(min=1)
-        mask = part_error(found.segments, segments).mean()
+        mask = part_error(answers.segments, segments).mean()
         parts = part_error(near.parts[..., 0], torch.where(part > 0, part, -1)).sum() / known
-        parts = parts + part_error(found.parts, torch.where(there, -1, 0)).sum() / empty
+        parts = parts + part_error(answers.parts, torch.where(there, -1, 0)).sum() / empty
         charts = chart_error(near.uv[..., 0], part, true, self.beta).sum() / known
         if labels is not None:
             full = opt.mean(there.sum().float()).clamp(min=1)
-            parts = parts + part_error(found.parts, torch.where(there, labels[0], -1)).sum() / full
-            charts = charts + chart_error(found.uv, labels[0], labels[1], self.beta).sum() / full
+            parts = parts + part_error(answers.parts, torch.where(there, labels[0], -1)).sum() / full
+            charts = charts + chart_error(answers.uv, labels[0], labels[1], self.beta).sum() / full
         of_mask, of_part, of_chart = self.weigh
         said = {"masks": mask.detach(), "parts": parts.detach(), "charts": charts.detach()}
         return of_mask * mask + of_part * parts + of_chart * charts, said

@@ -62,7 +62,7 @@ class Pyramid(nn.Module):
             stages.append(self.lateral[stage - 1](x))
         for finer in (2, 1, 0):
             stages[finer] = stages[finer] + F.interpolate(stages[finer + 1], stages[finer].shape[2:])
-        maps = [smooth(own).float() for smooth, own in zip(self.smooth, stages, strict=True)]
+        maps = [smooth(level).float() for smooth, level in zip(self.smooth, stages, strict=True)]
         return [*maps, F.max_pool2d(maps[-1], 1, 2)]
 
 
@@ -78,8 +78,8 @@ class Proposer(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Maps (N, C, h, w) to a logit and four offsets of each anchor, (N, A, 5)."""
-        said = [self.both(self.shared(own).relu()) for own in maps]
-        return torch.cat([own.permute(0, 2, 3, 1).reshape(len(own), -1, 5) for own in said], 1).float()  # (N, h w 3, 5)
+        said = [self.both(self.shared(level).relu()) for level in maps]
+        return torch.cat([one.permute(0, 2, 3, 1).reshape(len(one), -1, 5) for one in said], 1).float()  # (N, h w 3, 5)
 
 
 class Judge(nn.Module):
@@ -92,8 +92,8 @@ class Judge(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(K, C, 7, 7) to two logits, none and somebody, and four offsets, (K, 6)."""
-        found: Tensor = self.both(self.layers(features))
-        return found.float()
+        verdict: Tensor = self.both(self.layers(features))
+        return verdict.float()
 
 
 class Head(nn.Module):
@@ -169,7 +169,7 @@ class Model(DensePoser):
         return {"network": (chosen, warmup_cosine(warmup) if fall else steps((100 / 130, 120 / 130)))}
 
     def dense(self, maps: list[Tensor], regions: Regions) -> list[Tensor]:
-        """What the dense heads say of regions, each (K, 88, 56, 56), the last of them counts."""
+        """The outputs of the cascaded dense heads for regions, each (K, 88, 56, 56); the last is the prediction."""
         features = pooled(maps[:4], regions.boxes, regions.image, 14, self.whole)
         said = [self.head(features)]
         if self.second is not None:
@@ -177,29 +177,29 @@ class Model(DensePoser):
         return said
 
     def answers(self, image: Tensor) -> Tensor:
-        """What the last dense head says of whole images (N, C, H, W), each as one region: (N, 88, 56, 56)."""
+        """The last dense head's output for whole images (N, C, H, W), each as one region: (N, 88, 56, 56)."""
         number, (tall, wide) = len(image), image.shape[2:]
         whole = torch.tensor([[0.0, 0.0, wide, tall]], device=image.device).expand(number, 4)
         return self.dense(self.pyramid(image), Regions(whole, torch.arange(number, device=image.device), whole[:, 0]))[-1]
 
     def propose(self, said: Tensor, anchors: Tensor, tall: int, wide: int) -> list[Tensor]:
         """The best boxes (K, 4) of each image, cut at its border and without such as nearly coincide."""
-        found, edge = [], torch.tensor([wide, tall, wide, tall], dtype=torch.float32, device=said.device)
-        for own in said.detach():
-            score, place = own[:, 0].topk(min(len(own), 2 * self.proposals))
-            boxes = torch.minimum(decoded(own[place, 1:], anchors[place]).clamp(min=0), edge)
+        proposals, edge = [], torch.tensor([wide, tall, wide, tall], dtype=torch.float32, device=said.device)
+        for output in said.detach():
+            score, place = output[:, 0].topk(min(len(output), 2 * self.proposals))
+            boxes = torch.minimum(decoded(output[place, 1:], anchors[place]).clamp(min=0), edge)
             some = ((boxes[:, 2:] - boxes[:, :2]) >= 2).all(1)
             boxes, score = boxes[some], score[some]
-            found.append(boxes[nms(boxes, score, SAME_PROPOSAL)[: self.proposals]])
-        return found
+            proposals.append(boxes[nms(boxes, score, SAME_PROPOSAL)[: self.proposals]])
+        return proposals
 
     def people(self, image: Tensor) -> list[list[Found]]:
         maps, (tall, wide) = self.pyramid(image), image.shape[2:]
         anchors = self._anchors(maps)
-        found = list[list[Found]]()
+        people = list[list[Found]]()
         for n, boxes in enumerate(self.propose(self.proposer(maps), anchors, tall, wide)):
-            found.append(self._judged([own[n : n + 1] for own in maps], boxes, tall, wide) if len(boxes) else [])
-        return found
+            people.append(self._judged([level[n : n + 1] for level in maps], boxes, tall, wide) if len(boxes) else [])
+        return people
 
     def _judged(self, maps: list[Tensor], boxes: Tensor, tall: int, wide: int) -> list[Found]:
         """The people among the regions (K, 4) of one image."""
@@ -216,42 +216,42 @@ class Model(DensePoser):
         return [pasted(*each, tall, wide) for each in zip(dense, boxes[kept].cpu(), scores[kept].tolist(), strict=True)]
 
     def _anchors(self, maps: list[Tensor]) -> Tensor:
-        return anchors_of([(own.shape[2], own.shape[3]) for own in maps], self.anchor).to(maps[0].device)
+        return anchors_of([(level.shape[2], level.shape[3]) for level in maps], self.anchor).to(maps[0].device)
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One batch: proposals, regions and dense heads learn at once. Sums are divided by counts over all processes."""
         maps, (tall, wide) = self.pyramid(batch.image), batch.image.shape[2:]
         said, anchors = self.proposer(maps), self._anchors(maps)
-        real = [own[: int(count)] for own, count in zip(batch.boxes, batch.objects, strict=True)]
+        real = [corners[: int(count)] for corners, count in zip(batch.boxes, batch.objects, strict=True)]
         propose = self._proposals(said, anchors, real, opt)
         regions, which, label = list[Tensor](), list[Tensor](), list[Tensor]()
-        for boxes, own in zip(self.propose(said, anchors, tall, wide), real, strict=True):
-            every = torch.cat([boxes, own])  # the true ones, too, as of 1506.01497
-            of, found = matched(every, own, 0.5, 0.5, False)
-            chosen = sampled(found, self.regions, 0.25)
-            regions, which, label = [*regions, every[chosen]], [*which, of[chosen]], [*label, found[chosen]]
-        image = torch.cat([torch.full((len(own),), n, device=batch.image.device) for n, own in enumerate(regions)])
-        boxes, of, found = torch.cat(regions), torch.cat(which), torch.cat(label)
+        for boxes, true in zip(self.propose(said, anchors, tall, wide), real, strict=True):
+            every = torch.cat([boxes, true])  # the true ones, too, as of 1506.01497
+            of, kind = matched(every, true, 0.5, 0.5, False)
+            chosen = sampled(kind, self.regions, 0.25)
+            regions, which, label = [*regions, every[chosen]], [*which, of[chosen]], [*label, kind[chosen]]
+        image = torch.cat([torch.full((len(kept),), n, device=batch.image.device) for n, kept in enumerate(regions)])
+        boxes, of, kind = torch.cat(regions), torch.cat(which), torch.cat(label)
         verdict = self.judge(pooled(maps[:4], boxes, image, 7, self.whole))
         number = opt.mean(torch.tensor(float(len(boxes)), device=boxes.device)).clamp(min=1)
-        mine = found == 1
+        mine = kind == 1
         target = batch.boxes[image, of]  # (K, 4)
         offsets = F.smooth_l1_loss(verdict[mine, 2:], encoded(target[mine], boxes[mine], OFFSETS), reduction="sum")
-        judge = (F.cross_entropy(verdict[:, :2], found, reduction="sum") + offsets) / number
+        judge = (F.cross_entropy(verdict[:, :2], kind, reduction="sum") + offsets) / number
         dense = self._dense(maps, Regions(boxes[mine], image[mine], of[mine]), batch, opt)
         opt.network.minimize(propose + judge + dense)
         return {"proposals": propose.detach(), "judge": judge.detach(), "dense": dense.detach()}
 
     def _proposals(self, said: Tensor, anchors: Tensor, real: list[Tensor], opt: Players) -> Tensor:
         loss, number = said.sum() * 0, 0
-        for own, boxes in zip(said, real, strict=True):
+        for output, boxes in zip(said, real, strict=True):
             of, label = matched(anchors, boxes, 0.3, 0.7, True)
             chosen = sampled(label, 256, 0.5)
             number += len(chosen)
-            loss = loss + F.binary_cross_entropy_with_logits(own[chosen, 0], label[chosen].float(), reduction="sum")
+            loss = loss + F.binary_cross_entropy_with_logits(output[chosen, 0], label[chosen].float(), reduction="sum")
             mine = chosen[label[chosen] == 1]
             if len(mine):
-                loss = loss + F.smooth_l1_loss(own[mine, 1:], encoded(boxes[of[mine]], anchors[mine]), reduction="sum", beta=1 / 9)
+                loss = loss + F.smooth_l1_loss(output[mine, 1:], encoded(boxes[of[mine]], anchors[mine]), reduction="sum", beta=1 / 9)
         return loss / opt.mean(torch.tensor(float(number), device=said.device)).clamp(min=1)
 
     def _dense(self, maps: list[Tensor], regions: Regions, batch: Batch, opt: Players) -> Tensor:
@@ -264,13 +264,13 @@ class Model(DensePoser):
         of_mask, of_part, of_chart = self.weigh
         loss = 0 * maps[0].sum()  # where nobody is, so that there is a gradient
         for said in self.dense(maps, regions) if len(whom) else []:
-            found = answers_of(said)
+            answers = answers_of(said)
             near = answers_of(at_points(said, points, SIDE, SIDE)[..., None])
-            loss = loss + of_mask * part_error(found.segments, segments).sum() / cells
+            loss = loss + of_mask * part_error(answers.segments, segments).sum() / cells
             none = torch.where(segments > 0, -1, 0)
             empty = opt.mean((none == 0).sum().float()).clamp(min=1)
             parts = part_error(near.parts[..., 0], torch.where(part > 0, part, -1)).sum() / known
-            parts = parts + part_error(found.parts, none).sum() / empty
+            parts = parts + part_error(answers.parts, none).sum() / empty
             loss = loss + of_part * parts + of_chart * chart_error(near.uv[..., 0], part, true, self.beta).sum() / known
         return loss
 
@@ -296,15 +296,15 @@ def points_in(points: Tensor, part: Tensor, boxes: Tensor) -> tuple[Tensor, Tens
 
 
 def pasted(said: Tensor, box: Tensor, score: float, tall: int, wide: int) -> Found:
-    """What is said (88, 56, 56) of a box (4), as maps of the image."""
+    """The dense output (88, 56, 56) for a box (4), resized and pasted into maps of the image."""
     x0, y0 = (int(value) for value in box[:2].floor())
     x1, y1 = (int(value) for value in box[2:].ceil())
     large = F.interpolate(said[None].float(), (max(1, y1 - y0), max(1, x1 - x0)), mode="bilinear", align_corners=False)
-    found = answers_of(large)
-    own = found.parts.argmax(1) * (found.segments.argmax(1) > 0)  # (1, h, w)
-    uv = found.uv.gather(2, (own - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, -1, -1))[0, :, 0].clamp(0, 1) * (own > 0)
+    answers = answers_of(large)
+    parts = answers.parts.argmax(1) * (answers.segments.argmax(1) > 0)  # (1, h, w)
+    uv = answers.uv.gather(2, (parts - 1).clamp(min=0)[:, None, None].expand(-1, 2, 1, -1, -1))[0, :, 0].clamp(0, 1) * (parts > 0)
     part, maps = np.zeros((tall, wide), np.int64), np.zeros((2, tall, wide), np.float32)
-    part[y0:y1, x0:x1] = own[0, : tall - y0, : wide - x0].numpy()
+    part[y0:y1, x0:x1] = parts[0, : tall - y0, : wide - x0].numpy()
     maps[:, y0:y1, x0:x1] = uv[:, : tall - y0, : wide - x0].numpy()
     return Found(score, box.numpy(), part, maps)
 

@@ -96,7 +96,7 @@ def shrunk(quads: Tensor, by: float = 0.3) -> Tensor:
 
 
 class Truth(NamedTuple):
-    """What the pixels of N maps should say.
+    """The targets of the pixels of N maps.
 
     Attributes:
         text: 1 in the shrunk quadrilaterals, else 0, (N, h, w); counts: 0 where text need not be found, else 1.
@@ -112,7 +112,7 @@ class Truth(NamedTuple):
 
 
 def targets(quads: Tensor, real: Tensor, ignored: Tensor, grid: tuple[int, int], rbox: bool) -> Truth:
-    """What a map of ``grid`` rows and columns should say of quadrilaterals (N, M, 4, 2).
+    """The targets on a map of ``grid`` rows and columns for quadrilaterals (N, M, 4, 2).
 
     Args:
         real: bool (N, M), those to be found; ignored: bool (N, M), those that need not be. What is neither is padding.
@@ -123,14 +123,14 @@ def targets(quads: Tensor, real: Tensor, ignored: Tensor, grid: tuple[int, int],
     text, owner = middle.any(1), middle.int().argmax(1)  # of two the first
     number = torch.arange(len(quads), device=quads.device)[:, None, None]
     boxes, angle = smallest_boxes(quads)
-    own = (boxes if rbox else quads)[number, owner] - at.permute(1, 2, 0)[..., None, :]  # (N, h, w, 4, 2)
+    offsets = (boxes if rbox else quads)[number, owner] - at.permute(1, 2, 0)[..., None, :]  # (N, h, w, 4, 2)
     if rbox:
         turn = angle[number, owner]  # (N, h, w)
-        x = turn.cos()[..., None] * own[..., 0] + turn.sin()[..., None] * own[..., 1]
-        y = turn.cos()[..., None] * own[..., 1] - turn.sin()[..., None] * own[..., 0]
+        x = turn.cos()[..., None] * offsets[..., 0] + turn.sin()[..., None] * offsets[..., 1]
+        y = turn.cos()[..., None] * offsets[..., 1] - turn.sin()[..., None] * offsets[..., 0]
         geometry = torch.stack([-y[..., 0], x[..., 1], y[..., 2], -x[..., 3], turn], 1)
     else:
-        geometry = own.flatten(3).permute(0, 3, 1, 2)
+        geometry = offsets.flatten(3).permute(0, 3, 1, 2)
     short = (quads.roll(-1, -2) - quads).norm(dim=-1).amin(-1)[number, owner]
     first = F.one_hot(owner, quads.shape[1]).permute(0, 3, 1, 2) * text[:, None]  # (N, M, h, w), each pixel of one text
     pixels = first.sum((2, 3))[number, owner].clamp(min=1)
@@ -226,11 +226,11 @@ class Model(TextDetector):
     def read(self, answers: Tensor, threshold: float) -> list[Reading]:
         at = places(answers.shape[2], answers.shape[3], answers).permute(1, 2, 0)  # (h, w, 2)
         readings = []
-        for own in answers:
-            score, geometry = own[0].sigmoid(), own[1:].permute(1, 2, 0)  # (h, w), (h, w, 5 or 8)
+        for maps in answers:
+            score, geometry = maps[0].sigmoid(), maps[1:].permute(1, 2, 0)  # (h, w), (h, w, 5 or 8)
             chosen = score > threshold  # row by row from left to right
-            told, here = geometry[chosen], at[chosen]
-            quads = rotated_boxes(told[:, :4], told[:, 4], here) if self.rbox else told.view(-1, 4, 2) + here[:, None]
+            values, here = geometry[chosen], at[chosen]
+            quads = rotated_boxes(values[:, :4], values[:, 4], here) if self.rbox else values.view(-1, 4, 2) + here[:, None]
             kept = locality_nms(quads.double().numpy(), score[chosen].double().numpy(), self.merge, self.overlap)
             some = kept.number >= self.votes
             mean = kept.votes[some] / kept.number[some]
@@ -254,15 +254,15 @@ class Model(TextDetector):
             score = dice(logit.sigmoid(), truth.text, truth.counts).mean()
         else:
             score = balanced(logit, truth.text, truth.counts, positive / valid).sum() / valid
-        own = truth.text > 0
-        weight = torch.ones_like(truth.text[own]) if self.alike == "pixels" else 1 / truth.pixels[own]
+        inside = truth.text > 0
+        weight = torch.ones_like(truth.text[inside]) if self.alike == "pixels" else 1 / truth.pixels[inside]
         total = opt.mean(weight.sum()).clamp(min=1e-6)
-        said, true = (each.permute(0, 2, 3, 1)[own] for each in (answers[:, 1:], truth.geometry))  # (P, 5 or 8)
+        said, true = (each.permute(0, 2, 3, 1)[inside] for each in (answers[:, 1:], truth.geometry))  # (P, 5 or 8)
         if self.rbox:
             place = (weight * box_loss(said[:, :4], true[:, :4])).sum() / total
             turn = (weight * (1 - (said[:, 4] - true[:, 4]).cos())).sum() / total
         else:
-            place = (weight * quad_loss(said.view(-1, 4, 2), true.view(-1, 4, 2), truth.short[own])).sum() / total
+            place = (weight * quad_loss(said.view(-1, 4, 2), true.view(-1, 4, 2), truth.short[inside])).sum() / total
             turn = torch.zeros_like(place)
         opt.network.minimize(score + self.geometry * (place + self.angle * turn))
         return {"score": score.detach(), "place": place.detach(), "turn": turn.detach()}

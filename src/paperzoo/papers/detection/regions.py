@@ -37,15 +37,15 @@ def roi_align(features: Tensor, boxes: Tensor, image: Tensor, size: int, scale: 
     inside = ((y >= -1) & (y <= tall))[:, :, None] & ((x >= -1) & (x <= wide))[:, None, :]
     across, down = ((2 * x + 1) / wide - 1)[:, None], ((2 * y + 1) / tall - 1)[:, :, None]
     grid = torch.stack([across.expand(-1, number, -1), down.expand(-1, -1, number)], 3)  # (K, number, number, 2)
-    found = features.new_zeros(len(boxes), features.shape[1], number, number)
+    features_of = features.new_zeros(len(boxes), features.shape[1], number, number)
     for n in range(len(features)):  # one call an image, so that no map is copied for each of its boxes
-        own = (image == n).nonzero()[:, 0]
-        if not len(own):
+        rows = (image == n).nonzero()[:, 0]
+        if not len(rows):
             continue
-        at = grid[own].reshape(1, -1, number, 2).to(features.dtype)  # (1, k number, number, 2)
+        at = grid[rows].reshape(1, -1, number, 2).to(features.dtype)  # (1, k number, number, 2)
         values = F.grid_sample(features[n : n + 1], at, padding_mode="border", align_corners=False)
-        found = found.index_copy(0, own, values.view(-1, len(own), number, number).transpose(0, 1))
-    return F.avg_pool2d(found * inside[:, None], ratio)
+        features_of = features_of.index_copy(0, rows, values.view(-1, len(rows), number, number).transpose(0, 1))
+    return F.avg_pool2d(features_of * inside[:, None], ratio)
 
 
 def level_of(boxes: Tensor, levels: int, whole: float = 224.0) -> Tensor:
@@ -57,12 +57,12 @@ def level_of(boxes: Tensor, levels: int, whole: float = 224.0) -> Tensor:
 def pooled(maps: Sequence[Tensor], boxes: Tensor, image: Tensor, size: int, whole: float) -> Tensor:
     """``roi_align`` of each box on the map of its level; maps at a quarter of the image's sides, an eighth, and so on."""
     level = level_of(boxes, len(maps), whole)
-    found = maps[0].new_zeros(len(boxes), maps[0].shape[1], size, size)
-    for number, own in enumerate(maps):
+    features = maps[0].new_zeros(len(boxes), maps[0].shape[1], size, size)
+    for number, level_map in enumerate(maps):
         some = (level == number).nonzero()[:, 0]
         if len(some):
-            found = found.index_copy(0, some, roi_align(own, boxes[some], image[some], size, 1 / (4 << number)))
-    return found
+            features = features.index_copy(0, some, roi_align(level_map, boxes[some], image[some], size, 1 / (4 << number)))
+    return features
 
 
 def anchors_of(shapes: Sequence[tuple[int, int]], base: float, ratios: Sequence[float] = (0.5, 1.0, 2.0)) -> Tensor:
@@ -71,21 +71,21 @@ def anchors_of(shapes: Sequence[tuple[int, int]], base: float, ratios: Sequence[
     Args:
         base: side of an anchor on the finest map; it doubles from map to map. ratios: of heights to widths.
     """
-    found = list[Tensor]()
+    anchors = list[Tensor]()
     for number, (tall, wide) in enumerate(shapes):
         stride, side = 4 << number, base * 2**number
         y, x = torch.meshgrid((torch.arange(tall) + 0.5) * stride, (torch.arange(wide) + 0.5) * stride, indexing="ij")
         half = torch.tensor([[side / math.sqrt(r) / 2, side * math.sqrt(r) / 2] for r in ratios])  # (R, 2), width and height
         middle = torch.stack([x, y], 2).reshape(-1, 1, 2)
-        found.append(torch.cat([middle - half, middle + half], 2).reshape(-1, 4))
-    return torch.cat(found)
+        anchors.append(torch.cat([middle - half, middle + half], 2).reshape(-1, 4))
+    return torch.cat(anchors)
 
 
 def encoded(boxes: Tensor, anchors: Tensor, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
     """Boxes (K, 4) as offsets of anchors (K, 4): of the middle in sides of the anchor, and logarithms of the sides' growth."""
-    side, own = anchors[:, 2:] - anchors[:, :2], (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
+    side, extent = anchors[:, 2:] - anchors[:, :2], (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
     moved = ((boxes[:, :2] + boxes[:, 2:]) - (anchors[:, :2] + anchors[:, 2:])) / 2 / side
-    return torch.cat([moved, (own / side).log()], 1) * torch.tensor(weights, device=boxes.device)
+    return torch.cat([moved, (extent / side).log()], 1) * torch.tensor(weights, device=boxes.device)
 
 
 def decoded(offsets: Tensor, anchors: Tensor, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0)) -> Tensor:

@@ -16,7 +16,7 @@ from paperzoo.papers.recognition import vgg
 
 
 class Trunk(nn.Module):
-    """What takes images (N, C, H, W) in [0, 1], with ImageNet's means taken off where they are in colour, and gives maps.
+    """A backbone from images (N, C, H, W) in [0, 1], less ImageNet's means where they are in colour, to feature maps.
 
     Attributes:
         sizes: channels of the maps, the finest first.
@@ -55,13 +55,13 @@ class VGG16(Trunk):
         self.sizes = [round(width * number) for number in (128, 256, 512, 512)[: poolings - 1]]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, C, H, W) to what poolings from the second on give, at a quarter of the sides and less, and what comes last."""
-        found, image = [], self.normal(image)
+        """(N, C, H, W) to the outputs of the poolings from the second on, at a quarter of the sides and less, and the last map."""
+        stages, image = [], self.normal(image)
         for layer in self.features.children():
             image = layer(image)
             if isinstance(layer, nn.MaxPool2d):
-                found.append(image)
-        return [*found[1:-1], image]
+                stages.append(image)
+        return [*stages[1:-1], image]
 
 
 class Conv(nn.Sequential):
@@ -81,8 +81,8 @@ class CReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        found: Tensor = self.norm(torch.cat([x, -x], 1)).relu()
-        return found
+        out: Tensor = self.norm(torch.cat([x, -x], 1)).relu()
+        return out
 
 
 class Residual(nn.Module):
@@ -94,8 +94,8 @@ class Residual(nn.Module):
         self.short = nn.Identity() if into == out and stride == 1 else nn.Conv2d(into, out, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.body(x) + self.short(x)
-        return found
+        out: Tensor = self.body(x) + self.short(x)
+        return out
 
 
 class Inception(nn.Module):
@@ -112,8 +112,8 @@ class Inception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = [self.one(x), self.three(x), self.five(x)] + ([self.pool(x)] if self.pool is not None else [])
-        found: Tensor = self.last(torch.cat(parts, 1))
-        return found
+        out: Tensor = self.last(torch.cat(parts, 1))
+        return out
 
 
 class PVANet(Trunk):
@@ -156,8 +156,8 @@ class PVANet(Trunk):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, C, H, W) to the last four stages, at a quarter to a 32nd of the sides."""
-        x, found = self.first(self.normal(image)), []
+        x, stages = self.first(self.normal(image)), []
         for stage in self.stages:
             x = stage(x)
-            found.append(x)
-        return found
+            stages.append(x)
+        return stages

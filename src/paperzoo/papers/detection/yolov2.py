@@ -127,8 +127,8 @@ def assigned(boxes: Tensor, real: Tensor, anchors: Tensor, grid: tuple[int, int]
         boxes: (N, M, 4) in pixels; real: bool (N, M), which of them are truths to be learnt.
     """
     image, truth = real.nonzero(as_tuple=True)
-    own = boxes[image, truth]  # (T, 4)
-    size, middle = own[:, 2:] - own[:, :2], (own[:, :2] + own[:, 2:]) / 2 / stride
+    box = boxes[image, truth]  # (T, 4)
+    size, middle = box[:, 2:] - box[:, :2], (box[:, :2] + box[:, 2:]) / 2 / stride
     row, column = (middle[:, i].long().clamp(0, grid[1 - i] - 1) for i in (1, 0))
     both = torch.minimum(size[:, None], anchors).prod(2)
     anchor = (both / (size.prod(1, keepdim=True) + anchors.prod(1) - both)).argmax(1)  # IOU of shapes with one middle
@@ -166,18 +166,18 @@ def region_loss(
     nothing = (overlap.amax(2) <= ignore).view_as(objectness)
     image, truth, anchor, row, column = assigned(boxes, real, anchors, grid, stride)
     nothing[image, anchor, row, column] = False
-    own, given = boxes[image, truth], output[image, anchor, :, row, column]  # (T, 4), (T, 5 + K)
-    size, middle = own[:, 2:] - own[:, :2], (own[:, :2] + own[:, 2:]) / 2 / stride
+    box, response = boxes[image, truth], output[image, anchor, :, row, column]  # (T, 4), (T, 5 + K)
+    size, middle = box[:, 2:] - box[:, :2], (box[:, :2] + box[:, 2:]) / 2 / stride
     target = torch.cat([middle - torch.stack([column, row], 1), (size / anchors[anchor]).log()], 1)
-    place = torch.cat([given[:, :2].sigmoid(), given[:, 2:4]], 1)
+    place = torch.cat([response[:, :2].sigmoid(), response[:, 2:4]], 1)
     small = 2 - size.prod(1, keepdim=True) / (grid[0] * grid[1] * stride**2)
-    right = iou_of_pairs(predicted[image, anchor, row, column].detach(), own)
+    right = iou_of_pairs(predicted[image, anchor, row, column].detach(), box)
     centred = torch.cat([output[:, :, :2].sigmoid() - 0.5, output[:, :, 2:4]], 2)
     return Terms(
         0.5 * (small * (target - place).square()).sum() / number,
-        0.5 * 5 * (right - given[:, 4].sigmoid()).square().sum() / number,
+        0.5 * 5 * (right - response[:, 4].sigmoid()).square().sum() / number,
         0.5 * (nothing * objectness.square()).sum() / number,
-        F.cross_entropy(given[:, 5:], labels[image, truth], reduction="sum") / number,
+        F.cross_entropy(response[:, 5:], labels[image, truth], reduction="sum") / number,
         0.5 * 0.01 * centred.square().sum() / number,
     )
 
@@ -284,11 +284,11 @@ def cfg(model: Model) -> list[darknet.Section]:
     sections += [darknet.Section("route", {"layers": str(FINE - 1 - len(sections))}), darknet.section(network.squeeze)]
     sections += [darknet.Section("reorg", {"stride": "2"}), darknet.Section("route", {"layers": "-1,-4"})]
     sections += [darknet.section(network.last), darknet.section(network.predict)]
-    told = {"anchors": ", ".join(f"{value:g}" for value in (model.anchors / model.stride).flatten().tolist()), "bias_match": 1,
+    settings = {"anchors": ", ".join(f"{value:g}" for value in (model.anchors / model.stride).flatten().tolist()), "bias_match": 1,
             "classes": model.classes, "coords": 4, "num": len(model.anchors), "softmax": 1, "rescore": 1, "object_scale": 5,
             "noobject_scale": 1, "class_scale": f"{model.label:g}", "coord_scale": f"{model.coord:g}",
             "thresh": f"{model.ignore:g}"}  # fmt: skip
-    region = darknet.Section("region", {key: str(value) for key, value in told.items()})
+    region = darknet.Section("region", {key: str(value) for key, value in settings.items()})
     return [darknet.net(model.channels, model.image_size), *sections, region]
 
 

@@ -67,11 +67,11 @@ class Darknet53(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, C, H, W) to features at 1/8, 1/16 and 1/32 of its sides."""
-        x, seen = self.first(image), []
+        x, stages = self.first(image), []
         for stage in self.stages:
             x = stage(x)
-            seen.append(x)
-        return seen[-3:]
+            stages.append(x)
+        return stages[-3:]
 
 
 class Head(nn.Module):
@@ -137,19 +137,19 @@ def shared_out(
         anchors: (S, A, 2) in pixels; grids: height and width of each scale's; strides: pixels of a cell's side.
     """
     image, truth = real.nonzero(as_tuple=True)
-    own, flat = boxes[image, truth], anchors.flatten(0, 1)  # (T, 4), (S A, 2)
-    size, middle = own[:, 2:] - own[:, :2], (own[:, :2] + own[:, 2:]) / 2
+    box, flat = boxes[image, truth], anchors.flatten(0, 1)  # (T, 4), (S A, 2)
+    size, middle = box[:, 2:] - box[:, :2], (box[:, :2] + box[:, 2:]) / 2
     both = torch.minimum(size[:, None], flat).prod(2)
     best = (both / (size.prod(1, keepdim=True) + flat.prod(1) - both)).argmax(1)  # (T), over all scales
-    found = []
+    per_scale = []
     for scale, (grid, stride) in enumerate(zip(grids, strides, strict=True)):
         here = best // anchors.shape[1] == scale
         row, column = ((middle[here, i] / stride).long().clamp(0, grid[1 - i] - 1) for i in (1, 0))
         key = torch.stack([image[here], best[here], row, column], 1)
         last = (key[:, None] == key).all(2).long().triu(1).sum(1) == 0  # no later truth has the same place
         parts = (image[here], truth[here], best[here] % anchors.shape[1], row, column)
-        found.append(Shares(*(part[last] for part in parts)))
-    return found
+        per_scale.append(Shares(*(part[last] for part in parts)))
+    return per_scale
 
 
 class Terms(NamedTuple):
@@ -175,17 +175,17 @@ def scale_loss(
     image, truth, anchor, row, column = shares
     nothing = (overlap.amax(2) <= ignore).view(number, len(anchors), *grid)
     nothing[image, anchor, row, column] = False
-    own, given = boxes[image, truth], output[image, anchor, :, row, column]  # (T, 4), (T, 5 + K)
-    size, middle = own[:, 2:] - own[:, :2], (own[:, :2] + own[:, 2:]) / 2 / stride
+    box, response = boxes[image, truth], output[image, anchor, :, row, column]  # (T, 4), (T, 5 + K)
+    size, middle = box[:, 2:] - box[:, :2], (box[:, :2] + box[:, 2:]) / 2 / stride
     target = torch.cat([middle - torch.stack([column, row], 1), (size / anchors[anchor]).log()], 1)
-    place = torch.cat([given[:, :2].sigmoid(), given[:, 2:4]], 1)
+    place = torch.cat([response[:, :2].sigmoid(), response[:, 2:4]], 1)
     small = 2 - size.prod(1, keepdim=True) / (grid[0] * grid[1] * stride**2)
-    classes = F.one_hot(labels[image, truth], given.shape[1] - 5).to(given)
+    classes = F.one_hot(labels[image, truth], response.shape[1] - 5).to(response)
     return Terms(
         0.5 * (small * (target - place).square()).sum() / number,
-        F.softplus(-given[:, 4]).sum() / number,  # -log sigma(t_o)
+        F.softplus(-response[:, 4]).sum() / number,  # -log sigma(t_o)
         (nothing * F.softplus(output[:, :, 4])).sum() / number,  # -log(1 - sigma(t_o))
-        F.binary_cross_entropy_with_logits(given[:, 5:], classes, reduction="sum") / number,
+        F.binary_cross_entropy_with_logits(response[:, 5:], classes, reduction="sum") / number,
     )
 
 
@@ -263,8 +263,8 @@ class Model(Detector):
         outputs = self.answers(image)
         shares = shared_out(boxes, real, self.anchors, [(out.shape[3], out.shape[4]) for out in outputs])
         scales = [
-            scale_loss(output, boxes, batch.box_label, some, own, anchors, stride, self.ignore)
-            for output, own, anchors, stride in zip(outputs, shares, self.anchors, STRIDES, strict=True)
+            scale_loss(output, boxes, batch.box_label, some, share, anchors, stride, self.ignore)
+            for output, share, anchors, stride in zip(outputs, shares, self.anchors, STRIDES, strict=True)
         ]
         terms = Terms(*(torch.stack(part).sum() for part in zip(*scales, strict=True)))
         terms = terms._replace(coord=self.coord * terms.coord, label=self.label * terms.label)
@@ -284,12 +284,12 @@ def cfg(model: Model) -> list[darknet.Section]:
             else:
                 sections.append(darknet.section(part))
         ends.append(len(sections) - 1)
-    told = {"anchors": ", ".join(f"{wide:g},{tall:g}" for wide, tall in model.anchors.view(-1, 2).tolist()), "num": "9",
+    settings = {"anchors": ", ".join(f"{wide:g},{tall:g}" for wide, tall in model.anchors.view(-1, 2).tolist()), "num": "9",
             "classes": str(model.classes), "ignore_thresh": f"{model.ignore:g}", "truth_thresh": "1"}  # fmt: skip
     heads = ((network.coarse, network.to_middle, ends[-2]), (network.middle, network.to_fine, ends[-3]), (network.fine, None, 0))
     for number, (head, onward, beside) in enumerate(heads):
         sections += [darknet.section(layer) for layer in (*head.five, head.spread, head.predict)]
-        sections.append(darknet.Section("yolo", {"mask": ",".join(str(6 - 3 * number + i) for i in range(3)), **told}))
+        sections.append(darknet.Section("yolo", {"mask": ",".join(str(6 - 3 * number + i) for i in range(3)), **settings}))
         if onward is not None:
             sections += [darknet.Section("route", {"layers": "-4"}), darknet.section(onward), darknet.Section("upsample", {"stride": "2"})]
             sections.append(darknet.Section("route", {"layers": f"-1,{beside}"}))
@@ -299,7 +299,7 @@ def cfg(model: Model) -> list[darknet.Section]:
 VARIANTS: dict[str, dict[str, object]] = {"coco": {}}
 PRETRAINED = {"coco": {"weights": "coco"}}
 
-_LITTLE = {"width": 0.125, "memory": 0.1}
+_LITTLE = {"width": 0.25, "blocks": (1, 1, 1, 1, 1), "memory": 0.1}
 _FAST = {"name": "AdamW", "lr": 5e-3, "decay": 1e-2, "warmup": 50, "fall": True}
 RECIPES = {
     "paper": Recipe(

@@ -91,7 +91,7 @@ def weights_of(network: nn.Module) -> Tensor:
 
 
 def named(network: nn.Module, weights: Tensor) -> dict[str, Tensor]:
-    """What ``weights_of`` made a vector (P), by name and in the network's shapes again."""
+    """The inverse of ``weights_of``: a vector (P) as tensors by name, in the network's shapes."""
     state = {name: v for name, v in network.state_dict().items() if v.is_floating_point()}
     parts = torch.split(weights, [v.numel() for v in state.values()])
     return {name: part.view(v.shape) for (name, v), part in zip(state.items(), parts, strict=True)}

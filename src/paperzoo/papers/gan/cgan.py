@@ -118,11 +118,11 @@ class ConditionalGAN(ConditionalGenerator):
         real = self.low + (1 - self.low) * batch.image  # (N, C, S, S), [0, 1] -> [low, 1]
         y = one_hot(batch.label, self.classes)  # (N, classes)
         fake = self.generator(self.draw(len(batch)), y)
-        seen = torch.zeros_like(y) if self.blind else y  # fakes are judged under the label they were asked for
+        condition = torch.zeros_like(y) if self.blind else y  # fakes are judged under the label they were asked for
         opt.discriminator.minimize(
-            discriminator_loss(self.discriminator(real, seen), self.discriminator(fake.detach(), seen))  # Eq. 2
+            discriminator_loss(self.discriminator(real, condition), self.discriminator(fake.detach(), condition))  # Eq. 2
         )
-        opt.generator.minimize(generator_loss(self.discriminator(fake, seen)))
+        opt.generator.minimize(generator_loss(self.discriminator(fake, condition)))
         if self.average is not None:
             self.average.update(self.generator)
 

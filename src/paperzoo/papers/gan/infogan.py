@@ -38,7 +38,7 @@ from paperzoo.tasks.pictures import grid, save
 
 
 class Judgement(NamedTuple):
-    """What the discriminator and Q say of N images.
+    """The outputs of the discriminator and of Q for N images.
 
     ``source`` (N): logits that they are real. ``code`` (N, categories): logits of the categorical code. ``mean`` and
     ``log_deviation`` (N, continuous): of Q's Gaussians for the uniform codes.

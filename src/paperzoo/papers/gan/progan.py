@@ -103,7 +103,7 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 def normed(x: Tensor) -> Tensor:
-    """What follows each convolution of the generator but the last."""
+    """The activation and normalisation after each convolution of the generator but the last."""
     return pixel_norm(rectified(x))
 
 
@@ -124,7 +124,7 @@ def deviation(h: Tensor) -> Tensor:
 
 
 def channels_of(sides: Sequence[int], width: int, most: int) -> list[int]:
-    """Of each level: ``width``, but no more than ``most`` channels by the side; 512 up to 32x32, 16 at 1024x1024 (table 2)."""
+    """Channels of each level: ``width``, but no more than ``most`` channels by the side; 512 up to 32x32, 16 at 1024x1024 (table 2)."""
     return [max(1, min(width, most // side)) for side in sides]
 
 
@@ -135,7 +135,7 @@ def shrunk(image: Tensor, side: int, alpha: float, double: Callable[[Tensor], Te
 
 
 class Growing(ImageGenerator):
-    """What grows, for any two networks of levels: a recipe's stages are called ``4``, ``8 fading``, ``8``, ``16 fading`` and so on up to
+    """Progressive growing of any two networks: a recipe's stages are called ``4``, ``8 fading``, ``8``, ``16 fading`` and so on up to
     the side of the pictures; without stages all levels learn at once, from the beginning."""
 
     level: Tensor

@@ -35,7 +35,7 @@ from paperzoo.tasks.task import Task
 
 
 class Answer(NamedTuple):
-    """What the discriminator says: ``logits`` (N, K) of the real classes, and ``features`` (N, D), its last hidden layer."""
+    """The discriminator's outputs: ``logits`` (N, K) of the real classes, and ``features`` (N, D), its last hidden layer."""
 
     logits: Tensor
     features: Tensor

@@ -32,7 +32,7 @@ from paperzoo.tasks.model import Optimizers, Players
 
 
 class Answer(NamedTuple):
-    """What the discriminator says: ``logit`` (N) of being real, ``turn`` (N, 4), logits of the rotation."""
+    """The discriminator's outputs: ``logit`` (N) of being real, ``turn`` (N, 4), logits of the rotation."""
 
     logit: Tensor
     turn: Tensor
@@ -152,7 +152,7 @@ class Model(ImageGenerator):
         return {**metrics, "rotation accuracy %": self.rotation_accuracy(dataset, split)} if self.rotation else metrics
 
     def rotation_accuracy(self, dataset: Dataset, split: str) -> float:
-        """How often the second head is right, in percent, on at most 10,000 real images in all four directions; 25 is chance."""
+        """Accuracy of the rotation head in percent, on at most 10,000 real images in all four rotations; 25 is chance."""
         items, device = dataset[split], next(self.parameters()).device
         right = total = 0
         for indices in items.batches(500, limit=10_000):

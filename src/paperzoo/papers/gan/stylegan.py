@@ -200,12 +200,12 @@ class Model(Growing):
         ends = self.latents(4000, 7).to(self.alpha.device)
         w = self.drawing.styles(ends)
         probability, _ = judge(in_parts(self.generate, ends))
-        seen = probability.argmax(1)[:, None] == range(probability.shape[1])
+        predicted = probability.argmax(1)[:, None] == range(probability.shape[1])
         for space, points, draw in (("z", ends, self.generate), ("w", w, self.of_styles)):
             drawn = partial(in_parts, draw)
             length = path_length(drawn, lambda x: judge(x)[1], points[:2000], points[2000:], spherical=space == "z")
             metrics[f"path length in {space}[{judge.name}]"] = length
-            metrics[f"separability in {space}[{judge.name}]"] = separability(points.cpu().numpy(), seen, abs(probability - 0.5))
+            metrics[f"separability in {space}[{judge.name}]"] = separability(points.cpu().numpy(), predicted, abs(probability - 0.5))
         for name in ("path length", "separability"):
             metrics[f"{name}, w over z[{judge.name}]"] = metrics[f"{name} in w[{judge.name}]"] / metrics[f"{name} in z[{judge.name}]"]
         return metrics
@@ -216,7 +216,7 @@ class Model(Growing):
         if self.drawing.mapping is None:
             return paths
         with torch.no_grad():
-            return [*paths, *(save(captioned(grid(*rows), told), folder / f"{stem}-{name}.png") for name, rows, told in self.figures())]
+            return [*paths, *(save(captioned(grid(*rows), note), folder / f"{stem}-{name}.png") for name, rows, note in self.figures())]
 
     def figures(self) -> list[tuple[str, tuple[Tensor, int], str]]:
         """Name, pictures with their number in a row, and caption of each."""
@@ -250,7 +250,7 @@ def asked(numbers: str, least: int) -> tuple[int, ...]:
 
 
 def in_parts(draw: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
-    """What ``draw`` makes of many latent vectors, on the CPU, 250 at a time."""
+    """``draw`` applied to many latent vectors, 250 at a time; on the CPU."""
     return torch.cat([draw(part).cpu() for part in torch.split(given, 250)])
 
 

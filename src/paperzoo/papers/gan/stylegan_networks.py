@@ -27,7 +27,7 @@ class Mapping(nn.Module):
 
 
 class Layer(nn.Module):
-    """What follows a convolution, or the constant: noise, bias, leaky ReLU, and a style (Eq. 1) or pixel norm.
+    """The operations after a convolution, or the constant: noise, bias, leaky ReLU, and a style (Eq. 1) or pixel norm.
 
     Args:
         noise: whether each pixel gets noise, one map for all channels, times a weight of each channel that begins at 0.

@@ -109,7 +109,7 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def forward(self, new: Tensor) -> Tensor:
-        """What to show in place of new images (N, C, S, S): a tensor of its own, of which about half is old."""
+        """The history buffer's batch in place of new images (N, C, S, S): a new tensor, of which about half is old."""
         size, held, shown = len(self.images), int(self.held), new.clone()
         if held < size:
             some = shown[: size - held]

@@ -153,7 +153,7 @@ class Discovery(Base):
         return {k: (Adam(each, lr, (beta1, 0.999), weight_decay=weight_decay), fall) for k, each in owned.items()}
 
     def both(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the batch has of A and of B, as the networks see it."""
+        """The batch's images of A and of B, scaled for the networks."""
         raise TypeError(f"{type(self).__name__} does not say what its domains are")
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:

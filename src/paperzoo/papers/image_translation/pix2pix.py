@@ -59,14 +59,14 @@ class Generator(nn.Module):
         self.apply(init)
 
     def forward(self, image: Tensor) -> Tensor:
-        seen = [image]
+        features = [image]
         for layer in self.encoder:
-            seen.append(layer(seen[-1]))  # (N, width, S / 2, S / 2) to (N, 8 width, 1, 1)
-        h = seen.pop()
+            features.append(layer(features[-1]))  # (N, width, S / 2, S / 2) to (N, 8 width, 1, 1)
+        h = features.pop()
         for layer in self.decoder:
             h = layer(h)
-            if self.skips and len(seen) > 1:
-                h = torch.cat([h, seen.pop()], 1)
+            if self.skips and len(features) > 1:
+                h = torch.cat([h, features.pop()], 1)
         return h
 
 
@@ -202,9 +202,9 @@ class Model(ImageTranslator):
             raise PaperzooError("without a discriminator (adversarial) and without L1 (weight) there is no loss")
         self.channels, self.image_size, self.multiple = channels, image_size, image_size
         self.weight, self.conditional = weight, conditional
-        normalise, seen = norm if statistics == "batch" else alone, 2 * channels if conditional else channels
+        normalise, planes = norm if statistics == "batch" else alone, 2 * channels if conditional else channels
         self.generator = Generator(image_size, channels, width, skips, normalise)
-        self.discriminator = Discriminator(seen, width, patch, normalise) if adversarial else None
+        self.discriminator = Discriminator(planes, width, patch, normalise) if adversarial else None
 
     def optimizers(self, *, lr: NotNegative = 2e-4, beta1: Part = 0.5, decay_from: Share = 1.0) -> Optimizers:
         """Adam for both (section 3.3), at a constant rate up to ``decay_from`` of all steps, then linearly to zero."""
@@ -225,7 +225,7 @@ class Model(ImageTranslator):
         return {"l1": distance.detach()}
 
     def pair(self, x: Tensor, y: Tensor) -> Tensor:
-        """What the discriminator sees of an input and an answer: (N, 2 C, S, S), or the answer alone."""
+        """The discriminator's input: input and answer concatenated (N, 2 C, S, S), or the answer alone."""
         return torch.cat([x, y], 1) if self.conditional else y
 
     def translate(self, image: Tensor, to: str = "b") -> Tensor:

@@ -85,7 +85,7 @@ def expansion(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 class Critique(NamedTuple):
-    """What a discriminator says: how real each patch looks, ``score`` (N, 1, h, w); the logits of the ``attributes`` (N, A)."""
+    """The discriminator's outputs: a realness ``score`` per patch (N, 1, h, w); the logits of the ``attributes`` (N, A)."""
 
     score: Tensor
     attributes: Tensor
@@ -198,10 +198,10 @@ class Model(AttributeTranslator):
         if image.shape[2:] != size:
             image = F.interpolate(image, size, mode="bilinear", antialias=True)
         logits = self.discriminator(2 * image - 1).attributes
-        found: Tensor = logits > 0
+        attributes: Tensor = logits > 0
         for group in map(list, exclusive(self.attributes)):
-            found[:, group] &= logits[:, group] == logits[:, group].amax(1, keepdim=True)
-        return found.to(image.dtype)
+            attributes[:, group] &= logits[:, group] == logits[:, group].amax(1, keepdim=True)
+        return attributes.to(image.dtype)
 
 
 VARIANTS: dict[str, dict[str, object]] = {"stargan": {}}

@@ -79,8 +79,8 @@ class Layer(nn.Module):
         three = rows.pad(self.project(x)).view(*rows.size, 3, self.heads, -1)  # (N, T, 3, heads, d)
         queries, keys, values = three.permute(2, 0, 3, 1, 4)  # (N, heads, T, d) each
         rate = self.dropout.p if self.training else 0.0
-        seen = attention(queries, keys, values, rows.visible, rate)  # softmax(Q K^T / sqrt(d)) V
-        x = self.norm1(x + self.dropout(self.output(rows.strip(seen.transpose(1, 2).flatten(2)))))
+        heads = attention(queries, keys, values, rows.visible, rate)  # softmax(Q K^T / sqrt(d)) V
+        x = self.norm1(x + self.dropout(self.output(rows.strip(heads.transpose(1, 2).flatten(2)))))
         return self.norm2(x + self.dropout(self.narrow(F.gelu(self.widen(x)))))  # type: ignore[no-any-return]
 
 
@@ -96,7 +96,7 @@ class Bert(nn.Module):
         self.pool = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, segment: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """What each position has become (N, T, width), 0 where padded, and the pooled first one (N, width).
+        """Hidden states (N, T, width), 0 where padded, and the pooled first one (N, width).
 
         Args:
             tokens, segment: int64 (N, T), of which the first ``length`` (N) of each row are real; the others change nothing.

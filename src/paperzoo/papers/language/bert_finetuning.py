@@ -113,8 +113,8 @@ class Classify(TextClassifier):
     def logits(self, rows: Rows) -> Tensor:
         """(N, classes)."""
         hidden, pooled = self.bert(rows.tokens, rows.segment, rows.length)
-        seen = pooled if self.pooling == "first" else hidden.sum(1) / rows.length[:, None]  # 0 where padded
-        out: Tensor = self.head(self.dropout(seen))
+        sentence = pooled if self.pooling == "first" else hidden.sum(1) / rows.length[:, None]  # 0 where padded
+        out: Tensor = self.head(self.dropout(sentence))
         return out
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor] | None:

@@ -53,7 +53,7 @@ def log_partition_textbook(emissions: Tensor, length: Tensor, chain: Chain) -> T
 
 
 class Marginals(NamedTuple):
-    """What the forward-backward algorithm finds: log Z, and how often a path drawn from p uses each score."""
+    """The result of the forward-backward algorithm: log Z, and the marginal probability of each score's use under p."""
 
     log_z: Tensor  # (N)
     tag: Tensor  # (N, T, K): probability of each tag at each position; 0 where padded

@@ -184,7 +184,7 @@ class Model(LanguageModel):
         self.place[rows] = value.round().long()
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, Tensor]:
-        """One span of each stream; no gradient reaches the spans before, for a buffer has none."""
+        """One span of each stream, by truncated backpropagation through time: the state kept in a buffer carries no gradient."""
         scores, state = self.network(batch.tokens, self.recall(batch.stream, batch.place))
         lost = nats(scores, batch.target)  # (N, T)
         opt.network.minimize(lost.sum(1).mean())

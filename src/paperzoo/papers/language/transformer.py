@@ -149,9 +149,9 @@ class DecoderLayer(nn.Module):
 
         def look_at_source(y: Tensor) -> Tensor:
             keys, values = memory.source[layer]
-            asked = y.reshape(len(keys), -1, y.shape[2])  # hypotheses of one sentence ask the same source: (N, beam * T, width)
+            queries = y.reshape(len(keys), -1, y.shape[2])  # hypotheses of one sentence ask the same source: (N, beam * T, width)
             record = memory.weights if memory.record else None
-            return self.source_attention(asked, keys, values, memory.visible, record).view_as(y)  # type: ignore[no-any-return]
+            return self.source_attention(queries, keys, values, memory.visible, record).view_as(y)  # type: ignore[no-any-return]
 
         x = self.residuals[0](x, look_back)
         x = self.residuals[1](x, look_at_source)

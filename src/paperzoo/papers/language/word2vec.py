@@ -94,7 +94,7 @@ class Model(Embedding):
 
     @cached_property
     def tables(self) -> loops.Tables:
-        """What ``train`` looks up."""
+        """The lookup tables of ``train``."""
         if len(self.words) < 2:
             raise PaperzooError(f"{len(self.words)} words are too few to learn: give more text or a lower model.min_count")
         counts = self.counts[self.kept]
@@ -106,7 +106,7 @@ class Model(Embedding):
         return loops.Tables(place, keep, *loops.alias_table(loops.negative_distribution(counts)), *tree, table)
 
     def step(self, batch: Batch, opt: Players) -> Mapping[str, float]:
-        """One batch, cut into a part a thread; returns the mean loss of every 64th position."""
+        """One batch, split over threads; returns the mean loss of every 64th position."""
         tables, states = self.tables, torch.randint(2**62, (self.threads,)).tolist()
         tokens, lengths = batch.tokens.cpu().numpy(), batch.length.cpu().numpy()  # (N, T), (N)
         vectors = self.input.cpu(), self.output.cpu()  # the very same memory, unless the model lies on a GPU

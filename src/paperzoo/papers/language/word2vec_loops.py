@@ -24,7 +24,7 @@ from paperzoo.errors import PaperzooError
 
 
 class Tables(NamedTuple):
-    """What ``train`` looks up, made once from the counts."""
+    """The lookup tables of ``train``, made once from the counts."""
 
     place: np.ndarray  # int32: number of a word in the data -> its row, or -1
     keep: np.ndarray  # float64 (V): see keep_probability

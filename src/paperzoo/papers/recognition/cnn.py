@@ -66,7 +66,7 @@ class ConvNet(nn.Module):
         self.output = nn.Linear(inputs * side * side, classes)
 
     def maps(self, image: Tensor) -> list[Tensor]:
-        """What each stage makes of images (N, C, S, S): (N, widths[0], S // 2, S // 2), (N, widths[1], S // 4, S // 4), ..."""
+        """The feature maps of each stage for images (N, C, S, S): (N, widths[0], S // 2, S // 2), (N, widths[1], S // 4, S // 4), ..."""
         maps = [image]
         for stage in self.stages:
             maps.append(stage(maps[-1]))

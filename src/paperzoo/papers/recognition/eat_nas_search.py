@@ -75,7 +75,7 @@ def parsed(text: str) -> Code:
 
 
 def pick(values: Sequence[Any], random: torch.Generator) -> Any:
-    """One of the values, each as likely."""
+    """One of the values, drawn uniformly."""
     return values[int(torch.randint(len(values), (), generator=random, device="cpu"))]
 
 

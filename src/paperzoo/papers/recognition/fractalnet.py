@@ -36,7 +36,7 @@ from paperzoo.tasks.model import Optimizers, Players
 
 
 def joins(columns: int) -> list[list[int]]:
-    """Who ends in which row: of each of the 2^(C-1) rows, the columns c (from 0) whose convolutions, 2^(C-1-c) rows high, end there."""
+    """The columns joined in each of the 2^(C-1) rows: the columns c (from 0) whose convolutions, 2^(C-1-c) rows high, end there."""
     rows = 2 ** (columns - 1)
     return [[c for c in range(columns) if row % (rows >> c) == 0] for row in range(1, rows + 1)]
 

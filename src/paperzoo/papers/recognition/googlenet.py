@@ -201,7 +201,7 @@ class Model(Classifier):
         return {"network": (SGD(self.network.parameters(), lr, momentum), exponential(fall, falls))}
 
     def step(self, batch: Batch, opt: Players) -> None:
-        """One step on the cross-entropy of the last classifier and three tenths of each half-way one's (section 5)."""
+        """One step on the cross-entropy of the last classifier and three tenths of each auxiliary one's (section 5)."""
         _, logits, half_way = self.network(2 * batch.image - 1)
         loss = F.cross_entropy(logits, batch.label, label_smoothing=self.smoothing)
         for early in half_way:

@@ -51,7 +51,7 @@ class Conv(nn.Module):
 
 
 class Sizes:
-    """How wide the layers are, and how the blocks pool.
+    """Widths of the layers, and pooling of the blocks.
 
     Args:
         width: factor on every number of channels.
@@ -309,7 +309,7 @@ class Model(Classifier):
         return {"network": (RMSprop(self.network.parameters(), lr, decay, eps), exponential(fall, falls))}
 
     def step(self, batch: Batch, opt: Players) -> None:
-        """One step on the cross-entropy of the last classifier and a share of the half-way one's."""
+        """One step on the cross-entropy of the last classifier and a share of the auxiliary one's."""
         _, logits, half_way = self.network(2 * batch.image - 1)
         loss = F.cross_entropy(logits, batch.label, label_smoothing=self.smoothing)
         for early in half_way:

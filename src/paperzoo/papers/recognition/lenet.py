@@ -42,7 +42,7 @@ class LeNet(nn.Module):
         self.output = nn.Linear(84, classes)
 
     def features(self, image: Tensor) -> Tensor:
-        """What the last layer sees, (N, 84)."""
+        """The input of the last layer, (N, 84)."""
         s2 = F.max_pool2d(self.c1(image).relu(), 2)  # (N, 6, 14, 14)
         s4 = F.max_pool2d(self.c3(s2).relu(), 2)  # (N, 16, 5, 5)
         c5 = self.c5(s4).relu().flatten(1)  # (N, 120)

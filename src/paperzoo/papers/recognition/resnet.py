@@ -48,7 +48,7 @@ class PadShortcut(nn.Module):
 
 
 def make_shortcut(kind: Shortcut, inputs: int, outputs: int, stride: int) -> nn.Module | None:
-    """What goes round a block: x itself where shapes agree (C projects there too), else option A or B."""
+    """A block's shortcut: the identity where shapes agree (option C projects there, too), else option A or B."""
     changes = stride != 1 or inputs != outputs
     if kind == "none":
         return None

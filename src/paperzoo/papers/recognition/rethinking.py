@@ -206,7 +206,7 @@ class Model(Classifier):
         return {"network": (SGD(trained, lr or self.rate, momentum, weight_decay=weight_decay), exponential(decay, epochs))}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        """One step on the cross-entropy of a batch; says how many of it were wrong before the step."""
+        """One step on the cross-entropy of a batch; reports how many of it were wrong before the step."""
         image = random_crop(batch.image, self.crop, self.crop) if self.random_crop else batch.image
         logits = self(image)
         opt.network.minimize(F.cross_entropy(logits, batch.label))

@@ -94,16 +94,16 @@ class Model(Classifier):
             raise PaperzooError(f"transfer:scratch begins with fresh weights: leave out model.weights={weights}")
         if not isinstance(settings or {}, Mapping):
             raise PaperzooError(f'model.settings of transfer is written {{"width": 0.35}}, not {settings!r}')
-        own = last_checkpoint(weights) if weights else None
+        checkpoint = last_checkpoint(weights) if weights else None
         self.backbone, self.mode, self.channels, self.image_size = backbone, mode, channels, image_size
         fixed = {"channels": channels, "classes": classes, "image_size": image_size}
-        self.network = build(backbone, {**(settings or {}), **fixed}, "" if own else weights)
+        self.network = build(backbone, {**(settings or {}), **fixed}, "" if checkpoint else weights)
         self._check(classes)
         self.trainable = [p for p in self.network.parameters() if p.requires_grad]
         self.moved: Tensor
         self.register_buffer("moved", torch.tensor(False))  # whether the body has come from elsewhere, and the head is new
-        if own:
-            self._load(own)
+        if checkpoint:
+            self._load(checkpoint)
         if weights:
             self.renew_head()
         if not 0 <= unfreeze <= len(self.layers()) or (unfreeze and mode != "finetune"):
@@ -114,16 +114,16 @@ class Model(Classifier):
 
     def _check(self, classes: int) -> None:
         """Sees one black image, to know that the backbone can, and that its last linear layer gives the logits."""
-        seen: list[torch.Size] = []
+        shapes: list[torch.Size] = []
         try:
-            with torch.no_grad(), self._last().register_forward_hook(lambda layer, given, out: seen.append(out.shape)):
+            with torch.no_grad(), self._last().register_forward_hook(lambda layer, given, out: shapes.append(out.shape)):
                 self.network.eval()(torch.zeros(1, self.channels, self.image_size, self.image_size))
         except (RuntimeError, ValueError, IndexError) as error:
             size = f"{self.image_size}x{self.image_size} pixels and {self.channels} channels"
             if not any(isinstance(module, nn.Linear) for module in self.modules()):
                 raise PaperzooError(f"{self.backbone} has no linear layer at its end that a new one could replace") from error
             raise PaperzooError(f"{self.backbone} cannot see images of {size}: {str(error).splitlines()[0]}") from error
-        if seen[-1:] != [(1, classes)]:
+        if shapes[-1:] != [(1, classes)]:
             raise PaperzooError(f"{self.backbone} does not end in a linear layer with an output a class that a new one could replace")
         self.network.train()
 
@@ -147,7 +147,7 @@ class Model(Classifier):
             self.moved.fill_(True)
 
     def enter(self, mode: str) -> None:
-        """What ``mode`` trains asks for gradients from now on, and nothing else does."""
+        """Sets ``requires_grad`` for the parameters that ``mode`` trains, and clears it for all others."""
         self.phase = mode
         for parameter in self.trainable:
             parameter.requires_grad_(mode != "features")
@@ -212,7 +212,7 @@ class Model(Classifier):
         return [module for layer in layers[: len(layers) * (self.unfreeze - awake) // self.unfreeze] for module in layer]
 
     def step(self, batch: Batch, opt: Players) -> None:
-        """One step on the cross-entropy of a batch; layers that sleep get no gradient and keep their statistics."""
+        """One step on the cross-entropy of a batch; frozen layers get no gradient and keep their statistics."""
         with asleep(self.frozen(opt.iteration, opt.total)):
             logits = self(batch.image)
         opt.network.minimize(F.cross_entropy(logits, batch.label))

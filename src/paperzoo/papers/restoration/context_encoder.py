@@ -102,7 +102,7 @@ class AlexNetContextEncoder(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """What is painted, or was there, (N, channels, side, side) in [-1, 1], to logits (N)."""
+    """Generated or real content of the hole, (N, channels, side, side) in [-1, 1], to logits (N)."""
 
     def __init__(self, side: int, channels: int, width: int) -> None:
         super().__init__()
@@ -154,12 +154,12 @@ def eq1(painted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def eq2(real: Tensor, fake: Tensor) -> Tensor:
-    """What D minimises, from logits (N): ``-log D(x) - log(1 - D(F((1 - M) x)))``."""
+    """The discriminator's loss, of logits (N): ``-log D(x) - log(1 - D(F((1 - M) x)))``."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
 def fooled(fake: Tensor) -> Tensor:
-    """What F minimises of Eq. 2, from logits (N): ``-log D(F((1 - M) x))``, as DCGAN does, whose gradient does not vanish."""
+    """The generator's non-saturating loss in place of Eq. 2, of logits (N): ``-log D(F((1 - M) x))``, as DCGAN has it."""
     return F.softplus(-fake).mean()
 
 
@@ -227,10 +227,10 @@ class Model(InPainter):
             slower: the discriminator's in units of it.
         """
         fall = linear_decay(decay_from)
-        found: Optimizers = {"generator": (Adam(self.generator.parameters(), lr, (beta1, 0.999)), fall)}
+        optimizers: Optimizers = {"generator": (Adam(self.generator.parameters(), lr, (beta1, 0.999)), fall)}
         if self.discriminator is None:
-            return found
-        return {"discriminator": (Adam(self.discriminator.parameters(), lr * slower, (beta1, 0.999)), fall), **found}
+            return optimizers
+        return {"discriminator": (Adam(self.discriminator.parameters(), lr * slower, (beta1, 0.999)), fall), **optimizers}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         hole = self.holes(len(batch.image)).to(batch.image.device)
@@ -253,7 +253,7 @@ class Model(InPainter):
         return (random_blocks if self.masks == "blocks" else random_regions)(number, side, side, generator=generator)
 
     def cropped(self, image: Tensor) -> Tensor:
-        """Of images (N, C, S, S) the part that is predicted, (N, C, side, side)."""
+        """The predicted part (N, C, side, side) of images (N, C, S, S)."""
         return image[..., self.cut, self.cut]
 
     def paint(self, image: Tensor, hole: Tensor) -> Tensor:
@@ -261,9 +261,9 @@ class Model(InPainter):
         return F.pad((painted + 1) / 2, [self.cut.start] * 4)  # (N, C, S, S)
 
     def features(self, image: Tensor) -> Tensor:
-        """What the encoder makes of whole images (N, C, S, S) in [0, 1]: (N, D)."""
-        found: Tensor = self.generator.get_submodule("encoder")(2 * image - 1)
-        return found.flatten(1)
+        """The encoder's features (N, D) of whole images (N, C, S, S) in [0, 1]."""
+        code: Tensor = self.generator.get_submodule("encoder")(2 * image - 1)
+        return code.flatten(1)
 
 
 def check_size(image_size: int, design: str) -> None:

@@ -82,24 +82,24 @@ class Features(Classifier):
     def optimizers(
         self, *, lr: NotNegative = 2e-4, slower: NotNegative = 0.1, beta1: Part = 0.5, decay_from: Share = 1.0
     ) -> Optimizers:
-        """Those of ``Model`` in the stage ``fill``; the regression needs none."""
+        """``Model``'s optimisers in the stage ``fill``; the regression needs none."""
         rates = {"lr": lr, "slower": slower, "beta1": beta1, "decay_from": decay_from}
         return self.painter.optimizers(**rates) if "fill" in self.phases else {}
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        found = self.painter.step(batch, opt) if "fill" in self.phases else {}
+        losses = self.painter.step(batch, opt) if "fill" in self.phases else {}
         if "classify" in self.phases:
             with torch.no_grad():
                 self.regression.fit(self.features(batch.image), batch.label, seed=0)
-        return found
+        return losses
 
     def features(self, image: Tensor) -> Tensor:
         """The encoder's, (N, D), by the statistics of its training: labelled images change nothing in it."""
         was_training = self.painter.training
         self.painter.eval()
-        found = torch.cat([self.painter.features(part) for part in torch.split(image, 64)])
+        features = torch.cat([self.painter.features(part) for part in torch.split(image, 64)])
         self.painter.train(was_training)
-        return found
+        return features
 
     def head(self, features: Tensor) -> Tensor:
         logits: Tensor = self.regression(features)

@@ -41,7 +41,7 @@ def phi(content: str, weights: str) -> Callable[[Tensor], Tensor]:
 
     def features(image: Tensor) -> Tensor:
         mean, std = (per_channel("", values, 3).to(image) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        found: Tensor = layers.to(image.device)((image - mean) / std)
-        return factor * found
+        maps: Tensor = layers.to(image.device)((image - mean) / std)
+        return factor * maps
 
     return features

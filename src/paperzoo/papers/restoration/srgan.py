@@ -162,7 +162,7 @@ class Model(SuperResolver):
             self.features()  # what cannot be had is said before a training begins
 
     def features(self) -> Callable[[Tensor], Tensor]:
-        """What is compared of images in [0, 1]: phi, or the images as they are trained on, in [-1, 1]."""
+        """The representation of images in [0, 1] in which the content loss is taken: phi, or the images themselves in [-1, 1]."""
         return phi(self.content, self.weights) if self.content in CONTENT else lambda image: 2 * image - 1
 
     def optimizers(self, *, lr: NotNegative = 1e-4, drops: Sequence[Share] = ()) -> Optimizers:
@@ -205,7 +205,7 @@ class Model(SuperResolver):
 
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """The task's figures; of SRGAN the distance of features, too, under the name of the network that they are of."""
-        found = super().measure(dataset, split, judge)
+        metrics = super().measure(dataset, split, judge)
         if self.discriminator is not None and self.content in CONTENT:
             features, (scale,) = self.features(), self.scales
             apart: dict[str, list[float]] = {"": [], "bicubic ": []}
@@ -213,8 +213,8 @@ class Model(SuperResolver):
                 for name, image in (("", one.restored), ("bicubic ", one.bicubic)):
                     apart[name].append(float(eq4(features(image.clamp(0, 1)), features(one.original))))
             for name, values in apart.items():
-                found[f"{name}feature distance[{CONTENT[self.content]}] x{scale}"] = float(np.mean(values))
-        return found
+                metrics[f"{name}feature distance[{CONTENT[self.content]}] x{scale}"] = float(np.mean(values))
+        return metrics
 
 
 VARIANTS: dict[str, dict[str, object]] = {

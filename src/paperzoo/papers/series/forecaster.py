@@ -146,7 +146,7 @@ class Model(Forecaster):
         return last[..., self.at] + z * self.unit()
 
     def unit(self) -> Tensor:
-        """What the network's outputs and errors are counted in, (H, K): without ``difference`` 1, else h usual changes after h
+        """The unit of the network's outputs and errors, (H, K): without ``difference`` 1, else h usual changes after h
         steps, so that each target and each step ahead counts alike."""
         ahead = torch.arange(1, self.horizon + 1, device=self.change.device)[:, None]
         return ahead * self.change[self.at] if self.difference else torch.ones_like(ahead * self.change[self.at])

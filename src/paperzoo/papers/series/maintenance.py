@@ -53,7 +53,7 @@ def statistics(readings: Tensor, observation: Sequence[int], per_day: int) -> Te
 
 
 class Trees(nn.Module):
-    """What scikit-learn's forest or boosted trees have learnt, as tensors: ``s = base + sum over trees of the leaf's value``.
+    """A fitted scikit-learn forest or gradient-boosted trees as tensors: ``s = base + sum over trees of the leaf's value``.
 
     A forest's sum is a probability, from which log-odds are taken.
     """
@@ -249,7 +249,7 @@ class Model(AlarmModel):
             self.network = Recurrent(len(sensors), hidden, dropout)
 
     def inputs(self, readings: Tensor) -> Tensor:
-        """What the network sees of readings (N, T, sensors): features (N, D), or the window itself (N, steps / pool, sensors)."""
+        """The network's input made of readings (N, T, sensors): features (N, D), or the window itself (N, steps / pool, sensors)."""
         x = (readings[:, -self.steps :] - self.mean) / self.deviation
         if self.kind in FITTED:
             return statistics(x, self.observation, self.per_day)

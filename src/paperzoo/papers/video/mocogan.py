@@ -56,8 +56,8 @@ class Generator(nn.Module):
         fixed = self.content + self.motion
         content, start, eps = z[:, : self.content], z[:, self.content : fixed], z[:, fixed:].view(len(z), -1, self.noise)
         if category is not None:  # (N), the same motion all along
-            told = F.one_hot(category, self.categories).to(eps.dtype)[:, None].expand(-1, eps.shape[1], -1)
-            eps = torch.cat([told, eps], 2)  # (N, T, categories + noise)
+            one_hot = F.one_hot(category, self.categories).to(eps.dtype)[:, None].expand(-1, eps.shape[1], -1)
+            eps = torch.cat([one_hot, eps], 2)  # (N, T, categories + noise)
         path, _ = self.recurrent(eps, start[None].contiguous())  # z_M (N, T, motion)
         code = torch.cat([self.spread(content, eps.shape[1]), path], 2).flatten(0, 1)  # (N T, content + motion)
         frames: Tensor = self.image(code[:, :, None, None])  # (N T, C, S, S)
@@ -101,7 +101,7 @@ class ImageCritic(nn.Module):
 
 
 class Judgement(NamedTuple):
-    """What D_V says of clips: ``source``, a logit (N), and Q's logits of the category (N, categories)."""
+    """The video critic's outputs for clips: ``source``, a logit (N), and Q's logits of the category (N, categories)."""
 
     source: Tensor
     category: Tensor
@@ -185,10 +185,10 @@ class Model(VideoGenerator):
         fake = self.generator(self.draw(len(real)), category)
         image, shown = self.still(real), self.still(fake)  # S_1: (N, C, S, S)
         opt.image_critic.minimize(critic_loss(self.image_critic(image), self.image_critic(shown.detach())))
-        seen, judged = self.video_critic(real), self.video_critic(fake.detach())
-        opt.video_critic.minimize(critic_loss(seen.source, judged.source) + self.taught(seen, judged, batch, category))
-        judged = self.video_critic(fake)
-        opt.generator.minimize(generator_loss(self.image_critic(shown)) + generator_loss(judged.source) + self.told(judged, category))
+        on_real, on_fake = self.video_critic(real), self.video_critic(fake.detach())
+        opt.video_critic.minimize(critic_loss(on_real.source, on_fake.source) + self.taught(on_real, on_fake, batch, category))
+        on_fake = self.video_critic(fake)
+        opt.generator.minimize(generator_loss(self.image_critic(shown)) + generator_loss(on_fake.source) + self.told(on_fake, category))
         if self.average is not None:
             self.average.update(self.generator)
 
@@ -197,7 +197,7 @@ class Model(VideoGenerator):
         return None
 
     def taught(self, real: Judgement, fake: Judgement, batch: Batch, category: Tensor | None) -> Tensor | float:
-        """What Q minimises, with D_V."""
+        """The loss that Q minimises together with the video critic."""
         return 0.0
 
     def told(self, fake: Judgement, category: Tensor | None) -> Tensor | float:

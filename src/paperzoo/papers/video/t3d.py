@@ -188,7 +188,7 @@ class Model(VideoClassifier):
         return self.network(2 * video - 1).logits  # type: ignore[no-any-return]
 
     def features(self, video: Tensor) -> Tensor:
-        """What the last layer sees, (N, D), of clips (N, C, T, H, W) in [0, 1]."""
+        """The input of the last layer, (N, D), for clips (N, C, T, H, W) in [0, 1]."""
         return self.network(2 * video - 1).features  # type: ignore[no-any-return]
 
     def optimizers(

@@ -89,8 +89,8 @@ class Transfer(Model):
         self.stills = stills
         self.phases: tuple[str, ...] = ("match", "classify")
         with torch.no_grad():
-            seen = classifier.features(torch.zeros(1, classifier.channels, image_size, image_size)).shape[1]
-        widths = [seen + self.network.classifier.in_features, *hidden]
+            features = classifier.features(torch.zeros(1, classifier.channels, image_size, image_size)).shape[1]
+        widths = [features + self.network.classifier.in_features, *hidden]
         layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
         self.matcher = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
@@ -106,8 +106,8 @@ class Transfer(Model):
         chosen = (torch.arange(count, device=clip.device) * 2 + 1) * clip.shape[2] // (2 * count)  # the middles of equal parts
         frames = clip[:, :, chosen].transpose(1, 2).flatten(0, 1)  # (N, C, S, H, W) -> (N S, C, H, W)
         with torch.no_grad():
-            seen = self.teacher.features(frames.expand(-1, self.teacher.channels, -1, -1)).float()  # (N S, E)
-        return seen.reshape(len(clip), count, -1).mean(1)
+            features = self.teacher.features(frames.expand(-1, self.teacher.channels, -1, -1)).float()  # (N S, E)
+        return features.reshape(len(clip), count, -1).mean(1)
 
     def stage(self, name: str) -> None:
         """``match`` or ``classify``; a training without stages does both at once."""
@@ -124,11 +124,11 @@ class Transfer(Model):
         drops: Sequence[Share] = (0.2, 0.4, 0.6, 0.8),
     ) -> Optimizers:
         """SGD as in ``t3d.Model``; while matching, the matcher on top of network and teacher is trained too."""
-        own = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.phases else ())]
-        return {"network": (SGD(own, lr, momentum, weight_decay=weight_decay, nesterov=True), steps(drops))}
+        parameters = [*self.network.parameters(), *(self.matcher.parameters() if "match" in self.phases else ())]
+        return {"network": (SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=True), steps(drops))}
 
     def step(self, batch: Batch, opt: Players) -> None:
-        """One step of the present stage; which frames do not match is drawn anew in each."""
+        """One step of the present stage; non-matching frames are drawn anew in each."""
         clip, losses = self.clip(batch.video), []
         features, logits = self.network(2 * clip - 1)
         if "match" in self.phases:
@@ -143,11 +143,11 @@ class Transfer(Model):
     def measure(self, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """``match error %`` beside ``VideoClassifier``'s: of each video's first clip with its own frames and with those of the
         video half the split away; 50 by guessing."""
-        videos, device, seen, moved = videos_of(dataset, split), self.network.classifier.weight.device, [], []
+        videos, device, stills, moved = videos_of(dataset, split), self.network.classifier.weight.device, [], []
         for index in range(len(videos)):
             clip = videos.clips(index, self.frames)[:1].to(device)
-            seen.append(self.glance(clip))
+            stills.append(self.glance(clip))
             moved.append(self.features(clip))
-        both, match = pairs(torch.cat(seen), torch.cat(moved), len(videos) // 2)
+        both, match = pairs(torch.cat(stills), torch.cat(moved), len(videos) // 2)
         wrong = (self.matcher(both)[:, 0] > 0) != (match > 0.5)
         return {**super().measure(dataset, split, judge), "match error %": 100 * float(wrong.float().mean())}

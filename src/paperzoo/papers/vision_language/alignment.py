@@ -58,11 +58,11 @@ class Words(nn.Module):
     @staticmethod
     def along(layer: nn.Linear, e: Tensor, real: Tensor) -> Tensor:
         """Eq. 4, and of a sentence turned round Eq. 5: h_t (M, T, n) of e_t (M, T, n); 0 where there is no word."""
-        h, found = e.new_zeros(len(e), e.shape[2]), []
+        h, states = e.new_zeros(len(e), e.shape[2]), []
         for t in range(e.shape[1]):
             h = (e[:, t] + layer(h)).relu() * real[:, t]
-            found.append(h)
-        return torch.stack(found, 1)
+            states.append(h)
+        return torch.stack(states, 1)
 
 
 def score(v: Tensor, s: Tensor, real: Tensor) -> Tensor:
@@ -77,9 +77,9 @@ def ranking(scores: Tensor, margin: float = 1.0) -> Tensor:
 
     The terms of l = k, which Eq. 9 counts, are constant and left out.
     """
-    own, others = scores.diagonal()[:, None], 1 - torch.eye(len(scores), device=scores.device)
-    sentences = (scores - own + margin).relu()  # S_kl against S_kk
-    pictures = (scores.T - own + margin).relu()  # S_lk against S_kk
+    matching, others = scores.diagonal()[:, None], 1 - torch.eye(len(scores), device=scores.device)
+    sentences = (scores - matching + margin).relu()  # S_kl against S_kk
+    pictures = (scores.T - matching + margin).relu()  # S_lk against S_kk
     return ((sentences + pictures) * others).sum(1)
 
 
@@ -156,12 +156,12 @@ class Model(Aligner):
     def see(self, image: Tensor) -> Tensor:
         """Eq. 1: v_i = W_m CNN(I_i) + b_m, (N, R, h)."""
         if self.encoder is None:
-            seen = fc7(self.published)(cut(image, self.regions)).view(len(image), len(self.regions), -1)  # (N R, 4096) -> (N, R, 4096)
+            features = fc7(self.published)(cut(image, self.regions)).view(len(image), len(self.regions), -1)  # (N R, 4096) -> (N, R, 4096)
         else:
             grid = self.encoder(image)
             weight = coverage(self.regions, *grid.shape[2:]).to(grid)  # (R, h, w)
-            seen = torch.einsum("nchw,rhw->nrc", grid, weight)
-        return self.w_m(self.dropout(seen))  # type: ignore[no-any-return]
+            features = torch.einsum("nchw,rhw->nrc", grid, weight)
+        return self.w_m(self.dropout(features))  # type: ignore[no-any-return]
 
     def read(self, words: Tensor) -> Tensor:
         said: Tensor = self.words(words)
@@ -175,7 +175,7 @@ class Model(Aligner):
         return chain(fit, self.beta) if smooth else fit.argmax(1)
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
-        """One step on pictures, each with one of its captions, drawn by chance."""
+        """One step on pictures, each with one of its captions, drawn at random."""
         there = (batch.captions[:, :, 0] != PAD).float()  # (N, K)
         chosen = there.multinomial(1)[..., None].expand(-1, -1, batch.captions.shape[2])
         words = self.sentences(batch.captions.gather(1, chosen)[:, 0])  # (N, T)

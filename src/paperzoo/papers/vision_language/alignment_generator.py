@@ -53,7 +53,7 @@ class Decoder(nn.Module):
             words: int64 (N, K, T), x_t.
             state: h (N, K, n) behind the words before these.
         """
-        x, found = self.w_hx(self.dropout(self.x(words))), []  # (N, K, T, n)
+        x, states = self.w_hx(self.dropout(self.x(words))), []  # (N, K, T, n)
         if state is None:
             h, b_v = x.new_zeros(*x.shape[:2], x.shape[3]), self.w_hi(self.dropout(features))[:, None]  # Eq. 13, (N, 1, n)
         else:
@@ -61,8 +61,8 @@ class Decoder(nn.Module):
         for t in range(words.shape[2]):
             h = x[:, :, t] + self.w_hh(h)
             h = (h + b_v if t == 0 else h).relu()  # Eq. 14
-            found.append(h)
-        return Told(self.w_oh(self.dropout(torch.stack(found, 2))).float(), (h,))  # Eq. 15
+            states.append(h)
+        return Told(self.w_oh(self.dropout(torch.stack(states, 2))).float(), (h,))  # Eq. 15
 
 
 class Model(Captioner):
@@ -113,8 +113,8 @@ class Model(Captioner):
 
     def say(self, seen: Sequence[Tensor], words: Tensor, state: tuple[Tensor, ...] | None = None) -> Told:
         (features,) = seen
-        told: Told = self.decoder(features, words, state)
-        return told
+        output: Told = self.decoder(features, words, state)
+        return output
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One step on captions of a batch of pictures: the sum of -log p of the words, the mean over captions."""

@@ -50,11 +50,11 @@ def coverage(boxes: Tensor, height: int, width: int) -> Tensor:
 def cut(image: Tensor, boxes: Tensor, size: int = SEEN) -> Tensor:
     """The regions (R, 4) of images (N, C, H, W), each resized to a square: (N R, C, size, size)."""
     height, width = image.shape[2:]
-    found = []
+    regions = []
     for x0, y0, x1, y1 in boxes.tolist():
         rows, columns = slice(round(y0 * height), round(y1 * height)), slice(round(x0 * width), round(x1 * width))
-        found.append(F.interpolate(image[:, :, rows, columns], (size, size), mode="bilinear", antialias=True))
-    return torch.stack(found, 1).flatten(0, 1)  # (N, R, C, size, size) -> (N R, C, size, size)
+        regions.append(F.interpolate(image[:, :, rows, columns], (size, size), mode="bilinear", antialias=True))
+    return torch.stack(regions, 1).flatten(0, 1)  # (N, R, C, size, size) -> (N R, C, size, size)
 
 
 @cache
@@ -77,7 +77,7 @@ def fc7(weights: str) -> Callable[[Tensor], Tensor]:
     @torch.no_grad()
     def features(image: Tensor) -> Tensor:
         mean, std = (per_channel("", values, 3).to(image) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        seen: Tensor = network.to(image.device)((image - mean) / std)
-        return seen.relu()
+        responses: Tensor = network.to(image.device)((image - mean) / std)
+        return responses.relu()
 
     return features

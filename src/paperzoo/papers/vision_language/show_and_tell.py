@@ -68,11 +68,11 @@ class Decoder(nn.Module):
             zero = first.new_zeros(len(features), 1, self.hidden, dtype=torch.float32)
             state = self.cell(first, zero, zero)
         m, c = (x.expand(-1, words.shape[1], -1) for x in state)  # (N, K, n)
-        x, found = self.from_input(self.dropout(self.w_e(words))), []  # (N, K, T, 4n)
+        x, states = self.from_input(self.dropout(self.w_e(words))), []  # (N, K, T, 4n)
         for t in range(words.shape[2]):
             m, c = self.cell(x[:, :, t], m, c)
-            found.append(m)
-        return Told(self.output(self.dropout(torch.stack(found, 2))), (m, c))  # Eq. 9
+            states.append(m)
+        return Told(self.output(self.dropout(torch.stack(states, 2))), (m, c))  # Eq. 9
 
 
 class Pool(nn.Module):
@@ -133,8 +133,8 @@ class Model(Captioner):
 
     def say(self, seen: Sequence[Tensor], words: Tensor, state: tuple[Tensor, ...] | None = None) -> Told:
         (features,) = seen
-        told: Told = self.decoder(features, words, state)
-        return told
+        output: Told = self.decoder(features, words, state)
+        return output
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One step on captions of a batch of pictures: the sum of -log p of the words (Eq. 13), the mean over captions."""

@@ -38,7 +38,7 @@ from paperzoo.tasks.model import Optimizers, Players
 
 
 class Reader(nn.Module):
-    """What is made of a picture once: its annotations, what f_att needs of them, and the first state."""
+    """Computes once per picture its annotation vectors, their keys for f_att, and the initial state."""
 
     def __init__(self, annotation: int, hidden: int, attention: int) -> None:
         super().__init__()
@@ -209,20 +209,20 @@ class Model(Captioner):
         return tuple(self.reader(grid))
 
     def say(self, seen: Sequence[Tensor], words: Tensor, state: tuple[Tensor, ...] | None = None) -> Told:
-        told: Told = self.decoder(seen, words, state)
-        return told
+        output: Told = self.decoder(seen, words, state)
+        return output
 
     def step(self, batch: Batch, opt: Players) -> dict[str, Tensor]:
         """One step on captions of a batch of pictures."""
         words, target = self.read(batch.captions, self.few)  # (N, K, T)
-        real, seen = target != PAD, self.see(batch.image)
+        real, features = target != PAD, self.see(batch.image)
         counted = real.any(2)  # (N, K)
-        told = self.decoder(seen, words, None, self.chance(words) if self.hard else None)
-        log_p = log_likelihood(told.logits, target)  # (N, K)
+        output = self.decoder(features, words, None, self.chance(words) if self.hard else None)
+        log_p = log_likelihood(output.logits, target)  # (N, K)
         if self.hard:
-            good = estimate(log_p, told.attention, told.places, real, self.baseline, self.reward, self.entropy)
+            good = estimate(log_p, output.attention, output.places, real, self.baseline, self.reward, self.entropy)
         else:
-            good = log_p - self.doubly * penalty(told.attention, real)
+            good = log_p - self.doubly * penalty(output.attention, real)
         opt.captioner.minimize((-good[counted].mean(), counted.sum()))
         if self.hard:
             mean = opt.mean(log_p[counted].sum()) / opt.mean(counted.sum().to(log_p))  # over the captions of all processes

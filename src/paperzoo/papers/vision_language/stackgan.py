@@ -185,9 +185,9 @@ class Model(SentenceGenerator):
         self.encoder, self.weights, self.scale, self.weight, self.wrong = encoder, weights, scale, weight, wrong
         self.image_size, self.small, self.channels, self.now = image_size, small, channels, "all"
         self.parts = [latent, condition, condition]
-        own = encoder == "sentences"
-        self.words_encoder = SentenceEncoder(len(vocabulary) or 5000, hidden, hidden, embedding) if own else None
-        self.picture_encoder = PictureEncoder(channels, 16, embedding) if own and critics else None
+        trained_here = encoder == "sentences"
+        self.words_encoder = SentenceEncoder(len(vocabulary) or 5000, hidden, hidden, embedding) if trained_here else None
+        self.picture_encoder = PictureEncoder(channels, 16, embedding) if trained_here and critics else None
         self.first = StageI(small, channels, embedding, condition, latent, width)
         self.second = StageII(small, image_size, channels, embedding, condition, width, blocks)
         self.first_critic = Discriminator(small, channels, embedding, compressed, critic_width) if critics else None
@@ -270,7 +270,7 @@ class Model(SentenceGenerator):
         return {"kl": divergence.detach(), "right": right.mean().detach(), "wrong": wrong.mean().detach()}
 
     def stage_one(self, phi: Tensor, z: Tensor, epsilon: Tensor) -> Tensor:
-        """What stage I draws, in [-1, 1], as it is used: with its running statistics, and the average of its weights if there is one."""
+        """Stage I's images in [-1, 1], in eval mode: with running statistics, and the average of its weights if there is one."""
         network = self.first if self.average_first is None else self.average_first
         was_training = network.training
         image: Tensor = network.eval()(phi, z, epsilon).image

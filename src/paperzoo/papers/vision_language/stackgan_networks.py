@@ -59,8 +59,8 @@ class Discriminator(nn.Module):
         h = self.look(image)  # (N, now, 4, 4)
         logits = []
         for one in phi:
-            told = self.compress(one)[:, :, None, None].expand(-1, -1, 4, 4)  # (N, N_d) -> (N, N_d, 4, 4)
-            logits.append(self.score(self.join(torch.cat([h, told], 1)).flatten(1))[:, 0])
+            condition = self.compress(one)[:, :, None, None].expand(-1, -1, 4, 4)  # (N, N_d) -> (N, N_d, 4, 4)
+            logits.append(self.score(self.join(torch.cat([h, condition], 1)).flatten(1))[:, 0])
         return tuple(logits)
 
 

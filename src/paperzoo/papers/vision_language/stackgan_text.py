@@ -52,11 +52,11 @@ class CharCNNRNN(nn.Module):
 
 def one_hot(text: str) -> Tensor:
     """A text in small letters, float32 (70, 201); a column of zeros for a character that is not in the alphabet, and behind the end."""
-    found = torch.zeros(len(ALPHABET), CHARACTERS)
+    codes = torch.zeros(len(ALPHABET), CHARACTERS)
     for place, character in enumerate(text.lower()[:CHARACTERS]):
         if (number := ALPHABET.find(character)) >= 0:
-            found[number, place] = 1
-    return found
+            codes[number, place] = 1
+    return codes
 
 
 @cache
@@ -120,6 +120,6 @@ class PictureEncoder(nn.Module):
 def joint_embedding_loss(theta: Tensor, phi: Tensor) -> Tensor:
     """Eqs. 4 and 5 of pictures (N, E) and their sentences (N, E), a mean over all wrong pairs of the batch; N at least 2."""
     score = theta @ phi.T  # (N, N), F(v_i, t_j)
-    own = score.diagonal()
-    wrong = F.relu(1 + score - own[:, None]) + F.relu(1 + score - own)  # l_v by rows, l_t by columns
-    return (wrong - torch.diag(wrong.diagonal())).sum() / (len(own) * (len(own) - 1))
+    matching = score.diagonal()
+    wrong = F.relu(1 + score - matching[:, None]) + F.relu(1 + score - matching)  # l_v by rows, l_t by columns
+    return (wrong - torch.diag(wrong.diagonal())).sum() / (len(matching) * (len(matching) - 1))

@@ -110,7 +110,7 @@ class VQA(nn.Module):
 
 @cache
 def fc7(weights: str) -> Callable[[Tensor], Tensor]:
-    """What the last hidden layer of VGG-19 sees, (N, 4096), of pictures (N, 3, 224, 224) in [0, 1]; frozen, no part of a model.
+    """The last hidden layer of VGG-19, (N, 4096), for pictures (N, 3, 224, 224) in [0, 1]; frozen, no part of a model.
 
     Args:
         weights: ``"imagenet"``, which is fetched once and checked by its hash, or a file.
@@ -125,9 +125,9 @@ def fc7(weights: str) -> Callable[[Tensor], Tensor]:
     @torch.no_grad()
     def features(image: Tensor) -> Tensor:
         mean, std = (per_channel("", values, 3).to(image) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        seen = network.to(image.device).features((image - mean) / std)  # (N, 512, 7, 7)
-        found: Tensor = network.classifier[:5](seen.flatten(1))
-        return found
+        maps = network.to(image.device).features((image - mean) / std)  # (N, 512, 7, 7)
+        responses: Tensor = network.classifier[:5](maps.flatten(1))
+        return responses
 
     return features
 
@@ -214,7 +214,7 @@ class Model(Answerer):
         return {"network": (AdamW(parameters, lr, weight_decay=weight_decay), one_cycle(0.1))}
 
     def step(self, batch: Batch, opt: Players) -> None:
-        """One step on the cross-entropy of the answers that are learnt."""
+        """One step on the cross-entropy of the answers in the answer vocabulary."""
         opt.network.minimize(F.cross_entropy(self(batch.image, batch.question, batch.length), batch.label))
 
 

@@ -56,7 +56,7 @@ class Generator(nn.Module):
 
 
 class Seen(NamedTuple):
-    """What the discriminator makes of volumes: logits (N) and the maps of its layers, each (N, C, s, s, s), s from S / 2 to 4."""
+    """The discriminator's output for volumes: logits (N) and its feature maps, each (N, C, s, s, s), s from S / 2 to 4."""
 
     logit: Tensor
     maps: tuple[Tensor, ...]

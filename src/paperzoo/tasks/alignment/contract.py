@@ -1,4 +1,4 @@
-"""What a paper that aligns words with regions of pictures must define; asking such a model."""
+"""The interface of a model that aligns words with regions of pictures, and its use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from paperzoo.terminal import plain
 
 @dataclass(frozen=True)
 class Aligned:
-    """How well a sentence fits a picture, and where each of its words is seen.
+    """The score of a sentence for a picture, and the region of each of its words.
 
     Attributes:
         score: of the sentence, without a unit: to be compared with that of other sentences and pictures.
@@ -89,7 +89,7 @@ class Aligner(Model):
         raise TypeError(f"{type(self).__name__} does not say how it reads")
 
     def score(self, seen: Tensor, said: Tensor, real: Tensor) -> Tensor:
-        """How well each sentence fits each picture, (N, M), of regions (N, R, h), words (M, T, h) and which of these are (M, T)."""
+        """The score of each sentence for each picture, (N, M), of regions (N, R, h), words (M, T, h) and their mask (M, T)."""
         raise TypeError(f"{type(self).__name__} does not score")
 
     def places(self, seen: Tensor, said: Tensor, smooth: bool = True) -> Tensor:
@@ -166,8 +166,8 @@ class Aligner(Model):
         self.eval()
         with torch.no_grad():
             words = words.to(device)
-            seen, said = self.see(image.to(device)), self.read(words)
-            score, places = self.score(seen, said, words != PAD), self.places(seen[0], said[0], smooth)
+            regions, said = self.see(image.to(device)), self.read(words)
+            score, places = self.score(regions, said, words != PAD), self.places(regions[0], said[0], smooth)
         self.train(was_training)
         return float(score), places.tolist()
 

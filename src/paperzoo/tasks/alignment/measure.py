@@ -30,15 +30,15 @@ def figures(model: Aligner, dataset: Dataset, split: str) -> dict[str, float]:
     Where it is known what pictures show, what ``nouns`` says.
     """
     items = dataset[split]
-    seen = torch.cat([model.see(items.batch(part).image.to(_device(model))) for part in items.batches(PICTURES)])  # (N, R, h)
+    regions = torch.cat([model.see(items.batch(part).image.to(_device(model))) for part in items.batches(PICTURES)])  # (N, R, h)
     words, picture = captions_of(model, items)
-    captions, pictures = recall_at(scores(model, seen, words).numpy(), picture)
-    found: dict[str, float] = {}
+    captions, pictures = recall_at(scores(model, regions, words).numpy(), picture)
+    metrics: dict[str, float] = {}
     for name, one in (("captions", captions), ("pictures", pictures)):
-        found |= {f"R@{k} of {name}": one.recall[k] for k in AT} | {f"median rank of {name}": one.median}
-    found["R@1 of captions by chance"] = 100 * float(np.bincount(picture).mean()) / len(picture)
-    found["R@1 of pictures by chance"] = 100 / len(items)
-    return found | nouns(model, items, seen)
+        metrics |= {f"R@{k} of {name}": one.recall[k] for k in AT} | {f"median rank of {name}": one.median}
+    metrics["R@1 of captions by chance"] = 100 * float(np.bincount(picture).mean()) / len(picture)
+    metrics["R@1 of pictures by chance"] = 100 / len(items)
+    return metrics | nouns(model, items, regions)
 
 
 def captions_of(model: Aligner, items: Split) -> tuple[list[Tensor], np.ndarray]:
@@ -46,23 +46,23 @@ def captions_of(model: Aligner, items: Split) -> tuple[list[Tensor], np.ndarray]
     words: list[Tensor] = []
     picture: list[int] = []
     for indices in items.batches(PICTURES):
-        own = model.sentences(items.batch(indices).captions)  # (N, K, T)
-        for place, row in zip(*np.nonzero((own != PAD).any(2).numpy()), strict=True):
-            words.append(own[place, row][own[place, row] != PAD])
+        captions = model.sentences(items.batch(indices).captions)  # (N, K, T)
+        for place, row in zip(*np.nonzero((captions != PAD).any(2).numpy()), strict=True):
+            words.append(captions[place, row][captions[place, row] != PAD])
             picture.append(int(indices[place]))
     return words, np.array(picture)
 
 
 def scores(model: Aligner, seen: Tensor, words: list[Tensor]) -> Tensor:
-    """How well each of M captions fits each picture, float32 (N, M), on the CPU; captions of like length are scored together."""
+    """The score of each of M captions for each picture, float32 (N, M), on the CPU; captions of similar length share a batch."""
     order = sorted(range(len(words)), key=lambda m: len(words[m]))
-    found = torch.empty(len(seen), len(words))
+    fit = torch.empty(len(seen), len(words))
     for start in range(0, len(order), CAPTIONS):
         part = order[start : start + CAPTIONS]
         padded = pad_sequence([words[m] for m in part], batch_first=True, padding_value=PAD).to(seen.device)  # (M, T)
         said = model.read(padded)
-        found[:, part] = torch.cat([model.score(one, said, padded != PAD) for one in torch.split(seen, PICTURES)]).float().cpu()
-    return found
+        fit[:, part] = torch.cat([model.score(one, said, padded != PAD) for one in torch.split(seen, PICTURES)]).float().cpu()
+    return fit
 
 
 def nouns(model: Aligner, items: Split, seen: Tensor) -> dict[str, float]:
@@ -77,14 +77,14 @@ def nouns(model: Aligner, items: Split, seen: Tensor) -> dict[str, float]:
         batch = items.batch(indices)
         if not hasattr(batch, "scene"):
             return {}
-        own = model.sentences(batch.captions).to(seen.device)  # (N, K, T)
+        captions = model.sentences(batch.captions).to(seen.device)  # (N, K, T)
         for n, scene in enumerate(batch.scene):
             on = {thing: lies_on(model.regions, model.image_size, thing.box) for thing in scene.things}
             for k, text in enumerate(batch.texts[n]):
                 named = [(t, [thing for thing in scene.things if thing.noun == noun]) for t, noun in grammar.nouns(text)]
                 if not any(len(things) == 1 for _, things in named):
                     continue
-                said = model.read(own[n, k : k + 1, : int((own[n, k] != PAD).sum())])[0]  # (T, h)
+                said = model.read(captions[n, k : k + 1, : int((captions[n, k] != PAD).sum())])[0]  # (T, h)
                 alone, smooth = (model.places(seen[indices[n]], said, how).tolist() for how in (False, True))
                 for t, things in named:
                     if len(things) == 1:

@@ -34,8 +34,8 @@ class Alignment(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: Aligner, given: Tensor) -> Tensor:
+    def answer(self, model: Aligner, inputs: Tensor) -> Tensor:
         """The vectors of the regions, and the score of a sentence of the vocabulary's first words, (N, R h + 1)."""
-        words = torch.arange(len(SPECIAL), min(model.count, len(SPECIAL) + 12), device=given.device)[None]  # (1, T)
-        seen = model.see(given)
-        return torch.cat([seen.flatten(1), model.score(seen, model.read(words), words != 0)], 1)  # (N, R, h) -> (N, R h)
+        words = torch.arange(len(SPECIAL), min(model.count, len(SPECIAL) + 12), device=inputs.device)[None]  # (1, T)
+        regions = model.see(inputs)
+        return torch.cat([regions.flatten(1), model.score(regions, model.read(words), words != 0)], 1)  # (N, R, h) -> (N, R h)

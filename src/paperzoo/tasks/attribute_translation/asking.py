@@ -19,15 +19,15 @@ def changes(text: str, names: Sequence[str]) -> dict[str, int]:
     Raises:
         PaperzooError: an attribute that there is not, or that is asked for and not asked for.
     """
-    known, found = {name.lower().replace("_", " "): name for name in names}, dict[str, int]()
+    known, values = {name.lower().replace("_", " "): name for name in names}, dict[str, int]()
     for part in filter(None, (" ".join(part.lower().replace("_", " ").split()) for part in text.split(","))):
         value = int(part in known or not part.startswith("no "))
         word = part if value else part.removeprefix("no ")
         if word not in known:
             raise unknown("attribute", word, known)
-        if found.setdefault(known[word], value) != value:
+        if values.setdefault(known[word], value) != value:
             raise PaperzooError(f"{plain(known[word])} is to be there and not to be there: ask for one of them")
-    return found
+    return values
 
 
 def kinds(names: Sequence[str]) -> list[tuple[int, ...]]:
@@ -61,8 +61,8 @@ def several_changed(before: Tensor, units: Sequence[tuple[int, ...]]) -> Tensor:
         if len(unit) == 1:
             target[:, unit[0]] = 1 - target[:, unit[0]]
             continue
-        own = before[:, list(unit)].argmax(1)  # (N)
+        current = before[:, list(unit)].argmax(1)  # (N)
         step = 1 + torch.arange(len(before)) % (len(unit) - 1)
-        new = (own + step) % len(unit)
+        new = (current + step) % len(unit)
         target[:, list(unit)] = torch.nn.functional.one_hot(new, len(unit)).to(target.dtype)
     return target

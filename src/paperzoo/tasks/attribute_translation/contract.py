@@ -1,4 +1,4 @@
-"""What a paper that changes attributes of images must define, and what is done with it: one network for all attributes."""
+"""The interface of a model that edits attributes of images, one network for all attributes, and its use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a judge of traits sees of pictures whose attributes were changed, one by one and together."""
+"""Traits, by a judge, of pictures whose attributes were changed, one by one and together."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def edits(model: AttributeTranslator, dataset: Dataset, split: str, judge: Any =
     image, before, names = batch.image.cpu(), model.has(batch).cpu(), model.attributes
     units = kinds(names)
     back = model.edited(model.edited(image, several_changed(before, units)), before)
-    found = {"cycle error": float((back - image).abs().mean())}
+    metrics = {"cycle error": float((back - image).abs().mean())}
     known = [] if judge is None else [name for name in traits(judge.model.names) if name in names]
     if not known:
-        return found
+        return metrics
     at, place = f"[{judge.name}]", [names.index(name) for name in known]
     truth = before[:, place].numpy()
 
@@ -55,7 +55,7 @@ def edits(model: AttributeTranslator, dataset: Dataset, split: str, judge: Any =
         columns = [place.index(k) for unit in some for k in unit]
         said = " and ".join(names[unit[0]] if len(unit) == 1 else names[unit[0]].replace("_", " ").partition(" ")[2] for unit in some)
         combined[f"{said} there %{at}"] = 100 * float(agreed(several_changed(before, some))[:, columns].all(1).mean())
-    found |= {f"there %{at}": float(np.mean(list(there.values()))), f"others kept %{at}": float(np.mean(kept)), **there}
+    metrics |= {f"there %{at}": float(np.mean(list(there.values()))), f"others kept %{at}": float(np.mean(kept)), **there}
     if combined:
-        found |= {f"combined there %{at}": float(np.mean(list(combined.values()))), **combined}
-    return {**found, f"read %{at}": 100 * float((read(judge, image, known) == (truth == 1)).mean())}
+        metrics |= {f"combined there %{at}": float(np.mean(list(combined.values()))), **combined}
+    return {**metrics, f"read %{at}": 100 * float((read(judge, image, known) == (truth == 1)).mean())}

@@ -44,8 +44,8 @@ class AttributeTranslation(ImageTranslation):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: AttributeTranslator, given: Tensor) -> Tensor:  # type: ignore[override]
+    def answer(self, model: AttributeTranslator, inputs: Tensor) -> Tensor:  # type: ignore[override]
         """Every image with the first attribute alone."""
-        target = torch.zeros(len(given), len(model.attributes), device=given.device)
+        target = torch.zeros(len(inputs), len(model.attributes), device=inputs.device)
         target[:, 0] = 1
-        return model.edit(given, target).flatten(1)
+        return model.edit(inputs, target).flatten(1)

@@ -1,4 +1,4 @@
-"""What a paper that captions pictures must define; the search for a caption."""
+"""The interface of a captioner; beam search for a caption."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PART = 50
 
 
 class Told(NamedTuple):
-    """What a decoder answers to T words of each of K captions of N pictures.
+    """The decoder's output for T words of each of K captions of N pictures.
 
     Attributes:
         logits: float32 (N, K, T, V), of the word after each.
@@ -48,7 +48,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Caption:
-    """What a picture shows, in words.
+    """A caption of a picture.
 
     Attributes:
         score: log p(S | I) in nats, the end counted; over the length penalty of the search, where it has one.
@@ -110,11 +110,11 @@ class Captioner(Model):
         self.longest, self.beam, self.alpha = longest, beam, alpha
 
     def see(self, image: Tensor) -> tuple[Tensor, ...]:
-        """What a decoder needs of images (N, C, S, S) in [0, 1], each tensor (N, ...); computed once for a picture."""
+        """The decoder's input features of images (N, C, S, S) in [0, 1], each tensor (N, ...); computed once for a picture."""
         raise TypeError(f"{type(self).__name__} does not say how it sees")
 
     def say(self, seen: Sequence[Tensor], words: Tensor, state: tuple[Tensor, ...] | None = None) -> Told:
-        """What follows each of ``words`` int64 (N, K, T), of K captions of each picture; those before them are in ``state``."""
+        """Logits of the word after each of ``words`` int64 (N, K, T), of K captions of each picture; ``state`` holds earlier words."""
         raise TypeError(f"{type(self).__name__} does not say how it writes")
 
     def check_encoder(self, encoder: str, frozen: bool, least: int) -> None:
@@ -158,10 +158,10 @@ class Captioner(Model):
             cached: keep the decoder's states, rather than read all words again at every step. The same is found.
         """
         width, alpha = self.beam if beam is None else beam, self.alpha if alpha is None else alpha
-        seen = self.see(image.to(next(self.parameters()).device))
-        tokens, scores = self._search(seen, width, alpha, cached)
+        features = self.see(image.to(next(self.parameters()).device))
+        tokens, scores = self._search(features, width, alpha, cached)
         if width > 1:
-            greedy = self._search(seen, 1, alpha, cached)
+            greedy = self._search(features, 1, alpha, cached)
             for i, (other, score) in enumerate(zip(*greedy, strict=True)):
                 if score > scores[i]:
                     tokens[i], scores[i] = other, score
@@ -177,13 +177,13 @@ class Captioner(Model):
             if state is not None:
                 state = tuple(x.flatten(0, 1)[parents].view(count, beam, -1) for x in state)  # (n, beam, size)
             words = tokens.view(count, beam, -1)
-            told = self.say(seen, words[:, :, -1:] if cached else words, state)
-            state = told.state if cached else None
-            return told.logits[:, :, -1].float().log_softmax(2).flatten(0, 1)  # (n * beam, V)
+            output = self.say(seen, words[:, :, -1:] if cached else words, state)
+            state = output.state if cached else None
+            return output.logits[:, :, -1].float().log_softmax(2).flatten(0, 1)  # (n * beam, V)
 
         longest = torch.full((len(seen[0]),), self.longest - 1, device=seen[0].device)  # <start> is not written
-        found = beam_search(step, longest, START, END, beam=beam, alpha=alpha, never=(PAD, START, UNKNOWN))
-        return found.tokens, found.score
+        best = beam_search(step, longest, START, END, beam=beam, alpha=alpha, never=(PAD, START, UNKNOWN))
+        return best.tokens, best.score
 
     def captions(self, image: Tensor, beam: int | None = None, alpha: float | None = None, attention: bool = True) -> list[Caption]:
         """The captions of images (N, C, S, S) in [0, 1], found in eval mode without gradients; see ``search``.
@@ -193,27 +193,27 @@ class Captioner(Model):
         """
         if not self.vocabulary:
             raise PaperzooError("this model has no vocabulary, so it can write no caption: create it with one, or train it")
-        was_training, found = self.training, list[Caption]()
+        was_training, captions = self.training, list[Caption]()
         self.eval()
         with torch.no_grad():
             for part in torch.split(image, PART):
                 tokens, scores = self.search(part, beam, alpha)
-                seen = self.attended(part, tokens) if attention and self.grid[0] else [torch.empty(0, 0, 0)] * len(tokens)
-                for row, score, where in zip(tokens, scores, seen, strict=True):
+                attention_of = self.attended(part, tokens) if attention and self.grid[0] else [torch.empty(0, 0, 0)] * len(tokens)
+                for row, score, where in zip(tokens, scores, attention_of, strict=True):
                     words = tuple(self.vocabulary[i] for i in row)
-                    found.append(Caption(" ".join(words), score, words, where))
+                    captions.append(Caption(" ".join(words), score, words, where))
         self.train(was_training)
-        return found
+        return captions
 
     def attended(self, image: Tensor, tokens: Sequence[Sequence[int]]) -> list[Tensor]:
         """Where the model looked for each word of a caption of each image (N, C, S, S): float32 (words, h, w), on the CPU."""
         device = next(self.parameters()).device
         words = torch.full((len(tokens), 1, max(map(len, tokens), default=0) + 1), START, device=device)
-        for row, own in zip(words[:, 0], tokens, strict=True):
-            row[1 : len(own) + 1] = torch.tensor(own, dtype=torch.int64)
+        for row, caption in zip(words[:, 0], tokens, strict=True):
+            row[1 : len(caption) + 1] = torch.tensor(caption, dtype=torch.int64)
         attention = self.say(self.see(image.to(device)), words).attention
         assert attention is not None
-        return [each[: len(own)].unflatten(1, self.grid).float().cpu() for each, own in zip(attention[:, 0], tokens, strict=True)]
+        return [each[: len(caption)].unflatten(1, self.grid).float().cpu() for each, caption in zip(attention[:, 0], tokens, strict=True)]
 
     def predict(
         self, input: Any, *, beam: Annotated[int, Ge(1), Le(1000)] | None = None, alpha: Annotated[float, Ge(0)] | None = None,
@@ -248,19 +248,19 @@ class Captioner(Model):
         return Caption(caption.text, caption.score, caption.words, caption.attention, path)
 
     def _folder(self, folder: Path, beam: int | None, alpha: float | None, out: str) -> Captions:
-        skipped, found, failed = Skipped(list), dict[str, Caption](), dict[str, list[str]]()
+        skipped, captions, failed = Skipped(list), dict[str, Caption](), dict[str, list[str]]()
         paths = pictures_in(folder, True, skipped)
         if not paths:
             raise PaperzooError(f"there are no pictures in {plain(folder)}" + "".join(f"; {len(f)} {why}" for why, f in skipped.items()))
         for path in paths:
             try:
-                found[below(path, folder)] = self.predict(path, beam=beam, alpha=alpha, out=out)
+                captions[below(path, folder)] = self.predict(path, beam=beam, alpha=alpha, out=out)
             except PaperzooError as error:
                 failed.setdefault(str(error).replace(plain(path), "it"), []).append(below(path, folder))
-        if not found:
+        if not captions:
             raise PaperzooError(f"no picture in {plain(folder)} could be captioned: {next(iter(failed))}")
         left = {why: tuple(below(path, folder) for path in files) for why, files in skipped.items()}
-        return Captions(found, {**left, **{why: tuple(names) for why, names in failed.items()}})
+        return Captions(captions, {**left, **{why: tuple(names) for why, names in failed.items()}})
 
 
 def log_likelihood(logits: Tensor, target: Tensor) -> Tensor:

@@ -63,6 +63,6 @@ def mass(attention: Tensor, box: Sequence[float], size: tuple[int, int]) -> tupl
 
 
 def _covered(low: float, high: float, side: int, places: int) -> Tensor:
-    """How much of each of so many equal parts of a side lies between two of its pixels, (places)."""
+    """The share of each of ``places`` equal parts of a side that lies between two of its pixels."""
     edges = torch.linspace(0, side, places + 1)
     return (edges[1:].clamp(max=high) - edges[:-1].clamp(min=low)).clamp(min=0) / (side / places)

@@ -41,30 +41,30 @@ def scores(model: Captioner, dataset: Dataset, split: str) -> dict[str, float]:
     """
     items = dataset[split]
     captions, texts, scenes = written(model, items)
-    said, references = [caption.text for caption in captions], [plain(own) for own in texts]
-    found = {f"BLEU-{n}": value for n, value in enumerate(caption_bleu(said, references), 1)}
-    found |= {"CIDEr-D": cider(said, references), "ROUGE-L": rouge_l(said, references)}
+    said, references = [caption.text for caption in captions], [plain(captions_of) for captions_of in texts]
+    metrics = {f"BLEU-{n}": value for n, value in enumerate(caption_bleu(said, references), 1)}
+    metrics |= {"CIDEr-D": cider(said, references), "ROUGE-L": rouge_l(said, references)}
     if len(items) > 1:
         half = len(items) // 2  # far apart, and never the picture itself
-        found["BLEU-4 with shuffled pictures"] = caption_bleu(said, references[half:] + references[:half])[3]
+        metrics["BLEU-4 with shuffled pictures"] = caption_bleu(said, references[half:] + references[:half])[3]
     nearest = retrieved(dataset["train"], items)
-    found["BLEU-4 of retrieval"] = caption_bleu(plain(nearest), references)[3]
-    others = [value for name, value in found.items() if name.startswith("BLEU-4 ")]
-    found["BLEU-4 above baselines"] = found["BLEU-4"] - max(others)
-    fresh = [(own[0], own[1:]) for own in references if len(own) > 1]
+    metrics["BLEU-4 of retrieval"] = caption_bleu(plain(nearest), references)[3]
+    others = [value for name, value in metrics.items() if name.startswith("BLEU-4 ")]
+    metrics["BLEU-4 above baselines"] = metrics["BLEU-4"] - max(others)
+    fresh = [(captions_of[0], captions_of[1:]) for captions_of in references if len(captions_of) > 1]
     if fresh:
-        found["BLEU-4 of a fresh caption"] = caption_bleu(*map(list, zip(*fresh, strict=True)))[3]
+        metrics["BLEU-4 of a fresh caption"] = caption_bleu(*map(list, zip(*fresh, strict=True)))[3]
     if scenes:
-        found["true %"] = true(said, scenes)
-        found["true % of retrieval"] = true(nearest, scenes)
+        metrics["true %"] = true(said, scenes)
+        metrics["true % of retrieval"] = true(nearest, scenes)
         if model.grid[0]:
-            found |= attention(captions, scenes, model.image_size)
+            metrics |= attention(captions, scenes, model.image_size)
         if split == "test" and WITHHELD in dataset.splits:
             other, texts, scenes = written(model, dataset[WITHHELD], attention=False)
             said = [caption.text for caption in other]
-            found[f"{WITHHELD} true %"] = true(said, scenes)
-            found[f"{WITHHELD} BLEU-4"] = caption_bleu(said, [plain(own) for own in texts])[3]
-    return found
+            metrics[f"{WITHHELD} true %"] = true(said, scenes)
+            metrics[f"{WITHHELD} BLEU-4"] = caption_bleu(said, [plain(captions_of) for captions_of in texts])[3]
+    return metrics
 
 
 def written(model: Captioner, items: Split, attention: bool = True) -> tuple[list[Caption], list[tuple[str, ...]], list[Any]]:

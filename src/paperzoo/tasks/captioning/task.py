@@ -36,11 +36,11 @@ class Captioning(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: Captioner, given: Tensor) -> Tensor:
+    def answer(self, model: Captioner, inputs: Tensor) -> Tensor:
         """Logits of what follows each of the vocabulary's first words."""
-        words = torch.arange(len(SPECIAL), min(len(model.vocabulary), len(SPECIAL) + model.longest - 2), device=given.device)
-        words = torch.cat([words.new_tensor([START]), words]).expand(len(given), 1, -1)  # (N, 1, T)
-        return model.say(model.see(given), words).logits
+        words = torch.arange(len(SPECIAL), min(len(model.vocabulary), len(SPECIAL) + model.longest - 2), device=inputs.device)
+        words = torch.cat([words.new_tensor([START]), words]).expand(len(inputs), 1, -1)  # (N, 1, T)
+        return model.say(model.see(inputs), words).logits
 
     def room(self, model: Captioner) -> Room | None:
         return room(model)

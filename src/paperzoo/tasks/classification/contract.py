@@ -1,4 +1,4 @@
-"""What a paper that classifies images must define, and what is asked of its network."""
+"""The interface of an image classifier, and requirements on its network."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class Classifier(Model):
         return logits
 
     def features(self, image: Tensor) -> Tensor:
-        """What the last linear layer sees, (N, D), for images (N, C, H, W) in [0, 1]."""
-        seen: list[Tensor] = []
-        handle = self._last().register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+        """The input of the last linear layer, (N, D), for images (N, C, H, W) in [0, 1]."""
+        inputs: list[Tensor] = []
+        handle = self._last().register_forward_pre_hook(lambda layer, given: inputs.append(given[0]))
         try:
             self(image)
         finally:
             handle.remove()
-        return seen[-1]
+        return inputs[-1]
 
     def head(self, features: Tensor) -> Tensor:
         """Logits (N, classes) from ``features``."""

@@ -27,13 +27,13 @@ def activation_maps(model: nn.Module, image: Tensor) -> Tensor | None:
     heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not heads:
         return None
-    head, seen = heads[-1], []
-    handle = head.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
+    head, features_seen = heads[-1], []
+    handle = head.register_forward_pre_hook(lambda layer, given: features_seen.append(given[0]))
     with handle, _eager(model), _LastMaps(head.in_features) as watch:
         logits = model(image)
-    if not seen or watch.maps is None or seen[-1].ndim != 2:
+    if not features_seen or watch.maps is None or features_seen[-1].ndim != 2:
         return None
-    features, maps = seen[-1].float(), watch.maps.float()  # (N, D) and (N, D, H', W')
+    features, maps = features_seen[-1].float(), watch.maps.float()  # (N, D) and (N, D, H', W')
     agree = _alike(maps.mean((2, 3)), features) and _alike(F.linear(features, head.weight, head.bias), logits)
     return torch.einsum("kd,ndhw->nkhw", head.weight, maps) if agree else None
 

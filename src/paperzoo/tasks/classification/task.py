@@ -41,8 +41,8 @@ class ImageClassification(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: Classifier, given: Tensor) -> Tensor:
-        return model(given)  # type: ignore[no-any-return]
+    def answer(self, model: Classifier, inputs: Tensor) -> Tensor:
+        return model(inputs)  # type: ignore[no-any-return]
 
     def graph(self, model: Classifier) -> Graph:
         about = f"float32 (N, {model.channels}, {model.image_size}, {model.image_size}) in [0, 1]"

@@ -1,1 +1,1 @@
-"""From what networks answer to what is found."""
+"""From network outputs to detections."""

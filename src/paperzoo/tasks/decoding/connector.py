@@ -62,7 +62,7 @@ def links(strips: Strips, width: float, gap: float, agree: float) -> list[tuple[
 
 
 def _neighbours(strips: Strips, width: float, gap: float, agree: float, way: int) -> list[int]:
-    found = []
+    neighbours = []
     for i in range(len(strips.score)):
         apart = way * (strips.column - strips.column[i]) * width
         both = np.minimum(strips.bottom, strips.bottom[i]) - np.maximum(strips.top, strips.top[i])
@@ -70,10 +70,10 @@ def _neighbours(strips: Strips, width: float, gap: float, agree: float, way: int
         able = np.flatnonzero((apart > 0) & (apart < gap) & (both > agree * whole))
         if len(able):
             nearest = able[apart[able] == apart[able].min()]
-            found.append(int(nearest[strips.score[nearest].argmax()]))
+            neighbours.append(int(nearest[strips.score[nearest].argmax()]))
         else:
-            found.append(-1)
-    return found
+            neighbours.append(-1)
+    return neighbours
 
 
 def connected(strips: Strips, width: float, gap: float = 50.0, agree: float = 0.7, refine: bool = True) -> list[Line]:
@@ -86,20 +86,20 @@ def connected(strips: Strips, width: float, gap: float = 50.0, agree: float = 0.
     """
     pairs = dict(links(strips, width, gap, agree))
     starts = sorted(set(range(len(strips.score))) - set(pairs.values()))
-    found = []
+    lines = []
     for start in starts:
         chain = [start]
         while chain[-1] in pairs:
             chain.append(pairs[chain[-1]])
-        own = strips.some(np.array(chain))
-        x = (own.column + 0.5) * width
-        left, right = own.column[0] * width, (own.column[-1] + 1) * width
+        linked = strips.some(np.array(chain))
+        x = (linked.column + 0.5) * width
+        left, right = linked.column[0] * width, (linked.column[-1] + 1) * width
         if refine:
-            left, right = _ends(float(left), float(right), float(own.side[0]), float(own.side[-1]), width, len(chain))
-        (top0, top1), (bottom0, bottom1) = (_fitted(x, y, left, right) for y in (own.top, own.bottom))
+            left, right = _ends(float(left), float(right), float(linked.side[0]), float(linked.side[-1]), width, len(chain))
+        (top0, top1), (bottom0, bottom1) = (_fitted(x, y, left, right) for y in (linked.top, linked.bottom))
         quad = np.array([[left, top0], [right, top1], [right, bottom1], [left, bottom0]])
-        found.append(Line(quad, float(own.score.mean()), tuple(chain)))
-    return found
+        lines.append(Line(quad, float(linked.score.mean()), tuple(chain)))
+    return lines
 
 
 def _ends(left: float, right: float, first: float, last: float, width: float, number: int) -> tuple[float, float]:

@@ -35,8 +35,8 @@ def locality_nms(quads: np.ndarray, scores: np.ndarray, merge: float = 0.2, over
         merge: IoU above which one is merged with the one before. overlap: most IoU of two that are kept.
     """
     merging, suppressing = _compiled()
-    given = np.ascontiguousarray(quads, np.float64).reshape(-1, 4, 2)
-    few, votes, number = merging(given, np.ascontiguousarray(scores, np.float64), merge)
+    corners = np.ascontiguousarray(quads, np.float64).reshape(-1, 4, 2)
+    few, votes, number = merging(corners, np.ascontiguousarray(scores, np.float64), merge)
     order = np.argsort(-votes, kind="stable")
     kept = order[suppressing(few[order], overlap)]
     return Kept(few[kept], votes[kept], number[kept])
@@ -78,7 +78,7 @@ def _compiled() -> tuple[Merging, Suppressing]:
 
 def merged(quads: np.ndarray, scores: np.ndarray, merge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Algorithm 1 but for its last line."""
-    found, votes, number = np.empty_like(quads), np.empty_like(scores), np.zeros(len(quads), np.int64)
+    averages, votes, number = np.empty_like(quads), np.empty_like(scores), np.zeros(len(quads), np.int64)
     last, area_last = -1, 0.0
     for i in range(len(quads)):
         area, low, high = 0.0, 1e300, -1e300
@@ -88,18 +88,18 @@ def merged(quads: np.ndarray, scores: np.ndarray, merge: float) -> tuple[np.ndar
             low, high = min(low, quads[i, k, 0]), max(high, quads[i, k, 0])
         area = abs(area) / 2
         together = False
-        if last >= 0 and low < found[last, :, 0].max() and high > found[last, :, 0].min():
-            both = shared(quads[i], found[last])
+        if last >= 0 and low < averages[last, :, 0].max() and high > averages[last, :, 0].min():
+            both = shared(quads[i], averages[last])
             together = both > merge * (area + area_last - both)
         if together:
             weight = votes[last] + scores[i]
             area_last = 0.0
             for k in range(4):
                 for d in range(2):
-                    found[last, k, d] = (votes[last] * found[last, k, d] + scores[i] * quads[i, k, d]) / weight
+                    averages[last, k, d] = (votes[last] * averages[last, k, d] + scores[i] * quads[i, k, d]) / weight
             for k in range(4):
                 j = (k + 1) % 4
-                area_last += found[last, k, 0] * found[last, j, 1] - found[last, j, 0] * found[last, k, 1]
+                area_last += averages[last, k, 0] * averages[last, j, 1] - averages[last, j, 0] * averages[last, k, 1]
             area_last = abs(area_last) / 2
             votes[last] = weight
             number[last] += 1
@@ -107,9 +107,9 @@ def merged(quads: np.ndarray, scores: np.ndarray, merge: float) -> tuple[np.ndar
             last += 1
             for k in range(4):
                 for d in range(2):
-                    found[last, k, d] = quads[i, k, d]
+                    averages[last, k, d] = quads[i, k, d]
             votes[last], number[last], area_last = scores[i], 1, area
-    return found[: last + 1], votes[: last + 1], number[: last + 1]
+    return averages[: last + 1], votes[: last + 1], number[: last + 1]
 
 
 def suppressed(quads: np.ndarray, overlap: float) -> np.ndarray:

@@ -26,9 +26,9 @@ def nms(boxes: Tensor, scores: Tensor, overlap: float = 0.45, labels: Tensor | N
         labels: int64 (N), classes; default: all boxes are of one.
     """
     order = torch.argsort(scores, descending=True, stable=True).cpu().numpy()
-    given = boxes.detach().double().cpu().numpy()[order]
+    ordered = boxes.detach().double().cpu().numpy()[order]
     kinds = np.zeros(len(order), np.int64) if labels is None else np.unique(labels.cpu().numpy()[order], return_inverse=True)[1]
-    kept = Ranked(given, kinds).kept(overlap)
+    kept = Ranked(ordered, kinds).kept(overlap)
     return torch.from_numpy(order[kept]).to(boxes.device)
 
 
@@ -94,20 +94,20 @@ class Ranked:
         order = np.argsort(group, kind="stable")
         bounds = np.searchsorted(group[order], np.arange(group.max() + up + 2))
         pairs = [np.zeros((0, 2), np.int64)]
-        for own in np.unique(group):
-            a, b = order[bounds[own] : bounds[own + 1]], order[bounds[own] : bounds[own + up + 1]]
+        for band in np.unique(group):
+            a, b = order[bounds[band] : bounds[band + 1]], order[bounds[band] : bounds[band + up + 1]]
             column = max((1 - overlap) * width[b].max() * SLACK, x.max() / 1000)  # no finer: numbers on the line have 53 bits
             line = self.kinds[numbers[b]] * 1003 + np.floor(x[b] / column) + 1
             at = line * span + y[b]
             by_line = np.argsort(at)
-            b, asked, at = b[by_line], np.add.outer([-span, 0, span], at[: len(a)]), at[by_line]  # b begins with a
-            starts, ends = np.searchsorted(at, asked - reach[a]).ravel(), np.searchsorted(at, asked + reach[a]).ravel()
+            b, targets, at = b[by_line], np.add.outer([-span, 0, span], at[: len(a)]), at[by_line]  # b begins with a
+            starts, ends = np.searchsorted(at, targets - reach[a]).ravel(), np.searchsorted(at, targets + reach[a]).ravel()
             total = np.cumsum(ends - starts)
             for some_of in np.split(np.arange(len(total)), np.searchsorted(total, np.arange(HELD, total[-1], HELD))):
                 number = (ends - starts)[some_of]
                 i = np.repeat(a[some_of % len(a)], number)
                 j = b[np.arange(len(i)) + np.repeat(starts[some_of] - (np.cumsum(number) - number), number)]
-                near = np.flatnonzero((np.abs(x[i] - x[j]) <= column) & ((group[j] > own) | (i < j)))
+                near = np.flatnonzero((np.abs(x[i] - x[j]) <= column) & ((group[j] > band) | (i < j)))
                 i, j = i[near], j[near]
                 over = self.meet(numbers[i], numbers[j], overlap)
                 pairs.append(np.sort(real[np.stack([i[over], j[over]], 1)], 1))

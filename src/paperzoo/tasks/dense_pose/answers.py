@@ -1,4 +1,4 @@
-"""What a model of dense pose answers, as values and as text."""
+"""Answers of a dense-pose model, as values and as text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Persons:
-    """Who is in a picture of ``size`` (width, height), the best first, maybe nobody; ``path`` where it was drawn. As text it is JSON."""
+    """People in a picture of ``size`` (width, height), the best first, maybe nobody; ``path`` where it was drawn. As text it is JSON."""
 
     image: str
     size: tuple[int, int]
@@ -35,8 +35,8 @@ class Persons:
     path: Path | None = None
 
     def plain(self) -> dict[str, Any]:
-        """What there is to say, as plain values."""
-        found = [
+        """The answer as plain values."""
+        people = [
             {
                 "score": round(one.score, 4),
                 "box": [round(value, 1) for value in one.box],
@@ -45,7 +45,7 @@ class Persons:
             for one in self.found
         ]
         where = {"drawn": plain(self.path)} if self.path else {}
-        return {"image": plain(self.image), "width": self.size[0], "height": self.size[1], "found": found, **where}
+        return {"image": plain(self.image), "width": self.size[0], "height": self.size[1], "found": people, **where}
 
     def __str__(self) -> str:
         return json.dumps(self.plain(), ensure_ascii=False)
@@ -53,7 +53,7 @@ class Persons:
 
 @dataclass(frozen=True)
 class ManyPersons:
-    """Who is in a folder's pictures, a line of JSON each; and why which were left out."""
+    """The people in a folder's pictures, a line of JSON each; and the files left out, with reasons."""
 
     each: tuple[Persons, ...]
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a paper of dense pose must define, and what using it takes and answers."""
+"""The interface of a dense-pose model, and its use."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class DensePoser(Model):
             raise PaperzooError(f"image_size must be a multiple of {self.stride}, such as {near}, not {image_size}")
 
     def answers(self, image: Tensor) -> Tensor:
-        """What the network says of images (N, C, H, W) in [0, 1], whose sides are multiples of ``stride``: (N, ...)."""
+        """The network's output for images (N, C, H, W) in [0, 1], whose sides are multiples of ``stride``: (N, ...)."""
         raise TypeError(f"{type(self).__name__} does not say what its network answers")
 
     def people(self, image: Tensor) -> list[list[Found]]:
-        """Who is in each of the images (N, C, S, S), the best first."""
+        """The people in each of the images (N, C, S, S), the best first."""
         raise TypeError(f"{type(self).__name__} does not say whom it finds")
 
     def found(self, image: Tensor) -> list[list[Found]]:
@@ -82,10 +82,10 @@ class DensePoser(Model):
         return rows
 
     def look(self, picture: Image.Image) -> list[Found]:
-        """Who is in an RGB picture of any size, with maps and boxes of its own size."""
+        """The people in an RGB picture of any size, with maps and boxes of its own size."""
         side = self.image_size
         pixels = as_channels(letterboxed(picture, side, side), self.channels)
-        (found,) = self.found(torch.from_numpy(pixels.copy())[None].float().div_(255))
+        (people,) = self.found(torch.from_numpy(pixels.copy())[None].float().div_(255))
         frame = Letterbox(picture.height, picture.width, side, side)
         (tall, wide), (top, left) = frame.inside, frame.corner
 
@@ -94,7 +94,7 @@ class DensePoser(Model):
             return np.asarray(cut.resize(picture.size, how))
 
         whole = list[Found]()
-        for one in found:
+        for one in people:
             part = back(one.part.astype(np.uint8), Image.Resampling.NEAREST).astype(np.int64)
             if (part > 0).any():
                 uv = np.stack([back(values.astype(np.float32), Image.Resampling.NEAREST) for values in one.uv])
@@ -122,18 +122,18 @@ class DensePoser(Model):
             return ManyPersons(*looked_at(os.fspath(input), lambda path: self.predict(path, out=out, texture=texture)))
         path = new_file(input, "-pose.png", out)
         picture = read_rgb(read_whole(input))
-        found = self.look(picture)
+        people = self.look(picture)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             save(_drawn(self, picture, atlas), path)
         name = Path(input).stem if isinstance(input, str | os.PathLike) else "image"
-        return Persons(name, picture.size, tuple(map(_said, found)), path)
+        return Persons(name, picture.size, tuple(map(_said, people)), path)
 
 
-def merged(found: list[Found], tall: int, wide: int) -> tuple[np.ndarray, np.ndarray]:
+def merged(people: list[Found], tall: int, wide: int) -> tuple[np.ndarray, np.ndarray]:
     """The maps of all people as one, those with the best scores on top: parts (H, W), U and V (2, H, W)."""
     part, uv = np.zeros((tall, wide), np.int64), np.zeros((2, tall, wide), np.float32)
-    for one in reversed(found):
+    for one in reversed(people):
         mine = one.part > 0
         part[mine], uv[:, mine] = one.part[mine], one.uv[:, mine]
     return part, uv

@@ -74,8 +74,8 @@ def chequered(tile: int = 64) -> np.ndarray:
     """An atlas of our own, uint8 (24, T, T, 3): each part in its colour and a lighter one, chequered, with a rim."""
     at = np.arange(tile) * 6 // tile
     dark = ((at[:, None] + at) % 2).astype(bool)[None, :, :, None]
-    own = COLOURS[1:, None, None].astype(np.float64)
-    return np.where(dark, own, 255 - (255 - own) * 0.35).astype(np.uint8)
+    colours = COLOURS[1:, None, None].astype(np.float64)
+    return np.where(dark, colours, 255 - (255 - colours) * 0.35).astype(np.uint8)
 
 
 def textured(picture: Image.Image, part: np.ndarray, uv: np.ndarray, atlas: np.ndarray) -> Image.Image:

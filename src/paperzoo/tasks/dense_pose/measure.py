@@ -18,7 +18,7 @@ PART = 16
 
 
 class Truth(NamedTuple):
-    """What is annotated of a person: mask bool (S, S); points (P, 2), x and y in pixels, their parts (P), and U and V (P, 2)."""
+    """The annotations of a person: mask bool (S, S); points (P, 2), x and y in pixels, their parts (P), and U and V (P, 2)."""
 
     mask: np.ndarray
     points: np.ndarray
@@ -27,7 +27,7 @@ class Truth(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a model says at the points of a person: parts (P), 0 for nobody, and U and V (P, 2)."""
+    """A model's output at the points of a person: parts (P), 0 for background, and U and V (P, 2)."""
 
     part: np.ndarray
     uv: np.ndarray
@@ -43,15 +43,15 @@ def of_points(model: DensePoser, dataset: Dataset, split: str) -> dict[str, floa
     surface = surface_of(dataset, split)
     right, errors = list[np.ndarray](), list[np.ndarray]()
     by_gps, by_gpsm, best, best_m = list[Scored](), list[Scored](), list[float](), list[float]()
-    for found, people in each(model, dataset, split):
-        scores = np.array([one.score for one in found], np.float64)
-        similar, overlaps = np.zeros((len(found), len(people))), np.zeros((len(found), len(people)))
+    for persons, people in each(model, dataset, split):
+        scores = np.array([one.score for one in persons], np.float64)
+        similar, overlaps = np.zeros((len(persons), len(people))), np.zeros((len(persons), len(people)))
         for g, true in enumerate(people):
-            for d, one in enumerate(found):
+            for d, one in enumerate(persons):
                 overlaps[d, g] = overlap(one.part > 0, true.mask)
                 if surface is not None:
                     similar[d, g] = similarity(surface, at_points(one, true.points), true)
-            said = at_points(found[int(overlaps[:, g].argmax())], true.points) if found else Said(0 * true.part, 0 * true.uv)
+            said = at_points(persons[int(overlaps[:, g].argmax())], true.points) if persons else Said(0 * true.part, 0 * true.uv)
             same = said.part == true.part
             right.append(same)
             errors.append(np.abs(said.uv - true.uv)[same].ravel())
@@ -72,11 +72,11 @@ def of_points(model: DensePoser, dataset: Dataset, split: str) -> dict[str, floa
 
 
 def each(model: DensePoser, dataset: Dataset, split: str) -> list[tuple[list[Found], list[Truth]]]:
-    """Whom the model finds in each image, and who is annotated there; people without points are left out."""
+    """The people that the model detects in each image, and those annotated; people without points are left out."""
     items, rows = dataset[split], list[tuple[list["Found"], list[Truth]]]()
     for indices in items.batches(PART):
         batch = items.batch(indices)
-        for i, found in enumerate(model.found(batch.image)):
+        for i, persons in enumerate(model.found(batch.image)):
             people = list[Truth]()
             for k in range(int(batch.objects[i])):
                 part = batch.point_part[i, k].numpy()
@@ -84,12 +84,12 @@ def each(model: DensePoser, dataset: Dataset, split: str) -> list[tuple[list[Fou
                 if some.any():
                     points, uv = batch.points[i, k].numpy()[some], batch.point_uv[i, k].numpy()[some]
                     people.append(Truth(batch.person[i].numpy() == k + 1, points, part[some], uv))
-            rows.append((found, people))
+            rows.append((persons, people))
     return rows
 
 
 def at_points(found: Found, points: np.ndarray) -> Said:
-    """What is said of the pixels in which points lie."""
+    """The output at the pixels in which points lie."""
     tall, wide = found.part.shape
     x, y = np.floor(points).astype(np.int64).T
     x, y = x.clip(0, wide - 1), y.clip(0, tall - 1)
@@ -108,6 +108,6 @@ def overlap(mask: np.ndarray, true: np.ndarray) -> float:
 
 def surface_of(dataset: Dataset, split: str) -> Surface | None:
     """The surface that a split's charts are of, where it is known."""
-    found: Surface | None = next((column.surface for column in dataset[split].columns if hasattr(column, "surface")), None)
-    return found
+    surface: Surface | None = next((column.surface for column in dataset[split].columns if hasattr(column, "surface")), None)
+    return surface
 

@@ -32,6 +32,6 @@ class DensePose(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: DensePoser, given: Tensor) -> Tensor:
+    def answer(self, model: DensePoser, inputs: Tensor) -> Tensor:
         """All that the network says."""
-        return model.answers(given)
+        return model.answers(inputs)

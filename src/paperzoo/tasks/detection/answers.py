@@ -1,4 +1,4 @@
-"""What a detector answers, as values and as text."""
+"""Answers of a detector, as values and as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in a picture of ``size`` (width, height), the best first; ``path`` where it was drawn.
+    """The detections in a picture of ``size`` (width, height), the best first; ``path`` where it was drawn.
 
     As text it is JSON: of ``coco`` a list in the format of COCO's results, else with names and corners.
     """
@@ -51,7 +51,7 @@ class Detections:
         ]  # fmt: skip
 
     def plain(self) -> dict[str, Any]:
-        """What there is to say, as plain values."""
+        """The answer as plain values."""
         things = [{"name": plain(one.name), "score": round(one.score, 4), "box": _rounded(one.box)} for one in self.found]
         where = {"drawn": plain(self.path)} if self.path else {}
         return {"image": plain(self.image), "width": self.size[0], "height": self.size[1], "found": things, **where}
@@ -67,7 +67,7 @@ def _rounded(box: Sequence[float], corners: bool = True) -> list[float]:
 
 @dataclass(frozen=True)
 class ManyDetections:
-    """What was found in a folder's pictures, a line of JSON each, or of COCO's format one list; and why which were left out."""
+    """The detections in a folder's pictures, a line of JSON each, or one list in COCO's format; and the files left out, with reasons."""
 
     each: tuple[Detections, ...]
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class ManyDetections:
 
 @dataclass(frozen=True)
 class Watched:
-    """A video that was looked at: how many things of each name were found in all of its frames, and how fast.
+    """A processed video: the number of detections of each class over all frames, and the speed.
 
     Attributes:
         rate: frames a second, reading, detection and, where it was drawn, drawing and writing together.

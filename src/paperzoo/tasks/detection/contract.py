@@ -1,4 +1,4 @@
-"""What a paper that finds things must define; from candidates to what is found."""
+"""The interface of an object detector; from candidates to detections."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Candidates(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is left of the candidates of one image, the best first: boxes (D, 4), scores (D), labels int64 (D), on the CPU."""
+    """The detections in one image, the best first: boxes (D, 4), scores (D), labels int64 (D), on the CPU."""
 
     boxes: Tensor
     scores: Tensor
@@ -75,11 +75,11 @@ class Detector(Model):
             raise PaperzooError(f"image_size must be a multiple of {self.stride}, such as {near}, not {image_size}")
 
     def candidates(self, image: Tensor) -> Candidates:
-        """What the network proposes for images (N, C, H, W) in [0, 1], whose sides are multiples of ``stride``."""
+        """The network's candidates for images (N, C, H, W) in [0, 1], whose sides are multiples of ``stride``."""
         raise TypeError(f"{type(self).__name__} does not say how it proposes boxes")
 
     def detect(self, image: Tensor, threshold: float, overlap: float, most: int = 100) -> list[Found]:
-        """What is found in images (N, C, H, W), in eval mode without gradients.
+        """The detections in images (N, C, H, W), in eval mode without gradients.
 
         Args:
             threshold: least score. overlap: most IoU of two boxes of one class. most: boxes of an image.
@@ -105,18 +105,18 @@ class Detector(Model):
         return Found(candidates[kept], value[kept], labels[kept])
 
     def title(self, label: int) -> str:
-        """What a class is called."""
+        """The name of a class."""
         return self.names[label] if label < len(self.names) else str(label)
 
     def look(self, picture: Image.Image, threshold: float, overlap: float) -> tuple[Detection, ...]:
-        """What is in an RGB picture of any size; boxes in its own pixels, cut at its border."""
+        """The detections in an RGB picture of any size; boxes in its own pixels, cut at its border."""
         side = self.image_size
         pixels = as_channels(letterboxed(picture, side, side), self.channels)
-        (found,) = self.detect(torch.from_numpy(pixels.copy())[None].float().div_(255), threshold, overlap)
-        boxes = clipped(Letterbox(picture.height, picture.width, side, side).back(found.boxes.double()), picture.height, picture.width)
+        (detections,) = self.detect(torch.from_numpy(pixels.copy())[None].float().div_(255), threshold, overlap)
+        boxes = clipped(Letterbox(picture.height, picture.width, side, side).back(detections.boxes.double()), picture.height, picture.width)
         return tuple(
             Detection(self.title(label), label, score, (box[0], box[1], box[2], box[3]))
-            for box, score, label in zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+            for box, score, label in zip(boxes.tolist(), detections.scores.tolist(), detections.labels.tolist(), strict=True)
             if box[2] > box[0] and box[3] > box[1]
         )
 
@@ -150,10 +150,10 @@ class Detector(Model):
             return watched
         path = new_file(input, "-boxes.png", out)
         picture = read_rgb(read_whole(input))
-        found = self.look(picture, threshold, overlap)
+        detections = self.look(picture, threshold, overlap)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(drawn(picture, [(f"{one.name} {one.score:.2f}", one.label, one.box) for one in found]), path)
+            save(drawn(picture, [(f"{one.name} {one.score:.2f}", one.label, one.box) for one in detections]), path)
         name = Path(input).stem if isinstance(input, str | os.PathLike) else "image"
         ids = dict(enumerate(COCO_IDS)) if self.names == COCO else {}
-        return Detections(name, picture.size, found, path, coco, ids)
+        return Detections(name, picture.size, detections, path, coco, ids)

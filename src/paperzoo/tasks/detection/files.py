@@ -1,4 +1,4 @@
-"""What is in the pictures of a folder, and in the frames of a video."""
+"""Detections in the pictures of a folder, and in the frames of a video."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def folder(model: Detector, source: Any, threshold: float, overlap: float, out: str, coco: bool) -> ManyDetections | None:
-    """What is in all pictures of a folder and of those in it; ``None`` of anything else. One that cannot be read is named.
+    """Detections in all pictures of a folder and its subfolders; ``None`` of anything else. One that cannot be read is named.
 
     Raises:
         PaperzooError: there is no picture, or none that can be read.
@@ -43,7 +43,7 @@ def folder(model: Detector, source: Any, threshold: float, overlap: float, out: 
 
 
 def video(model: Detector, source: Any, threshold: float, overlap: float, out: str) -> Watched | None:
-    """What is in the frames of a video or animated GIF, one at a time, so that memory does not grow; ``None`` of anything else.
+    """Detections in the frames of a video or animated GIF, one at a time, so that memory does not grow; ``None`` of anything else.
 
     Raises:
         PaperzooError: it cannot be read, or not be written.
@@ -65,15 +65,15 @@ def video(model: Detector, source: Any, threshold: float, overlap: float, out: s
         def looked(picture: Image.Image) -> Image.Image:
             nonlocal frames
             whole = read_rgb(picture)
-            found = model.look(whole, threshold, overlap)
-            counts.update(one.name for one in found)
+            detections = model.look(whole, threshold, overlap)
+            counts.update(one.name for one in detections)
             if written is None:
                 frames += 1
                 return whole
-            things = [{"name": one.name, "score": round(one.score, 4), "box": [round(v, 2) for v in one.box]} for one in found]
+            things = [{"name": one.name, "score": round(one.score, 4), "box": [round(v, 2) for v in one.box]} for one in detections]
             print(json.dumps({"frame": frames, "found": things}, ensure_ascii=False), file=written)
             frames += 1
-            return drawn(whole, [(f"{one.name} {one.score:.2f}", one.label, one.box) for one in found])
+            return drawn(whole, [(f"{one.name} {one.score:.2f}", one.label, one.box) for one in detections])
 
         if target is not None:
             moving(path, target, looked, "looking")
@@ -83,7 +83,7 @@ def video(model: Detector, source: Any, threshold: float, overlap: float, out: s
 
 
 def webcam(model: Detector, source: Any, threshold: float, overlap: float, seconds: float) -> Watched | None:
-    """What is in the frames of ``webcam:0``, a line of JSON on standard output each, as they come; ``None`` of anything else.
+    """Detections in the frames of ``webcam:0``, a line of JSON on standard output each, as they come; ``None`` of anything else.
 
     Raises:
         PaperzooError: there is no such webcam, or it cannot be read.
@@ -92,9 +92,9 @@ def webcam(model: Detector, source: Any, threshold: float, overlap: float, secon
         return None
     counts, number, began = Counter[str](), 0, time.perf_counter()
     for number, pixels in enumerate(frames(int(match[1]), seconds), 1):
-        found = model.look(Image.fromarray(np.asarray(pixels)), threshold, overlap)
-        counts.update(one.name for one in found)
-        things = [{"name": plain(one.name), "score": round(one.score, 4), "box": [round(v, 2) for v in one.box]} for one in found]
+        detections = model.look(Image.fromarray(np.asarray(pixels)), threshold, overlap)
+        counts.update(one.name for one in detections)
+        things = [{"name": plain(one.name), "score": round(one.score, 4), "box": [round(v, 2) for v in one.box]} for one in detections]
         print(json.dumps({"frame": number - 1, "found": things}, ensure_ascii=False), flush=True)
     return Watched(number, number / (time.perf_counter() - began), dict(counts.most_common()))
 

@@ -31,14 +31,14 @@ def precision(model: Detector, dataset: Dataset, split: str) -> dict[str, float]
     recalls and with all; and ``class-agnostic AP50``, of objectness alone, as if there were one class.
     """
     said, plain, true = collected(model, dataset, split)
-    coco, alone = coco_ap(said, true, model.classes), coco_ap(plain, [own._replace(labels=0 * own.labels) for own in true], 1)
-    found = {"AP50": coco.mean(overlap=0), "AP75": coco.mean(overlap=5), "AP": coco.mean()}
-    found |= {f"AP50 {name}": coco.mean(area, 0) for area, name in enumerate(SIZES, 1)}
+    coco, alone = coco_ap(said, true, model.classes), coco_ap(plain, [objects._replace(labels=0 * objects.labels) for objects in true], 1)
+    metrics = {"AP50": coco.mean(overlap=0), "AP75": coco.mean(overlap=5), "AP": coco.mean()}
+    metrics |= {f"AP50 {name}": coco.mean(area, 0) for area, name in enumerate(SIZES, 1)}
     for year, eleven in (("2007", True), ("2010", False)):
         values = torch.from_numpy(voc_ap(said, true, model.classes, 0.5, eleven))
-        found[f"AP (VOC {year})"] = float(values.nanmean())
-    found["class-agnostic AP50"] = alone.mean(overlap=0)
-    return {name: value for name, value in found.items() if not math.isnan(value)}
+        metrics[f"AP (VOC {year})"] = float(values.nanmean())
+    metrics["class-agnostic AP50"] = alone.mean(overlap=0)
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
 def by_class(model: Detector, dataset: Dataset, split: str) -> dict[str, float]:
@@ -49,7 +49,7 @@ def by_class(model: Detector, dataset: Dataset, split: str) -> dict[str, float]:
 
 
 def collected(model: Detector, dataset: Dataset, split: str) -> tuple[list[Found], list[Found], list[Truth]]:
-    """What is found in each image by class, and by objectness alone, and what is there; in pixels of the pictures themselves."""
+    """Detections in each image by class, and by objectness alone, and the ground truth; in pixels of the original pictures."""
     items = dataset[split]
     said, plain, true = list[Found](), list[Found](), list[Truth]()
     for indices in items.batches(PART):
@@ -63,8 +63,8 @@ def collected(model: Detector, dataset: Dataset, split: str) -> tuple[list[Found
                     return clipped(points.double(), *size)
                 return clipped(box.back(points.double()), box.height, box.width)
 
-            own = model.chosen(boxes, scores, THRESHOLD, OVERLAP, MOST)
-            said.append(Found(back(own.boxes).numpy(), own.scores.numpy(), own.labels.numpy()))
+            kept = model.chosen(boxes, scores, THRESHOLD, OVERLAP, MOST)
+            said.append(Found(back(kept.boxes).numpy(), kept.scores.numpy(), kept.labels.numpy()))
             one = model.chosen(boxes, objectness[:, None], THRESHOLD, OVERLAP, MOST)
             plain.append(Found(back(one.boxes).numpy(), one.scores.numpy(), one.labels.numpy()))
             real = slice(0, int(batch.objects[i]))

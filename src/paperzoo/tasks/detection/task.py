@@ -36,12 +36,12 @@ class ObjectDetection(Task):
 
     def graph(self, model: Detector) -> Graph:
         shape, outputs = (model.channels, model.image_size, model.image_size), ("boxes", "objectness", "scores")
-        told = ("float32 (N, A, 4), left, top, right, bottom in pixels", "float32 (N, A)", "float32 (N, A, classes)")
+        shapes = ("float32 (N, A, 4), left, top, right, bottom in pixels", "float32 (N, A)", "float32 (N, A, classes)")
         about = "float32 (N, {}, {}, {}) in [0, 1], letterboxed".format(*shape)
-        meanings = dict(zip(outputs, told, strict=True))
+        meanings = dict(zip(outputs, shapes, strict=True))
         return Graph(lambda image: tuple(model.candidates(image)), noise_of(*shape), {"image": about}, meanings)
 
-    def answer(self, model: Detector, given: Tensor) -> Tensor:
-        """All boxes that could be found, and their scores."""
-        found = model.candidates(given)
-        return torch.cat([found.boxes, found.objectness[..., None], found.scores], 2)
+    def answer(self, model: Detector, inputs: Tensor) -> Tensor:
+        """All candidate boxes, and their scores."""
+        candidates = model.candidates(inputs)
+        return torch.cat([candidates.boxes, candidates.objectness[..., None], candidates.scores], 2)

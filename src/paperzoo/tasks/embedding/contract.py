@@ -1,4 +1,4 @@
-"""What a paper that gives words vectors must define; neighbours and analogies."""
+"""The interface of word vectors; neighbours and analogies."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ class Embedding(Model):
         Raises:
             PaperzooError: one of the words is not among ``words``.
         """
-        asked = [self._row(word) for word in (a, b, c)]
+        query = [self._row(word) for word in (a, b, c)]
         rows = unit(self.vectors())
-        target = rows[asked[1]] - rows[asked[0]] + rows[asked[2]]
+        target = rows[query[1]] - rows[query[0]] + rows[query[2]]
         cosines = rows @ (target / max(float(np.linalg.norm(target)), 1e-12))
-        return self._nearest(f"{a.lower()} : {b.lower()} :: {c.lower()} : ?", cosines, asked, n)
+        return self._nearest(f"{a.lower()} : {b.lower()} :: {c.lower()} : ?", cosines, query, n)
 
     def predict(self, input: Any) -> Any:
         """Neighbours of a word, or the answers to an analogy given as three words in one string (``"king queen man"``).

@@ -41,6 +41,6 @@ class WordEmbedding(Task):
         """Numbers of words (N)."""
         return torch.arange(len(batch))
 
-    def answer(self, model: Embedding, given: Tensor) -> Tensor:
+    def answer(self, model: Embedding, inputs: Tensor) -> Tensor:
         """Their vectors (N, D)."""
-        return torch.from_numpy(model.vectors())[given]
+        return torch.from_numpy(model.vectors())[inputs]

@@ -1,4 +1,4 @@
-"""What a paper that forecasts must define, and what its steps use: scales, intervals, forecasts from every origin of a split."""
+"""The interface of a forecaster, and helpers for its steps: scales, intervals, forecasts from every origin of a split."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ class Forecaster(Model):
                 f"{self.name or 'the model'} looks back on {self.window} steps of {', '.join(self.columns)}, "
                 f"not on {history.shape[1]} of {history.shape[2]} columns: set model.history"
             )
-        seen = history[:, -self.window :].clone()
-        straight = self._straight(seen[..., self.at])
+        recent = history[:, -self.window :].clone()
+        straight = self._straight(recent[..., self.at])
         if self.pattern is None:
-            seen[..., self.at] = straight
-        scaled = (seen - self.location) / self.spread
+            recent[..., self.at] = straight
+        scaled = (recent - self.location) / self.spread
         if self.pattern is not None:
             scaled[..., self.at] = self.pattern.rest(straight)
         return scaled
@@ -132,12 +132,12 @@ class Forecaster(Model):
         return z if self.transform == "none" else z.clamp(min=0) ** 2 if self.transform == "sqrt" else torch.expm1(z)
 
     def _expected(self, history: Tensor) -> Tensor:
-        """What the pattern alone says after raw histories (N, T', D): (N, H, K), straightened."""
+        """The pattern's forecast alone after raw histories (N, T', D): (N, H, K), transformed."""
         assert self.pattern is not None
         return self.pattern(self._straight(history[:, -self.window :, self.at]))  # type: ignore[no-any-return]
 
     def answer(self, history: Tensor) -> Tensor:
-        """What the network says, (N, H, K); where a pattern is taken out, as far as it is to be believed."""
+        """The network's output, (N, H, K); where a pattern is taken out, scaled by ``pattern.trust``."""
         z: Tensor = self(history)
         return z if self.pattern is None else z * self.pattern.trust
 
@@ -221,10 +221,10 @@ class Forecaster(Model):
         """
         (windows,) = dataset[split].columns
         assert isinstance(windows, Windows)
-        for key, own in (("columns", self.columns), ("targets", self.targets)):
-            if tuple(dataset.schema.arguments[key]) != own:
+        for key, names_here in (("columns", self.columns), ("targets", self.targets)):
+            if tuple(dataset.schema.arguments[key]) != names_here:
                 names = ", ".join(dataset.schema.arguments[key])
-                raise PaperzooError(f"{dataset.name} has the {key} {names}, the model {', '.join(own)}")
+                raise PaperzooError(f"{dataset.name} has the {key} {names}, the model {', '.join(names_here)}")
         if windows.horizon < self.horizon:
             raise PaperzooError(f"{dataset.name}'s windows reach {windows.horizon} steps ahead: set model.horizon, now {self.horizon}")
         return windows.upto(self.horizon)
@@ -265,18 +265,18 @@ class Forecaster(Model):
 
     def lag(self, walk: Walk, ahead: int, target: int = 0) -> tuple[int, float]:
         """The lag of best cross-correlation of forecasts ``ahead`` steps ahead, and the correlation; see ``best_lag``."""
-        windows, seen = walk.windows, walk.mask[:, ahead - 1]
-        rows = windows.origins[seen, None] + ahead - 1 - np.arange(ahead + min(windows.history, 12))  # (N, L)
-        return best_lag(walk.value[seen, ahead - 1, target], windows.values[rows, self.at[target]])
+        windows, observed = walk.windows, walk.mask[:, ahead - 1]
+        rows = windows.origins[observed, None] + ahead - 1 - np.arange(ahead + min(windows.history, 12))  # (N, L)
+        return best_lag(walk.value[observed, ahead - 1, target], windows.values[rows, self.at[target]])
 
     def doubt(self, walk: Walk) -> str:
         """A sentence if the forecasts one step ahead merely repeat the last value, else nothing."""
-        repeated, (own, _) = [], errors(walk.actual, walk.value, walk.mask)
+        repeated, (rmse, _) = [], errors(walk.actual, walk.value, walk.mask)
         for k, target in enumerate(self.targets):
             lag, correlation = self.lag(walk, 1, k)
             last = baselines.persistence(walk.windows, self.at[k])[..., None]
             lazy, _ = errors(walk.actual[..., [k]], last, walk.mask)
-            if len(walk.value) >= 20 and repeats(lag, correlation, own[0, k] / max(lazy[0, 0], 1e-12)):
+            if len(walk.value) >= 20 and repeats(lag, correlation, rmse[0, k] / max(lazy[0, 0], 1e-12)):
                 repeated.append(f"{target} at lag {lag} ({correlation:.3f})")
         listed = ", ".join(repeated)
         return f"Little more than the last value: over {len(walk.value)} forecasts it correlates best with {listed}." if repeated else ""
@@ -330,7 +330,7 @@ class Forecaster(Model):
         return Forecast(self.targets, steps, value, low, high, note, dates, self._about(dates))
 
     def _about(self, dates: Sequence[str]) -> str:
-        """What a forecast is of, in a line."""
+        """A one-line description of the forecast."""
         ahead = f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else f"the next {self.label(self.horizon)}"
         known = f"{', '.join(self.targets)}, {ahead}, from the last {self.label(self.window)}, in 90 % intervals"
         return known if self.pattern is None else f"{known}; beside the network: {described(self.pattern.removed, self.label)}"

@@ -1,4 +1,4 @@
-"""What a forecaster answers."""
+"""The answer of a forecaster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is to come: ``value`` float32 (H, K) in raw units, in a 90 % interval from ``low`` to ``high`` at each step.
+    """A forecast: ``value`` float32 (H, K) in raw units, in a 90 % interval from ``low`` to ``high`` at each step.
 
     ``about`` says what is forecast, and from what; ``note`` what should make one doubt it, if anything. ``dates`` are those of the
     steps, by the calendar of the series (the next business day, the next end of a month); empty where it has none.

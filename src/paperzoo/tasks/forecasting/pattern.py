@@ -50,11 +50,11 @@ class Pattern(nn.Module):
             self.register_buffer(name, torch.tensor(np.asarray(value), dtype=torch.float32))
 
     def rest(self, window: Tensor) -> Tensor:
-        """What level and season leave of windows, in usual units: (N, T, K)."""
+        """The residuals of windows without level and season, standardised: (N, T, K)."""
         return self.left @ window / self.spread  # (T, T) @ (N, T, K)
 
     def forward(self, window: Tensor) -> Tensor:
-        """What level, season and trend say comes next: (N, H, K)."""
+        """The forecast by level, season and trend: (N, H, K)."""
         return self.ahead @ window + self.trend  # (H, T) @ (N, T, K)
 
     def note(self, rows: Tensor, said: Tensor, came: Tensor) -> Tensor:

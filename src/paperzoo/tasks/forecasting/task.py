@@ -43,18 +43,18 @@ class Forecasting(Task):
         return forecasts(model, dataset, split)
 
     def verdict(self, metrics: Mapping[str, float]) -> str:
-        """How good forecasts were where they were held out, beside the simple methods; it begins with ``Worse than`` where it has to."""
-        own = [key for key in metrics if "RMSE at " in key and any(other.endswith(f" {key}") for other in metrics)]
-        names = dict.fromkeys(other.removesuffix(f" {key}") for key in own for other in metrics if other.endswith(f" {key}"))
+        """Quality of the forecasts on held-out data, beside the simple methods; begins with ``Worse than`` where one of them is better."""
+        keys = [key for key in metrics if "RMSE at " in key and any(other.endswith(f" {key}") for other in metrics)]
+        names = dict.fromkeys(other.removesuffix(f" {key}") for key in keys for other in metrics if other.endswith(f" {key}"))
         ratios = {}  # of root mean squared errors, the geometric mean over targets and steps ahead
         for name in names:
-            both = [(metrics[key], metrics[f"{name} {key}"]) for key in own if f"{name} {key}" in metrics]
+            both = [(metrics[key], metrics[f"{name} {key}"]) for key in keys if f"{name} {key}" in metrics]
             if both and all(theirs > 0 < ours for ours, theirs in both):
                 ratios[name] = exp(sum(log(ours / theirs) for ours, theirs in both) / len(both))
         if not ratios:
             return ""
         best = max(ratios, key=lambda name: ratios[name])
-        off, more = f"{own[-1]} {metrics[own[-1]]:.4g}", 100 * (ratios[best] - 1)
+        off, more = f"{keys[-1]} {metrics[keys[-1]]:.4g}", 100 * (ratios[best] - 1)
         naive = max((ratios[name] for name in NAIVE if name in ratios), default=0.0)
         if more > MUCH or 100 * (naive - 1) > LITTLE:
             much = f"by {more:.0f} %" if more < 900 else "many times over"
@@ -69,8 +69,8 @@ class Forecasting(Task):
         history: Tensor = batch.history
         return history
 
-    def answer(self, model: Forecaster, given: Tensor) -> Tensor:
-        return model(given)  # type: ignore[no-any-return]
+    def answer(self, model: Forecaster, inputs: Tensor) -> Tensor:
+        return model(inputs)  # type: ignore[no-any-return]
 
     def graph(self, model: Forecaster) -> Graph:
         """The forecast in the series' own units; its interval's ends too, if enough windows were held out."""
@@ -86,6 +86,6 @@ class Forecasting(Task):
             return (model.location + model.spread * noise,)
 
         size = f"float32 (N, {model.horizon}, {len(model.targets)})"
-        told = {"history": f"float32 (N, {shape[0]}, {shape[1]}), the last steps of {', '.join(model.columns)}"}
+        meanings = {"history": f"float32 (N, {shape[0]}, {shape[1]}), the last steps of {', '.join(model.columns)}"}
         names = ("forecast", "low", "high") if known else ("forecast",)
-        return Graph(forecast, example, told, {name: f"{size}, of {', '.join(model.targets)}" for name in names})
+        return Graph(forecast, example, meanings, {name: f"{size}, of {', '.join(model.targets)}" for name in names})

@@ -1,4 +1,4 @@
-"""What a paper that generates must define, and what its steps use."""
+"""The interface of a generative model, and helpers for its steps."""
 
 from __future__ import annotations
 
@@ -124,11 +124,11 @@ class OfClasses(Sampler):
         if isinstance(label, str):
             label = self.named(label)
         single = isinstance(label, int | np.integer)
-        asked = [label] * items if single else list(range(items)) if label is None else list(label)  # type: ignore[arg-type]
-        if len(asked) != items:
-            raise PaperzooError(f"{len(asked)} labels were given for {items} samples: give one, or one for each")
-        whole = [int(value) for value in asked]  # type: ignore[arg-type]
-        for value, number in zip(asked, whole, strict=True):
+        named = [label] * items if single else list(range(items)) if label is None else list(label)  # type: ignore[arg-type]
+        if len(named) != items:
+            raise PaperzooError(f"{len(named)} labels were given for {items} samples: give one, or one for each")
+        whole = [int(value) for value in named]  # type: ignore[arg-type]
+        for value, number in zip(named, whole, strict=True):
             if label is not None and (value != number or not 0 <= number < self.classes):
                 raise PaperzooError(f"label {value!r} is no class of {self.name}: its classes are 0 to {self.classes - 1}")
         return torch.tensor(whole) % self.classes

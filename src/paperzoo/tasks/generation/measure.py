@@ -1,4 +1,4 @@
-"""How good samples are: by a judge, by their mean, by their neighbours among training images; modes of points."""
+"""Quality of samples: by a judge, by their mean, by nearest neighbours among training images; modes of points."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def of_points(model: PointGenerator, dataset: Dataset, split: str) -> dict[str, 
 
 
 def mean_image_gap(fake: Tensor, dataset: Dataset) -> dict[str, float]:
-    """How far the mean of images (N, C, H, W) is from that of 1,000 training images, as a mean over pixels in [0, 1]."""
+    """Distance of the mean of images (N, C, H, W) from that of 1,000 training images, as a mean over pixels in [0, 1]."""
     items = dataset["train"]
     real = items.batch(np.arange(min(1000, len(items)))).image.cpu()
     return {"mean image gap": float((fake.mean(0) - real.mean(0)).abs().mean())}

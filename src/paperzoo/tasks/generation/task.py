@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Generation(Task):
-    """What generating images and points have in common."""
+    """The base of generating images and generating points."""
 
     samples = True
 
@@ -32,8 +32,8 @@ class Generation(Task):
         """Noise (N, latent)."""
         return torch.randn(len(batch), model.latent)
 
-    def answer(self, model: Sampler, given: Tensor) -> Tensor:
-        return model.generate(given)
+    def answer(self, model: Sampler, inputs: Tensor) -> Tensor:
+        return model.generate(inputs)
 
     def graph(self, model: Sampler) -> Graph | None:
         outputs = {"sample": "float32 (N, ...), an item a row"}
@@ -89,8 +89,8 @@ class ConditionalGeneration(ImageGeneration):
     def show(self, model: ConditionalGenerator, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:  # type: ignore[override]
         return [*draw.images(model, dataset, folder, stem), draw.classes(model, folder, stem)]
 
-    def answer(self, model: ConditionalGenerator, given: Tensor) -> Tensor:  # type: ignore[override]
-        return model.generate(given, torch.arange(len(given)) % model.classes)
+    def answer(self, model: ConditionalGenerator, inputs: Tensor) -> Tensor:  # type: ignore[override]
+        return model.generate(inputs, torch.arange(len(inputs)) % model.classes)
 
     def graph(self, model: ConditionalGenerator) -> Graph:  # type: ignore[override]
         return of_class(model)

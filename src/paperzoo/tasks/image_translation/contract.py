@@ -1,4 +1,4 @@
-"""What a paper that translates images must define, and what is done with its translations."""
+"""The interface of an image translator, and its use."""
 
 from __future__ import annotations
 

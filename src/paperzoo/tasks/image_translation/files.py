@@ -38,8 +38,8 @@ class Translation:
 
     def __str__(self) -> str:
         height, width = self.image.shape[1:]
-        what = f"{width}x{height}" + (f", {self.frames} frames" if self.frames > 1 else "")
-        return f"{what}: {plain(self.path)}" if self.path else f"{what}, translated and not written: name a folder by --out"
+        size = f"{width}x{height}" + (f", {self.frames} frames" if self.frames > 1 else "")
+        return f"{size}: {plain(self.path)}" if self.path else f"{size}, translated and not written: name a folder by --out"
 
 
 def picture(model: ImageTranslator, source: Any, to: str, out: str, seed: int) -> Translation:

@@ -1,4 +1,4 @@
-"""How near translations come to the truth, beside what needs no network; and, of unpaired domains, their style and identity."""
+"""Errors of translations against the truth, beside baselines without a network; of unpaired domains also style and identity."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def scores(model: ImageTranslator, dataset: Dataset, split: str, judge: Any = No
 
     Measured from domain A to B. Of a split that is not paired the truth is not known, and only the cycle is measured.
     """
-    items, found = dataset[split], dict[str, float]()
+    items, metrics = dataset[split], dict[str, float]()
     batch = items.batch(spread(len(items), ITEMS))
     source, truth = batch.image_a.cpu(), batch.image_b.cpu()
     answer = model.translated(source)
     paired = split in dataset.schema.arguments["paired"]
     others = {"source": source, **baselines(dataset, source)} if paired else {}
     if paired:
-        found |= nearness(answer, truth, others)
+        metrics |= nearness(answer, truth, others)
     if len(model.domains) > 1:
-        found |= cycle(model, source, answer)
+        metrics |= cycle(model, source, answer)
     if judge is not None and paired:
-        found |= judged(model, dataset.schema.arguments["domains"], judge, answer, truth, others)
-    return found
+        metrics |= judged(model, dataset.schema.arguments["domains"], judge, answer, truth, others)
+    return metrics
 
 
 def nearness(answer: Tensor, truth: Tensor, others: Mapping[str, Tensor]) -> dict[str, float]:
@@ -52,18 +52,18 @@ def nearness(answer: Tensor, truth: Tensor, others: Mapping[str, Tensor]) -> dic
     ``psnr above baselines (dB)``, ``ssim above baselines`` and ``l1 error below baselines %`` are over the best of them. PSNR and SSIM
     reward blur, so ``sharpness relative to truth`` stands beside them. All are means over images; a pair counts with at most 60 dB.
     """
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, images in (("", answer), *((f"{other} ", images) for other, images in others.items())):
-        found[f"{name}psnr (dB)"] = float(psnr(images, truth).clamp(max=MOST).mean())
-        found[f"{name}ssim"] = float(ssim(images, truth).mean())
-        found[f"{name}l1 error"] = float((images - truth).abs().mean())
-    found["psnr above baselines (dB)"] = found["psnr (dB)"] - max(found[f"{name} psnr (dB)"] for name in others)
-    found["ssim above baselines"] = found["ssim"] - max(found[f"{name} ssim"] for name in others)
-    best = min(found[f"{name} l1 error"] for name in others)
+        metrics[f"{name}psnr (dB)"] = float(psnr(images, truth).clamp(max=MOST).mean())
+        metrics[f"{name}ssim"] = float(ssim(images, truth).mean())
+        metrics[f"{name}l1 error"] = float((images - truth).abs().mean())
+    metrics["psnr above baselines (dB)"] = metrics["psnr (dB)"] - max(metrics[f"{name} psnr (dB)"] for name in others)
+    metrics["ssim above baselines"] = metrics["ssim"] - max(metrics[f"{name} ssim"] for name in others)
+    best = min(metrics[f"{name} l1 error"] for name in others)
     if best:
-        found["l1 error below baselines %"] = 100 * (1 - found["l1 error"] / best)
-    found["sharpness relative to truth"] = relative_sharpness(answer, truth)
-    return found
+        metrics["l1 error below baselines %"] = 100 * (1 - metrics["l1 error"] / best)
+    metrics["sharpness relative to truth"] = relative_sharpness(answer, truth)
+    return metrics
 
 
 def baselines(dataset: Dataset, source: Tensor) -> dict[str, Tensor]:
@@ -101,7 +101,7 @@ def cycle(model: ImageTranslator, source: Tensor, answer: Tensor) -> dict[str, f
 def judged(
     model: ImageTranslator, domains: tuple[str, str], judge: Any, answer: Tensor, truth: Tensor, others: Mapping[str, Tensor]
 ) -> dict[str, float]:
-    """What a judge of domains sees; nothing for one that does not know both. Its classes are named after the domains, or begin with
+    """Style and identity by a judge; empty for one that does not know both domains. Its classes are named after the domains, or begin with
     their names: ``noto: Flags``.
 
     ``style %``: of the translations those that it takes for domain B's. ``identity top-1 %`` and ``top-5 %``: of the translations
@@ -112,21 +112,21 @@ def judged(
     known = np.array([name.partition(":")[0] for name in judge.model.names])
     if not set(domains) <= set(known):
         return {}
-    (a, b), at, found = domains, f"[{judge.name}]", dict[str, float]()
-    seen, gallery = judge(truth)
+    (a, b), at, metrics = domains, f"[{judge.name}]", dict[str, float]()
+    of_truth, gallery = judge(truth)
     centre = gallery.mean(0)
     for name, images in {"": answer, **{f"{other} ": images for other, images in others.items()}}.items():
         p, features = judge(images)
-        found[f"{name}style %{at}"] = share(p, known, b)
+        metrics[f"{name}style %{at}"] = share(p, known, b)
         near = retrieval(features - centre, gallery - centre)
-        found |= {f"{name}identity top-{k} %{at}": percent for k, percent in near.items()}
+        metrics |= {f"{name}identity top-{k} %{at}": percent for k, percent in near.items()}
         if name == "reinhard ":
             for k in near:
-                found[f"identity top-{k} above reinhard %{at}"] = found[f"identity top-{k} %{at}"] - near[k]
-    found[f"truth style %{at}"] = share(seen, known, b)
+                metrics[f"identity top-{k} above reinhard %{at}"] = metrics[f"identity top-{k} %{at}"] - near[k]
+    metrics[f"truth style %{at}"] = share(of_truth, known, b)
     if len(model.domains) > 1:
-        found[f"back style %{at}"] = share(judge(model.translated(truth, "a"))[0], known, a)
-    return found
+        metrics[f"back style %{at}"] = share(judge(model.translated(truth, "a"))[0], known, a)
+    return metrics
 
 
 def share(p: np.ndarray, known: np.ndarray, domain: str) -> float:

@@ -44,12 +44,12 @@ class ImageTranslation(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image_a)
 
-    def answer(self, model: ImageTranslator, given: Tensor) -> Tensor:
+    def answer(self, model: ImageTranslator, inputs: Tensor) -> Tensor:
         """Each image with the same noise, and by itself if its statistics would tie it to others."""
-        parts = torch.split(given, 1) if model.alone else [given]
+        parts = torch.split(inputs, 1) if model.alone else [inputs]
         answers = []
         for part in parts:
-            with seeded(0, given.device):
+            with seeded(0, inputs.device):
                 answers.append(torch.cat([model.translate(part, to) for to in model.domains], 1).flatten(1))
         return torch.cat(answers)
 

@@ -1,4 +1,4 @@
-"""What a judge sees of the traits of translated pictures, where its classes are named after them: ``black hair, glasses``."""
+"""Traits of translated pictures by a judge whose classes are named after them: ``black hair, glasses``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class TraitTranslation(ImageTranslation):
 
     def measure(self, model: ImageTranslator, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
         """As of any translation; but a judge of traits is asked for them, and not which of its classes a picture is."""
-        found = between_domains(model, dataset, split, judge)
-        return {**super().measure(model, dataset, split, None if found else judge), **found}
+        metrics = between_domains(model, dataset, split, judge)
+        return {**super().measure(model, dataset, split, None if metrics else judge), **metrics}
 
 
 def between_domains(model: ImageTranslator, dataset: Dataset, split: str, judge: Any = None) -> dict[str, float]:
-    """What a judge of traits sees of at most 500 held-out images and of their translations; nothing if it does not know the domains.
+    """Traits of at most 500 held-out images and their translations by a judge; empty if it does not know the domains.
 
     ``style %``: of the translations to B those that it takes for B's; of the sources and of B's own images ``source style %`` and
     ``truth style %``. ``others kept %``: of the translations those in which it sees all other traits as it does in the source. Where
@@ -41,19 +41,19 @@ def between_domains(model: ImageTranslator, dataset: Dataset, split: str, judge:
     same = [group for group in exclusive(names) if {*group} & {*a, *b}]  # all colours of the hair, where one was asked for
     others = [k for k in range(len(names)) if k not in {*a, *b}.union(*same)]
     batch = dataset[split].batch(spread(len(dataset[split]), ITEMS))
-    found, at = {}, f"[{judge.name}]"
+    metrics, at = {}, f"[{judge.name}]"
     for to, source, domain, way in (("b", batch.image_a, b, ""), ("a", batch.image_b, a, "back ")):
         if to in model.domains:
             before, after = (read(judge, images, names) for images in (source.cpu(), model.translated(source, to)))
-            found[f"{way}style %{at}"] = 100 * float(has(after, domain).mean())
-            found[f"{way}others kept %{at}"] = 100 * float((before == after)[:, others].all(1).mean())
-    found[f"source style %{at}"] = 100 * float(has(read(judge, batch.image_a.cpu(), names), b).mean())
-    found[f"truth style %{at}"] = 100 * float(has(read(judge, batch.image_b.cpu(), names), b).mean())
-    return found
+            metrics[f"{way}style %{at}"] = 100 * float(has(after, domain).mean())
+            metrics[f"{way}others kept %{at}"] = 100 * float((before == after)[:, others].all(1).mean())
+    metrics[f"source style %{at}"] = 100 * float(has(read(judge, batch.image_a.cpu(), names), b).mean())
+    metrics[f"truth style %{at}"] = 100 * float(has(read(judge, batch.image_b.cpu(), names), b).mean())
+    return metrics
 
 
 def traits(classes: Sequence[str]) -> tuple[str, ...]:
-    """What the names of classes are made of, in the order in which they come up: ``black hair``, ``glasses``, ``beard``, ..."""
+    """The traits that the class names list, in order of first occurrence: ``black hair``, ``glasses``, ``beard``, ..."""
     return tuple(dict.fromkeys(trait for name in classes for trait in name.split(", ")))
 
 

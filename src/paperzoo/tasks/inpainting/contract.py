@@ -1,4 +1,4 @@
-"""What a paper of in-painting must define, and how holes in photographs are filled by it."""
+"""The interface of an in-painting model, and filling holes in photographs with it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class InPainter(Model):
         raise TypeError(f"{type(self).__name__} does not say which holes it is trained on")
 
     def paint(self, image: Tensor, hole: Tensor) -> Tensor:
-        """What belongs into the holes (N, 1, S, S) of images (N, C, S, S) in which they are filled with ``fill``: (N, C, S, S) in [0, 1].
+        """The predicted content of the holes (N, 1, S, S) of images (N, C, S, S), which have ``fill`` there: (N, C, S, S) in [0, 1].
 
         What it says of pixels outside the holes is not used.
         """
@@ -100,14 +100,14 @@ class InPainter(Model):
         missing = hole[..., rows, :][..., columns]  # (1, 1, side, side)
         # nothing of the hole may be left when a resized pixel is made of several
         pixels = pixels.mean(1, keepdim=True) if self.channels == 1 else pixels.expand(-1, self.channels, -1, -1)
-        seen = resized(punched(pixels, missing, self.fill.cpu()), self.image_size)
+        punched_square = resized(punched(pixels, missing, self.fill.cpu()), self.image_size)
         where = self.holes(1) if self.middle else F.adaptive_max_pool2d(missing, self.image_size)
-        painted = resized(self.filled(seen, where), side)  # (1, C, side, side)
+        painted = resized(self.filled(punched_square, where), side)  # (1, C, side, side)
         painted = painted.mean(1, keepdim=True) if colours == 1 else painted.expand(-1, colours, -1, -1)
-        found = painted[0].permute(1, 2, 0).mul(255).round().to(torch.uint8).numpy()  # (side, side, C)
+        values = painted[0].permute(1, 2, 0).mul(255).round().to(torch.uint8).numpy()  # (side, side, C)
         y, x = slice(max(top, 0), min(top + side, tall)), slice(max(left, 0), min(left + side, wide))
         inside, out = hole[0, 0, y, x].numpy() > 0, array.copy()
-        out[y, x, :colours][inside] = found[y.start - top : y.stop - top, x.start - left : x.stop - left][inside]
+        out[y, x, :colours][inside] = values[y.start - top : y.stop - top, x.start - left : x.stop - left][inside]
         return Image.fromarray(out[..., 0] if picture.mode == "L" else out, picture.mode)
 
     def predict(self, input: Any, mask: str | Image.Image = "", out: str = "") -> Any:
@@ -132,8 +132,8 @@ class InPainter(Model):
             source = ordinary(os.fspath(mask), "mask") if isinstance(mask, str | os.PathLike) else mask
             return read_mask(source if isinstance(source, Path | Image.Image) else read_whole(source), tall, wide)
 
-        if found := several(input, out, lambda picture: self.repaired(picture, hole_of(*picture.size)), "filling"):
-            return found
+        if results := several(input, out, lambda picture: self.repaired(picture, hole_of(*picture.size)), "filling"):
+            return results
         path = new_file(input, "-filled.png", out)
         picture = read_whole(input)
         hole = hole_of(*picture.size)
@@ -182,7 +182,7 @@ def window(hole: Tensor, size: int, middle: int) -> tuple[int, int, int]:
 
 
 def covered(side: int, size: int, middle: int) -> int:
-    """How long a hole may be that the middle of a square of ``side`` pixels covers when it is resized to ``size``."""
+    """The longest hole that the middle of a square of ``side`` pixels covers when it is resized to ``size``."""
     return middle if side == size else side * middle // size - 2  # a pixel on either side is only partly the middle's
 
 

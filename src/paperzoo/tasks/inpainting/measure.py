@@ -28,7 +28,7 @@ class Trial(NamedTuple):
     filled: dict[str, Tensor]
 
     def errors(self) -> dict[str, InHole]:
-        """Those of each way."""
+        """The metrics of each way of filling."""
         return {name: in_hole(image, self.original, self.hole) for name, image in self.filled.items()}
 
 
@@ -51,12 +51,12 @@ def of_images(model: InPainter, dataset: Dataset, split: str) -> dict[str, float
     biharmonic surface, of the mean of each image's known pixels (``surround fill``) and of the one mean colour that the model finds in its
     holes (``mean fill``); and by how much the model's PSNR is above that of each.
     """
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, error in trial(model, dataset, split, spread(len(dataset[split]), ITEMS)).errors().items():
         before = f"{name} " if name else ""
-        found[f"{before}psnr in the hole (dB)"] = float(error.psnr.mean())
-        found[f"{before}l1 in the hole %"] = float(error.l1.mean())
-        found[f"{before}l2 in the hole %"] = float(error.l2.mean())
+        metrics[f"{before}psnr in the hole (dB)"] = float(error.psnr.mean())
+        metrics[f"{before}l1 in the hole %"] = float(error.l1.mean())
+        metrics[f"{before}l2 in the hole %"] = float(error.l2.mean())
         if name:
-            found[f"gain over {name} (dB)"] = found["psnr in the hole (dB)"] - found[f"{before}psnr in the hole (dB)"]
-    return found
+            metrics[f"gain over {name} (dB)"] = metrics["psnr in the hole (dB)"] - metrics[f"{before}psnr in the hole (dB)"]
+    return metrics

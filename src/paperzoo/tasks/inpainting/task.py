@@ -32,7 +32,7 @@ class Inpainting(Task):
         """Images that are noise, in the hole too, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: InPainter, given: Tensor) -> Tensor:
-        """What is painted over all of the same hole, as if ``given`` had one that is filled already."""
-        hole = model.holes(1, torch.Generator().manual_seed(0)).to(given.device)
-        return model.paint(given, hole.expand(len(given), -1, -1, -1)).flatten(1)
+    def answer(self, model: InPainter, inputs: Tensor) -> Tensor:
+        """The content painted into one hole for all images, as if ``inputs`` had it filled already."""
+        hole = model.holes(1, torch.Generator().manual_seed(0)).to(inputs.device)
+        return model.paint(inputs, hole.expand(len(inputs), -1, -1, -1)).flatten(1)

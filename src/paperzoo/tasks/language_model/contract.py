@@ -1,4 +1,4 @@
-"""What a language model's paper must define; samples and readings."""
+"""The interface of a language model; samples and readings."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LanguageModel(Model):
         return [self.decode([*began, *row]) for row in torch.stack(drawn, 1).tolist()]
 
     def predict(self, input: Any) -> Any:
-        """How probable each token of a text is, given those before it.
+        """The conditional probability of each token of a text.
 
         Returns:
             A ``Reading``; for a list of texts a list of them.

@@ -32,24 +32,24 @@ def surprise(model: LanguageModel, dataset: Dataset, split: str) -> dict[str, fl
     """
     if tuple(dataset.schema.arguments["vocabulary"]) != model.vocabulary:
         raise PaperzooError(f"{dataset.name} has another vocabulary than the text that this model was trained on")
-    total, count, seen = 0.0, 0, torch.zeros(len(model.vocabulary), dtype=torch.float64)
+    total, count, counts = 0.0, 0, torch.zeros(len(model.vocabulary), dtype=torch.float64)
     for nats, target in through(model, dataset, split):
         real = target >= 0
         total += nats[real].double().sum().item()
         count += int(real.sum())
-        seen += torch.bincount(target[real], minlength=len(seen))
+        counts += torch.bincount(target[real], minlength=len(counts))
     mean, unit = total / count, model.unit
     figures = {
         f"nats a {unit}": mean,
         f"bits a {unit}": mean / math.log(2),
         "perplexity": math.exp(min(mean, 700.0)),
-        "unknown %": 100 * float(seen[0]) / count,
+        "unknown %": 100 * float(counts[0]) / count,
     }
     if isinstance(dataset, Text):
         if dataset.shares is not None:
             # a token that the training split has not is given the share of one occurrence in the split measured
             shares = np.maximum(dataset.shares, 1 / (count + 1))
-            figures[f"unigram nats a {unit}"] = float(-(seen.numpy() * np.log(shares / shares.sum())).sum() / count)
+            figures[f"unigram nats a {unit}"] = float(-(counts.numpy() * np.log(shares / shares.sum())).sum() / count)
         if dataset.entropy is not None:
             figures["entropy rate nats"] = dataset.entropy
         if dataset.ideal is not None and split in dataset.ideal:

@@ -51,14 +51,14 @@ class LanguageModelling(Task):
         tokens: Tensor = batch.tokens
         return tokens
 
-    def answer(self, model: LanguageModel, given: Tensor) -> Tensor:
-        return model.read(given, None)[0]
+    def answer(self, model: LanguageModel, inputs: Tensor) -> Tensor:
+        return model.read(inputs, None)[0]
 
     def graph(self, model: LanguageModel) -> Graph:
         size = len(model.vocabulary)
-        told = {"tokens": f"int64 (N, T), numbers below {size:,} of the vocabulary in the arguments, from the beginning of a text"}
+        meanings = {"tokens": f"int64 (N, T), numbers below {size:,} of the vocabulary in the arguments, from the beginning of a text"}
         outputs = {"scores": f"float32 (N, T, {size:,}), of what follows each"}
-        return Graph(lambda tokens: model.read(tokens, None)[0], tokens_of(size), told, outputs, lengths=("tokens",))
+        return Graph(lambda tokens: model.read(tokens, None)[0], tokens_of(size), meanings, outputs, lengths=("tokens",))
 
     def room(self, model: LanguageModel) -> Room | None:
         return room(model)

@@ -1,4 +1,4 @@
-"""What a paper that foresees failures must define; alarms for a user's log."""
+"""The interface of a model that predicts failures; alarms for a user's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the model ranks windows before failures above others, what alarms cost, and which sensors matter."""
+"""Ranking of windows before failures above others, cost of alarms, and importance of sensors."""
 
 from __future__ import annotations
 

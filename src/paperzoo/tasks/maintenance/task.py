@@ -34,8 +34,8 @@ class Maintenance(Task):
         readings: Tensor = batch.readings
         return readings
 
-    def answer(self, model: AlarmModel, given: Tensor) -> Tensor:
-        return model(given)  # type: ignore[no-any-return]
+    def answer(self, model: AlarmModel, inputs: Tensor) -> Tensor:
+        return model(inputs)  # type: ignore[no-any-return]
 
     def graph(self, model: AlarmModel) -> Graph | None:
         shape = (max(OBSERVATIONS) * model.per_day, len(model.sensors))

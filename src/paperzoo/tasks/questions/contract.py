@@ -1,4 +1,4 @@
-"""What a paper that answers questions about pictures must define; how a user asks."""
+"""The interface of a model for visual question answering, and its use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BEST = 5
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model answers to a question about a picture.
+    """A model's answer to a question about a picture.
 
     Attributes:
         answer, probability: the likeliest.

@@ -23,7 +23,7 @@ PART = 500
 
 
 class Answers(NamedTuple):
-    """What a model said to the questions of a split.
+    """A model's outputs for the questions of a split.
 
     Attributes:
         logits: float32 (N, classes).
@@ -62,17 +62,17 @@ def accuracies(model: Answerer, dataset: Dataset, split: str) -> dict[str, float
     the commonest answer of the training questions, of all or of those of the same kind. ``loss``: mean cross-entropy in nats, over the
     questions whose answer is among the classes.
     """
-    found = outputs(model, dataset, split)
-    score = found.scores([dataset.schema.names[i] for i in found.logits.argmax(1).tolist()])
-    kinds = np.array(found.kind)
+    result = outputs(model, dataset, split)
+    score = result.scores([dataset.schema.names[i] for i in result.logits.argmax(1).tolist()])
+    kinds = np.array(result.kind)
     everywhere, by_kind = priors(dataset)
-    known = found.label >= 0
+    known = result.label >= 0
     return {
         "accuracy %": 100 * float(score.mean()),
-        **{f"accuracy % ({kind})": 100 * float(score[kinds == kind].mean()) for kind in sorted(set(found.kind))},
-        "commonest answer %": 100 * float(found.scores([everywhere] * len(score)).mean()),
-        "commonest answer of the kind %": 100 * float(found.scores([by_kind.get(kind, everywhere) for kind in found.kind]).mean()),
-        "loss": float(F.cross_entropy(found.logits[known], found.label[known])) if known.any() else float("nan"),
+        **{f"accuracy % ({kind})": 100 * float(score[kinds == kind].mean()) for kind in sorted(set(result.kind))},
+        "commonest answer %": 100 * float(result.scores([everywhere] * len(score)).mean()),
+        "commonest answer of the kind %": 100 * float(result.scores([by_kind.get(kind, everywhere) for kind in result.kind]).mean()),
+        "loss": float(F.cross_entropy(result.logits[known], result.label[known])) if known.any() else float("nan"),
     }
 
 
@@ -87,4 +87,4 @@ def priors(dataset: Dataset) -> tuple[str, dict[str, str]]:
     def first(counted: Counter[int]) -> str:
         return names[min(counted, key=lambda label: (-counted[label], label))]
 
-    return first(counts[""]), {kind: first(own) for kind, own in counts.items() if kind}
+    return first(counts[""]), {kind: first(answers) for kind, answers in counts.items() if kind}

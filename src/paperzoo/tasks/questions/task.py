@@ -37,9 +37,9 @@ class QuestionAnswering(Task):
         """Pictures that are noise, so that no pixel is the same in all; the question is one for all of them."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: Answerer, given: Tensor) -> Tensor:
-        question = torch.arange(len(model.vocabulary), device=given.device)[len(SPECIAL) :][:4].expand(len(given), -1)  # (N, 4)
-        logits: Tensor = model(given, question, torch.full((len(given),), question.shape[1]))
+    def answer(self, model: Answerer, inputs: Tensor) -> Tensor:
+        question = torch.arange(len(model.vocabulary), device=inputs.device)[len(SPECIAL) :][:4].expand(len(inputs), -1)  # (N, 4)
+        logits: Tensor = model(inputs, question, torch.full((len(inputs),), question.shape[1]))
         return logits
 
     def room(self, model: Answerer) -> Room | None:

@@ -1,4 +1,4 @@
-"""What a paper that encodes and decodes must define, and what is done with its codes."""
+"""The interface of an autoencoder, and analyses of its codes."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Autoencoder(Model):
         return tuple(torch.cat([part.cpu() for part in parts]) for parts in zip(*batches, strict=True))
 
     def rows(self, image: Tensor, *told: Tensor) -> list[Tensor]:
-        """What the picture of reconstructions shows of images (N, C, H, W), from top to bottom; each (N, C, H, W)."""
+        """The rows of the picture of reconstructions for images (N, C, H, W), from top to bottom; each (N, C, H, W)."""
         return [image, self.reconstruct(image, *told)]
 
     def predict(self, input: Any) -> Any:
@@ -114,7 +114,7 @@ class Autoencoder(Model):
         return self.reconstruction(read_image(input, self.channels, self.image_size, self.prepared))
 
     def reconstruction(self, *given: Tensor) -> Reconstruction:
-        """What ``predict`` answers, for one item (1, ...)."""
+        """The answer of ``predict``, for one item (1, ...)."""
         back = self.reconstruct(*given)
         return Reconstruction(back[0], tuple(self.codes(*given)[0].tolist()), float(squared_errors(given[0].cpu(), back)))
 

@@ -26,14 +26,14 @@ def errors(model: Autoencoder, dataset: Dataset, split: str) -> dict[str, float]
     items = dataset[split]
     first = model.given(items.batch(np.arange(1)))
     pca = model.pca(dataset, model.codes(*first).shape[1])
-    own = linear = 0.0
+    error = linear = 0.0
     for indices in items.batches(500):
         x, *conditions = model.given(items.batch(indices))
-        own += float(squared_errors(x.cpu(), model.reconstruct(x, *conditions)).sum())
+        error += float(squared_errors(x.cpu(), model.reconstruct(x, *conditions)).sum())
         flat = x.cpu().flatten(1)
         linear += float(squared_errors(flat, pca.decode(pca.encode(flat))).sum())
-    ratio = {"squared error % of pca's": 100 * own / linear} if linear > 1e-6 * len(items) else {}
-    metrics = {"squared error": own / len(items), "pca squared error": linear / len(items), **ratio}
+    ratio = {"squared error % of pca's": 100 * error / linear} if linear > 1e-6 * len(items) else {}
+    metrics = {"squared error": error / len(items), "pca squared error": linear / len(items), **ratio}
     real, *conditions = model.spaced(items, 1000)
     if real.ndim == 4 and min(real.shape[2:]) >= 3 and real.var() > 0:
         metrics["sharpness relative to real"] = relative_sharpness(model.reconstruct(real, *conditions), real)

@@ -33,9 +33,9 @@ class ImageReconstruction(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: Autoencoder, given: Tensor) -> Tensor:
-        conditions = [part.to(given.device) for part in model.told_example(len(given))]
-        return model.decode(model.encode(given, *conditions), *conditions).flatten(1)
+    def answer(self, model: Autoencoder, inputs: Tensor) -> Tensor:
+        conditions = [part.to(inputs.device) for part in model.told_example(len(inputs))]
+        return model.decode(model.encode(inputs, *conditions), *conditions).flatten(1)
 
     def graph(self, model: Autoencoder) -> Graph | None:
         shape = getattr(model, "channels", 0), getattr(model, "image_size", 0), getattr(model, "image_size", 0)
@@ -59,7 +59,7 @@ class PointReconstruction(ImageReconstruction):
 
 
 class Likelihood(Task):
-    """How likely the data are to a model: bounds in nats. It stands beside another task, which says what the data are."""
+    """Bounds on the log-likelihood in nats. It stands beside another task, which defines the data."""
 
     name = "likelihood"
 

@@ -1,4 +1,4 @@
-"""What a paper of super-resolution must define, and how photographs are enlarged by it."""
+"""The interface of a super-resolution model, and enlarging photographs with it."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class SuperResolver(Model):
         raise TypeError(f"{type(self).__name__} does not say how it restores")
 
     def reach(self, scale: int) -> int:
-        """How many pixels of the small image lie between a pixel of it and the farthest that what becomes of it depends on."""
+        """How far the receptive field reaches from a pixel, in pixels of the small image."""
         raise TypeError(f"{type(self).__name__} does not say how far it sees")
 
     def seen(self, image: Tensor) -> Tensor:
-        """What of RGB images (N, 3, H, W) in [0, 1] is restored: (N, C, H, W)."""
+        """The channels of RGB images (N, 3, H, W) in [0, 1] that are restored, RGB or luminance: (N, C, H, W)."""
         return luma(image) if self.channels == 1 else image
 
     def scale_of(self, batch: Batch) -> int:
@@ -74,14 +74,14 @@ class SuperResolver(Model):
         Raises:
             PaperzooError: it is not among ``scales``.
         """
-        found: int = batch.high.shape[-1] // batch.low.shape[-1]
-        return self.known(found, "the data are photographs shrunk by it")
+        scale: int = batch.high.shape[-1] // batch.low.shape[-1]
+        return self.known(scale, "the data are photographs shrunk by it")
 
     def known(self, scale: int, why: str) -> int:
         """The scale, if it is among ``scales``; else ``PaperzooError``."""
         if scale not in self.scales:
-            told = " and ".join(f"x{one}" for one in self.scales)
-            raise PaperzooError(f"this {self.name or type(self).__name__} enlarges by {told}, not by x{scale}: {why}")
+            scales = " and ".join(f"x{one}" for one in self.scales)
+            raise PaperzooError(f"this {self.name or type(self).__name__} enlarges by {scales}, not by x{scale}: {why}")
         return scale
 
     def restored(self, image: Tensor, scale: int) -> Tensor:
@@ -136,8 +136,8 @@ class SuperResolver(Model):
         if isinstance(input, list | tuple):
             return [self.predict(one, scale, out) for one in input]
         scale = min(self.scales) if scale is None else self.known(scale, "it was not trained for it")
-        if found := several(input, out, lambda picture: self.enlarged(picture, scale), "enlarging"):
-            return found
+        if results := several(input, out, lambda picture: self.enlarged(picture, scale), "enlarging"):
+            return results
         path = new_file(input, f"-x{scale}.png", out)
         image = self.enlarged(read_whole(input), scale)
         if path:

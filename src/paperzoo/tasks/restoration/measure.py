@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Trial(NamedTuple):
-    """One photograph: the original in RGB (1, 3, H, W), and what is made of the shrunk one, (1, C, H, W)."""
+    """One photograph: the original in RGB (1, 3, H, W), and the restorations of the shrunk one, (1, C, H, W)."""
 
     scale: int
     original: Tensor
@@ -30,8 +30,8 @@ class Trial(NamedTuple):
     def scores(self) -> dict[str, float]:
         """PSNR in dB and SSIM on the luminance without ``scale`` pixels at the border, and how much PSNR is above the kernel's."""
         fair = {name: (image.clamp(0, 1), self.original, self.scale) for name, image in (("", self.restored), ("bicubic ", self.bicubic))}
-        psnr = {name: float(psnr_y(*given)) for name, given in fair.items()}
-        ssim = {name: float(ssim_y(*given)) for name, given in fair.items()}
+        psnr = {name: float(psnr_y(*pair)) for name, pair in fair.items()}
+        ssim = {name: float(ssim_y(*pair)) for name, pair in fair.items()}
         return {**{f"{n}psnr": v for n, v in psnr.items()}, **{f"{n}ssim": v for n, v in ssim.items()}, "gain": psnr[""] - psnr["bicubic "]}
 
     def fine(self) -> dict[str, float]:
@@ -49,19 +49,19 @@ def of_photographs(model: SuperResolver, dataset: Dataset, split: str) -> dict[s
     restored photographs together over that of the originals: 1 where there is as much fine detail, or noise; ``bicubic high
     frequencies x2 relative to original`` that of the kernel.
     """
-    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_scale: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in trials(model, dataset, split, np.arange(len(dataset[split]))):
         for name, value in one.scores().items():
-            found[one.scale][name].append(value)
+            by_scale[one.scale][name].append(value)
         for name, value in one.fine().items():
-            found[one.scale][f"{name}fine"].append(value)
+            by_scale[one.scale][f"{name}fine"].append(value)
     named = {}
-    for scale, scores in sorted(found.items()):
-        for what in ("", "bicubic "):
-            named[f"{what}psnr x{scale} (dB)"] = float(np.mean(scores[f"{what}psnr"]))
-            named[f"{what}ssim x{scale}"] = float(np.mean(scores[f"{what}ssim"]))
+    for scale, scores in sorted(by_scale.items()):
+        for prefix in ("", "bicubic "):
+            named[f"{prefix}psnr x{scale} (dB)"] = float(np.mean(scores[f"{prefix}psnr"]))
+            named[f"{prefix}ssim x{scale}"] = float(np.mean(scores[f"{prefix}ssim"]))
             original = max(1e-12, sum(scores["original fine"]))
-            named[f"{what}high frequencies x{scale} relative to original"] = sum(scores[f"{what}fine"]) / original
+            named[f"{prefix}high frequencies x{scale} relative to original"] = sum(scores[f"{prefix}fine"]) / original
         named[f"gain over bicubic x{scale} (dB)"] = float(np.mean(scores["gain"]))
         named[f"least gain over bicubic x{scale} (dB)"] = float(np.min(scores["gain"]))
     return named

@@ -40,8 +40,8 @@ class SuperResolution(Task):
         inputs, outputs = {"low": f"float32 (N, {model.channels}, 24, 24), {about}"}, {"high": f"{scale} times as large"}
         return Graph(lambda low: model.restore(low, scale), noise_of(*shape), inputs, outputs)
 
-    def answer(self, model: SuperResolver, given: Tensor) -> Tensor:
-        return model.restore(given, min(model.scales)).flatten(1)
+    def answer(self, model: SuperResolver, inputs: Tensor) -> Tensor:
+        return model.restore(inputs, min(model.scales)).flatten(1)
 
     def room(self, model: SuperResolver) -> Room | None:
         return room(model)

@@ -11,7 +11,7 @@ TILE = 384
 
 
 def number(image: Tensor, scale: int) -> int:
-    """How many parts ``by_tiles`` makes of an image (N, C, h, w)."""
+    """The number of tiles that ``by_tiles`` cuts an image (N, C, h, w) into."""
     side = max(1, TILE // scale)
     tall, wide = image.shape[-2:]
     return -(-tall // side) * -(-wide // side)

@@ -1,4 +1,4 @@
-"""What a paper that generates sounds must define."""
+"""The interface of a sound generator."""
 
 from __future__ import annotations
 

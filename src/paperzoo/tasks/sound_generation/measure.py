@@ -1,4 +1,4 @@
-"""How good sounds are: by a judge, beside what simpler ways to make sounds score; by spectrum, onset and pitch; by their neighbours."""
+"""Quality of sounds: by a judge, beside simpler generators as controls; by spectrum, onset and pitch; by nearest neighbours."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def of_sounds(model: SoundGenerator, dataset: Dataset, judge: Any = None) -> dic
     """All of the following, of 1,000 samples and as many training sounds; without a judge nothing of what it says."""
     rate = int(dataset.schema.arguments["rate"])
     fake, real = plain_tensor(model.sample(SAMPLES)), training(dataset)
-    pictures, seen = spectrograms(fake, rate, SIDE), heard(dataset, f"spectrogram={SIDE}")
-    metrics = by_judge(fake, real, rate, seen, judge) if judge else {}
+    pictures, spectrograms_of = spectrograms(fake, rate, SIDE), heard(dataset, f"spectrogram={SIDE}")
+    metrics = by_judge(fake, real, rate, spectrograms_of, judge) if judge else {}
     metrics |= by_numbers(fake, real, rate)
     if "frequencies" in dataset.schema.arguments:
         metrics |= by_peak(fake, real, rate, dataset.schema.arguments["frequencies"])
-    return {**metrics, **learnt_by_heart(pictures, seen)}
+    return {**metrics, **learnt_by_heart(pictures, spectrograms_of)}
 
 
 def plain_tensor(sounds: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def training(dataset: Dataset) -> Tensor:
 
 
 def by_judge(fake: Tensor, real: Tensor, rate: int, seen: Dataset, judge: Any) -> dict[str, float]:
-    """What a generator of images is asked for, of spectrograms; and the inception score of every control.
+    """The scores of an image generator, on spectrograms; and the inception score of every control.
 
     ``inception score over controls[judge]`` is that of the samples less the highest of the controls', real sounds left out: below 0
     the judge takes sounds for words that nobody would.
@@ -103,7 +103,7 @@ def controls(real: Tensor) -> dict[str, Tensor]:
 
 
 def by_numbers(fake: Tensor, real: Tensor, rate: int) -> dict[str, float]:
-    """How far samples are from training sounds in spectrum, onset and pitch; each beside the same of one half of these from the other.
+    """Distances of samples from training sounds in spectrum, onset and pitch; each beside the distance between halves of the latter.
 
     ``spectral envelope dB``: see ``metrics/spectral_envelope.py``, by mel band; ``onset ms`` and ``pitch semitones``: how far, in the
     mean, the one distribution has to be moved to be the other (Wasserstein's distance); ``voiced %``: the share that has a pitch.

@@ -71,5 +71,5 @@ class SoundGeneration(Task):
         """Noise (N, latent)."""
         return torch.randn(len(batch), model.latent)
 
-    def answer(self, model: SoundGenerator, given: Tensor) -> Tensor:
-        return model.generate(given)
+    def answer(self, model: SoundGenerator, inputs: Tensor) -> Tensor:
+        return model.generate(inputs)

@@ -1,4 +1,4 @@
-"""What a paper that tags words must define; spans in a user's sentences."""
+"""The interface of a tagger; spans in a user's sentences."""
 
 from __future__ import annotations
 

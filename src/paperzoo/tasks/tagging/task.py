@@ -40,8 +40,8 @@ class EntityTagging(Task):
         tokens: Tensor = batch.tokens
         return tokens
 
-    def answer(self, model: Tagger, given: Tensor) -> Tensor:
+    def answer(self, model: Tagger, inputs: Tensor) -> Tensor:
         """The output of the module ``network`` for each word, 0 where there is none."""
-        used = given[:, : int((given > 0).sum(1).max())]
+        used = inputs[:, : int((inputs > 0).sum(1).max())]
         out: Tensor = model.get_submodule("network")(used, (used > 0).sum(1))
         return out * (used > 0)[..., None]

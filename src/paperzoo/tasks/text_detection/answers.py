@@ -1,4 +1,4 @@
-"""What a text detector answers, as values and as text."""
+"""Answers of a text detector, as values and as text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Texts:
-    """What is written in a picture of ``size`` (width, height), the best first; ``path`` where it was drawn. As text it is JSON."""
+    """The texts in a picture of ``size`` (width, height), the best first; ``path`` where it was drawn. As text it is JSON."""
 
     image: str
     size: tuple[int, int]
@@ -34,7 +34,7 @@ class Texts:
     path: Path | None = None
 
     def plain(self) -> dict[str, Any]:
-        """What there is to say, as plain values."""
+        """The answer as plain values."""
         texts = [{"score": round(one.score, 4), "quad": [[round(x, 2), round(y, 2)] for x, y in one.quad]} for one in self.found]
         where = {"drawn": plain(self.path)} if self.path else {}
         return {"image": plain(self.image), "width": self.size[0], "height": self.size[1], "found": texts, **where}
@@ -45,7 +45,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class ManyTexts:
-    """What is written in a folder's pictures, a line of JSON each; and why which were left out."""
+    """The texts in a folder's pictures, a line of JSON each; and the files left out, with reasons."""
 
     each: tuple[Texts, ...]
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

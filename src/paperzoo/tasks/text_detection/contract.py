@@ -1,4 +1,4 @@
-"""What a paper that finds text must define, and what using it takes and answers."""
+"""The interface of a text detector, and its use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PART = 16
 
 
 class Reading(NamedTuple):
-    """What is written in one image, the best first: corners float64 (D, 4, 2) in pixels of the image, clockwise, and scores (D)."""
+    """The texts in one image, the best first: corners float64 (D, 4, 2) in pixels of the image, clockwise, and scores (D)."""
 
     quads: np.ndarray
     scores: np.ndarray
@@ -62,7 +62,7 @@ class TextDetector(Model):
         raise TypeError(f"{type(self).__name__} does not say what its network answers")
 
     def read(self, answers: Tensor, threshold: float) -> list[Reading]:
-        """What is written in the images of these answers, at scores above the threshold."""
+        """The texts decoded from these answers, with scores above the threshold."""
         raise TypeError(f"{type(self).__name__} does not say how its answers are read")
 
     def reading_rules(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class TextDetector(Model):
         return {}
 
     def found(self, image: Tensor, threshold: float | None = None) -> list[Reading]:
-        """What is written in images (N, C, H, W), in eval mode without gradients."""
+        """The texts in images (N, C, H, W), in eval mode without gradients."""
         was_training, device, rows = self.training, next(self.parameters()).device, list[Reading]()
         self.eval()
         with torch.no_grad():
@@ -80,16 +80,16 @@ class TextDetector(Model):
         return rows
 
     def made_of(self, image: Tensor) -> list[tuple[list[Any], list[Any], list[Any]]]:
-        """Of a model that makes texts of parts: the parts' boxes, pairs of points that are linked, and the texts, of each image."""
+        """Of a model that builds texts from parts: the parts' boxes, pairs of linked points, and the texts, of each image."""
         raise TypeError(f"{type(self).__name__} does not say what its texts are made of")
 
     def look(self, picture: Image.Image, threshold: float | None = None) -> tuple[Text, ...]:
-        """What is written in an RGB picture of any size; corners in its own pixels, also where they lie beyond its border."""
+        """The texts in an RGB picture of any size; corners in its own pixels, also where they lie beyond its border."""
         side = self.image_size
         pixels = as_channels(letterboxed(picture, side, side), self.channels)
-        (found,) = self.found(torch.from_numpy(pixels.copy())[None].float().div_(255), threshold)
-        quads = Letterbox(picture.height, picture.width, side, side).back(found.quads)
-        return tuple(Text(float(score), _corners(quad)) for quad, score in zip(quads, found.scores, strict=True))
+        (reading,) = self.found(torch.from_numpy(pixels.copy())[None].float().div_(255), threshold)
+        quads = Letterbox(picture.height, picture.width, side, side).back(reading.quads)
+        return tuple(Text(float(score), _corners(quad)) for quad, score in zip(quads, reading.scores, strict=True))
 
     def predict(self, input: Any, *, threshold: Annotated[float, Ge(0), Le(1)] | None = None, out: str = "") -> Any:
         """Where in a picture something is written; it is given as path, PIL image or array. Of a list of these, a list; of a folder
@@ -111,12 +111,12 @@ class TextDetector(Model):
             return ManyTexts(*looked_at(os.fspath(input), lambda path: self.predict(path, threshold=threshold, out=out)))
         path = new_file(input, "-text.png", out)
         picture = read_rgb(read_whole(input))
-        found = self.look(picture, threshold)
+        texts = self.look(picture, threshold)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(drawn(picture, [(f"{one.score:.2f}", one.quad) for one in found]), path)
+            save(drawn(picture, [(f"{one.score:.2f}", one.quad) for one in texts]), path)
         name = Path(input).stem if isinstance(input, str | os.PathLike) else "image"
-        return Texts(name, picture.size, found, path)
+        return Texts(name, picture.size, texts, path)
 
 
 def _corners(quad: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -25,25 +25,25 @@ def harmonic(model: TextDetector, dataset: Dataset, split: str) -> dict[str, flo
     """
     said, real = collected(model, dataset, split)
     half, strict = rates(said, real, 0.5), rates(said, real, 0.7)
-    found = {"hmean": half.hmean, "precision": half.precision, "recall": half.recall, "hmean at 0.7": strict.hmean}
-    for low, high, own in zip(ANGLES, ANGLES[1:], rates_by_angle(said, real, 0.5), strict=False):
-        if own.real:
-            found[f"hmean {low}-{high} degrees"] = own.hmean
-    return found
+    metrics = {"hmean": half.hmean, "precision": half.precision, "recall": half.recall, "hmean at 0.7": strict.hmean}
+    for low, high, band in zip(ANGLES, ANGLES[1:], rates_by_angle(said, real, 0.5), strict=False):
+        if band.real:
+            metrics[f"hmean {low}-{high} degrees"] = band.hmean
+    return metrics
 
 
 def collected(model: TextDetector, dataset: Dataset, split: str) -> tuple[list[Said], list[Real]]:
-    """What is found in each image, and what is there; in pixels of the pictures themselves."""
+    """Detections and ground truth of each image; in pixels of the original pictures."""
     items, said, real = dataset[split], list[Said](), list[Real]()
     for indices in items.batches(PART):
         batch = items.batch(indices)
         original, (tall, wide) = getattr(batch, "original", None), batch.image.shape[2:]
-        for i, own in enumerate(model.found(batch.image)):
+        for i, reading in enumerate(model.found(batch.image)):
             there = slice(0, int(batch.objects[i]))
             quads = batch.quads[i, there].numpy().astype(np.float64)
             if original is not None:
                 box = Letterbox(int(original[i, 0]), int(original[i, 1]), tall, wide)
-                quads, own = box.back(quads), own._replace(quads=box.back(own.quads))
-            said.append(Said(own.quads))
+                quads, reading = box.back(quads), reading._replace(quads=box.back(reading.quads))
+            said.append(Said(reading.quads))
             real.append(Real(quads, batch.difficult[i, there].numpy()))
     return said, real

@@ -34,9 +34,9 @@ class TextDetection(Task):
         """Images that are noise, so that no pixel is the same in all."""
         return torch.rand_like(batch.image)
 
-    def answer(self, model: TextDetector, given: Tensor) -> Tensor:
+    def answer(self, model: TextDetector, inputs: Tensor) -> Tensor:
         """All that the network says."""
-        return model.answers(given)
+        return model.answers(inputs)
 
     def room(self, model: TextDetector) -> Room | None:
         return room(model)

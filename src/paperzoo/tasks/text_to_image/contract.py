@@ -1,4 +1,4 @@
-"""What a paper that draws sentences must define; how a user asks for a picture."""
+"""The interface of a text-to-image model, and its use."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SentenceGenerator(ImageGenerator):
         return Words(self.vocabulary)
 
     def chosen(self, captions: Tensor) -> Tensor:
-        """One of each picture's captions int64 (N, K, T), by chance: int64 (N, T)."""
+        """One of each picture's captions int64 (N, K, T), drawn at random: int64 (N, T)."""
         counts = (captions != PAD).any(2).sum(1)  # (N)
         place = (torch.rand(len(captions), device=captions.device) * counts).long().clamp(max=captions.shape[1] - 1)
         return captions[torch.arange(len(captions), device=captions.device), place]
@@ -98,16 +98,16 @@ class SentenceGenerator(ImageGenerator):
             PaperzooError: see ``read``; or neither a prompt nor examples are there.
         """
         if prompt is not None:
-            asked = [self.read(prompt)]
+            sentences = [self.read(prompt)]
         elif self.examples:
-            asked = [torch.tensor([self.words.encode(text)], device=self.reached.device) for text in self.examples]
+            sentences = [torch.tensor([self.words.encode(text)], device=self.reached.device) for text in self.examples]
         else:
             raise PaperzooError("this model knows no sentence of its training: say by a prompt what to draw")
 
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            phi = torch.cat([self.embed(captions).float().cpu() for captions in asked])
+            phi = torch.cat([self.embed(captions).float().cpu() for captions in sentences])
         self.train(was_training)
         return phi[torch.arange(items) % len(phi)]
 

@@ -38,18 +38,18 @@ def of_sentences(model: SentenceGenerator, dataset: Dataset, split: str, judge: 
         phi = torch.cat([model.embed(part.to(model.reached.device)).float().cpu() for part in torch.split(batch.captions[:, 0], 250)])
     sizes = model.every_size(model.latents(len(phi), 1), phi)
     small, fake, real = sizes[0], sizes[-1], batch.image.cpu()
-    found = sharpnesses(small, fake, real)
+    metrics = sharpnesses(small, fake, real)
     if judge is None:
-        found |= mean_image_gap(fake, dataset)
-        return {**found, **learnt_by_heart(fake, dataset)}
+        metrics |= mean_image_gap(fake, dataset)
+        return {**metrics, **learnt_by_heart(fake, dataset)}
     names = tuple(dataset.schema.arguments.get("attributes", ()))
     known = [name for name in traits(judge.model.names) if name in names]
     if known and hasattr(batch, "named"):
         place = [names.index(name) for name in known]
         truth, named = batch.attributes[:, place].cpu().numpy() == 1, batch.named[:, 0, place].cpu().numpy() == 1
-        seen = (read(judge, small, known), read(judge, fake, known), read(judge, real, known))
-        found |= agreements(known, truth, named, *seen, f"[{judge.name}]")
-    return {**found, **scores(fake, dataset, judge), **learnt_by_heart(fake, dataset)}
+        readings = (read(judge, small, known), read(judge, fake, known), read(judge, real, known))
+        metrics |= agreements(known, truth, named, *readings, f"[{judge.name}]")
+    return {**metrics, **scores(fake, dataset, judge), **learnt_by_heart(fake, dataset)}
 
 
 def agreements(

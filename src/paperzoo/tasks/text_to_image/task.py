@@ -34,9 +34,9 @@ class TextToImage(ImageGeneration):
             phi = model.embed(batch.captions[:, 0])
         return torch.cat([torch.randn(len(batch), model.latent), phi.float()], 1)
 
-    def answer(self, model: SentenceGenerator, given: Tensor) -> Tensor:  # type: ignore[override]
+    def answer(self, model: SentenceGenerator, inputs: Tensor) -> Tensor:  # type: ignore[override]
         """The pictures of all sizes, as one row of numbers each."""
-        return torch.cat([one.flatten(1) for one in model.resolutions(given[:, : model.latent], given[:, model.latent :])], 1)
+        return torch.cat([one.flatten(1) for one in model.resolutions(inputs[:, : model.latent], inputs[:, model.latent :])], 1)
 
     def graph(self, model: Any) -> None:
         """None: a picture hangs on words, which a graph has not."""

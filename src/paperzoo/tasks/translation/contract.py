@@ -1,4 +1,4 @@
-"""What a paper that translates must define; the search for a translation."""
+"""The interface of a translation model; beam search for a translation."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Translator(Model):
         raise TypeError(f"{type(self).__name__} does not say how it translates")
 
     def memory(self, cached: bool = True, record: bool = False) -> Any:
-        """What ``logits`` keeps: has ``select(sentences, rows)`` and, if it is to ``record``, ``weights`` by decoder layer."""
+        """The decoder's cache: has ``select(sentences, rows)`` and, if it is to ``record``, attention ``weights`` by layer."""
         raise TypeError(f"{type(self).__name__} does not say what a search keeps")
 
     @cached_property

@@ -35,8 +35,8 @@ class SentenceTranslation(Task):
         both = pad_sequence([*batch.source, *batch.target], batch_first=True)  # (2 * N, T)
         return both.view(2, len(batch), -1).transpose(0, 1)
 
-    def answer(self, model: Translator, given: Tensor) -> Tensor:
-        source, target = given.unbind(1)
+    def answer(self, model: Translator, inputs: Tensor) -> Tensor:
+        source, target = inputs.unbind(1)
         return model.logits(source, target).masked_fill((target == 0)[..., None], 0.0)
 
     def graph(self, model: Translator) -> Graph:

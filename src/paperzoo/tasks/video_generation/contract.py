@@ -1,4 +1,4 @@
-"""What a paper that generates videos must define, and what its steps use."""
+"""The interface of a video generator, and helpers for its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good clips are: whether content stays and something moves, whether the motion is the one asked for, how frames and clips look."""
+"""Quality of clips: constancy of content, amount of motion, agreement with the requested motion, quality of frames and clips."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _as_long(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def steadiness(fake: Tensor, real: Tensor, judge: Any = None) -> dict[str, float]:
-    """How steady what clips (N, C, T, H, W) show is, and how much moves in them, beside clips of the data.
+    """Constancy of content and amount of motion in clips (N, C, T, H, W), beside clips of the data.
 
     ``acd``: the average content distance of frames' mean colours, in levels of 0 to 255; ``of shuffled``: of the same frames dealt out
     anew, which is what keeping nothing gives; ``of data``; ``excess %``: how far the samples are on the way from the data (0) to
@@ -91,21 +91,21 @@ def steadiness(fake: Tensor, real: Tensor, judge: Any = None) -> dict[str, float
         "frame change over data": change / max(of_data, 1e-9),
     }
     if judge is not None and judge.frames is not None:
-        own, others = (_features(clips[:LOOKED_AT], judge.frames) for clips in (fake, real))
+        ours, others = (_features(clips[:LOOKED_AT], judge.frames) for clips in (fake, real))
         mean, deviation = others.mean((0, 1)), others.std((0, 1))
         heard = deviation > np.median(deviation) / 100
-        own, others = (((each - mean) / np.where(heard, deviation, 1))[..., heard] for each in (own, others))
-        metrics |= _distances(own, others, f"[{judge.frames.name}]")
+        ours, others = (((each - mean) / np.where(heard, deviation, 1))[..., heard] for each in (ours, others))
+        metrics |= _distances(ours, others, f"[{judge.frames.name}]")
     return metrics
 
 
 def _distances(fake: np.ndarray, real: np.ndarray, by: str) -> dict[str, float]:
-    own, apart, data = (content_distance(each) for each in (fake, shuffled(fake), real))
+    distance, apart, data = (content_distance(each) for each in (fake, shuffled(fake), real))
     return {
-        f"acd{by}": own,
+        f"acd{by}": distance,
         f"acd of shuffled{by}": apart,
         f"acd of data{by}": data,
-        f"acd excess %{by}": 100 * (own - data) / max(apart - data, 1e-9),
+        f"acd excess %{by}": 100 * (distance - data) / max(apart - data, 1e-9),
     }
 
 
@@ -116,7 +116,7 @@ def _colours(clips: Tensor) -> np.ndarray:
 
 
 def _features(clips: Tensor, judge: Any) -> np.ndarray:
-    """What a judge of images sees in each frame, (N, T, D)."""
+    """Features of each frame by a judge of images, (N, T, D)."""
     frames = clips.transpose(1, 2).flatten(0, 1)  # (N T, C, H, W)
     features: np.ndarray = judge(frames)[1]
     return features.reshape(len(clips), clips.shape[2], -1)
@@ -140,14 +140,14 @@ class _Known:
 def looks(fake: Tensor, dataset: Dataset, judge: Any) -> dict[str, float]:
     """Quality and coverage by a judge of clips, and of one frame of each clip by its judge of frames; see ``generation.scores``."""
     real = _as_long(clips_of(dataset, "train", CLIPS)[0], fake)
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for one in (judge, judge.frames):
         if one is None:
             continue
         ours, theirs = (fake, real) if one is judge and judge.frames is not None else (_one_each(fake), _one_each(real))
         every = scores(ours, dataset, _Known(one, theirs))
-        found |= {f"{key}[{one.name}]": every[f"{key}[{one.name}]"] for key in SCORES if f"{key}[{one.name}]" in every}
-    return found
+        metrics |= {f"{key}[{one.name}]": every[f"{key}[{one.name}]"] for key in SCORES if f"{key}[{one.name}]" in every}
+    return metrics
 
 
 def _one_each(clips: Tensor) -> Tensor:

@@ -67,8 +67,8 @@ class ConditionalVideoGeneration(VideoGeneration):
     def show(self, model: ConditionalVideoGenerator, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:  # type: ignore[override]
         return [*super().show(model, dataset, split, folder, stem), draw.motions(model, folder, stem)]
 
-    def answer(self, model: ConditionalVideoGenerator, given: Tensor) -> Tensor:  # type: ignore[override]
-        return model.generate(given, torch.arange(len(given)) % model.classes)
+    def answer(self, model: ConditionalVideoGenerator, inputs: Tensor) -> Tensor:  # type: ignore[override]
+        return model.generate(inputs, torch.arange(len(inputs)) % model.classes)
 
     def graph(self, model: ConditionalVideoGenerator) -> Graph:  # type: ignore[override]
         return of_class(model)

@@ -1,4 +1,4 @@
-"""What a paper that generates volumes must define."""
+"""The interface of a volume generator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VolumeGenerator(Sampler):
         return (super().latents(items, seed) + 1) / 2
 
     def features(self, volume: Tensor) -> Tensor:
-        """What the model sees in volumes (N, 1, S, S, S), on its device: (N, D)."""
+        """The model's features (N, D) of volumes (N, 1, S, S, S), on its device."""
         raise TypeError(f"{type(self).__name__} does not say what it sees in a volume")
 
     def seen(self, volume: Tensor) -> Tensor:

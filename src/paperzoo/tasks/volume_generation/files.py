@@ -92,9 +92,9 @@ def _exported(shape: Any, suffix: str) -> bytes:
 
 def page(samples: Tensor) -> str:
     """A page that shows volumes (N, 1, S, S, S) and turns them as they are dragged; it needs no network."""
-    found = occupied(samples)
-    bits = base64.b64encode(np.packbits(found).tobytes()).decode()
-    return _PAGE.replace("SIZE", str(found.shape[-1])).replace("COUNT", str(len(found))).replace("BITS", json.dumps(bits))
+    voxels = occupied(samples)
+    bits = base64.b64encode(np.packbits(voxels).tobytes()).decode()
+    return _PAGE.replace("SIZE", str(voxels.shape[-1])).replace("COUNT", str(len(voxels))).replace("BITS", json.dumps(bits))
 
 
 #: the faces of a shape that look to the eye, from the farthest to the nearest, as ``view`` draws them

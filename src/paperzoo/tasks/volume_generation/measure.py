@@ -1,4 +1,4 @@
-"""How good generated shapes are: occupied share, wholeness, nearness to held-out shapes beside diversity, features by a classifier."""
+"""Quality of generated shapes: occupied share, connectedness, distance to held-out shapes, diversity, features by a classifier."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def of_volumes(model: VolumeGenerator, dataset: Dataset, split: str) -> dict[str
 
 def volumes(dataset: Dataset, split: str, most: int) -> Tensor:
     """At most ``most`` volumes of a split, evenly spaced, on the CPU: (N, 1, S, S, S)."""
-    found: Tensor = dataset[split].batch(spread(len(dataset[split]), most)).volume
-    return found.cpu()
+    chosen: Tensor = dataset[split].batch(spread(len(dataset[split]), most)).volume
+    return chosen.cpu()
 
 
 def controls(real: Tensor) -> tuple[Tensor, Tensor]:
-    """What looks good by half of the figures, ``SAMPLES`` of each: the mean shape, and noise.
+    """Baselines that do well on half of the metrics, ``SAMPLES`` of each: the mean shape, and noise.
 
     The mean shape is occupied where most of the volumes (N, 1, S, S, S) are, as many voxels as they have on average; it is the same
     every time. In the noise every voxel is occupied by itself, as often as in the volumes.
@@ -91,24 +91,24 @@ def few_labels(model: VolumeGenerator, dataset: Dataset, split: str) -> dict[str
     kinds = {name: _labels(dataset, name) for name in ("train", split)}
     test = np.flatnonzero(kinds[split] >= 0)
     held, truth = dataset[split].batch(test).volume.cpu(), kinds[split][test]
-    seen = {"features": model.seen(held).numpy(), "voxels": held.flatten(1).numpy()}
-    right: dict[str, list[float]] = {name: [] for name in seen}
+    held_features = {"features": model.seen(held).numpy(), "voxels": held.flatten(1).numpy()}
+    right: dict[str, list[float]] = {name: [] for name in held_features}
     for draw in range(DRAWS):
         random, chosen = np.random.default_rng(draw), []
         for kind in np.unique(kinds["train"][kinds["train"] >= 0]):
             chosen.append(random.permutation(np.flatnonzero(kinds["train"] == kind))[:LABELS])
         items = np.concatenate(chosen)
-        given = dataset["train"].batch(items).volume.cpu()
-        for name, known in (("features", model.seen(given).numpy()), ("voxels", given.flatten(1).numpy())):
+        train = dataset["train"].batch(items).volume.cpu()
+        for name, known in (("features", model.seen(train).numpy()), ("voxels", train.flatten(1).numpy())):
             machine = make_pipeline(StandardScaler(), LinearSVC(C=0.01, max_iter=5000, random_state=0))
             machine.fit(known, kinds["train"][items])
-            right[name].append(float((machine.predict(seen[name]) == truth).mean()))
+            right[name].append(float((machine.predict(held_features[name]) == truth).mean()))
     share = np.bincount(truth).max() / len(truth)
-    return {**{f"svm on {name} %": 100 * float(np.mean(found)) for name, found in right.items()}, "largest class %": 100 * float(share)}
+    return {**{f"svm on {name} %": 100 * float(np.mean(each)) for name, each in right.items()}, "largest class %": 100 * float(share)}
 
 
 def _labels(dataset: Dataset, split: str) -> np.ndarray:
     """The labels of a split, int64 (N), without its volumes."""
     columns = [column for column in dataset[split].columns if getattr(column, "name", "") == "label"]
-    found: np.ndarray = columns[0].take(np.arange(len(dataset[split])))["label"].cpu().numpy()
-    return found
+    labels: np.ndarray = columns[0].take(np.arange(len(dataset[split])))["label"].cpu().numpy()
+    return labels

@@ -56,8 +56,8 @@ def axes(turn: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def occupied(volumes: Tensor) -> np.ndarray:
     """Volumes (N, 1, S, S, S) in [0, 1] as bool (N, D, H, W)."""
-    found: np.ndarray = volumes[:, 0].detach().cpu().numpy() > 0.5
-    return found
+    mask: np.ndarray = volumes[:, 0].detach().cpu().numpy() > 0.5
+    return mask
 
 
 def sheet(rows: list[list[Image.Image]], captions: list[list[str]] | None = None) -> Image.Image:
