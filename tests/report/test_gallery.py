@@ -224,6 +224,10 @@ def test_only_a_gallery_is_replaced(tmp_path: Path, built: Path, capsys: Any, mo
     (again / "models" / "old.onnx").write_bytes(b"old")
     assert gallery.build(again, ["srcnn"], runtime=False, examples=False) == ["srcnn"]
     assert sorted(path.name for path in (again / "models").iterdir()) == ["srcnn.x2.onnx"]
+    (again / "letter.txt").write_text("dear")
+    with pytest.raises(PaperzooError, match="letter.txt is there"):
+        gallery.build(again, ["srcnn"], runtime=False, examples=False)
+    assert (again / "letter.txt").read_text() == "dear" and (again / "rooms.json").is_file()
     with pytest.raises(PaperzooError, match="no room in the gallery"):
         gallery.build(tmp_path / "out", [str(gallery.weights.SHIPPED / "t3d.expressions.safetensors")], runtime=False)
     assert not (tmp_path / "out").exists() and sorted(path.name for path in tmp_path.iterdir()) == ["again", "mine"]

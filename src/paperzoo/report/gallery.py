@@ -64,10 +64,12 @@ def build(
     Raises:
         PaperzooError: something else lies in ``out``, a model has no room, or the runtime cannot be fetched.
     """
-    earlier = (out / "rooms.json").is_file() and (out / "net.js").is_file()
-    if out.exists() and not earlier and (not out.is_dir() or any(out.iterdir())):
-        what = "not empty, nor a gallery" if out.is_dir() else "a file"
-        raise PaperzooError(f"{plain(out)} is {what}: name a folder that is not there yet")
+    if out.exists() and not out.is_dir():
+        raise PaperzooError(f"{plain(out)} is a file: name a folder that is not there yet")
+    there = {path.name for path in out.iterdir()} if out.exists() else set()
+    ours = {path.name for path in (files("paperzoo.report") / "site").iterdir()} | {"models", "examples", "runtime", "rooms.json"}
+    if there and (strange := sorted(there - ours) or ([] if "rooms.json" in there else sorted(there))):
+        raise PaperzooError(f"{plain(out)} is not empty, nor a gallery ({plain(strange[0])} is there): name a folder that is not there yet")
     models = []
     for source in [*(sources or shipped()), *more]:
         model = weights.load(source, code)
