@@ -225,7 +225,7 @@ def test_only_a_gallery_is_replaced(tmp_path: Path, built: Path, capsys: Any, mo
     assert gallery.build(again, ["srcnn"], runtime=False, examples=False) == ["srcnn"]
     assert sorted(path.name for path in (again / "models").iterdir()) == ["srcnn.x2.onnx"]
     (again / "letter.txt").write_text("dear")
-    with pytest.raises(PaperzooError, match="letter.txt is there"):
+    with pytest.raises(PaperzooError, match=r"letter\.txt is there"):
         gallery.build(again, ["srcnn"], runtime=False, examples=False)
     assert (again / "letter.txt").read_text() == "dear" and (again / "rooms.json").is_file()
     with pytest.raises(PaperzooError, match="no room in the gallery"):
