@@ -275,7 +275,7 @@ class Model(DensePoser):
 
 VARIANTS: dict[str, dict[str, object]] = {"sparse": {}, "teacher": {"teacher": True}, "resnet50": {"blocks": (3, 4, 6, 3)}}
 
-_LITTLE = {"blocks": (2, 2, 2, 1), "bottleneck": False, "width": 16, "stride": 4, "part": 1.0, "mask": 1.0, "chart": 4.0, "beta": 0.1}
+_LITTLE = {"blocks": (2, 2, 2, 1), "bottleneck": False, "width": 32, "stride": 8, "part": 1.0, "mask": 1.0, "chart": 4.0, "beta": 0.1}
 _FAST = {"name": "AdamW", "lr": 3e-3, "warmup": 30, "fall": True}
 _TINY = {"blocks": (1, 1, 1, 1), "bottleneck": False, "width": 16, "stride": 4, "part": 1.0, "chart": 4.0, "beta": 0.1}
 RECIPES = {
