@@ -16,6 +16,7 @@ from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
 from paperzoo.records import Paper
 from paperzoo.report import sizes, study
+from paperzoo.report.drawings import drawing
 from paperzoo.report.ending import minutes
 from paperzoo.report.row import figure, full_name, is_promised, seeds, status
 
@@ -144,8 +145,11 @@ def _pictures(name: str) -> tuple[list[str], list[str]]:
         plain = file is not None and file["recipe_name"] == "small"
         return kind in LATER, not plain, file is None or file["variant"] != default, path.name
 
+    drawn = drawing(name)
     pictures = sorted((p for p in folder.iterdir() if p.suffix in (".png", ".gif")), key=rank) if folder.is_dir() else []
-    shown = [f"![{_of(p, runs)[1]}]({p.name})\n\n*{_caption(p, runs, short=i > 0)}*" for i, p in enumerate(pictures)]
+    shown = [f"![{_of(p, runs)[1]}]({p.name})\n\n*{_caption(p, runs, short=i > 0 or drawn is not None)}*" for i, p in enumerate(pictures)]
+    if drawn:  # from results, by the command that writes this page
+        shown.insert(0, f"![{drawn.name}]({drawn.name}.svg)\n\n*{drawn.caption}*")
     texts = [f"`{p.stem}`:\n\n```text\n{_beginning(p.read_text(encoding='utf-8'))}\n```" for p in sorted(folder.glob("*.txt"))]
     sounds = [f"[{p.stem}]({p.name})" for p in sorted(folder.glob("*.wav"))]
     rest = [*shown[1:], *sounds]
