@@ -44,6 +44,10 @@ SEEN = {
     "motions": "a row a motion, one content",
     "forecasts": "what came and what was forecast, with 90 % intervals",
     "tracks": "tracks in black, forecasts in blue",
+    "maps": "what layers make of one image: bright where a filter answers",
+    "map": "frequent words, like vectors near each other and in one colour; and arrows between words that differ in the same way",
+    "transitions": "made-up sentences as the network tags them, mistakes and all, above its scores of each tag after each",
+    "frames": "what is answered when a clip stands still after a frame; below each frame the probabilities, thick the true class",
     "errors": "by steps ahead, beside the simple methods",
 }
 
@@ -159,6 +163,8 @@ def _pictures(name: str) -> tuple[list[str], list[str]]:
 def _of(path: Path, runs: dict[str, dict[str, Any]]) -> tuple[dict[str, Any] | None, str]:
     """The recorded runs that a picture is of, and its kind, ``samples`` of ``dcgan-small-mnist-samples.png``."""
     stem = max((stem for stem in runs if path.stem.startswith(f"{stem}-")), key=len, default="")
+    if not stem and path.stem.rpartition("-")[2] in SEEN:
+        return None, path.stem.rpartition("-")[2]
     return (runs[stem], path.stem[len(stem) + 1 :]) if stem else (None, path.stem)
 
 
@@ -170,7 +176,8 @@ def _caption(path: Path, runs: dict[str, dict[str, Any]], short: bool = False) -
     seen = SEEN.get(kind, "")
     words = f"{kind.replace('-', ' ').capitalize()}{f': {seen}' if seen else ''}"
     if file is None:
-        return f"{words}."
+        by = path.stem.removesuffix(kind).strip("-")
+        return f"{words}.{f' Drawn by weights that ship: {by}.' if by else ''}"
     took = next((run["seconds"] for run in file["runs"] if run["seed"] == 0), file["runs"][0]["seconds"])
     name = catalog.load(f"{file['paper']}:{file['variant']}").name
     return f"{words}. {name}, recipe {file['recipe_name']}, {file['recipe']['data']}, trained for {minutes(took)}."
