@@ -82,6 +82,42 @@ def test_survival_is_equation_4_of_the_recorded_depth(kept: Any) -> None:
     assert (points["survival, 1"], points["survival, 18"], points["survival, 54"]) == (0.9907, 0.8333, 0.5)
 
 
+def test_windows_are_counted_as_table_1_has_them() -> None:
+    picture = drawing("inception")
+    assert picture is not None
+    points = drawn(picture.svg)
+    assert points["as built, 5x5"] == pytest.approx(35**2 * 9 * (64 * 96 + 96 * 96) / 1e6, rel=1e-3)
+    assert points["whole, 5x5"] == pytest.approx(35**2 * 25 * 64 * 96 / 1e6, rel=1e-3)
+    assert points["as built, 7x7"] == pytest.approx(17**2 * 7 * (128 * 128 + 128 * 192) / 1e6, rel=1e-3)
+    assert points["whole, 7x7 twice"] == pytest.approx(17**2 * 49 * (128 * 128 + 128 * 192) / 1e6, rel=1e-3)
+    assert [points[f"block A, {branch}"] for branch in ("1x1", "window", "two windows", "pooling")] == [64, 64, 96, 32]
+
+
+@pytest.mark.parametrize(
+    ("blank", "truth", "guess"),
+    [("##us 82 %", "##us", "##us"), ("and: , 6 %", "and", ","), (", 99 %", ",", ","), (":: . 7 %", ":", "."), (".: , 5 %", ".", ","),
+     (": 5 %", ":", ":")],
+)  # fmt: skip
+def test_blanks_are_read(blank: str, truth: str, guess: str) -> None:
+    assert drawings.BLANK.findall(f"a [{blank}] [ b ]") == [blank] and drawings.filled(blank) == (truth, guess)
+
+
+def test_sentences_are_drawn_with_what_was_found_in_their_blanks(kept: Any, tmp_path: Path) -> None:
+    kept({("bert:base", "small"): [{"MLM exact %": 15.0}]})
+    (tmp_path / "bert" / "base-small-books-masked.txt").write_text(
+        "B follows\n[CLS] [no: , 6 %] [SEP]\n\nB follows\n[CLS] [a 9 %] t [##us 82 %] ##can [dog: , 6 %] [SEP] end [SEP]\n"
+    )
+    words = drawings.passage("[CLS] se [##b: . 19 %] ##as [a 9 %]")
+    assert words == [("se", ""), ("##.≠b", drawings.WRONG), ("##as", ""), ("a", drawings.RIGHT)]
+    picture = drawing("bert")
+    assert picture is not None and 'of these 4 it is 2, and 2 got a ","' in picture.svg
+    drawn_words = re.findall(r'<text x="([\d.]+)" y="\d+" textLength="([\d.]+)"[^>]*>([^<]*)<', picture.svg)
+    assert [word for _, _, word in drawn_words] == ["a", "t", "us", "can", ",≠dog", "end", "right", "answer≠truth"]
+    (t, wide, _), (us, _, _) = drawn_words[1:3]
+    assert float(us) == pytest.approx(float(t) + float(wide), abs=0.11)  # a piece goes on with its word
+    assert picture.svg.count(drawings.RIGHT) == 3 and picture.svg.count(drawings.WRONG) == 2  # the key among them
+
+
 def test_what_was_not_recorded_is_not_drawn(kept: Any) -> None:
     kept({})
     assert all(drawing(name) is None for name in DRAWINGS) and drawing("dcgan") is None

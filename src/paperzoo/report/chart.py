@@ -58,6 +58,38 @@ def chart(title: str, panels: Sequence[Panel]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
+def marked(title: str, passages: Sequence[Sequence[tuple[str, str]]], legend: Sequence[tuple[str, str]], columns: int = 118) -> str:
+    """Passages of words under a title, some of them on a coloured ground, as the text of an SVG file.
+
+    Args:
+        passages: words in their order, each with its colour or ``""``; one that begins with ``##`` goes on with the word before it.
+        legend: a colour's meaning, and the colour; below the passages.
+        columns: letters a line.
+    """
+    parts, line = [], 0
+    for passage in (*passages, legend):
+        column = 0
+        for word, colour in passage:
+            said = word.removeprefix("##")
+            column -= said != word and column > 0
+            if column + len(said) > columns:
+                line, column = line + 1, 0
+            x, y, long = 12 + LETTER * column, TITLE + 22 + 19 * line, LETTER * len(said)
+            if colour:
+                parts.append(f'<rect x="{x - 1:.1f}" y="{y - 12}" width="{long + 2:.1f}" height="16" fill="{colour}"/>')
+            size = f'textLength="{long:.1f}" lengthAdjust="spacingAndGlyphs"'
+            parts.append(f'<text x="{x:.1f}" y="{y}" {size} xml:space="preserve">{escape(said)}</text>')
+            column += len(said) + 1
+        line += 2
+    width, height = round(24 + LETTER * columns), TITLE + 8 + 19 * line
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" font-family="monospace" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="12" y="24" font-family="sans-serif" font-size="15" font-weight="bold">{escape(title)}</text>',
+        *parts, "</svg>",
+    ]) + "\n"  # fmt: skip
+
+
 def share(value: float, ends: Iterable[float], log: bool) -> float:
     """Where a value lies between an axis's ends, 0 to 1; beyond them it lies at the end."""
     low, *_, high = sorted(ends)
