@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 LINES = 60
 #: pictures that say how well it was done rather than what was done: never a page's first, unless there is no other
 LATER = ("confusion", "mistakes", "reliability", "nearest", "errors", "importance", "spectrum", "kinds")
+#: pictures that say most of what was done, before any other
+FIRST = ("maps",)
 #: what is to be seen in a picture, by its kind
 SEEN = {
     "samples": "drawn by the trained network, not chosen",
@@ -35,6 +37,7 @@ SEEN = {
     "translations": "source, translation and, where there is one, the truth, from top to bottom",
     "attributes": "a row a face: as it was, each attribute changed by itself, then together",
     "restored": "a row a photograph, and its most detailed part by the bicubic kernel, the network and as it was",
+    "filters": "the first layer's: grey is nothing, bright pulls a map up, dark pulls it down",
     "filled": "with the hole, filled by a smooth surface, by the network, and as it was",
     "confusion": "rows are the true classes, columns the answers",
     "mistakes": "the errors that it was surest of",
@@ -144,10 +147,10 @@ def _pictures(name: str) -> tuple[list[str], list[str]]:
     runs = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
     default = next(iter(catalog.load(name).paper.variants))
 
-    def rank(path: Path) -> tuple[bool, bool, bool, str]:
+    def rank(path: Path) -> tuple[bool, bool, bool, bool, str]:
         file, kind = _of(path, runs)
         plain = file is not None and file["recipe_name"] == "small"
-        return kind in LATER, not plain, file is None or file["variant"] != default, path.name
+        return kind in LATER, kind not in FIRST, not plain, file is None or file["variant"] != default, path.name
 
     drawn = drawing(name)
     pictures = sorted((p for p in folder.iterdir() if p.suffix in (".png", ".gif")), key=rank) if folder.is_dir() else []
