@@ -428,5 +428,5 @@ def test_tracks_are_drawn_as_they_went_under_their_forecasts(tmp_path: Path, mon
     track, begin, forecast = axes.lines
     assert axes.get_title() == "Ada" and np.allclose(track.get_xydata(), values[:7, ::-1]) and np.allclose(begin.get_xydata(), [[-60, 10]])
     assert np.allclose(forecast.get_xydata(), [[-64, 12], [-67, 13.5], [-69, 15]])  # from the last known place
-    assert [forecast_pictures.degrees(value, "EW") for value in (-60.0, 0.0, 12.5)] == ["60° W", "0°", "12.5° E"]
+    assert [forecast_pictures.degrees(value, "EW") for value in np.array([-60.0, 0.0, 12.5])] == ["60° W", "0°", "12.5° E"]
     assert "the next 12 hours" in figures[0].get_suptitle()

@@ -113,4 +113,4 @@ def _map(model: Forecaster, walk: Walk, path: Path, shown: int = 6) -> Path:
 
 def degrees(value: float, signs: str) -> str:
     """``60° W`` of -60 with the signs ``EW``; no sign at 0."""
-    return f"{abs(value):g}°{f' {signs[value < 0]}' if value else ''}"
+    return f"{abs(value):g}°{f' {signs[int(value < 0)]}' if value else ''}"
