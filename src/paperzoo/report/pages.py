@@ -50,6 +50,7 @@ SEEN = {
     "maps": "what layers make of one image: bright where a filter answers",
     "map": "frequent words, like vectors near each other and in one colour; and arrows between words that differ in the same way",
     "transitions": "made-up sentences as the network tags them, mistakes and all, above its scores of each tag after each",
+    "path": "where a network looked, glimpse by glimpse, from blue to red, and what it answered at the last; mistakes among them",
     "frames": "what is answered when a clip stands still after a frame; below each frame the probabilities, thick the true class",
     "errors": "by steps ahead, beside the simple methods",
 }
