@@ -65,7 +65,7 @@ class ClipClassification(Task):
         names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
         paths = [confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
         videos = videos_of(dataset, split)
-        first = [int(torch.nonzero(label == k)[0, 0]) for k in label.unique(sorted=True)[:4]]  # a video of each of four classes
+        first = [int(torch.nonzero(label == k)[0, 0]) for k in sorted(set(label.tolist()))[:4]]  # a video of each of four classes
         seen = [videos.clips(i, model.frames)[0] for i in first]
         answers = [model.probabilities(standing(clip)) for clip in seen]
         paths.append(_by_frame(seen, answers, [int(label[i]) for i in first], names, folder / f"{stem}-frames.png"))

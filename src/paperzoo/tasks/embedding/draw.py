@@ -42,7 +42,7 @@ def draw(model: Embedding, folder: Path, stem: str) -> list[Path]:
     group = KMeans(min(GROUPS, len(shown)), n_init=4, random_state=0).fit_predict(near)
     pairs = rows_of(model.words, PAIRS)
     figure = Figure(figsize=(14, 8.5) if len(pairs) > 2 else (9, 9), layout="constrained")
-    left, *right = np.atleast_1d(figure.subplots(1, 2, width_ratios=(9, 5)) if len(pairs) > 2 else figure.subplots())
+    left, *right = figure.subplots(1, 2, width_ratios=(9, 5)) if len(pairs) > 2 else [figure.subplots()]
     left.set_title(f"The {len(shown)} most frequent words of four letters or more; a colour a group of like vectors", fontsize=11)
     _map(left, place, group, [model.words[row] for row in shown])
     for axes in right:
@@ -101,8 +101,8 @@ def _arrows(axes: Axes, vectors: np.ndarray, pairs: np.ndarray, words: Sequence[
     axes.plot(*ends.reshape(-1, 2).T, ".", color="#888888", markersize=3)
     for (first, second), (tail, head) in zip(pairs, ends, strict=True):
         axes.annotate("", head, tail, arrowprops={"arrowstyle": "->", "color": "#888888"})
-        axes.text(*tail, words[first], fontsize=9, ha="center", va="top", color="C0")
-        axes.text(*head, words[second], fontsize=9, ha="center", va="bottom", color="C3")
+        axes.text(tail[0], tail[1], words[first], fontsize=9, ha="center", va="top", color="C0")
+        axes.text(head[0], head[1], words[second], fontsize=9, ha="center", va="bottom", color="C3")
     axes.set(xlabel="across: where these words differ most", ylabel="up: the mean difference of the pairs")
     axes.margins(0.12)
     right = 100 * alike(vectors, pairs)
