@@ -31,6 +31,13 @@ def test_points_lie_at_their_ticks() -> None:
     assert "<polyline" in svg and "<polyline" not in chart("", [Panel("", "", "", PANEL.lines, PANEL.x_ticks, PANEL.y_ticks, joined=False)])
 
 
+def test_a_value_beyond_the_ticks_lies_beyond_them() -> None:
+    svg = chart("", [Panel("", "x", "y", [Line("a", {0: [1.0], 1: [4.0]})], {0: "0", 1: "1"}, (0, 2))])
+    heights = [float(y) for y in re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)"', svg)]
+    where = texts(svg)
+    assert math.isclose(where["2"][1] - 4 - heights[1], where["0"][1] - where["2"][1], abs_tol=0.2)  # 4 as far above 2 as 2 above 0
+
+
 @pytest.mark.parametrize(("value", "log", "at"), [(1, False, 0), (51, False, 0.505050), (10, True, 0.5), (1000, True, 1), (0, True, 0)])
 def test_a_share_of_an_axis(value: float, log: bool, at: float) -> None:
     assert math.isclose(share(value, (1, 100, 50), log), at, abs_tol=1e-4)

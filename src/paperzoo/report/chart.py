@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes with lines: ticks are numbers with what is written there, and the axes end at the outermost ticks.
+    """Axes with lines: ticks are numbers with what is written there, and the axes end at the outermost ticks or values.
 
     Args:
         log: whether the axes of x and of y are logarithmic.
@@ -100,12 +100,14 @@ def share(value: float, ends: Iterable[float], log: bool) -> float:
 
 def _panel(panel: Panel, left: float, top: float, wide: float) -> list[str]:
     high = HEIGHT - TOP - BELOW
+    x_ends = [*panel.x_ticks, *(x for line in panel.lines for x in line.points)]
+    y_ends = [*panel.y_ticks, *(y for line in panel.lines for values in line.points.values() for y in values if y > 0 or not panel.log[1])]
 
     def across(x: float) -> float:
-        return left + wide * (0.03 + 0.94 * share(x, panel.x_ticks, panel.log[0]))
+        return left + wide * (0.03 + 0.94 * share(x, x_ends, panel.log[0]))
 
     def down(y: float) -> float:
-        return top + high * (1 - share(y, panel.y_ticks, panel.log[1]))
+        return top + high * (1 - share(y, y_ends, panel.log[1]))
 
     parts = [f'<text x="{left + wide / 2:.1f}" y="{top - 12}" text-anchor="middle">{escape(panel.title)}</text>']
     for x, said in panel.x_ticks.items():

@@ -258,7 +258,7 @@ def inception() -> Drawing:
         whole[place] = [side[block] ** 2 * sum(kernel**2 * one[1] * other[0] for one, other, kernel in ends) / 1e6]
     ticks: dict[float, str] = {-0.5: "", **{float(place): one[0] for place, one in enumerate(WINDOWS)}, 2.5: ""}
     cost = Panel("what a window costs", "window that a branch looks through", "million multiply-adds",
-                 [Line("whole", whole), Line("as built", built)], ticks, (0, 100, 200, 300, 400, 500), joined=False)  # fmt: skip
+                 [Line("whole", whole), Line("as built", built)], ticks, (0, 200, 400, 600), joined=False)  # fmt: skip
     given = []
     for name, one in blocks.items():
         maps = [weight(name, row[-1])[0] for row in (*one.names, ["branch_pool"])]

@@ -67,7 +67,7 @@ class ClipClassification(Task):
         videos = videos_of(dataset, split)
         first = [int(torch.nonzero(label == k)[0, 0]) for k in sorted(set(label.tolist()))[:4]]  # a video of each of four classes
         seen = [videos.clips(i, model.frames)[0] for i in first]
-        answers = [model.probabilities(standing(clip)) for clip in seen]
+        answers = [model.probabilities(standing(clip)).detach() for clip in seen]
         paths.append(_by_frame(seen, answers, [int(label[i]) for i in first], names, folder / f"{stem}-frames.png"))
         wrong = torch.nonzero(guess != label)[:, 0]
         worst = wrong[p[wrong, guess[wrong]].argsort(descending=True)][:6].tolist()

@@ -405,7 +405,7 @@ def test_show_writes_pictures_and_a_page(tmp_path: Path) -> None:
     model = bilstm_crf.Model(**data.schema.arguments, embedding=4, hidden=4)
     with torch.no_grad():
         written = model.eval().show(data, "test", tmp_path / "new", "x")
-    assert [p.name for p in written] == ["x-sentences.png", "x-types.png", "x-sentences.html"]
+    assert [p.name for p in written] == ["x-sentences.png", "x-types.png", "x-sentences.html", "x-transitions.png"]
     assert all(0 < p.stat().st_size < 150_000 for p in written)
     assert "<mark" in written[2].read_text(encoding="utf-8")
 
