@@ -20,7 +20,7 @@ SOURCE = re.compile(r"\[([^\]]*)\]\((?:\.\./)+src/[^)]*\)")
 OUTLINE = re.compile(r"^- `(\w+\.py)`: .*$", re.M)
 PAPERS = Path(__file__).parent.parent / "src" / "paperzoo" / "papers"
 #: of results/, what the site has beside pages
-SHOWN = ("*.png", "*.gif", "*.wav")
+SHOWN = ("*.png", "*.svg", "*.gif", "*.wav")
 
 
 def on_config(config: Any) -> Any:

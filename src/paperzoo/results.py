@@ -31,6 +31,8 @@ NOTES = ("What was found", "How it fails")
 SEEDS = 3
 #: points kept of each curve, and first losses of each name
 CURVE, EARLY = 60, 20
+#: pictures that show nothing of the data: the network's own numbers, and what it makes of inputs that stand in its paper's file
+NETWORK = ("transitions",)
 #: how far the first losses may be from those recorded, relative to their size, on other hardware or other versions: rounding differs
 #: there, in bfloat16 by up to 0.4 % an operation. On the same ones they must be equal
 TOLERANCE = 0.01
@@ -59,10 +61,7 @@ def add(directory: Path) -> Path:
     own = entry.paper.recipes.get(info["recipe_name"])
     if info["overrides"] and (own is None or info["recipe_hash"] != own.hash()):  # overrides may repeat the recipe's own values
         raise PaperzooError(f"{directory} was trained with {info['overrides']}: only a recipe as it stands is recorded")
-    from paperzoo.data.datasets import parse
-
-    data = parse(info["recipe"]["data"]).slug
-    path: Path = folder() / info["paper"] / f"{info['variant']}-{info['recipe_name']}-{data}.json"
+    path = _place(info)
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = ("paper", "variant", "recipe_name", "recipe", "recipe_hash", "code_hash")
     head = {k: info[k] for k in keys}
@@ -72,11 +71,38 @@ def add(directory: Path) -> Path:
         runs = [r for r in old["runs"] if r["seed"] != info["seed"] and _alike({**old, **r}, info)]
     runs.append(_record(run, info))
     write_json(path, {**head, "runs": sorted(runs, key=lambda r: r["seed"])})
-    if info["seed"] == 0 and job_of(run).dataset().pictures:
-        for picture in sorted((run.directory / "figures").glob("final*")):
-            if picture.suffix in (".png", ".txt"):  # what the page shows
-                shutil.copy(picture, path.with_name(f"{path.stem}-{picture.name.removeprefix('final-')}"))
+    if info["seed"] == 0:
+        add_pictures(directory)
     return path
+
+
+def _place(info: Mapping[str, Any]) -> Path:
+    """Where results of a run with this record lie."""
+    from paperzoo.data.datasets import parse
+
+    return folder() / str(info["paper"]) / f"{info['variant']}-{info['recipe_name']}-{parse(info['recipe']['data']).slug}.json"
+
+
+def add_pictures(directory: Path) -> list[Path]:
+    """Copies a finished run's last pictures and texts to the results of its recipe and returns what was written.
+
+    Of data whose pictures may not be committed, only those of the network alone (``NETWORK``) are.
+
+    Raises:
+        PaperzooError: the run's recipe has no recorded results.
+    """
+    run = open_run(directory)
+    entry = catalog.load(run.info["name"])
+    path = _place({**run.info, "paper": entry.paper.name, "recipe_name": entry.renamed(run.info["recipe_name"])})
+    if not path.is_file():
+        raise PaperzooError(f"{directory} has no results whose pictures these could be: paperzoo results --add {directory}")
+    free, written = job_of(run).dataset().pictures, []
+    for picture in sorted((run.directory / "figures").glob("final*")):
+        name = picture.name.removeprefix("final-")
+        if picture.suffix in (".png", ".txt") and (free or Path(name).stem in NETWORK):  # what the page shows
+            written.append(path.with_name(f"{path.stem}-{name}"))
+            shutil.copy(picture, written[-1])
+    return written
 
 
 def _alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -24,6 +24,7 @@ import paperzoo
 from paperzoo import catalog, results
 from paperzoo.cli import parse_settings
 from paperzoo.data.datasets import DATASETS
+from paperzoo.engine.evaluate import redraw
 from paperzoo.engine.run import Run, open_run
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim
@@ -421,3 +422,23 @@ def test_only_a_recipe_as_it_stands_is_recorded(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(PaperzooError, match=r"trained with \{'steps': 3\}: only a recipe as it stands"):
         results.add(other.directory)
     assert [p.name for p in path.parent.glob("*.json")] == [path.name]
+
+
+def test_pictures_are_drawn_anew_and_kept_beside_their_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "folder", lambda: tmp_path / "results")
+    run = paperzoo.train("cnn", "smoke", out=tmp_path)
+    with pytest.raises(PaperzooError, match="has no results whose pictures these could be"):
+        results.add_pictures(run.directory)
+    path = results.add(run.directory)
+    drawn = sorted((run.directory / "figures").glob("final-*.png"))
+    kept = sorted(path.parent.glob("*.png"))
+    assert [p.name for p in kept] == [f"{path.stem}-{p.name.removeprefix('final-')}" for p in drawn] and len(kept) >= 3
+    before = {p.name: p.read_bytes() for p in drawn}
+    for picture in (*drawn, *kept):
+        picture.write_bytes(b"")
+    assert {p for p in redraw(run) if p.suffix == ".png"} == set(drawn)
+    assert {p.name: p.read_bytes() for p in drawn} == before  # by the same network, of the same data
+    assert sorted(results.add_pictures(run.directory)) == kept and all(p.read_bytes() for p in kept)
+    (run.directory / "figures" / "final-transitions.png").write_bytes(b"of the network alone")
+    monkeypatch.setattr(results, "job_of", lambda run: SimpleNamespace(dataset=lambda: SimpleNamespace(pictures=False)))
+    assert [p.name for p in results.add_pictures(run.directory)] == [f"{path.stem}-transitions.png"]

@@ -142,6 +142,7 @@ def results(
     reproduced: Annotated[bool, typer.Option(help="Only papers' own claims that a recipe at the paper's size was run for.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every Result as a list of objects.")] = False,
     add: Annotated[Optional[list[Path]], typer.Option(help="Record this finished run.", metavar="RUN")] = None,  # noqa: UP045
+    pictures: Annotated[Path | None, typer.Option(help="Keep this recorded run's pictures, such as redrawn ones.", metavar="RUN")] = None,
     ship: Annotated[Path | None, typer.Option(help="Write this run's weights as those that ship.", metavar="RUN")] = None,
     write: Annotated[bool, typer.Option(help="Write the tables in README and docs (in a checkout).")] = False,
     recheck: Annotated[str, typer.Option(help="Compare the first losses of this paper with the recorded ones.", metavar="NAME")] = "",
@@ -153,6 +154,8 @@ def results(
 
     for run in add or []:
         print(store.add(run))
+    for path in store.add_pictures(pictures) if pictures else ():
+        print(path)
     if ship:
         print(store.ship(ship))
     for line in store.check_again(recheck, recipe) if recheck else ():
@@ -169,15 +172,24 @@ def results(
             print(f"\nSizes, counted and not trained:\n{sizes.text(counts)}")
     elif as_json:
         print(json.dumps(chosen(store.rows(), name, status), indent=1))
-    elif name or not (add or ship or recheck):
+    elif name or not (add or pictures or ship or recheck):
         print(text_blocks(chosen(store.rows(), name, status)))
 
 
 @app.command(rich_help_panel=MAKE)
-def report(run: RunDirectory, code: Code = None) -> None:
+def report(
+    run: RunDirectory,
+    redraw: Annotated[bool, typer.Option(help="Draw the pictures of the trained network anew first.")] = False,
+    code: Code = None,
+) -> None:
     """Write a run's report: one HTML file with curves, pictures and numbers."""
     from paperzoo.engine.run import open_run
     from paperzoo.report.page import write_page
 
     catalog.allow(*(code or ()))
+    if redraw:
+        from paperzoo.engine.evaluate import redraw as draw
+
+        for path in draw(open_run(run)):
+            print(path)
     print(write_page(open_run(run)))

@@ -35,6 +35,13 @@ def evaluate(directory: str | Path, split: str = "test", data: str | None = None
         return {k: float(v) for k, v in model.measure(dataset, split, judge(name) if name else None).items()}
 
 
+def redraw(run: Run) -> list[Path]:
+    """Draws a run's last pictures anew, from its newest model and by today's code, as training did at its end; their paths."""
+    model, dataset, _ = trained(run)
+    with guarded(model):
+        return model.show(dataset, "test" if "test" in dataset.splits else "train", run.directory / "figures", "final")
+
+
 def as_trained(run: Run) -> Model:
     """The run's newest model in eval mode, on the device and in the layout and precision in which the run measured it.
 

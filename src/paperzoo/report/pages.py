@@ -16,6 +16,7 @@ from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
 from paperzoo.records import Paper
 from paperzoo.report import sizes, study
+from paperzoo.report.drawings import drawing
 from paperzoo.report.ending import minutes
 from paperzoo.report.row import figure, full_name, is_promised, seeds, status
 
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 LINES = 60
 #: pictures that say how well it was done rather than what was done: never a page's first, unless there is no other
 LATER = ("confusion", "mistakes", "reliability", "nearest", "errors", "importance", "spectrum", "kinds")
+#: pictures that say most of what was done, before any other
+FIRST = ("maps",)
 #: what is to be seen in a picture, by its kind
 SEEN = {
     "samples": "drawn by the trained network, not chosen",
@@ -34,6 +37,7 @@ SEEN = {
     "translations": "source, translation and, where there is one, the truth, from top to bottom",
     "attributes": "a row a face: as it was, each attribute changed by itself, then together",
     "restored": "a row a photograph, and its most detailed part by the bicubic kernel, the network and as it was",
+    "filters": "the first layer's: grey is nothing, bright pulls a map up, dark pulls it down",
     "filled": "with the hole, filled by a smooth surface, by the network, and as it was",
     "confusion": "rows are the true classes, columns the answers",
     "mistakes": "the errors that it was surest of",
@@ -43,6 +47,11 @@ SEEN = {
     "motions": "a row a motion, one content",
     "forecasts": "what came and what was forecast, with 90 % intervals",
     "tracks": "tracks in black, forecasts in blue",
+    "maps": "what layers make of one image: bright where a filter answers",
+    "map": "frequent words, like vectors near each other and in one colour; and arrows between words that differ in the same way",
+    "transitions": "made-up sentences as the network tags them, mistakes and all, above its scores of each tag after each",
+    "path": "where a network looked, glimpse by glimpse, from blue to red, and what it answered at the last; mistakes among them",
+    "frames": "what is answered when a clip stands still after a frame; below each frame the probabilities, thick the true class",
     "errors": "by steps ahead, beside the simple methods",
 }
 
@@ -139,13 +148,16 @@ def _pictures(name: str) -> tuple[list[str], list[str]]:
     runs = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
     default = next(iter(catalog.load(name).paper.variants))
 
-    def rank(path: Path) -> tuple[bool, bool, bool, str]:
+    def rank(path: Path) -> tuple[bool, bool, bool, bool, str]:
         file, kind = _of(path, runs)
         plain = file is not None and file["recipe_name"] == "small"
-        return kind in LATER, not plain, file is None or file["variant"] != default, path.name
+        return kind in LATER, kind not in FIRST, not plain, file is None or file["variant"] != default, path.name
 
+    drawn = drawing(name)
     pictures = sorted((p for p in folder.iterdir() if p.suffix in (".png", ".gif")), key=rank) if folder.is_dir() else []
-    shown = [f"![{_of(p, runs)[1]}]({p.name})\n\n*{_caption(p, runs, short=i > 0)}*" for i, p in enumerate(pictures)]
+    shown = [f"![{_of(p, runs)[1]}]({p.name})\n\n*{_caption(p, runs, short=i > 0 or drawn is not None)}*" for i, p in enumerate(pictures)]
+    if drawn:  # from results, by the command that writes this page
+        shown.insert(0, f"![{drawn.name}]({drawn.name}.svg)\n\n*{drawn.caption}*")
     texts = [f"`{p.stem}`:\n\n```text\n{_beginning(p.read_text(encoding='utf-8'))}\n```" for p in sorted(folder.glob("*.txt"))]
     sounds = [f"[{p.stem}]({p.name})" for p in sorted(folder.glob("*.wav"))]
     rest = [*shown[1:], *sounds]
@@ -155,6 +167,8 @@ def _pictures(name: str) -> tuple[list[str], list[str]]:
 def _of(path: Path, runs: dict[str, dict[str, Any]]) -> tuple[dict[str, Any] | None, str]:
     """The recorded runs that a picture is of, and its kind, ``samples`` of ``dcgan-small-mnist-samples.png``."""
     stem = max((stem for stem in runs if path.stem.startswith(f"{stem}-")), key=len, default="")
+    if not stem and path.stem.rpartition("-")[2] in SEEN:
+        return None, path.stem.rpartition("-")[2]
     return (runs[stem], path.stem[len(stem) + 1 :]) if stem else (None, path.stem)
 
 
@@ -166,7 +180,8 @@ def _caption(path: Path, runs: dict[str, dict[str, Any]], short: bool = False) -
     seen = SEEN.get(kind, "")
     words = f"{kind.replace('-', ' ').capitalize()}{f': {seen}' if seen else ''}"
     if file is None:
-        return f"{words}."
+        by = path.stem.removesuffix(kind).strip("-")
+        return f"{words}.{f' Drawn by weights that ship: {by}.' if by else ''}"
     took = next((run["seconds"] for run in file["runs"] if run["seed"] == 0), file["runs"][0]["seconds"])
     name = catalog.load(f"{file['paper']}:{file['variant']}").name
     return f"{words}. {name}, recipe {file['recipe_name']}, {file['recipe']['data']}, trained for {minutes(took)}."

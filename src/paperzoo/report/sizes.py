@@ -88,11 +88,12 @@ def count(paper: Paper, claim: Claim) -> Count:
     if not isinstance(claim.value, int | float):
         raise PaperzooError(f"claim {claim.id} of {paper.name}: what is counted must be a number, not {claim.value!r}")
     name = f"{paper.name}:{claim.variant}" if claim.variant else paper.name
-    return Count(catalog.load(name).name, claim, _count(name, tuple(sorted((claim.counted or {}).items())), kind) / UNITS[comma + unit])
+    return Count(catalog.load(name).name, claim, counted(name, tuple(sorted((claim.counted or {}).items())), kind) / UNITS[comma + unit])
 
 
 @cache
-def _count(name: str, arguments: tuple[tuple[str, Any], ...], kind: str) -> int:
+def counted(name: str, arguments: tuple[tuple[str, Any], ...], kind: str) -> int:
+    """A size of ``paper:variant`` with these arguments (name, value), of one of ``KINDS``; nothing is allocated for it."""
     settings: Mapping[str, Any] = dict(arguments)
     with torch.device("meta"):
         return KINDS[kind](catalog.create(name, **settings))

@@ -13,6 +13,7 @@ from paperzoo.engine.run import read_json
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
 from paperzoo.report import pages, reproduced, sizes, study
+from paperzoo.report.drawings import DRAWINGS, drawing
 from paperzoo.report.row import MEASURED, STATUSES, counted, figure, full_name, is_promised, seeds, status
 
 ROOT = Path(__file__).parents[3]
@@ -167,6 +168,7 @@ def generated() -> dict[Path, str]:
     files = {ROOT / "README.md": f"{head}{BEGIN}\n{readme_table(rows)}\n{END}{tail}"}
     files[ROOT / "results" / "README.md"] = every_result(rows)
     files |= {ROOT / "results" / name / "README.md": pages.page(name, rows) for name in catalog.list_papers()}
+    files |= {ROOT / "results" / name / f"{drawn.name}.svg": drawn.svg for name in DRAWINGS if (drawn := drawing(name))}
     files |= {ROOT / "docs" / "studies" / f"{name}.md": study.page(name) for name in study.names()}
     for path in sorted((ROOT / "docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")

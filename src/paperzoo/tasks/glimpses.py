@@ -101,19 +101,22 @@ def draw_paths(image: Tensor, place: Tensor, titles: Sequence[str], size: int, p
 
     columns, steps = min(6, len(image)), place.shape[1]
     rows = -(-len(image) // columns)
-    figure = Figure(figsize=(1.6 * columns, 1.8 * rows), layout="constrained")
+    figure = Figure(figsize=(1.6 * columns, 1.8 * rows + 0.6), layout="constrained")
+    figure.suptitle(f"{steps} glimpses, each placed by what the last ones saw; above an image what it was taken for", fontsize=10)
     for number, (picture, where) in enumerate(zip(image, (place + 1) * image.shape[-1] / 2 - 0.5, strict=True)):
         axes = figure.add_subplot(rows, columns, number + 1)
         axes.imshow(grid(picture[None]), cmap="gray", vmin=0, vmax=255)
-        axes.plot(*where.T.numpy(), color="0.6", linewidth=1)
+        axes.plot(*where.T.numpy(), color="0.6", linewidth=1, label="the way between")
         for t, (x, y) in enumerate(where.tolist()):
             colour = colormaps["coolwarm"](t / max(1, steps - 1))
             corner = (x - size / 2, y - size / 2)
-            axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=colour, linewidth=1 + (t + 1 == steps)))
+            said = {0: "first glimpse", steps - 1: "last glimpse"}.get(t)
+            axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=colour, linewidth=1 + (t + 1 == steps), label=said))
         axes.set(xlim=(-0.5, picture.shape[-1] - 0.5), ylim=(picture.shape[-2] - 0.5, -0.5))
-        axes.set_title(titles[number], fontsize=8)
+        axes.set_title(titles[number], fontsize=9)
         axes.axis("off")
-    return save(figure, path)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return save(figure, path, dpi=160, colours=64)
 
 
 def draw_animation(

@@ -67,15 +67,23 @@ def _bytes(picture: Image.Image) -> int:
     return buffer.tell()
 
 
-def save(picture: Image.Image | Figure, path: Path, dpi: int = 80) -> Path:
+def save(picture: Image.Image | Figure, path: Path, dpi: int = 80, colours: int = 0) -> Path:
     """Writes a picture as PNG and returns its path.
+
+    Args:
+        dpi: dots an inch of a figure.
+        colours: that a figure keeps, at most 256, so that its file is small; 0: all.
 
     Raises:
         PaperzooError: it cannot be written, or what is there is no ordinary file; see ``files.write``.
     """
     if isinstance(picture, Image.Image):
         return write(path, lambda file: picture.save(file, format="PNG", optimize=True))
-    return write(path, lambda file: picture.savefig(file, format="png", dpi=dpi))
+    if not colours:
+        return write(path, lambda file: picture.savefig(file, format="png", dpi=dpi))
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", dpi=dpi)
+    return save(Image.open(buffer).convert("RGB").quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE), path)
 
 
 def save_frames(frames: Sequence[Image.Image], path: Path, duration: int) -> Path:

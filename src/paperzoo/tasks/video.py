@@ -57,16 +57,21 @@ class ClipClassification(Task):
         }
 
     def show(self, model: VideoClassifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The confusion matrix of videos, and eight frames each of the six mistakes made with most confidence."""
+        """The confusion matrix of videos, eight frames each of the six mistakes made with most confidence, and what is answered as
+        more and more of a clip is seen."""
         clips, owner, label = _outputs(model, dataset, split)
         p = _means(clips, owner, len(label))
         guess = p.argmax(1)
         names = dataset.schema.names or tuple(str(i) for i in range(p.shape[1]))
         paths = [confusion(guess.numpy(), label.numpy(), names, folder / f"{stem}-confusion.png")]
+        videos = videos_of(dataset, split)
+        first = [int(torch.nonzero(label == k)[0, 0]) for k in sorted(set(label.tolist()))[:4]]  # a video of each of four classes
+        seen = [videos.clips(i, model.frames)[0] for i in first]
+        answers = [model.probabilities(standing(clip)).detach() for clip in seen]
+        paths.append(_by_frame(seen, answers, [int(label[i]) for i in first], names, folder / f"{stem}-frames.png"))
         wrong = torch.nonzero(guess != label)[:, 0]
         worst = wrong[p[wrong, guess[wrong]].argsort(descending=True)][:6].tolist()
         if worst:
-            videos = videos_of(dataset, split)
             strips = [_eight(videos.clips(i, model.frames)[0]) for i in worst]
             titles = [f"{names[int(label[i])]} as {names[int(guess[i])]}" for i in worst]
             paths.append(_strips(strips, titles, folder / f"{stem}-mistakes.png"))
@@ -172,6 +177,48 @@ def _means(clips: Tensor, owner: Tensor, videos: int) -> Tensor:
     """The mean over each video's clips: (K, classes) to (N, classes)."""
     total = torch.zeros(videos, clips.shape[1]).index_add_(0, owner, clips)
     return total / owner.bincount(minlength=videos)[:, None]
+
+
+def standing(clip: Tensor) -> Tensor:
+    """A clip (C, T, H, W) as far as it was seen, T times (T, C, T, H, W): the t-th stands still after its frame t."""
+    frames = clip.shape[1]
+    now = torch.arange(frames)
+    return clip[:, torch.minimum(now[:, None], now[None])].transpose(0, 1)  # (C, T, T, H, W) -> (T, C, T, H, W)
+
+
+def settled(answers: Tensor, label: int) -> int | None:
+    """The frame, counted from 1, from which on the class ``label`` is the likeliest of answers (T, classes); none if not at the end."""
+    right = answers.argmax(1) == label
+    wrong = torch.nonzero(~right)[:, 0]
+    after = int(wrong[-1]) + 2 if len(wrong) else 1
+    return after if after <= len(answers) else None
+
+
+def _by_frame(clips: Sequence[Tensor], answers: Sequence[Tensor], labels: Sequence[int], names: Sequence[str], path: Path) -> Path:
+    """Clips (C, T, H, W), and below each the probabilities (T, classes) after each of its frames."""
+    from matplotlib.figure import Figure
+
+    since = [settled(one, label) for one, label in zip(answers, labels, strict=True)]
+    known = [frame for frame in since if frame is not None]
+    told = f"settled between frames {min(known)} and {max(known)}" if known else "never settled"
+    figure = Figure(figsize=(9, 0.5 + 2.3 * len(clips)), layout="constrained")
+    figure.suptitle(f"Answers as a clip is seen, frame by frame: {len(known)} of {len(clips)} right at the end, {told}", fontsize=10)
+    for row, (clip, one, label, frame) in enumerate(zip(clips, answers, labels, since, strict=True)):
+        frames = clip.shape[1]
+        strip, below = figure.add_subplot(2 * len(clips), 1, 2 * row + 1), figure.add_subplot(2 * len(clips), 1, 2 * row + 2)
+        shown = np.asarray(grid(clip.transpose(0, 1), frames, gap=0))  # all T frames side by side
+        strip.imshow(shown, cmap="gray" if clip.shape[0] == 1 else None, extent=(0.5, frames + 0.5, 0, 1), aspect="auto")
+        when = f"right from frame {frame} on" if frame else "wrong at the end"
+        strip.set_title(plain(f"{names[label]}: {when}"), fontsize=9, loc="left", parse_math=False)
+        strip.axis("off")
+        for k in one.amax(0).topk(min(4, one.shape[1])).indices.sort().values.tolist():
+            wide = 2.2 if k == label else 1.2
+            below.plot(range(1, frames + 1), one[:, k], label=plain(names[k]), color=f"C{k % 10}", linewidth=wide)
+        below.set(xlim=(0.5, frames + 0.5), ylim=(0, 1.03), xticks=range(1, frames + 1), ylabel="probability")
+        below.tick_params(labelsize=8)
+        below.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    below.set_xlabel("frames seen; the thick line is the truth")
+    return save(figure, path, dpi=120, colours=48)
 
 
 def _eight(clip: Tensor) -> Tensor:

@@ -389,9 +389,9 @@ def test_clip_and_video_error_against_a_count_by_hand() -> None:
 def test_confusion_and_mistakes_are_drawn(tmp_path: Path) -> None:
     data = flashes(([0, 0], 1), ([255, 255], 1), ([255, 255, 255], 0))
     paths = Bright().show(data, "test", tmp_path, "x")
-    assert [p.name for p in paths] == ["x-confusion.png", "x-mistakes.png"]
+    assert [p.name for p in paths] == ["x-confusion.png", "x-frames.png", "x-mistakes.png"]
     assert all(0 < p.stat().st_size <= 150_000 for p in paths)
-    assert [p.name for p in Bright().show(flashes(([0, 0], 0)), "test", tmp_path, "y")] == ["y-confusion.png"]
+    assert [p.name for p in Bright().show(flashes(([0, 0], 0)), "test", tmp_path, "y")] == ["y-confusion.png", "y-frames.png"]
 
 
 def test_prediction_of_paths_and_arrays(tmp_path: Path) -> None:

@@ -308,3 +308,15 @@ def test_digits_are_learnt_and_not_without_functional_steps(tmp_path: Path) -> N
     idle = paperzoo.train("cfggan", "smoke", out=tmp_path, overrides={**settings, "model.eta": 1e-9, "steps": 40})
     assert learnt.metrics["mean image gap"] < 0.1 < 0.2 < idle.metrics["mean image gap"]
     assert (learnt.directory / "figures" / "final-steps.png").is_file()
+
+
+def test_the_way_of_points_is_drawn_from_the_approximators_answer_to_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(cfggan_toy, "save", lambda figure, path, **_: figures.append(figure) or path)
+    way = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[0.0, 0.5], [1.0, 0.0]], [[0.0, 1.0], [1.0, 2.0]]])  # (steps + 1, N, 2)
+    cfggan_toy.draw_way(way, torch.tensor([[0.0, 1.0], [1.0, 2.0]]), tmp_path / "a.png")
+    left, right = figures[0].axes
+    assert "2 functional steps move a sample by 1.5" in figures[0].get_suptitle()
+    assert left.lines[0].get_xydata().tolist() == [[0, 1], [1, 2]]
+    first, second, before, after = (line.get_xydata().tolist() for line in right.lines)
+    assert first == way[:, 0].tolist() and second == way[:, 1].tolist() and before == way[0].tolist() and after == way[-1].tolist()

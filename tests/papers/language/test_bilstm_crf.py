@@ -34,7 +34,7 @@ from paperzoo.metrics.entity_f1 import entity_f1, illegal, scheme_of, spans
 from paperzoo.nn.letters import inside
 from paperzoo.papers.language import bilstm_crf
 from paperzoo.papers.language import bilstm_crf_chain as crf
-from paperzoo.tasks.tagging import Span, Tagger, words_of
+from paperzoo.tasks.tagging import Span, Tagger, draw, words_of
 
 INF = float("inf")
 
@@ -405,7 +405,7 @@ def test_show_writes_pictures_and_a_page(tmp_path: Path) -> None:
     model = bilstm_crf.Model(**data.schema.arguments, embedding=4, hidden=4)
     with torch.no_grad():
         written = model.eval().show(data, "test", tmp_path / "new", "x")
-    assert [p.name for p in written] == ["x-sentences.png", "x-types.png", "x-sentences.html"]
+    assert [p.name for p in written] == ["x-sentences.png", "x-types.png", "x-sentences.html", "x-transitions.png"]
     assert all(0 < p.stat().st_size < 150_000 for p in written)
     assert "<mark" in written[2].read_text(encoding="utf-8")
 
@@ -567,3 +567,18 @@ def test_the_loss_is_a_mean_over_sentences_not_over_words(chain: bool) -> None:
     (loss,) = losses
     assert loss.item() == pytest.approx(sum(a.item() for a in alone) / 3, rel=1e-4)
     assert loss.item() != pytest.approx(sum(a.item() for a in alone) / 11, rel=0.1)
+
+
+def test_the_chain_is_drawn_as_it_is_below_its_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(draw, "save", lambda figure, path, **_: figures.append(figure) or path)
+    tags = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+    pair = torch.tensor([[1.0, 2, -3, 2, -5], [0, 0, 4, 0, 0], [0, 0, 3, 0, 0], [0, 0, 0, 0, 6], [0, 0, 0, 0, 1]]).numpy()
+    model = bilstm_crf.Model(tags=tags, embedding=2, hidden=2)
+    tagged = [model.tagging(["Ann", "Lee", "ran"], ["B-PER", "I-PER", "O"])]
+    draw.transitions(tags, pair, tagged, tmp_path / "a.png")
+    above, below = figures[0].axes[:2]
+    assert [text.get_text() for text in above.texts] == ["Ann Lee PER", "ran"]
+    assert (below.images[0].get_array() == pair).all() and (below.get_xlabel(), below.get_ylabel()) == ("to", "from")
+    assert [tick.get_text() for tick in below.get_xticklabels()] == [tick.get_text() for tick in below.get_yticklabels()] == list(tags)
+    assert "B to the I of its kind +5.0, from O to an I -4.0" in figures[0].get_suptitle()  # (4 + 6) / 2, (-3 - 5) / 2

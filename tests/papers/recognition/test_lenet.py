@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,27 @@ def test_features_and_head_make_the_output() -> None:
     for name in ("lenet", "lenet:1998"):
         model, image = paperzoo.create(name).eval(), torch.rand(3, 1, 32, 32)
         assert torch.allclose(model.head(model.features(image)), model(image), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lenet", "lenet:1998"])
+def test_the_maps_that_are_drawn_are_those_of_c1_and_s2(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(lenet, "save", lambda figure, path, **_: figures.append(figure) or path)
+    torch.manual_seed(1)
+    model, image = paperzoo.create(name).eval(), torch.rand(1, 1, 32, 32)
+    scaled = 1.275 * image - 0.1
+    filters, c1, s2 = lenet.first_layers(model.network, model.scale(image))
+    lenet.draw_first_layers(filters, image, c1, s2, tmp_path / "maps.png")
+    axes = figures[0].axes
+    shown = [np.asarray(place.images[0].get_array()) for place in (*axes, *axes[0].child_axes) if place.images]
+    places = F.unfold(scaled, 5)[0].T @ model.network.c1.weight.flatten(1).T + model.network.c1.bias  # (784, 6)
+    by_hand = (1.7159 * torch.tanh(places * 2 / 3) if name == "lenet:1998" else places.clamp(min=0)).T.reshape(6, 28, 28)
+    blocks = by_hand.reshape(6, 14, 2, 14, 2)
+    summed = 1.7159 * torch.tanh(blocks.sum((2, 4)) / 4 * 2 / 3)  # a fresh gain of 1/4 and no bias
+    pooled = summed if name == "lenet:1998" else blocks.amax((2, 4))
+    wanted = [*model.network.c1.weight[:, 0], *by_hand, *pooled, image[0, 0]]
+    assert len(shown) == 19 and all(np.allclose(a, b.detach().numpy(), atol=1e-5) for a, b in zip(shown, wanted, strict=True))
+    assert [place.get_title() for place in axes[1:7]] == [f"map {k}" for k in range(1, 7)]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from paperzoo.metrics.forecasts import best_lag, errors, repeats
 from paperzoo.metrics.great_circle import RADIUS, great_circle
 from paperzoo.papers.series import forecaster
 from paperzoo.tasks.forecasting import Forecaster, Forecasting
+from paperzoo.tasks.forecasting import draw as forecast_pictures
 
 
 def column(dataset: Dataset, split: str) -> Windows:
@@ -411,3 +413,20 @@ def test_only_the_last_fifth_of_the_steps_calibrates(tmp_path: Path, monkeypatch
     while made.opt.iteration < 10:
         made.step()
     assert called == [7, 8, 9]  # after the step number 7, from 0, eight of ten are done
+
+
+def test_tracks_are_drawn_as_they_went_under_their_forecasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(forecast_pictures, "save", lambda figure, path, **_: figures.append(figure) or path)
+    values = np.stack([10 + np.arange(8.0), -60 - 2 * np.arange(8.0)], 1)  # latitude, longitude
+    windows = SimpleNamespace(firsts=np.zeros(2, int), origins=np.array([3, 6]), values=values, labels=["Ada"])
+    model: Any = SimpleNamespace(targets=("lat", "long"), place=("lat", "long"), at={0: 0, 1: 1}, horizon=2, step_size=6, step_unit="hours")
+    value = np.array([[[13.5, -67.0], [15.0, -69.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    walk: Any = SimpleNamespace(windows=windows, value=value, mask=np.ones((2, 2), bool))
+    forecast_pictures._map(model, walk, tmp_path / "a.png", shown=2)
+    axes = figures[0].axes[0]
+    track, begin, forecast = axes.lines
+    assert axes.get_title() == "Ada" and np.allclose(track.get_xydata(), values[:7, ::-1]) and np.allclose(begin.get_xydata(), [[-60, 10]])
+    assert np.allclose(forecast.get_xydata(), [[-64, 12], [-67, 13.5], [-69, 15]])  # from the last known place
+    assert [forecast_pictures.degrees(value, "EW") for value in np.array([-60.0, 0.0, 12.5])] == ["60° W", "0°", "12.5° E"]
+    assert "the next 12 hours" in figures[0].get_suptitle()

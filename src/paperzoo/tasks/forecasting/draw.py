@@ -81,19 +81,36 @@ def _by_horizon(model: Forecaster, walk: Walk, simple: Mapping[str, np.ndarray],
 
 
 def _map(model: Forecaster, walk: Walk, path: Path, shown: int = 6) -> Path:
-    """The longest tracks, with a forecast from every fourth origin."""
+    """The longest tracks over a grid of degrees, with a forecast from every fourth origin."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     windows, (lat, long) = walk.windows, (model.targets.index(name) for name in model.place)
     firsts, counts = np.unique(windows.firsts, return_counts=True)
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    ahead = f"{model.horizon * model.step_size} {model.step_unit}"
+    figure.suptitle(f"Tracks, and where they were expected to go in the next {ahead}, from every fourth place", fontsize=11)
     for axes, first in zip(figure.subplots(2, shown // 2).flat, firsts[counts.argsort()[::-1]], strict=False):
         own = np.flatnonzero(windows.firsts == first)
         rows = np.arange(first, windows.origins[own[-1]] + 1)
-        axes.plot(windows.values[rows, model.at[long]], windows.values[rows, model.at[lat]], color="black", linewidth=1)
+        track = windows.values[rows][:, [model.at[long], model.at[lat]]]
+        axes.plot(*track.T, color="black", linewidth=1.4, label="as it went")
+        axes.plot(*track[0], "o", color="black", markersize=5, label="begin")
         for i in own[::4]:
             start = windows.values[windows.origins[i] - 1, [model.at[long], model.at[lat]]]
             line = np.concatenate([start[None], walk.value[i][walk.mask[i]][:, [long, lat]]])
-            axes.plot(*line.T, ".-", color="C0", linewidth=1, markersize=3)
-        axes.set_title(windows.labels[first] if windows.labels else "", fontsize=8)
-    return save(figure, path)
+            axes.plot(*line.T, ".-", color="C0", linewidth=1, markersize=3, label="forecast" if i == own[0] else None)
+        axes.set_title(windows.labels[first] if windows.labels else "", fontsize=9)
+        for axis, signs in ((axes.xaxis, "EW"), (axes.yaxis, "NS")):
+            axis.set_major_locator(MaxNLocator(5, integer=True))
+            axis.set_major_formatter(FuncFormatter(lambda value, _, signs=signs: degrees(value, signs)))
+        axes.tick_params(labelsize=8)
+        axes.grid(color="#dddddd")
+        axes.set_aspect("equal", adjustable="datalim")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return save(figure, path, dpi=120, colours=32)
+
+
+def degrees(value: float, signs: str) -> str:
+    """``60° W`` of -60 with the signs ``EW``; no sign at 0."""
+    return f"{abs(value):g}°{f' {signs[int(value < 0)]}' if value else ''}"

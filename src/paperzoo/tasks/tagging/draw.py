@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from paperzoo.data import Dataset
@@ -71,6 +72,37 @@ def _picture(pairs: Sequence[tuple[Tagging, Tagging]], colours: Mapping[str, str
         grey = "#888888" if column == 0 else "black"
         figure.text(x, y, text, family="monospace", size=10, color=grey, bbox=box, parse_math=False, va="center")
     return _save(figure, path)
+
+
+def transitions(tags: Sequence[str], pair: np.ndarray, taggings: Sequence[Tagging], path: Path) -> Path:
+    """Tagged sentences above the scores (K, K) of going from a tag (row) to another (column)."""
+    from matplotlib.figure import Figure
+
+    inner = [k for k, tag in enumerate(tags) if tag[0] == "I"]
+    outside = tags.index("O")
+    of_own = [float(pair[tags.index(f"B-{tags[k][2:]}"), k]) for k in inner]
+    told = f"from a B to the I of its kind {np.mean(of_own):+.1f}, from O to an I {pair[outside, inner].mean():+.1f}, on average"
+    size = 0.24 * len(tags)
+    figure = Figure(figsize=(8.5, 2.0 + 0.3 * len(taggings) + size), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=(0.35 * len(taggings), size + 1))
+    figure.suptitle(f"The chain knows which tag may follow which: {told}", fontsize=10)
+    colours = colour_of(taggings[0].types)
+    for line, tagging in enumerate(taggings):
+        column = 0
+        for text, kind in tagging.pieces():
+            said = f"{text} {kind}" if kind else text
+            box = {"facecolor": colours[kind], "edgecolor": "none", "pad": 1.5} if kind else None
+            above.text(column, -line, said, family="monospace", size=8, bbox=box, parse_math=False, va="center")
+            column += len(said) + 1
+    above.set(xlim=(0, 105), ylim=(0.6 - len(taggings), 0.6))
+    above.axis("off")
+    most = float(np.abs(pair).max())
+    image = below.imshow(pair, cmap="RdBu_r", vmin=-most, vmax=most)
+    below.set_xticks(range(len(tags)), tags, rotation=90, fontsize=8)
+    below.set_yticks(range(len(tags)), tags, fontsize=8)
+    below.set(xlabel="to", ylabel="from")
+    figure.colorbar(image, ax=below, shrink=0.8).set_label("score: red is sought, blue avoided", fontsize=8)
+    return save(figure, path, dpi=160, colours=128)
 
 
 def _bars(by_type: Mapping[str, Score], colours: Mapping[str, str], path: Path) -> Path:
