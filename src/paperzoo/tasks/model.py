@@ -72,6 +72,8 @@ class Model(nn.Module):
     task: ClassVar[str] = ""
     #: fields that the data must have, where that is not what the tasks say
     needs: ClassVar[tuple[str, ...]] = ()
+    #: layers, by names with ``*``, that ``--sharded`` gathers one at a time: those whose ``forward`` alone is called; default: whole networks
+    sharded: ClassVar[tuple[str, ...]] = ()
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}

@@ -210,6 +210,8 @@ class Model(Pretrainer):
         cased: whether upper case counts.
     """
 
+    sharded = ("bert.layers.*",)
+
     def __init__(
         self,
         *,

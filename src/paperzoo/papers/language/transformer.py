@@ -255,6 +255,7 @@ class Model(Translator):
         beam, alpha: width and length penalty of the search.
     """
 
+    sharded = ("network.encoder.*", "network.decoder.*.feed_forward")
     averaged: Tensor
 
     def __init__(
