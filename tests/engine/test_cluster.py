@@ -23,8 +23,8 @@ from paperzoo.saved import newest
 HERE = Path(__file__).parent
 BERT = (HERE / "plain_bert.py", "--recipe", "smoke", "--set", "log_every=1", "--set", "checkpoint_every=8")
 TRANSFORMER = (
-    "transformer", "--recipe", "smoke", "--set", "steps=10", "--set", "batch_size=2", "--set", "train_on=train@100", "--set", "model.dropout=0",
-    "--set", "log_every=1", "--set", "clip=0.05",
+    "transformer", "--recipe", "smoke", "--set", "steps=10", "--set", "batch_size=2", "--set", "train_on=train@100", "--set", "clip=0.05",
+    "--set", "model.dropout=0", "--set", "log_every=1",
 )  # fmt: skip
 PLAYERS = (HERE / "two_players.py", "--recipe", "smoke", "--set", "log_every=1")
 

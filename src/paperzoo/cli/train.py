@@ -51,7 +51,7 @@ def train(
     if (workers != 1 or on != "local") and not seeds:
         raise PaperzooError("--workers and --on spread many runs: give --seeds too; one run is shared among processes by --devices")
     if sharded and (folds or seeds):
-        raise PaperzooError(f"--sharded and --{'folds' if folds else 'seeds'} exclude each other: a network too large for one process is trained once")
+        raise PaperzooError(f"--sharded and --{'folds' if folds else 'seeds'} exclude each other: leave out one of them")
     if folds:
         from paperzoo.report.folds import of_folds, train_folds
 

@@ -63,7 +63,7 @@ class Players:
             n: [p for g in o.param_groups for p in g["params"] if p.requires_grad] for n, o in self.optimizers.items()
         }
         if sharded and not all(is_parted(p) for p in chain.from_iterable(self.parameters.values())):
-            raise PaperzooError("a weight that is trained lies in no network of the model, so that --sharded cannot gather it: leave it out")
+            raise PaperzooError("a weight that is trained lies outside the networks, where --sharded cannot gather it: leave it out")
         self.base = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken

@@ -58,7 +58,8 @@ def train_seeds(
     if workers == 1 and on == "local":
         return [_trained(job, data, out, devices, overrides, code) for job in jobs]
     place, files = str(Path(out).expanduser().absolute()), [str(Path(file).expanduser().absolute()) for file in code]
-    calls = [(job.name, number, recipe, job.seed, job.init, {**job.overrides, **job.options}, place, files) for number, job in enumerate(jobs)]
+    given = [{**job.overrides, **job.options} for job in jobs]
+    calls = [(job.name, i, recipe, job.seed, job.init, given[i], place, files) for i, job in enumerate(jobs)]
     done = dict(spread(calls, _one, workers, on))
     return [open_run(Path(out).expanduser() / Path(done[number]).name) for number in range(len(jobs))]
 
