@@ -13,14 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import paperzoo
 from paperzoo.data import Batch
 from paperzoo.engine.players import Players, optimizers
+from paperzoo.papers.language import bert
 
 #: by name: value, unit, and where it comes from
 ASSUMPTIONS: dict[str, tuple[float, str, str]] = {
@@ -51,36 +55,50 @@ class Work:
     saved: float
 
 
-def counted(name: str, items: float, each: int, batch: Batch, device: str, **arguments: object) -> Work:
-    """Runs one step of one item; on the meta device nothing is computed."""
-    kept: dict[int, int] = {}
-    with torch.device(device):
+def counted(name: str, items: float, each: int, step: Callable[[Any, Players], object], of: int = 2, **arguments: object) -> Work:
+    """One step of ``of`` items on the meta device, where shapes are followed and nothing is computed."""
+    kept: dict[int, Tensor] = {}
+    with torch.device("meta"):
         model = paperzoo.create(name, **arguments).train()
         opt = Players(optimizers(model, {}))
-    opt.total = opt.stage_steps = 10**6
-    own = {parameter.data_ptr() if device != "meta" else id(parameter) for parameter in model.parameters()}
+        opt.total = opt.stage_steps = 10**6
+        own = {id(parameter) for parameter in model.parameters()}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        place = tensor.data_ptr() if device != "meta" else id(tensor)
-        if place not in own:
-            kept[place] = max(kept.get(place, 0), tensor.nbytes)
-        return tensor
+        def keep(tensor: Tensor) -> Tensor:
+            whole = tensor._base if tensor._base is not None else tensor  # views of one tensor are kept once
+            if id(whole) not in own:
+                kept[id(whole)] = whole
+            return tensor
 
-    with torch.device(device), FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        model.step(batch, opt)
+        with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            step(model, opt)
     weights = sum(p.numel() for group in opt.parameters.values() for p in group)
-    return Work(name, items, each, weights, counter.get_total_flops() / len(batch), sum(kept.values()) / len(batch))
+    return Work(name, items, each, weights, counter.get_total_flops() / of, sum(t.nbytes for t in kept.values()) / of)
+
+
+def pretrained(model: Any, opt: Players) -> None:
+    """BERT's step on two full rows of 128 pieces, of which 19 are hidden in each; what is hidden does not change its cost."""
+    tokens = torch.zeros(2, 128, dtype=torch.int64)
+    hidden, pooled = model.bert(tokens, tokens, torch.full((2,), 128))
+    words = model.words(hidden[:, :19].flatten(0, 1), model.bert.piece.weight)
+    opt.bert.minimize(words.log_softmax(1).mean(), model.next(pooled).log_softmax(1).mean())
+
+
+def drawn(model: Any, opt: Players) -> None:
+    """StyleGAN's step on two pictures, grown to the last level; the average of its weights is left out."""
+    model.grown = lambda opt: (len(model.sides) - 1, 1.0)
+    model.step(Batch(image=torch.rand(2, 3, 256, 256)), opt)
 
 
 def works() -> list[Work]:
     """BERT-base (256 million rows of 128 pieces), StyleGAN at 256x256 (its last stage's 1.2 million images), ResNet-50 (154 million)."""
-    tokens = torch.randint(1000, 30_000, (2, 128))
-    rows = Batch(tokens=tokens, segment=torch.zeros_like(tokens), length=torch.full((2,), 128), next=torch.tensor([0, 1]))
+    bert.padding = lambda length, steps: bert.Padding((len(length), steps), None, None)  # what a full row is, without looking
     photograph = Batch(image=torch.rand(2, 3, 224, 224, device="meta"), label=torch.zeros(2, dtype=torch.int64, device="meta"))
-    bedroom = Batch(image=torch.rand(2, 3, 256, 256, device="meta"))
-    bert = counted("bert:base", 256e6, 64, rows, "cpu")
-    resnet = counted("resnet:resnet50", 600_000 * 256, 128, photograph, "meta", classes=1000, image_size=224)
-    return [bert, counted("stylegan", 1.2e6, 8, bedroom, "meta", image_size=256), resnet]
+    return [
+        counted("bert:base", 256e6, 64, pretrained),
+        counted("stylegan", 1.2e6, 8, drawn, image_size=256, average=0.0),
+        counted("resnet:resnet50", 600_000 * 256, 128, lambda model, opt: model.step(photograph, opt), classes=1000, image_size=224),
+    ]
 
 
 def estimate(work: Work, gpus: int, a: dict[str, float]) -> dict[str, float]:

@@ -38,7 +38,7 @@ class Ranks:
     def __exit__(self, *_: Any) -> None:
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(60)
+        self.process.wait(600)
 
     def __call__(self, *argv: object, world: int = 2, nodes: int = 1, kill: tuple[int, Path | str] | None = None, patch: str = "") -> Ended:
         """Runs ``paperzoo argv`` in ``world`` processes on so many nodes.

@@ -15,7 +15,7 @@ def is_parted(tensor: Tensor) -> bool:
 def whole(tensor: Tensor) -> Tensor:
     """The tensor, gathered if it is parted; then all processes call this."""
     gathered: Any = tensor
-    return gathered.full_tensor() if is_parted(tensor) else tensor  # type: ignore[no-any-return]
+    return gathered.full_tensor() if is_parted(tensor) else tensor
 
 
 def part(tensor: Tensor, like: Tensor) -> Tensor:

@@ -89,8 +89,9 @@ def together(directory: str | Path = "") -> Iterator[None]:
     except RuntimeError as error:
         if not (isinstance(error, dist.DistError) or _GONE.search(str(error))):
             raise
+        reason = re.sub(r"^\[\S+\] ", "", str(error).strip()).partition(". ")[0].partition("\n")[0][:200]
         saved = f"; what was saved is kept: paperzoo resume {directory}" if directory else ""
-        raise PaperzooError(f"another process of this training has ended, or cannot be reached{saved}") from error
+        raise PaperzooError(f"another process of this training has ended, or cannot be reached ({reason}){saved}") from error
 
 
 def agreed(one: Fabric, make: Callable[[], T]) -> T:
