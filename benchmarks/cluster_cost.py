@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 import paperzoo
 from paperzoo.data import Batch
@@ -41,6 +42,18 @@ ASSUMPTIONS: dict[str, tuple[float, str, str]] = {
     "saved": (0.5, "of the bytes counted in float32", "bf16 activations"),
     "price": (2.5, "dollars for an hour of one GPU", "assumed, and it will be wrong"),
 }
+
+
+class Operations(TorchDispatchMode):
+    """Those of convolutions and matrices, by torch's own formulas. Its FlopCounterMode hooks modules, which ``autograd.grad`` forbids."""
+
+    total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
+        answer = function(*given, **(named or {}))
+        if (formula := flop_registry.get(function._overloadpacket)) is not None:
+            self.total += formula(*given, **(named or {}), out_val=answer)
+        return answer
 
 
 @dataclass(frozen=True)
@@ -70,10 +83,10 @@ def counted(name: str, items: float, each: int, step: Callable[[Any, Players], o
                 kept[id(whole)] = whole
             return tensor
 
-        with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        with Operations() as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             step(model, opt)
     weights = sum(p.numel() for group in opt.parameters.values() for p in group)
-    return Work(name, items, each, weights, counter.get_total_flops() / of, sum(t.nbytes for t in kept.values()) / of)
+    return Work(name, items, each, weights, counter.total / of, sum(t.nbytes for t in kept.values()) / of)
 
 
 def pretrained(model: Any, opt: Players) -> None:
@@ -139,10 +152,10 @@ def check() -> dict[str, float]:
         return min(times)
 
     rate = 2 * 1024**3 / seconds(lambda: a @ b)
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counter:
         model.step(Batch(image=image, label=label), opt)
     took = seconds(lambda: model.step(Batch(image=image, label=label), opt))
-    operations = counter.get_total_flops()
+    operations = counter.total
     ideal = operations / rate
     return {"operations": operations, "rate": rate, "seconds at that rate": ideal, "seconds": took, "utilisation": ideal / took}
 

@@ -17,7 +17,9 @@ from torch import Tensor
 import paperzoo
 from paperzoo.engine import checkpoint
 from paperzoo.engine.run import Run, open_run
+from paperzoo.engine.sharding import _matches, layers_of
 from paperzoo.errors import PaperzooError
+from paperzoo.papers.language import bert
 from paperzoo.saved import newest
 
 HERE = Path(__file__).parent
@@ -211,7 +213,7 @@ def test_a_network_that_is_reached_into_is_named(ranks: Ranks, tmp_path: Path) -
 
 
 def test_only_layers_of_a_name_are_gathered_by_themselves() -> None:
-    from paperzoo.engine.sharding import _matches
-
+    assert layers_of(paperzoo.create("bert:base", layers=1, width=4, heads=1, inner=4)) == bert.SHARDED
+    assert layers_of(paperzoo.create("lenet")) == ()
     assert _matches("bert.layers.0", "bert.layers.*") and not _matches("bert.layers.0.project", "bert.layers.*")
     assert _matches("network.decoder.3.feed_forward", "network.decoder.*.feed_forward") and not _matches("other.layers.0", "bert.layers.*")

@@ -1,7 +1,7 @@
 """``--sharded``: weights, gradients and optimiser state of a network lie in parts on all processes, by torch's FSDP2.
 
 Every network of the model (its child modules) is gathered for its forward pass and until its gradient is known; the parts of it that the
-model names in ``sharded``, such as layers, are gathered one at a time. A checkpoint is whole, and is read like any other.
+model's file names in ``SHARDED``, such as layers, are gathered one at a time. A checkpoint is whole, and is read like any other.
 
 Gradients come from a plain ``backward()``: ``torch.autograd.grad`` gives ``None`` for a sharded parameter, and ``backward(inputs=...)``
 a gradient that was not averaged. A loss must then reach no parameters but those of its optimiser, so there is one optimiser for all.
@@ -10,6 +10,7 @@ a gradient that was not averaged. A loss must then reach no parameters but those
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -61,14 +62,24 @@ def shard(model: Model, device: torch.device) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    layers = layers_of(model)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     names: dict[nn.Module, str] = {module: name for name, module in model.named_modules()}
     for network in model.children():
         for part in network.modules():
-            if part is not network and any(_matches(names[part], pattern) for pattern in model.sharded):
+            if part is not network and any(_matches(names[part], pattern) for pattern in layers):
                 fully_shard(part, mesh=mesh)
         if any(True for _ in network.parameters()):
             fully_shard(network, mesh=mesh)
+
+
+def layers_of(model: Model) -> tuple[str, ...]:
+    """Names, with ``*``, of the parts of which only ``forward`` is called: ``SHARDED`` of the file that defines the class, or its base.
+
+    It is no attribute of the class, which is the method, and that stays the same.
+    """
+    files = (sys.modules.get(kind.__module__) for kind in type(model).__mro__)
+    return next((tuple(file.SHARDED) for file in files if hasattr(file, "SHARDED")), ())
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -72,8 +72,6 @@ class Model(nn.Module):
     task: ClassVar[str] = ""
     #: fields that the data must have, where that is not what the tasks say
     needs: ClassVar[tuple[str, ...]] = ()
-    #: names, with ``*``, of layers that ``--sharded`` gathers one at a time: those of which only ``forward`` is called
-    sharded: ClassVar[tuple[str, ...]] = ()
     #: set by the catalogue: the name it was created by, and the constructor's arguments
     name: str = ""
     arguments: Mapping[str, Any] = {}

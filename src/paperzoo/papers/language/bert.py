@@ -210,8 +210,6 @@ class Model(Pretrainer):
         cased: whether upper case counts.
     """
 
-    sharded = ("bert.layers.*",)
-
     def __init__(
         self,
         *,
@@ -258,6 +256,9 @@ class Model(Pretrainer):
         opt.bert.minimize((word, len(words)), following)
         return {"MLM": word, "NSP": following}
 
+
+#: what ``--sharded`` gathers one at a time
+SHARDED = ("bert.layers.*",)
 
 VARIANTS: dict[str, dict[str, object]] = {
     "base": {},

@@ -255,7 +255,6 @@ class Model(Translator):
         beam, alpha: width and length penalty of the search.
     """
 
-    sharded = ("network.encoder.*", "network.decoder.*.feed_forward")
     averaged: Tensor
 
     def __init__(
@@ -306,6 +305,9 @@ class Model(Translator):
         """An empty memory for a search."""
         return Memory(cached, record)
 
+
+#: what ``--sharded`` gathers one at a time: of the decoder, whose attention is reached into, only what is always called
+SHARDED = ("network.encoder.*", "network.decoder.*.feed_forward")
 
 VARIANTS = {
     "base": {},
