@@ -1,6 +1,6 @@
 """What a training would cost on 1 to 1,000 GPUs: computed, not measured.
 
-    python benchmarks/cluster_cost.py [--json] [--utilisation 0.35] [--price 2.5] [--check]
+    python benchmarks/cluster_cost.py [--json] [--matrices 0.35] [--convolutions 0.08] [--price 2.5] [--check]
 
 Counted here, on one item of the paper's size: the operations of a whole training step (convolutions and matrices, forward and backward,
 penalties included), and the bytes that it keeps for its backward passes. All else is an assumption, and every assumption is a line of
@@ -30,7 +30,8 @@ from paperzoo.papers.language import bert
 #: by name: value, unit, and where it comes from
 ASSUMPTIONS: dict[str, tuple[float, str, str]] = {
     "peak": (989.4e12, "operations/s of one GPU", "NVIDIA H100 SXM data sheet: bf16, dense (half of the printed figure with sparsity)"),
-    "utilisation": (0.35, "of the peak", "assumed; 0.3 to 0.5 is usual for transformers, less for convolutions"),
+    "matrices": (0.35, "of the peak, in a transformer", "assumed; 0.3 to 0.5 is usual where matrices are large"),
+    "convolutions": (0.08, "of the peak, in a network of convolutions", "assumed; normalisation and activations wait for memory"),
     "room": (80e9, "bytes of one GPU", "NVIDIA H100 SXM data sheet"),
     "inside": (450e9, "bytes/s to the GPUs of the same node, one way", "NVLink 4, same data sheet: 900 GB/s both ways"),
     "between": (50e9, "bytes/s to the GPUs of other nodes, each GPU", "one 400 Gbit/s adapter for each GPU, as in a DGX H100"),
@@ -61,6 +62,7 @@ class Work:
     """A paper's training: its items, and what one of them costs in a step. ``each``: items that a GPU has in a step."""
 
     name: str
+    kind: str
     items: float
     each: int
     weights: int
@@ -68,8 +70,8 @@ class Work:
     saved: float
 
 
-def counted(name: str, items: float, each: int, step: Callable[[Any, Players], object], of: int = 2, **arguments: object) -> Work:
-    """One step of ``of`` items on the meta device, where shapes are followed and nothing is computed."""
+def counted(name: str, kind: str, items: float, each: int, step: Callable[[Any, Players], object], **arguments: object) -> Work:
+    """One step of two items on the meta device, where shapes are followed and nothing is computed."""
     kept: dict[int, Tensor] = {}
     with torch.device("meta"):
         model = paperzoo.create(name, **arguments).train()
@@ -86,7 +88,7 @@ def counted(name: str, items: float, each: int, step: Callable[[Any, Players], o
         with Operations() as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             step(model, opt)
     weights = sum(p.numel() for group in opt.parameters.values() for p in group)
-    return Work(name, items, each, weights, counter.total / of, sum(t.nbytes for t in kept.values()) / of)
+    return Work(name, kind, items, each, weights, counter.total / 2, sum(tensor.nbytes for tensor in kept.values()) / 2)
 
 
 def pretrained(model: Any, opt: Players) -> None:
@@ -108,15 +110,15 @@ def works() -> list[Work]:
     bert.padding = lambda length, steps: bert.Padding((len(length), steps), None, None)  # what a full row is, without looking
     photograph = Batch(image=torch.rand(2, 3, 224, 224, device="meta"), label=torch.zeros(2, dtype=torch.int64, device="meta"))
     return [
-        counted("bert:base", 256e6, 64, pretrained),
-        counted("stylegan", 1.2e6, 8, drawn, image_size=256, average=0.0),
-        counted("resnet:resnet50", 600_000 * 256, 128, lambda model, opt: model.step(photograph, opt), classes=1000, image_size=224),
+        counted("bert:base", "matrices", 256e6, 64, pretrained),
+        counted("stylegan", "convolutions", 1.2e6, 8, drawn, image_size=256, average=0.0),
+        counted("resnet:resnet50", "convolutions", 153.6e6, 128, lambda model, opt: model.step(photograph, opt), classes=1000),
     ]
 
 
 def estimate(work: Work, gpus: int, a: dict[str, float]) -> dict[str, float]:
     """Hours, GPU-hours, dollars and bytes on each GPU; each GPU keeps its ``each`` items, so that the batch grows with their number."""
-    computing = work.operations * work.each / (a["peak"] * a["utilisation"])
+    computing = work.operations * work.each / (a["peak"] * a[work.kind])
     rate = a["inside"] if gpus <= a["node"] else a["between"]
     share, gradient = (gpus - 1) / gpus, work.weights * a["weight"]
     ring = 2 * share * gradient / rate + 2 * (gpus - 1) * a["latency"] * (gpus > 1)  # all processes' mean of one flat tensor
@@ -164,10 +166,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true", help="also one step on this processor")
-    for name in ("utilisation", "price"):
+    own = ("matrices", "convolutions", "price")
+    for name in own:
         parser.add_argument(f"--{name}", type=float, default=ASSUMPTIONS[name][0])
     asked = parser.parse_args()
-    a = {name: value for name, (value, _, _) in ASSUMPTIONS.items()} | {"utilisation": asked.utilisation, "price": asked.price}
+    a = {name: value for name, (value, _, _) in ASSUMPTIONS.items()} | {name: getattr(asked, name) for name in own}
     rows = {work: [estimate(work, gpus, a) for gpus in (1, 8, 64, 256, 1000)] for work in works()}
     checked = check() if asked.check else {}
     if asked.json:
