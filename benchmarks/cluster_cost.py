@@ -68,6 +68,7 @@ class Work:
     weights: int
     operations: float
     saved: float
+    players: int
 
 
 def counted(name: str, kind: str, items: float, each: int, step: Callable[[Any, Players], object], **arguments: object) -> Work:
@@ -88,7 +89,7 @@ def counted(name: str, kind: str, items: float, each: int, step: Callable[[Any, 
         with Operations() as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             step(model, opt)
     weights = sum(p.numel() for group in opt.parameters.values() for p in group)
-    return Work(name, kind, items, each, weights, counter.total / 2, sum(tensor.nbytes for tensor in kept.values()) / 2)
+    return Work(name, kind, items, each, weights, counter.total / 2, sum(tensor.nbytes for tensor in kept.values()) / 2, len(opt.optimizers))
 
 
 def pretrained(model: Any, opt: Players) -> None:
@@ -128,11 +129,14 @@ def estimate(work: Work, gpus: int, a: dict[str, float]) -> dict[str, float]:
     activations = work.saved * a["saved"] * work.each
     plain = work.weights * a["weight"] * (3 + a["moments"])  # weight, gradient, the flat tensor that is averaged, moments
     parted = work.weights * a["weight"] * ((2 + a["moments"]) / gpus + 2)  # at most: all of the network gathered, with its gradient
-    return {
+    row = {
         "gpus": gpus, "batch": work.each * gpus, "steps": steps, "ms": 1000 * (computing + ring),
         "busy %": 100 * computing / (computing + ring), "hours": hours, "GPU hours": hours * gpus, "dollars": hours * gpus * a["price"],
-        "GB": (plain + activations) / 1e9, "GB sharded": (parted + activations) / 1e9, "ms sharded": 1000 * (computing + gathers),
+        "GB": (plain + activations) / 1e9,
     }  # fmt: skip
+    if work.players == 1 and gpus > 1:  # else it is refused
+        row |= {"GB sharded": (parted + activations) / 1e9, "ms sharded": 1000 * (computing + gathers)}
+    return row
 
 
 def check() -> dict[str, float]:
@@ -182,9 +186,9 @@ def main() -> None:
     for work, row in rows.items():
         print(f"\n{work.name}: {work.weights / 1e6:.1f} million weights, {work.operations / 1e9:.1f} billion operations and ", end="")
         print(f"{work.saved / 1e6:.0f} MB kept an item, {work.each} items a GPU, {work.items / 1e6:,.1f} million items")
-        print(*(f"{key:>18}" for key in row[0]), sep="")
+        print(*(f"{key:>14}" for key in row[-1]), sep="")
         for one in row:
-            print(*(f"{value:18,.4g}" for value in one.values()), sep="")
+            print(*(f"{value:14,.4g}" for value in one.values()), sep="")
     if checked:
         print("\nMeasured: a step of ResNet-50 in float32, 2 images, one core of this processor")
         for key, value in checked.items():
