@@ -89,7 +89,8 @@ def counted(name: str, kind: str, items: float, each: int, step: Callable[[Any, 
         with Operations() as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             step(model, opt)
     weights = sum(p.numel() for group in opt.parameters.values() for p in group)
-    return Work(name, kind, items, each, weights, counter.total / 2, sum(tensor.nbytes for tensor in kept.values()) / 2, len(opt.optimizers))
+    saved = sum(tensor.nbytes for tensor in kept.values()) / 2
+    return Work(name, kind, items, each, weights, counter.total / 2, saved, len(opt.optimizers))
 
 
 def pretrained(model: Any, opt: Players) -> None:
