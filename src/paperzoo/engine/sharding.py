@@ -78,7 +78,7 @@ def layers_of(model: Model) -> tuple[str, ...]:
 
     It is no attribute of the class, which is the method, and that stays the same.
     """
-    files = (sys.modules.get(kind.__module__) for kind in type(model).__mro__)
+    files = (sys.modules[kind.__module__] for kind in type(model).__mro__)
     return next((tuple(file.SHARDED) for file in files if hasattr(file, "SHARDED")), ())
 
 
