@@ -170,7 +170,8 @@ def test_ray_trains_what_one_process_trains(tmp_path: Path, monkeypatch: pytest.
             list(on_ray([("lenett", 0, "smoke", 0, "", {}, str(tmp_path), [])], 2, seeds._one))
     finally:
         ray.shutdown()
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(PaperzooError, match=r"the cluster at RAY_ADDRESS=127.0.0.1:1 cannot be reached: [^\n]+$"):
-        seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "nowhere", on="ray")
+    for nowhere in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        monkeypatch.setenv("RAY_ADDRESS", nowhere)
+        with pytest.raises(PaperzooError, match=rf"the cluster at RAY_ADDRESS={nowhere} cannot be reached: [^\n]+$"):
+            seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "nowhere", on="ray")
     assert not (tmp_path / "nowhere").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -72,6 +74,12 @@ def on_processes(calls: Sequence[Call], workers: int, one: Callable[..., str], a
         yield from on_processes(lost, workers, one, again=True)
 
 
+def _knock(address: str) -> None:
+    """Raises ``OSError`` if nothing listens at ``host:port``, at which Ray itself would try for minutes."""
+    if place := re.fullmatch(r"(?:ray://)?\[?([^\]]+)\]?:(\d{1,5})", address):
+        socket.create_connection((place[1], int(place[2])), timeout=10).close()
+
+
 def on_ray(calls: Sequence[Call], workers: int, one: Callable[..., str]) -> Iterator[tuple[int, str]]:
     """The same by Ray. Every machine of the cluster has paperzoo, and reaches the runs' folder under the same path."""
     try:
@@ -82,6 +90,7 @@ def on_ray(calls: Sequence[Call], workers: int, one: Callable[..., str]) -> Iter
     if began:
         address = os.environ.get("RAY_ADDRESS")
         try:
+            _knock(address or "")
             ray.init(address=address, num_cpus=None if address else workers, log_to_driver=False, include_dashboard=False)
         except Exception as error:  # of many kinds, some of them plain
             where = f"the cluster at RAY_ADDRESS={address}" if address else "a Ray of this machine"
