@@ -58,6 +58,7 @@ def train(
     devices: int = 1,
     overrides: Mapping[str, Any] | None = None,
     code: Sequence[str] = (),
+    sharded: bool = False,
 ) -> Run:
     """Trains a paper by one of its recipes and measures it.
 
@@ -71,6 +72,7 @@ def train(
         devices: processes; the batch is shared among them.
         overrides: such as ``{"model.width": 32, "batch_size": 64, "optimizer.lr": 1e-4, "steps": 500}``.
         code: files of your own that made what ``init`` names; no code of a file runs that is not named in the call.
+        sharded: each process holds a part of weights, gradients and optimiser state, not all; for models of one optimiser.
 
     Returns:
         The run: ``.directory``, ``.metrics``, ``.model``.
@@ -81,13 +83,14 @@ def train(
     """
     from paperzoo.engine.train import train
 
-    return train(name, recipe, data, init, seed, out, devices, overrides, code)
+    return train(name, recipe, data, init, seed, out, devices, overrides, code, sharded)
 
 
-def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) -> Run:
+def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = (), sharded: bool = False) -> Run:
     """Goes on with a run that was interrupted, from its newest good checkpoint; a finished run is returned as it is.
 
     Args:
+        devices, sharded: as for ``train``; they need not be those that the run began with.
         code: the file of your own that the run was made by, if it was.
 
     Raises:
@@ -95,7 +98,7 @@ def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) ->
     """
     from paperzoo.engine.train import resume
 
-    return resume(directory, devices, code)
+    return resume(directory, devices, code, sharded)
 
 
 def load(source: str | Path, code: Sequence[str] = ()) -> Model:

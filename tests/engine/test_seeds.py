@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixtures import dying
 from fixtures.files import type_in
 from PIL import Image
 
@@ -12,6 +16,7 @@ from paperzoo import PaperzooError
 from paperzoo.engine import seeds
 from paperzoo.engine.job import resolve
 from paperzoo.engine.run import read_json
+from paperzoo.engine.spread import on_ray
 from paperzoo.engine.start import Start
 from paperzoo.engine.train import train
 
@@ -91,3 +96,82 @@ def test_a_model_knows_what_its_data_call_the_classes_while_it_trains_and_when_i
     assert first.model.names == ("horizontal", "vertical")  # type: ignore[comparison-overlap]
     run = train("mocogan:categorical", "smoke-categorical", out=tmp_path, overrides={"steps": 2, "batch_size": 2})
     assert Start.of(asked, run).model.names == ("horizontal", "vertical")  # type: ignore[comparison-overlap]
+
+
+def test_seeds_are_spread_over_workers_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called as the command does; what the workers are given means the same in another folder."""
+    monkeypatch.chdir(tmp_path)
+    one = seeds.train_seeds([0, 1], "lenet", "smoke", out="one", overrides=SMALL)
+    calls: list[tuple[object, ...]] = []
+
+    def spread(asked: list[tuple[object, ...]], run: Callable[..., str], workers: int, on: str) -> list[tuple[int, str]]:
+        calls.extend(asked)
+        monkeypatch.chdir("/")
+        done = [(call[1], run(*pickle.loads(pickle.dumps(call)))) for call in reversed(asked)]
+        monkeypatch.chdir(tmp_path)
+        return done  # type: ignore[return-value]
+
+    monkeypatch.setattr(seeds, "spread", spread)
+    many = seeds.train_seeds([0, 1], "lenet", "smoke", out="many", overrides=SMALL, workers=2)
+    assert [run.metrics for run in many] == [run.metrics for run in one] and len(calls) == 2
+    assert [run.directory.parent for run in many] == [Path("many")] * 2 and [run.info["seed"] for run in many] == [0, 1]
+    assert [run.info["recipe_hash"] for run in many] == [run.info["recipe_hash"] for run in one]
+    again = seeds.train_seeds([1, 0], "lenet", "smoke", out="many", overrides=SMALL, on="ray")
+    assert [run.directory for run in again] == [run.directory for run in reversed(many)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--workers", "2"), "give --seeds too"),
+        (("--on", "ray"), "give --seeds too"),
+        (("--seeds", "0,1", "--workers", "0"), "--workers must be at least 1, not 0"),
+        (("--seeds", "0,1", "--on", "slurm"), "unknown way to spread runs 'slurm'"),
+        (("--seeds", "0,1", "--workers", "2", "--devices", "2"), "--devices shares one run among processes"),
+    ],
+)
+def test_what_cannot_be_spread_is_refused(
+    asked: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = type_in("train", "lenet", "--recipe", "smoke", *asked, "--out", "r", capsys=capsys, monkeypatch=monkeypatch)
+    assert code == 2 and said in err and len(err.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_without_ray_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(PaperzooError, match=r'needs Ray: pip install "paperzoo\[ray\]"'):
+        seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "r", on="ray")
+    assert not (tmp_path / "r").exists()
+
+
+# ---------------------------------------------------------------- Ray, where it is installed
+
+
+def test_ray_trains_what_one_process_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Seeds, a worker that dies once and one that dies twice, an error of the user's, and a cluster that is not there."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    one = seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "one", overrides=SMALL)
+    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    try:
+        many = seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "many", overrides=SMALL, on="ray")
+        for alone, far in zip(one, many, strict=True):
+            assert far.metrics == pytest.approx(alone.metrics, rel=1e-4)
+            assert [line["loss"] for line in far.lines if "loss" in line] == [
+                pytest.approx(line["loss"], rel=1e-4) for line in alone.lines if "loss" in line
+            ]
+        calls = [("lenet", number, True, str(tmp_path)) for number in range(3)]
+        assert dict(on_ray(calls, 2, dying.once)) == {number: str(number) for number in range(3)}
+        assert (tmp_path / "attempts-1").read_text() == "xx" and capfd.readouterr().err.count("a worker died: run 2 is done again") == 1
+        with pytest.raises(PaperzooError, match="a worker died twice, out of memory perhaps, at run 1 of lenet"):
+            list(on_ray(calls[:1], 2, dying.always))
+        with pytest.raises(PaperzooError, match=r"^unknown paper 'lenett'"):
+            list(on_ray([("lenett", 0, "smoke", 0, "", {}, str(tmp_path), [])], 2, seeds._one))
+    finally:
+        ray.shutdown()
+    for nowhere in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        monkeypatch.setenv("RAY_ADDRESS", nowhere)
+        with pytest.raises(PaperzooError, match=rf"the cluster at RAY_ADDRESS={nowhere} cannot be reached: [^\n]+$"):
+            seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "nowhere", on="ray")
+    assert not (tmp_path / "nowhere").exists()

@@ -14,6 +14,7 @@ from fixtures import dying
 from matplotlib.figure import Figure
 
 import paperzoo
+from paperzoo.engine.spread import on_processes, on_ray
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import preact_resnet, resnet
 from paperzoo.report import compare, study
@@ -71,7 +72,7 @@ def test_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     for out, workers in ((alone, 1), (shared, 2)):
         calls = [("degradation", number, True, str(out)) for number in (0, 2)]
-        assert sorted(dict(study._on_processes(calls, workers))) == [0, 2]
+        assert sorted(dict(on_processes(calls, workers, study._one))) == [0, 2]
     figures = [
         sorted((p.parent.name, json.loads(p.read_text())["metrics"]["loss"]) for p in out.glob("*/result.json")) for out in (alone, shared)
     ]
@@ -81,12 +82,12 @@ def test_workers_find_what_one_process_finds(tmp_path: Path) -> None:
 
 def test_a_run_whose_worker_dies_is_done_again_once_and_it_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     calls = [("degradation", number, True, str(tmp_path)) for number in range(4)]
-    assert dict(study._on_processes(calls, 2, dying.once)) == {number: str(number) for number in range(4)}
+    assert dict(on_processes(calls, 2, dying.once)) == {number: str(number) for number in range(4)}
     assert (tmp_path / "attempts-1").read_text() == "xx"
     said = capfd.readouterr().err
     assert said.count("a worker died") == 1 and "2" in said.partition("done again")[2].splitlines()[0]
     with pytest.raises(PaperzooError, match=r"died twice.*of degradation"):
-        list(study._on_processes(calls[:1], 2, dying.always))
+        list(on_processes(calls[:1], 2, dying.always))
 
 
 def test_an_interrupted_study_goes_on_and_a_stale_run_is_trained_anew(
@@ -117,7 +118,7 @@ def test_an_interrupted_study_goes_on_and_a_stale_run_is_trained_anew(
 def test_ray_finds_the_same(tmp_path: Path) -> None:  # where Ray is installed: it takes a minute or more to start
     pytest.importorskip("ray")
     calls = [("degradation", number, True, str(tmp_path)) for number in (0, 2)]
-    found = dict(study._on_ray(calls, 2))
+    found = dict(on_ray(calls, 2, study._one))
     assert sorted(found) == [0, 2] and all((Path(d) / "result.json").is_file() for d in found.values())
 
 

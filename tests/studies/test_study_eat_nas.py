@@ -16,6 +16,7 @@ import torch
 from matplotlib.figure import Figure
 
 from paperzoo.engine.loop import Loop
+from paperzoo.engine.spread import on_processes
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition.eat_nas_search import CHOICES, drawn, parsed, written
 from paperzoo.report import search
@@ -38,7 +39,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def alone(calls: Any, one: Callable[..., str]) -> Any:
-    return studies._on_processes(calls, 1, one)
+    return on_processes(calls, 1, one)
 
 
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -40,6 +40,11 @@ Source = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder below which the run's directory is made.")]
 Devices = Annotated[int, typer.Option(help="Processes that share each batch.")]
+Sharded = Annotated[
+    bool, typer.Option("--sharded", help="Each process holds a part of weights and optimiser state; for models of one optimiser.")
+]
+Workers = Annotated[int, typer.Option(help="Runs at a time, which share this machine's cores.")]
+On = Annotated[str, typer.Option(help="local, or ray: the cluster of RAY_ADDRESS, else a Ray of this machine.")]
 Settings = Annotated[
     Optional[list[str]],  # noqa: UP045 (typer reads this at run time)
     typer.Option(

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from paperzoo import catalog
-from paperzoo.cli.app import MAKE, Code, Out, RunDirectory, Source, app
+from paperzoo.cli.app import MAKE, Code, On, Out, RunDirectory, Source, Workers, app
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.terminal import plain
 
@@ -96,21 +96,23 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Seeds 0, 1, ... for each.")] = 3,
     seconds: Annotated[float, typer.Option(help="Training time for each; turned into steps once, by 20 timed ones.")] = 60.0,
     recipe: Annotated[str, typer.Option(help="Recipe to start from.")] = "small",
+    workers: Workers = 1,
+    on: On = "local",
     out: Out = Path("runs"),
 ) -> None:
     """Train several papers on the same data for equal time, and write a table with mean and spread, and a picture."""
     from paperzoo.report.compare import compare, relatives
 
     chosen = [*(names or []), *(relatives(family, data, recipe, names or []) if family else [])]
-    print(compare(chosen, data, seeds, seconds, recipe, out))
+    print(compare(chosen, data, seeds, seconds, recipe, out, workers, on))
 
 
 @app.command(rich_help_panel=MAKE)
 def study(
     name: Annotated[str, typer.Argument(help="A study, or `list`.", metavar="NAME|list")],
     quick: Annotated[bool, typer.Option(help="A minute or two on data inside scikit-learn; the figures mean nothing.")] = False,
-    workers: Annotated[int, typer.Option(help="Trainings at a time.")] = 1,
-    on: Annotated[str, typer.Option(help="local, or ray: the cluster of RAY_ADDRESS, else a Ray of this machine.")] = "local",
+    workers: Workers = 1,
+    on: On = "local",
     data: Annotated[str, typer.Option(help="The same analysis of your own: features takes raphael:FOLDER.", metavar="KIND:PATH")] = "",
     budget: Annotated[Optional[float], typer.Option(help="Of each arm of a search, in the study's unit.")] = None,  # noqa: UP045
     record: Annotated[bool, typer.Option(help="Keep table and figure in results/studies (in a checkout).")] = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from paperzoo import catalog
-from paperzoo.cli.app import TRAIN, Code, Devices, Name, Out, RunDirectory, Settings, app
+from paperzoo.cli.app import TRAIN, Code, Devices, Name, On, Out, RunDirectory, Settings, Sharded, Workers, app
 from paperzoo.cli.settings import parse_settings
 from paperzoo.errors import PaperzooError
 from paperzoo.terminal import plain
@@ -35,6 +35,9 @@ def train(
     folds: Annotated[int, typer.Option(help="Cross-validation, for few images: each is tested once, by a network new to it.")] = 0,
     out: Out = Path("runs"),
     devices: Devices = 1,
+    sharded: Sharded = False,
+    workers: Workers = 1,
+    on: On = "local",
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a folder with files that cannot be read.")] = False,
     code: Code = None,
     settings: Settings = None,
@@ -45,6 +48,10 @@ def train(
     overrides = {**parse_settings(settings or []), **({"strict": 1} if strict else {})}
     if not overrides and data is None and init is None:
         _expect(name, recipe, seed)
+    if (workers != 1 or on != "local") and not seeds:
+        raise PaperzooError("--workers and --on spread many runs: give --seeds too; one run is shared among processes by --devices")
+    if sharded and (folds or seeds):
+        raise PaperzooError(f"--sharded and --{'folds' if folds else 'seeds'} exclude each other: leave out one of them")
     if folds:
         from paperzoo.report.folds import of_folds, train_folds
 
@@ -62,12 +69,12 @@ def train(
 
         if seed:
             raise PaperzooError("--seed and --seeds are given both: give one of them")
-        runs = train_seeds(parse(seeds), name, recipe, data, init, out, devices, overrides, code or ())
+        runs = train_seeds(parse(seeds), name, recipe, data, init, out, devices, overrides, code or (), workers, on)
         for run in runs:
             _finish(run)
         print(of_seeds(runs))
         return
-    _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or ()))
+    _finish(train(name, recipe, data, init, seed, out, devices, overrides, code or (), sharded))
 
 
 def _expect(name: str, recipe: str, seed: int) -> None:
@@ -83,11 +90,11 @@ def _expect(name: str, recipe: str, seed: int) -> None:
 
 
 @app.command(rich_help_panel=TRAIN)
-def resume(run: RunDirectory, devices: Devices = 1, code: Code = None) -> None:
+def resume(run: RunDirectory, devices: Devices = 1, sharded: Sharded = False, code: Code = None) -> None:
     """Go on with an interrupted run, from its newest good checkpoint."""
     from paperzoo.engine.train import resume
 
-    _finish(resume(run, devices, code or ()))
+    _finish(resume(run, devices, code or (), sharded))
 
 
 @app.command(rich_help_panel=TRAIN)

@@ -9,18 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from paperzoo.engine.parts import part, tensors_of, whole
 from paperzoo.saved import digest, read, write
 
 __all__ = ["digest", "optimizer_state", "read", "restore_optimizers", "tensors_of", "write"]
 
 
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """The model's state, each tensor contiguous, on the CPU and sharing memory with no other."""
-    return {k: v.detach().to("cpu", copy=True).contiguous() for k, v in model.state_dict().items()}
+def optimizer_state(
+    model: nn.Module, optimizers: Mapping[str, Optimizer], keep: bool = True
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What the optimisers remember, keyed ``optimizer/<player>/<parameter>/<key>``: tensors, whole, and the rest as JSON.
 
-
-def optimizer_state(model: nn.Module, optimizers: Mapping[str, Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What the optimisers remember, keyed ``optimizer/<player>/<parameter>/<key>``: tensors, and the rest as JSON."""
+    Args:
+        keep: whether this process wants the tensors; where parts are gathered, all take part.
+    """
     names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
     tensors: dict[str, Tensor] = {}
     rest: dict[str, Any] = {}
@@ -29,7 +31,9 @@ def optimizer_state(model: nn.Module, optimizers: Mapping[str, Optimizer]) -> tu
             for key, value in state.items():
                 full = f"optimizer/{player}/{names[parameter]}/{key}"
                 if torch.is_tensor(value):
-                    tensors[full] = value.detach().to("cpu", copy=True).contiguous()
+                    gathered = whole(value)
+                    if keep:
+                        tensors[full] = gathered.detach().to("cpu", copy=True).contiguous()
                 else:
                     rest[full] = value
     return tensors, rest
@@ -46,7 +50,7 @@ def restore_optimizers(
         if torch.is_tensor(value):
             # a step counter stays where the optimiser keeps it; moments lie beside their parameter, in its layout
             value = (
-                torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                torch.empty_like(parameter, dtype=value.dtype).copy_(part(value, parameter))
                 if value.shape == parameter.shape
                 else value.clone()
             )

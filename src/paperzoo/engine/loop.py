@@ -19,6 +19,7 @@ from paperzoo.engine.logbook import Logbook, heading
 from paperzoo.engine.players import Players, players
 from paperzoo.engine.processes import Everyone
 from paperzoo.engine.run import Run, tidy, write_json
+from paperzoo.engine.sharding import Whole
 from paperzoo.engine.start import Start
 from paperzoo.errors import Interrupted, PaperzooError
 from paperzoo.records import Stage
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def fit(fabric: Fabric, job: Job, run: Run, start: Start | None = None) -> dict[str, float]:
+def fit(fabric: Fabric, job: Job, run: Run, start: Start | None = None, sharded: bool = False) -> dict[str, float]:
     """Trains the job in the run's directory, from its newest good checkpoint if there is one, and measures the result.
 
     Raises:
@@ -35,7 +36,7 @@ def fit(fabric: Fabric, job: Job, run: Run, start: Start | None = None) -> dict[
         Interrupted: Ctrl-C or SIGTERM; everything up to this step is saved.
     """
     try:
-        loop = Loop(fabric, job, run, start)
+        loop = Loop(fabric, job, run, start, sharded)
         with closing(loop.book), loop.book.reporter, signals(loop):
             done = 0
             for stage in stages(job.recipe):
@@ -46,28 +47,26 @@ def fit(fabric: Fabric, job: Job, run: Run, start: Start | None = None) -> dict[
             loop.save()
             metrics = loop.measure("test" if "test" in loop.data.splits else "train", final=True)
             if fabric.is_global_zero:
-                seconds = round(loop.seconds, 2)
-                result = {"metrics": metrics, "steps": loop.opt.total, "seconds": seconds, "seed": job.seed}
+                result = {"metrics": metrics, "steps": loop.opt.total, "seconds": round(loop.seconds, 2), "seed": job.seed}
                 write_json(run.directory / "result.json", {**result, "precision": loop.precision})
     except OSError as error:
         where = error.filename or run.directory
-        raise PaperzooError(
-            f"cannot go on: {where}: {error.strerror or error}; what was saved is kept: paperzoo resume {run.directory}"
-        ) from error
+        kept = f"what was saved is kept: paperzoo resume {run.directory}"
+        raise PaperzooError(f"cannot go on: {where}: {error.strerror or error}; {kept}") from error
     return metrics
 
 
 class Loop:
     """The state of a training between two steps."""
 
-    def __init__(self, fabric: Fabric, job: Job, run: Run, start: Start | None = None) -> None:
+    def __init__(self, fabric: Fabric, job: Job, run: Run, start: Start | None = None, sharded: bool = False) -> None:
         self.fabric, self.job, self.run, self.recipe = fabric, job, run, job.recipe
-        self.rank, self.world, self.device = fabric.global_rank, fabric.world_size, fabric.device
-        begun = start or Start.of(job, run)
+        self.rank, self.world, self.device, begun = fabric.global_rank, fabric.world_size, fabric.device, start or Start.of(job, run)
         self.data, self.model, self.recall = begun.data, begun.model, begun.recall
         self.model.prepared = self.data.schema.prepared()
         self.precision = precision.resolve(self.recipe.precision, self.device)
-        precision.prepare(self.model, self.precision, self.device, self.recipe.compile)
+        self.whole = Whole(self.model, self.device, fabric.is_global_zero, sharded)
+        self.whole.prepare(self.precision, self.recipe.compile)
         self.everyone = Everyone(self.world, self.device)
         self.seconds, self.stop, total = begun.seconds, False, self.recipe.steps
         self.opt = Players({})
@@ -96,8 +95,7 @@ class Loop:
             self.book.say([f"{few}: a step sees some of them more than once"])
         if self.order.batch_size % self.world:
             raise PaperzooError(f"batch_size {self.order.batch_size} cannot be shared by {self.world} processes")
-        mean = self.everyone.mean if self.world > 1 else None
-        self.opt = players(self.model, recipe, stage, mean)
+        self.opt = players(self.model, recipe, stage, self.everyone.mean if self.world > 1 else None, self.whole.sharded)
         self.opt.iteration, self.opt.total, self.opt.start, self.opt.stage_steps = iteration, recipe.steps, start, stage.steps
         if self.recall and start < iteration:
             checkpoint.restore_optimizers(self.model, self.opt.optimizers, self.recall[0], self.recall[1]["optimizers"])
@@ -136,17 +134,18 @@ class Loop:
         """The task's metrics on one split, on the first process, with chance and modes as they were afterwards."""
         self.everyone.unite(self.model)
         metrics: dict[str, float] = {}
-        if self.fabric.is_global_zero:
-            scorer = judge(self.recipe.judge) if self.recipe.judge else None
-            with guarded(self.model):
-                metrics = {k: float(v) for k, v in self.model.measure(self.data, split, scorer).items()}
+        with self.whole() as model:
+            if model is not None:
+                scorer = judge(self.recipe.judge) if self.recipe.judge else None
+                with guarded(model):
+                    metrics = {k: float(v) for k, v in model.measure(self.data, split, scorer).items()}
+                    if final:
+                        model.show(self.data, split, self.run.directory / "figures", "final")
+                self.book.write(self.opt.iteration, self.seconds, {"measured": {f"{k} ({split})": v for k, v in metrics.items()}})
                 if final:
-                    self.model.show(self.data, split, self.run.directory / "figures", "final")
-            self.book.write(self.opt.iteration, self.seconds, {"measured": {f"{k} ({split})": v for k, v in metrics.items()}})
-            if final:
-                metrics |= self.model.history(self.book.measured())
-            if not final:
-                self.book.say(["  ".join(f"{k} {v:.4g}" for k, v in metrics.items()) + f"  ({split})"])
+                    metrics |= model.history(self.book.measured())
+                else:
+                    self.book.say(["  ".join(f"{k} {v:.4g}" for k, v in metrics.items()) + f"  ({split})"])
         self.fabric.barrier()
         return metrics
 
@@ -155,16 +154,17 @@ class Loop:
         self.everyone.unite(self.model)
         if self.opt.losses:
             self.book.log(self.opt, self.seconds)
-        if not self.fabric.is_global_zero:
-            return
-        tensors, rest = checkpoint.optimizer_state(self.model, self.opt.optimizers)
-        header = {
-            "name": self.job.name, "arguments": self.model.arguments, "iteration": self.opt.iteration, "seconds": self.seconds,
-            "optimizers": rest, "names": self.data.schema.names, "prepared": self.model.prepared,
-        }  # fmt: skip
-        path = self.run.directory / "checkpoints" / f"{self.opt.iteration:08d}.safetensors"
-        checkpoint.write(path, {**checkpoint.tensors_of(self.model), **tensors}, header)
-        tidy(self.run.directory)
-        if self.opt.iteration < self.opt.total:
-            with guarded(self.model):
-                self.model.preview(self.run.directory / "figures", f"{self.opt.iteration:08d}")
+        with self.whole() as model:
+            tensors, rest = checkpoint.optimizer_state(self.model, self.opt.optimizers, model is not None)
+            if model is None:
+                return
+            header = {
+                "name": self.job.name, "arguments": model.arguments, "iteration": self.opt.iteration, "seconds": self.seconds,
+                "optimizers": rest, "names": self.data.schema.names, "prepared": model.prepared,
+            }  # fmt: skip
+            path = self.run.directory / "checkpoints" / f"{self.opt.iteration:08d}.safetensors"
+            checkpoint.write(path, {**checkpoint.tensors_of(model), **tensors}, header)
+            tidy(self.run.directory)
+            if self.opt.iteration < self.opt.total:
+                with guarded(model):
+                    model.preview(self.run.directory / "figures", f"{self.opt.iteration:08d}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paperzoo import catalog, ranges
+from paperzoo.engine.parts import is_parted
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.nn.schedules import Schedule
 from paperzoo.records import Recipe, Stage
@@ -37,6 +39,7 @@ class Players:
         optimizers: by name, each with a schedule or without.
         mean: averages a tensor over processes in place and returns it; ``None`` for one process.
         accumulate: parts whose gradients are added up before a step; only for a single optimiser.
+        sharded: whether the parameters are parted among processes (``engine.sharding``); only for a single optimiser.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Players:
         clip: float | Mapping[str, float] | None = None,
         accumulate: int = 1,
         mean: Callable[[Tensor], Tensor] | None = None,
+        sharded: bool = False,
     ) -> None:
         if isinstance(clip, Mapping):
             for name in clip:
@@ -53,11 +57,13 @@ class Players:
         if accumulate > 1 and len(optimizers) != 1:
             raise PaperzooError(f"accumulate={accumulate} needs a model with one optimiser; this one has {len(optimizers)}")
         self.optimizers, self.schedules = parted(optimizers)
-        self._mean, self.accumulate = mean, accumulate
+        self._mean, self.accumulate, self.sharded = mean, accumulate, sharded
         self.clip = dict.fromkeys(optimizers, clip) if not isinstance(clip, Mapping) else dict(clip)
         self.parameters = {
             n: [p for g in o.param_groups for p in g["params"] if p.requires_grad] for n, o in self.optimizers.items()
         }
+        if sharded and not all(is_parted(p) for p in chain.from_iterable(self.parameters.values())):
+            raise PaperzooError("a weight that is trained lies outside the networks, where --sharded cannot gather it: leave it out")
         self.base = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
         self.iteration = self.total = self.start = self.stage_steps = 0
         self.losses: list[tuple[int, str, Tensor]] = []  # since the last time they were taken
@@ -85,7 +91,10 @@ class Players:
             if name not in self.optimizers:
                 raise AttributeError(f"no optimizer {name!r}; this model has {', '.join(self.optimizers)}")
             keep = index < len(losses) - 1  # later losses may need the same graph
-            if self.accumulate == 1:
+            if self.sharded:
+                loss = _added(self._weighed(term) for term in terms)
+                self._backward(name, loss)
+            elif self.accumulate == 1:
                 loss = _added(self._weighed(term) for term in terms)
                 gradients[name] = _gradient(loss, self.parameters[name], keep)
             else:
@@ -99,6 +108,13 @@ class Players:
             gradients = {name: _accumulated(parts) for name in losses}  # one optimiser
         for name, gradient in gradients.items():
             self._update(name, gradient)
+
+    def _backward(self, name: str, loss: Tensor) -> None:
+        """A step on parted parameters: their hooks, which average over processes, run in a plain backward pass only."""
+        for parameter in self.parameters[name]:
+            parameter.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._step(name)
 
     def _weighed(self, term: Loss) -> Tensor:
         """The term such that its mean over processes is the mean over all items that count."""
@@ -114,7 +130,7 @@ class Players:
         return _Term(_gradient(total, parameters, keep), self.mean(count))
 
     def _update(self, name: str, gradients: Gradients) -> None:
-        optimizer, parameters = self.optimizers[name], self.parameters[name]
+        parameters = self.parameters[name]
         reached = [g for g in gradients if g is not None]
         if self._mean and reached:  # one flat tensor over the wire, not one message a parameter
             flat = self._mean(torch.cat([g.reshape(-1) for g in reached]))
@@ -123,6 +139,11 @@ class Players:
         taken: set[int] = set()
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else _laid_out(gradient, parameter, taken)
+        self._step(name)
+
+    def _step(self, name: str) -> None:
+        """Clips the gradients, sets the rate, and steps."""
+        optimizer, parameters = self.optimizers[name], self.parameters[name]
         if (limit := self.clip.get(name)) is not None:
             nn.utils.clip_grad_norm_(parameters, limit)
         if name in self.schedules:
@@ -181,13 +202,15 @@ def _laid_out(gradient: Tensor, parameter: Tensor, taken: set[int]) -> Tensor:
     return torch.empty_like(parameter, dtype=gradient.dtype).copy_(gradient)
 
 
-def players(model: Model, recipe: Recipe, stage: Stage, mean: Callable[[Tensor], Tensor] | None = None) -> Players:
+def players(
+    model: Model, recipe: Recipe, stage: Stage, mean: Callable[[Tensor], Tensor] | None = None, sharded: bool = False
+) -> Players:
     """The optimisers of one stage of a recipe, made anew.
 
     Raises:
         PaperzooError: ``clip`` names an optimiser that the model has not, or it has several and ``accumulate`` is set.
     """
-    return Players(optimizers(model, {**recipe.optimizer, **stage.optimizer}), recipe.clip, recipe.accumulate, mean)
+    return Players(optimizers(model, {**recipe.optimizer, **stage.optimizer}), recipe.clip, recipe.accumulate, mean, sharded)
 
 
 def optimizers(model: Model, arguments: Mapping[str, Any]) -> Optimizers:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_map
 
+from paperzoo.engine.parts import is_parted
 from paperzoo.errors import PaperzooError, unknown
 
 WAYS: tuple[Literal["auto"], Literal["bf16"], Literal["float32"]] = ("auto", "bf16", "float32")
@@ -83,7 +84,7 @@ def prepare(
     """Moves the model to the device, convolutions to channels-last, gives each network its precision, compiles those named."""
     model.to(device)
     for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not is_parted(module.weight):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bf16":
         for network in model.children():

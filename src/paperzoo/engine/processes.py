@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 T = TypeVar("T")
+#: what gloo and NCCL say when another process is gone; their errors have no class of their own
+_GONE = re.compile(r"gloo|NCCL|Connection (closed|reset|refused)|Broken pipe|Socket Timeout|wait timeout", re.IGNORECASE)
 
 
 def fabric(devices: int = 1, strategy: str = "auto", nodes: int = 1) -> Fabric:
@@ -64,9 +69,29 @@ def world(devices: int) -> int:
 def joined() -> Fabric:
     """This process as one of those that torchrun has started; if it has started only one, a Fabric for a single process."""
     started, here = int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+    if started % here:
+        raise PaperzooError(f"torchrun has started {started} processes, {here} of them here: start as many on each node")
     one = fabric(here, "ddp", started // here) if started > 1 else fabric()
-    one.launch()
+    with together():
+        one.launch()
     return one
+
+
+@contextmanager
+def together(directory: str | Path = "") -> Iterator[None]:
+    """Work that several processes do together: the end of one ends the others with a sentence, at their next message to it.
+
+    Raises:
+        PaperzooError: another process has ended, or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or _GONE.search(str(error))):
+            raise
+        reason = re.sub(r"^\[\S+\] ", "", str(error).strip()).partition(". ")[0].partition("\n")[0][:200]
+        saved = f"; what was saved is kept: paperzoo resume {directory}" if directory else ""
+        raise PaperzooError(f"another process of this training has ended, or cannot be reached ({reason}){saved}") from error
 
 
 def agreed(one: Fabric, make: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from paperzoo.data.datasets import parse as parsed
 from paperzoo.data.fetch.fingerprint import digest, fingerprint
 from paperzoo.engine.job import Job, resolve, unchanged
 from paperzoo.engine.run import Run, open_run
+from paperzoo.engine.spread import check, spread
 from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError
 
@@ -39,23 +40,46 @@ def parse(text: str) -> list[int]:
 
 def train_seeds(
     seeds: Sequence[int], name: str, recipe: str = "small", data: str | None = None, init: str | None = None, out: str | Path = "runs",
-    devices: int = 1, overrides: Mapping[str, Any] | None = None, code: Sequence[str] = (),
+    devices: int = 1, overrides: Mapping[str, Any] | None = None, code: Sequence[str] = (), workers: int = 1, on: str = "local",
 ) -> list[Run]:  # fmt: skip
     """A run for each seed; see ``paperzoo.train``. Called again, it goes on where it was stopped.
+
+    Args:
+        workers, on: how many are trained at a time, and where; see ``engine.spread``.
 
     Raises:
         PaperzooError: as ``paperzoo.train``; what has been trained until then is kept.
     """
+    check(workers, on)
+    if devices > 1 and (workers > 1 or on != "local"):
+        raise PaperzooError("--devices shares one run among processes, and --workers and --on spread whole runs: give one of them")
     catalog.allow(name, *code)
     jobs = [resolve(name, recipe, data, init, seed, overrides) for seed in seeds]  # all are refused before the first is trained
-    runs = []
-    for seed, job in zip(seeds, jobs, strict=True):
-        known = begun(job, Path(out).expanduser())
-        if known:
-            runs.append(resume(known.directory, devices, code))
-        else:
-            runs.append(train(name, recipe, data, init, seed, out, devices, overrides, code))
-    return runs
+    if workers == 1 and on == "local":
+        return [_trained(job, data, out, devices, overrides, code) for job in jobs]
+    place, files = str(Path(out).expanduser().absolute()), [str(Path(file).expanduser().absolute()) for file in code]
+    given = [{**job.overrides, **job.options} for job in jobs]
+    calls = [(job.name, i, recipe, job.seed, job.init, given[i], place, files) for i, job in enumerate(jobs)]
+    done = dict(spread(calls, _one, workers, on))
+    return [open_run(Path(out).expanduser() / Path(done[number]).name) for number in range(len(jobs))]
+
+
+def _trained(
+    job: Job, data: str | None, out: str | Path, devices: int, overrides: Mapping[str, Any] | None, code: Sequence[str]
+) -> Run:
+    known = begun(job, Path(out).expanduser())
+    if known:
+        return resume(known.directory, devices, code)
+    return train(job.name, job.recipe_name, data, job.init or None, job.seed, out, devices, overrides, code)
+
+
+def _one(
+    name: str, number: int, recipe: str, seed: int, init: str, overrides: Mapping[str, Any], out: str, code: Sequence[str]
+) -> str:
+    """One seed's run, in a process of its own and maybe on another machine; its directory."""
+    catalog.allow(name, *code)
+    job = resolve(name, recipe, None, init or None, seed, overrides)
+    return str(_trained(job, None, out, 1, overrides, code).directory)
 
 
 def begun(job: Job, out: Path) -> Run | None:

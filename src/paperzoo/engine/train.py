@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paperzoo import catalog
-from paperzoo.engine import precision, processes
+from paperzoo.engine import precision, processes, sharding
 from paperzoo.engine.job import Job, resolve
 from paperzoo.engine.loop import fit
 from paperzoo.engine.rehearsal import rehearse
@@ -30,6 +30,7 @@ def train(
     devices: int = 1,
     overrides: Mapping[str, Any] | None = None,
     code: Sequence[str] = (),
+    sharded: bool = False,
 ) -> Run:
     """See ``paperzoo.train``."""
     catalog.allow(*code)
@@ -39,10 +40,12 @@ def train(
     job.check_judge(wanted)
     precision.usual()
     _shared(job, world)  # all of it before a directory is made
-    return _go(job, lambda: create(job, out, wanted.schema.names), world, start)
+    if sharded:
+        sharding.check(job, start.model, world)
+    return _go(job, lambda: create(job, out, wanted.schema.names), world, sharded, start)
 
 
-def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) -> Run:
+def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = (), sharded: bool = False) -> Run:
     """See ``paperzoo.resume``."""
     catalog.allow(*code)
     run, world = open_run(directory), processes.world(devices)
@@ -50,7 +53,9 @@ def resume(directory: str | Path, devices: int = 1, code: Sequence[str] = ()) ->
         return run
     job = job_of(run)
     _shared(job, world)
-    return _go(job, lambda: run, world)
+    if sharded:
+        sharding.check(job, Start.of(job, run).model, world)
+    return _go(job, lambda: run, world, sharded)
 
 
 def _shared(job: Job, world: int) -> None:
@@ -59,7 +64,7 @@ def _shared(job: Job, world: int) -> None:
             raise PaperzooError(f"batch_size {size} cannot be shared by {world} processes: choose a multiple of {world}")
 
 
-def _go(job: Job, make: Any, world: int, start: Start | None = None) -> Run:
+def _go(job: Job, make: Any, world: int, sharded: bool, start: Start | None = None) -> Run:
     """Trains in one process, in those that torchrun has started, or in new ones; only one of them makes and locks the run."""
     with ExitStack() as held:
 
@@ -70,14 +75,16 @@ def _go(job: Job, make: Any, world: int, start: Start | None = None) -> Run:
 
         if processes.under_torchrun() and world > 1:
             one = processes.joined()
-            directory = processes.agreed(one, lambda: str(opened().directory))
+            with processes.together():
+                directory = processes.agreed(one, lambda: str(opened().directory))
             if not (Path(directory) / "run.json").is_file():
                 raise PaperzooError(f"this node cannot see {directory}: all nodes need a folder that they share, by --out")
-            fit(one, job, Run(Path(directory)))
+            with processes.together(directory), sharding.understood(job.entry.name):
+                fit(one, job, Run(Path(directory)), sharded=sharded)
         elif world > 1:
             directory = str(opened().directory)
             try:
-                processes.spawn(world, _work, directory, catalog.allowed())
+                processes.spawn(world, _work, directory, catalog.allowed(), sharded)
             except PaperzooError as error:
                 if str(error).startswith("a process died"):
                     raise PaperzooError(f"{error}; go on with: paperzoo resume {directory}") from error
@@ -91,7 +98,9 @@ def _go(job: Job, make: Any, world: int, start: Start | None = None) -> Run:
     return open_run(directory)
 
 
-def _work(one: Fabric, directory: str, code: list[str]) -> None:
+def _work(one: Fabric, directory: str, code: list[str], sharded: bool) -> None:
     catalog.allow(*code)
     run = Run(Path(directory))
-    fit(one, job_of(run), run)
+    job = job_of(run)
+    with processes.together(directory), sharding.understood(job.entry.name):
+        fit(one, job, run, sharded=sharded)

@@ -22,13 +22,14 @@ import numpy as np
 import torch
 
 from paperzoo import catalog
+from paperzoo.engine import spread
 from paperzoo.engine.evaluate import as_trained
 from paperzoo.engine.hashes import method_hash
 from paperzoo.engine.job import Job, resolve, stages, unchanged
 from paperzoo.engine.loop import Loop
 from paperzoo.engine.machine import hardware
 from paperzoo.engine.processes import fabric
-from paperzoo.engine.run import Run, create, read_json, write_json
+from paperzoo.engine.run import Run, create, open_run, read_json, write_json
 from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
@@ -41,7 +42,9 @@ WARM, TIMED = 5, 20
 SAMPLES = 16
 
 
-def compare(names: Sequence[str], data: str | None, seeds: int, seconds: float, recipe: str, out: str | Path) -> str:
+def compare(
+    names: Sequence[str], data: str | None, seeds: int, seconds: float, recipe: str, out: str | Path, workers: int = 1, on: str = "local"
+) -> str:
     """Trains each paper for equal time with seeds 0 .. ``seeds - 1``, measures it, and writes the results.
 
     Steps are fixed once for each paper, from 20 timed ones, and kept in ``compare.json`` in a folder below ``out``. The
@@ -53,6 +56,7 @@ def compare(names: Sequence[str], data: str | None, seeds: int, seconds: float, 
         data: one data set for all; default: that of the first paper's recipe.
         seconds: of training for each run.
         recipe: the recipe of each paper to start from; its steps give way to ``seconds``.
+        workers, on: how many runs are trained at a time, and where; see ``engine.spread``. Steps are timed here, one paper at a time.
 
     Returns:
         The table as text, then the paths of table, picture and page.
@@ -61,16 +65,22 @@ def compare(names: Sequence[str], data: str | None, seeds: int, seconds: float, 
         PaperzooError: fewer than two papers, papers of different tasks, data that does not fit one of them, or numbers
             out of range; all of it before anything trains.
     """
+    spread.check(workers, on)
     jobs = check(names, data, seeds, seconds, recipe)
     first = jobs[names[0]]
     data, judge = first.recipe.data, first.recipe.judge
     key = {"names": list(names), "data": data, "recipe": recipe, "seconds": seconds, "judge": judge}
     folder = Path(out) / folder_name(key)
     steps = {name: entry["steps"] for name, entry in fixed(folder, key, jobs)["papers"].items()}
-    runs: dict[str, list[Run]] = {}
-    for name, job in jobs.items():
-        overrides = {**job.overrides, "steps": steps[name]}
-        runs[name] = [run_once(name, recipe, seed, overrides, folder / "runs") for seed in range(seeds)]
+    wanted = [(name, seed) for name in names for seed in range(seeds)]
+    calls = [
+        (jobs[name].name, number, recipe, seed, {**jobs[name].overrides, "steps": steps[name]}, str(folder.absolute() / "runs"))
+        for number, (name, seed) in enumerate(wanted)
+    ]
+    done = dict(spread.spread(calls, _one, workers, on))
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for number, (name, _) in enumerate(wanted):
+        runs[name].append(open_run(folder / "runs" / Path(done[number]).name))
     return publish(folder, key, runs, first)
 
 
@@ -199,6 +209,12 @@ def run_once(name: str, recipe: str, seed: int, overrides: Mapping[str, Any], ou
             say(f"{name}, seed {seed}: {folder}")
             return resume(folder)
     return train(name, recipe, seed=seed, out=out, overrides=overrides)
+
+
+def _one(name: str, number: int, recipe: str, seed: int, overrides: Mapping[str, Any], out: str) -> str:
+    """A run's directory. It may be made in a process of its own, on another machine."""
+    catalog.allow(name)
+    return str(run_once(name, recipe, seed, overrides, Path(out)).directory)
 
 
 def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Run]], first: Job) -> str:

@@ -59,7 +59,7 @@ def run(study: ModuleType, quick: bool, budget: float | None, folder: Path, spre
             _ask(place / f"{number:04d}", number, candidate)
         short = study.__name__.rpartition(".")[2]
         missing = [n for n in range(first, first + len(requested)) if not (place / f"{n:04d}" / "outcome.json").is_file()]
-        for _ in spread([(short, number, quick, str(place)) for number in missing], one=one):
+        for _ in spread([(short, number, quick, str(place.absolute())) for number in missing], one=one):
             pass
         new = [_outcome(place / f"{number:04d}", candidate) for number, (_, candidate) in enumerate(requested, first)]
         outcomes += new

@@ -15,13 +15,8 @@ Nothing is trained twice: a finished run with the same recipe, seed, method and 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import pkgutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -34,15 +29,13 @@ from paperzoo import studies
 from paperzoo.engine.job import code_hash
 from paperzoo.engine.machine import provenance
 from paperzoo.engine.run import open_run, read_json, write_json
+from paperzoo.engine.spread import check, spread
 from paperzoo.errors import PaperzooError, unknown
 from paperzoo.files import write
 from paperzoo.report import search
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Outcome, Trial
 from paperzoo.tasks.pictures import compact, save
-
-#: study, number of the trial, quick, where runs lie
-Call = tuple[str, int, bool, str]
 
 
 def names() -> list[str]:
@@ -79,20 +72,16 @@ def run(
         PaperzooError: an unknown study, a number out of range, or Ray is asked for and missing.
     """
     study = load(name)
-    if workers < 1:
-        raise PaperzooError(f"--workers must be at least 1, not {workers}")
-    if on not in (ways := ("local", "ray")):
-        raise unknown("way to spread runs", on, ways)
+    check(workers, on)
     if budget is not None and not hasattr(study, "searches"):
         raise PaperzooError(f"the study {name} takes no --budget: what it trains is fixed")
     folder = Path(out) / (f"{name}-quick" if quick else name)
-    spread = _on_ray if on == "ray" else _on_processes
     if hasattr(study, "searches"):
-        outcomes = search.run(study, quick, budget, folder, partial(spread, workers=workers))
+        outcomes = search.run(study, quick, budget, folder, partial(spread, workers=workers, on=on))
     else:
         trials = list(study.trials(quick))
-        calls = [(name, number, quick, str(folder / "runs")) for number in range(len(trials))]
-        directories = dict(spread(calls, workers))
+        calls = [(name, number, quick, str(folder.absolute() / "runs")) for number in range(len(trials))]
+        directories = dict(spread(calls, _one, workers, on))
         outcomes = [_outcome(trial, directories[number], study) for number, trial in enumerate(trials)]
     rows = study.table(outcomes)
     folder.mkdir(parents=True, exist_ok=True)
@@ -194,67 +183,3 @@ def _outcome(trial: Trial, directory: str, study: ModuleType) -> Outcome:
 def _provenance(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     kept = {key: value for key, value in provenance().items() if key in ("hardware", "commit", "versions")}
     return {"runs": len(outcomes), "seconds": sum(one.seconds for one in outcomes), **kept}
-
-
-def _share_cores(workers: int) -> None:
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
-
-
-def _on_processes(
-    calls: Sequence[Call], workers: int, one: Callable[..., str] = _one, again: bool = False
-) -> Iterator[tuple[int, str]]:
-    """Each call's number and directory, as they are done. A run whose worker dies is done once more."""
-    if workers == 1:
-        for call in calls:
-            yield call[1], one(*call)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,)) as pool:
-        waiting = {pool.submit(one, *call): call for call in calls}
-        lost = []
-        for done, future in enumerate(as_completed(waiting), 1):
-            try:
-                directory = future.result()
-            except BrokenProcessPool:  # with one worker all are gone, and what waited for them
-                lost.append(waiting[future])
-                continue
-            print(f"{done} of {len(calls)} runs", file=sys.stderr)
-            yield waiting[future][1], directory
-    if lost:
-        lost.sort(key=lambda call: call[1])
-        which = ", ".join(str(call[1] + 1) for call in lost)
-        if again:
-            raise PaperzooError(f"a worker died twice, out of memory perhaps, at run {which} of {lost[0][0]}: try --workers 1")
-        print(f"a worker died: what it had not finished is done again, run {which}", file=sys.stderr)
-        yield from _on_processes(lost, workers, one, again=True)
-
-
-def _on_ray(calls: Sequence[Call], workers: int, one: Callable[..., str] = _one) -> Iterator[tuple[int, str]]:
-    """Every machine of the cluster must reach ``out`` under the same path. A run whose worker dies is done once more."""
-    try:
-        import ray  # type: ignore[import-not-found, import-untyped, unused-ignore]
-    except ImportError as error:
-        raise PaperzooError('spreading runs over a cluster needs Ray: pip install "paperzoo[ray]"') from error
-    began = not ray.is_initialized()
-    if began:
-        address = os.environ.get("RAY_ADDRESS")
-        ray.init(address=address, num_cpus=None if address else workers, log_to_driver=False, include_dashboard=False)
-    try:
-        trainer = ray.remote(num_cpus=1, max_retries=0)(one)
-        waiting, again = {trainer.remote(*call): call for call in calls}, set()
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            call = waiting.pop(ready)
-            try:
-                yield call[1], ray.get(ready)
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
-                if call[1] in again:
-                    raise PaperzooError(f"a worker died twice, out of memory perhaps, at run {call[1] + 1} of {call[0]}") from error
-                print(f"a worker died: run {call[1] + 1} is done again", file=sys.stderr)
-                again.add(call[1])
-                waiting[trainer.remote(*call)] = call
-    finally:
-        if began:
-            ray.shutdown()

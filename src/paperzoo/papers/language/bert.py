@@ -257,6 +257,9 @@ class Model(Pretrainer):
         return {"MLM": word, "NSP": following}
 
 
+#: what ``--sharded`` gathers one at a time
+SHARDED = ("bert.layers.*",)
+
 VARIANTS: dict[str, dict[str, object]] = {
     "base": {},
     "large": {"layers": 24, "width": 1024, "heads": 16, "inner": 4096},

@@ -306,6 +306,9 @@ class Model(Translator):
         return Memory(cached, record)
 
 
+#: what ``--sharded`` gathers one at a time: of the decoder, whose attention is reached into, only what is always called
+SHARDED = ("network.encoder.*", "network.decoder.*.feed_forward")
+
 VARIANTS = {
     "base": {},
     "big": {"width": 1024, "inner": 4096, "heads": 16, "dropout": 0.3, "average": 20, "average_every": 400},
