@@ -63,3 +63,13 @@ def test_only_what_is_smaller_than_the_stride_is_spared() -> None:
     for layer, side, spared in ((small, 1, True), (small, 2, False), (usual, 8, False), (transposed, 1, True), (transposed, 2, False)):
         assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)  # of a transposed one the output is the larger: 1x1, 3x3
         assert precision.smaller_than_stride(layer, torch.zeros(8, 32, side, side)) is spared
+
+
+def test_preparing_a_network_changes_nothing_that_it_has_learnt() -> None:
+    """A weight divided by its spectral norm is computed, by a power iteration, whenever it is looked at: begin and resume would differ."""
+    network = torch.nn.Module()
+    network.body = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Conv2d(3, 4, 3))
+    network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    precision.prepare(network, "float32", torch.device("cpu"), ())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -84,7 +84,8 @@ def prepare(
     """Moves the model to the device, convolutions to channels-last, gives each network its precision, compiles those named."""
     model.to(device)
     for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not is_parted(module.weight):
+        # to look at `weight` would be a power iteration, where it is parametrised by its spectral norm
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not any(map(is_parted, module.parameters())):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bf16":
         for network in model.children():

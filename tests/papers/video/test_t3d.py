@@ -249,7 +249,7 @@ def test_stages_and_batches_that_cannot_be() -> None:
 def test_smoke(tmp_path: Path) -> None:
     run = paperzoo.train("t3d", "smoke", out=tmp_path)
     assert run.metrics["clip error %"] < 50 and run.metrics["video error %"] < 50  # 75 by guessing
-    assert {p.name for p in (run.directory / "figures").iterdir()} == {"final-confusion.png", "final-mistakes.png"}
+    assert {p.name for p in (run.directory / "figures").iterdir()} == {"final-confusion.png", "final-mistakes.png", "final-frames.png"}
     test = dataset("moving-digits-8x8")["test"]
     said = run.model.predict(test[3].video[0])
     with torch.no_grad():

@@ -1,8 +1,8 @@
 """BI-LSTM-CRF: a recurrent net scores the tags of each word, a chain scores whole tag sequences (Huang, Xu and Yu 2015).
 
-A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word with its
-own best tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A of transition
-scores ties neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
+A bidirectional LSTM reads the sentence x and gives every tag i at every position t a score f(i, t). Tagging each word with its own best
+tag can make sequences that no one would write, such as an I-PER that continues nothing. So a matrix A of transition scores ties
+neighbouring tags together. A path i = (i_1, ..., i_T) of tags then scores (Eq. 5)
 
     s(x, i) = sum_t  A[i_{t-1}, i_t] + f(i_t, t),        p(i | x) = exp s(x, i) / Z(x),
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -35,7 +34,7 @@ from paperzoo.papers.language.bilstm_crf_chain import Chain, nll, viterbi
 from paperzoo.ranges import Count, NotNegative, Part, Share, Size, Sizeable
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.tagging import Tagger, transitions
+from paperzoo.tasks.tagging import Tagger
 
 
 class BiLSTM(nn.Module):
@@ -99,14 +98,6 @@ def softmax_nll(emissions: Tensor, tags: Tensor, length: Tensor) -> Tensor:
     words = F.cross_entropy(emissions.transpose(1, 2), tags, reduction="none")  # (N, K, T) -> (N, T)
     return (words * inside(length, tags.shape[1])).sum(1)
 
-
-#: made up for the picture of the chain
-SENTENCES = (
-    "Anna Schmidt flew from Berlin to Nairobi with Lufthansa on Monday",
-    "watching Game of Thrones on my new iPhone with Sarah in New York",
-    "Manchester United beat Arsenal at Old Trafford",
-    "going to Starbucks with Michael before the Lakers play in Chicago",
-)
 
 CONLL2003 = ("O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER")
 
@@ -219,13 +210,8 @@ class Model(Tagger):
         rows = [torch.from_numpy(self.lexicon.rows(words)) for words in sentences]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """A tagger's pictures and, of a chain, its scores below sentences that stand here."""
-        paths = super().show(dataset, split, folder, stem)
-        if not self.crf:
-            return paths
-        pair = self.pair.detach().float().cpu().numpy()
-        return [*paths, transitions(self.finer or self.tags, pair, self.predict(list(SENTENCES)), folder / f"{stem}-transitions.png")]
+    def chain(self) -> tuple[Sequence[str], Tensor] | None:
+        return (self.finer or self.tags, self.pair.detach().float().cpu()) if self.crf else None
 
     def outputs(self, dataset: Dataset, split: str) -> tuple[list[tuple[list[str], list[str]]], list[list[str]]]:
         """Any tagger's outputs. A data set numbers words by its vocabulary alone; a model with other input numbers them anew."""

@@ -55,6 +55,10 @@ class Tagger(Model):
         """The numbers of the tags, int64 (N, T), for tokens (N, T), of which the first ``length`` (N) are real."""
         raise TypeError(f"{type(self).__name__} does not say how it tags")
 
+    def chain(self) -> tuple[Sequence[str], Tensor] | None:
+        """K tags and the scores (K, K) of going from one (row) to another (column), on the CPU; ``None`` without a chain."""
+        return None
+
     def predict(self, input: Any) -> Any:
         """Finds entities in a sentence given as a string (which is cut into words) or as a list of words.
 

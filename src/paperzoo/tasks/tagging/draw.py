@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
     from paperzoo.tasks.tagging.contract import Tagger
 
+#: made up for the picture of the chain
+SENTENCES = (
+    "Anna Schmidt flew from Berlin to Nairobi with Lufthansa on Monday",
+    "watching Game of Thrones on my new iPhone with Sarah in New York",
+    "Manchester United beat Arsenal at Old Trafford",
+    "going to Starbucks with Michael before the Lakers play in Chicago",
+)
+
 
 def draw(model: Tagger, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
     """Eight sentences with true and found spans, as picture and as HTML fragment; F1 by type."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
-from paperzoo.tasks.tagging.draw import draw
+from paperzoo.tasks.tagging.draw import SENTENCES, draw, transitions
 from paperzoo.tasks.tagging.measure import entities
 from paperzoo.tasks.task import Task
 
@@ -34,7 +34,11 @@ class EntityTagging(Task):
         return entities(model, dataset, split)
 
     def show(self, model: Tagger, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        return draw(model, dataset, split, folder, stem)
+        paths = draw(model, dataset, split, folder, stem)
+        if (chain := model.chain()) is not None:
+            tags, scores = chain
+            paths.append(transitions(tags, scores.numpy(), model.predict(list(SENTENCES)), folder / f"{stem}-transitions.png"))
+        return paths
 
     def inputs(self, model: Tagger, batch: Batch) -> Tensor:
         tokens: Tensor = batch.tokens
