@@ -79,7 +79,8 @@ def computed() -> tuple[dict[str, Any], dict[str, Any]]:
         "drawings": [(one.ravel().tolist(), *one.shape) for one in drawings()],
         "planes": [(plane.ravel().tolist(), *plane.shape, scale) for plane, scale in planes],
         "colours": chance.random((3, 20)).tolist(), "quads": quads.tolist(), "scores": chance.random(60).tolist(),
-        "texts": ["What colour is it?", "Don't! The dog's  café-bar -x-", "ÀÉ 3 日本", "a 'yellow' one, -'so'-"], "ends": chance.normal(size=(2, 9)).tolist(),
+        "texts": ["What colour is it?", "Don't! The dog's  café-bar -x-", "ÀÉ 3 日本", "a 'yellow' one, -'so'-"],
+        "ends": chance.normal(size=(2, 9)).tolist(),
     }  # fmt: skip
     done = subprocess.run(
         [node, str(Path(__file__).with_name("gallery.mjs")), str(SITE), json.dumps(asked)], capture_output=True, text=True, timeout=60
