@@ -195,6 +195,42 @@ def test_a_gallery_is_whole_and_asks_no_other_host(built: Path) -> None:
     np.testing.assert_allclose(logits, paperzoo.load("lenet")(image).detach(), atol=1e-2)  # weights in half precision
 
 
+def test_a_room_shows_only_what_may_be_shown_and_figures_of_weights_that_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(gallery.weights.SHIPPED / "srcnn.safetensors", path)
+    for free, shown in ((True, 2), (False, 0)):
+        items = Items(torch.rand(2, 3, 40, 48))
+        monkeypatch.setattr(gallery, "dataset", lambda name, items=items, free=free, **sizes: Known({"test": items}, free))
+        gallery.build(tmp_path / f"{free}", ["srcnn"], [str(path)], runtime=False)
+        mine, own = json.loads((tmp_path / f"{free}" / "rooms.json").read_text())["rooms"]
+        assert len(mine["examples"]) == len(list((tmp_path / f"{free}").glob("examples/srcnn-?.png"))) == shown
+        assert mine["figure"] and not own["figure"] and own["id"] == "srcnn-2"
+    (tmp_path / "link").symlink_to(tmp_path / "True")
+    with pytest.raises(PaperzooError, match="is a link"):
+        gallery.build(tmp_path / "link", ["lenet"], runtime=False)
+
+
+class Items:
+    """Photographs, one at a time."""
+
+    def __init__(self, low: torch.Tensor) -> None:
+        self.low = low
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def batch(self, indices: list[int]) -> Any:
+        return Items(self.low[indices])
+
+
+class Known(dict[str, Any]):
+    """A data set, and whether its pictures may be shown."""
+
+    def __init__(self, splits: dict[str, Any], pictures: bool) -> None:
+        super().__init__(splits)
+        self.pictures = pictures
+
+
 def test_the_server_knows_its_files_and_no_others(built: Path) -> None:
     with gallery.server(built) as serving:
         Thread(target=serving.serve_forever, daemon=True).start()

@@ -66,16 +66,18 @@ def build(
     """
     if out.exists() and not out.is_dir():
         raise PaperzooError(f"{plain(out)} is a file: name a folder that is not there yet")
+    if out.is_symlink():
+        raise PaperzooError(f"{plain(out)} is a link: name the folder itself")
     there = {path.name for path in out.iterdir()} if out.exists() else set()
     ours = {path.name for path in (files("paperzoo.report") / "site").iterdir()} | {"models", "examples", "runtime", "rooms.json"}
     if there and (strange := sorted(there - ours) or ([] if "rooms.json" in there else sorted(there))):
         raise PaperzooError(f"{plain(out)} is not empty, nor a gallery ({plain(strange[0])} is there): name a folder that is not there yet")
-    models = []
+    models, own = [], (*sources, *more)
     for source in [*(sources or shipped()), *more]:
         model = weights.load(source, code)
         if (room := room_of(model)) is not None:
-            models.append((model, room))
-        elif source in (*sources, *more):
+            models.append((model, room, _recipe(source, model.name)))
+        elif source in own:
             raise PaperzooError(f"{plain(source)} has no room in the gallery: {model.task} cannot be played with in a browser yet")
     archive, rooms = BROWSER_RUNTIME.fetch() if runtime else None, list[dict[str, Any]]()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +85,8 @@ def build(
         made = Path(scratch) / "made"
         with as_file(files("paperzoo.report") / "site") as site:
             shutil.copytree(site, made)
-        for model, room in models:
-            rooms.append(_written(made, model, room, {one["id"] for one in rooms}, examples))
+        for model, room, recipe in models:
+            rooms.append(_written(made, model, room, recipe, {one["id"] for one in rooms}, examples))
         if archive is not None:
             _unpack(archive, made / "runtime")
         page = sum(path.stat().st_size for path in made.rglob("*") if path.suffix in (".js", ".css", ".html"))
@@ -100,7 +102,14 @@ def build(
     return [room["id"] for room in rooms]
 
 
-def _written(made: Path, model: Model, room: Room, taken: Iterable[str], examples: bool) -> dict[str, Any]:
+def _recipe(source: str, name: str) -> str:
+    """The recipe whose weights ship as ``source``; ``""`` for a run or a file of the user's, of which no recorded figure speaks."""
+    if source != name:
+        return ""
+    return str(checkpoint.read(weights.shipped(name))[1].get("recipe_name", ""))
+
+
+def _written(made: Path, model: Model, room: Room, recipe: str, taken: Iterable[str], examples: bool) -> dict[str, Any]:
     """Writes a room's networks and pictures; returns what the page reads of it."""
     entry = catalog.load(model.name)
     name = model.name.replace(":", "-")
@@ -112,18 +121,16 @@ def _written(made: Path, model: Model, room: Room, taken: Iterable[str], example
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         graphs[key] = {"file": f"models/{path.name}", "sha256": digest, "inputs": list(graph.inputs), "outputs": list(graph.outputs)}
     size = sum((made / graph["file"]).stat().st_size for graph in graphs.values())
-    pictures = _examples(made, name, model, room) if examples and room.pictures else []
+    pictures = _examples(made, name, model, room, recipe) if examples and room.pictures else []
     return {
         "id": name, "name": model.name, "kind": room.kind, "title": entry.paper.title, "year": entry.paper.year,
         "graphs": graphs, "facts": dict(room.facts), "kilobytes": size // 1000, "examples": pictures,
-        "page": PAGES.format(entry.paper.name), **_figure(model.name),
+        "page": PAGES.format(entry.paper.name), **_figure(model.name, recipe),
     }  # fmt: skip
 
 
-def _figure(name: str) -> dict[str, str]:
-    """What was measured of the model with its target, as the paper's page says it: of the recipe whose weights ship, else nothing."""
-    path = weights.SHIPPED / f"{name.replace(':', '-')}.safetensors"
-    recipe = checkpoint.read(path)[1].get("recipe_name") if path.exists() else None
+def _figure(name: str, recipe: str) -> dict[str, str]:
+    """What was measured of the recipe with its target, as the paper's page says it; nothing where there is none."""
     entry = catalog.load(name)
     for row in results.rows():
         if (row["paper"], row["variant"], row["recipe"]) == (entry.paper.name, entry.variant, recipe) and row["target"]:
@@ -132,15 +139,16 @@ def _figure(name: str) -> dict[str, str]:
     return {"figure": "", "status": ""}
 
 
-def _examples(made: Path, name: str, model: Model, room: Room) -> list[str]:
-    """The first pictures of the data that the model was tested on, as PNG; none where these cannot be had."""
-    path = weights.SHIPPED / f"{model.name.replace(':', '-')}.safetensors"
-    recipe = checkpoint.read(path)[1].get("recipe_name", "") if path.exists() else ""
+def _examples(made: Path, name: str, model: Model, room: Room, recipe: str) -> list[str]:
+    """The first pictures of the data that the model was tested on, as PNG; none where these cannot be had, or may not be shown on a site:
+    so none of the user's own data."""
     data = str(model.prepared.get("data", "")) or getattr(catalog.load(model.name).paper.recipes.get(recipe), "data", "")
     try:
         size, channels = room.facts.get("size"), room.facts.get("channels")
-        items = dataset(data, **({"image_size": size, "channels": channels} if size else {}))["test"]
-        images = [getattr(items.batch([i]), room.pictures)[0] for i in range(min(EXAMPLES, len(items)))]
+        whole = dataset(data, **({"image_size": size, "channels": channels} if size else {}))
+        items = whole["test"]
+        shown = min(EXAMPLES, len(items)) if whole.pictures else 0
+        images = [getattr(items.batch([i]), room.pictures)[0] for i in range(shown)]
     except PaperzooError:
         return []
     paths = [save(grid(image[None]), made / "examples" / f"{name}-{i}.png") for i, image in enumerate(images)]
