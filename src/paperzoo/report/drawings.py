@@ -103,13 +103,19 @@ def _by_depth(kinds: Sequence[tuple[str, str]], title: str = DEGRADATION) -> Pan
     return Panel(title, "weighted layers", ERROR, lines, {x: f"{x:g}" for x in (8, 20, 56, 110)}, (2, 4, 10, 30, 90), (True, True))
 
 
+def _by_layers(title: str, lines: Mapping[str, Mapping[float, Sequence[float]]]) -> Panel:
+    """Test error by depth in recorded recipes, of lines by name."""
+    depths = sorted({x for points in lines.values() for x in points})
+    drawn = [Line(name, points) for name, points in lines.items()]
+    return Panel(title, "weighted layers", ERROR, drawn, {x: f"{x:g}" for x in depths}, (1, 2, 4, 10, 20), (True, True))
+
+
 def resnet() -> Drawing:
     """Plain and residual networks by depth."""
     study = _by_depth([("plain", "plain"), ("residual", "residual")])
-    residual = Line("residual", {20: measured("resnet:resnet20", "small"), 56: measured("resnet:resnet56", "small")})
-    plain = Line("plain", {56: measured("resnet:plain56", "small-plain")})
-    ours = Panel("recipe small: at 28x28, 800 steps", "weighted layers", ERROR, [plain, residual], {20: "20", 56: "56"},
-                 (1, 2, 4, 10, 20), (True, True))  # fmt: skip
+    residual = {20.0: measured("resnet:resnet20", "small"), 56.0: measured("resnet:resnet56", "small")}
+    plain = {56.0: measured("resnet:plain56", "small-plain")}
+    ours = _by_layers("recipe small: at 28x28, 800 steps", {"plain": plain, "residual": residual})
     deep = {line.name: line.points[56] for line in study.lines}
     title = f"56 plain layers: {_mean(deep['plain'])} wrong; the same layers with shortcuts: {_mean(deep['residual'])}"
     return Drawing("depth", chart(title, [study, ours]), (
@@ -125,9 +131,7 @@ def preact_resnet() -> Drawing:
     old: dict[float, list[float]] = {20: measured("resnet:resnet20", "small"), 110: measured("resnet:resnet110", "small-deep")}
     new: dict[float, list[float]] = {20: measured("preact_resnet:preact20", "small")}
     new |= {float(depth): measured(f"preact_resnet:preact{depth}", "small-deep") for depth in (110, 164)}
-    ours = Panel("800 steps: 20 layers at 28x28, deeper ones at 16x16", "weighted layers", ERROR,
-                 [Line("post-activation", old), Line("pre-activation", new)], {20: "20", 110: "110", 164: "164"},
-                 (1, 2, 4, 10, 20), (True, True))  # fmt: skip
+    ours = _by_layers("800 steps: 20 layers at 28x28, deeper ones at 16x16", {"post-activation": old, "pre-activation": new})
     title = f"110 layers: {_mean(old[110])} wrong where a ReLU follows the sum, {_mean(new[110])} where nothing does"
     return Drawing("depth", chart(title, [study, ours]), (
         "Error against depth, in the order of resnet (post-activation) and in this paper's: beyond a hundred layers only the shortcut "
@@ -147,9 +151,7 @@ def stochastic_depth() -> Drawing:
                      {1: "1", 18: "18", 36: "36", len(p): str(len(p))}, (0, 0.25, 0.5, 0.75, 1))  # fmt: skip
     fixed: dict[float, list[float]] = {20: measured("resnet:resnet20", "small"), 110: measured("resnet:resnet110", "small-deep")}
     random: dict[float, list[float]] = {20: measured("stochastic_depth:resnet20", "small"), 110: measured(name, "small-deep")}
-    ours = Panel("800 steps: 20 layers at 28x28, 110 at 16x16", "weighted layers", ERROR,
-                 [Line("stochastic depth", random), Line("all blocks", fixed)], {20: "20", 110: "110"},
-                 (1, 2, 4, 10, 20), (True, True))  # fmt: skip
+    ours = _by_layers("800 steps: 20 layers at 28x28, 110 at 16x16", {"stochastic depth": random, "all blocks": fixed})
     worse = all(statistics.fmean(random[depth]) >= statistics.fmean(fixed[depth]) for depth in fixed)
     verdict = "in so few steps it costs accuracy" if worse else "and it pays"
     title = f"The last block lives half of the time: {verdict} ({_mean(random[110])} wrong against {_mean(fixed[110])})"

@@ -14,6 +14,7 @@ from torch import nn
 
 import paperzoo
 from paperzoo.papers.recognition import lenet
+from paperzoo.tasks.classification.first_layers import draw_first_layers
 
 
 def test_layers_have_the_parameters_of_section_ii() -> None:
@@ -91,12 +92,12 @@ def test_features_and_head_make_the_output() -> None:
 @pytest.mark.parametrize("name", ["lenet", "lenet:1998"])
 def test_the_maps_that_are_drawn_are_those_of_c1_and_s2(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Any] = []
-    monkeypatch.setattr(lenet, "save", lambda figure, path, **_: figures.append(figure) or path)
+    monkeypatch.setattr("paperzoo.tasks.classification.first_layers.save", lambda figure, path, **_: figures.append(figure) or path)
     torch.manual_seed(1)
     model, image = paperzoo.create(name).eval(), torch.rand(1, 1, 32, 32)
     scaled = 1.275 * image - 0.1
-    filters, c1, s2 = lenet.first_layers(model.network, model.scale(image))
-    lenet.draw_first_layers(filters, image, c1, s2, tmp_path / "maps.png")
+    filters, c1, s2 = model.first_layers(image)
+    draw_first_layers(filters, image, c1, s2, tmp_path / "maps.png")
     axes = figures[0].axes
     shown = [np.asarray(place.images[0].get_array()) for place in (*axes, *axes[0].child_axes) if place.images]
     places = F.unfold(scaled, 5)[0].T @ model.network.c1.weight.flatten(1).T + model.network.c1.bias  # (784, 6)

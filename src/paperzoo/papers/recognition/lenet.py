@@ -14,7 +14,6 @@ The criterion of Eq. 9 pulls the right penalty down and, softly, all others up. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -22,14 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from paperzoo.data import Batch, Dataset
+from paperzoo.data import Batch
 from paperzoo.errors import PaperzooError
 from paperzoo.nn.schedules import one_cycle
 from paperzoo.ranges import NotNegative, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.pictures import save
 
 
 class LeNet(nn.Module):
@@ -194,12 +192,8 @@ class Model(Classifier):
         """[0, 1] to -0.1 (background) .. 1.175 (ink), so that the mean is about 0 and the variance about 1 (section II-B)."""
         return image * 1.275 - 0.1
 
-    def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """A classifier's pictures, and what the first two layers make of a digit."""
-        paths = super().show(dataset, split, folder, stem)
-        image = dataset[split].batch([0]).image.to(next(self.parameters()).device)
-        filters, c1, s2 = first_layers(self.network, self.scale(image))
-        return [*paths, draw_first_layers(filters, image, c1, s2, folder / f"{stem}-maps.png")]
+    def first_layers(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return first_layers(self.network, self.scale(image))
 
     def forward(self, image: Tensor) -> Tensor:
         output: Tensor = self.network(self.scale(image))
@@ -227,34 +221,6 @@ def first_layers(network: nn.Module, image: Tensor) -> tuple[Tensor, Tensor, Ten
     assert isinstance(network, LeNet)
     maps = network.c1(image).relu()
     return network.c1.weight, maps, F.max_pool2d(maps, 2)
-
-
-def draw_first_layers(filters: Tensor, image: Tensor, c1: Tensor, s2: Tensor, path: Path) -> Path:
-    """A digit, and a column a map: the filter, its map in C1 and what S2 keeps of it; shapes as in ``first_layers``, N = 1."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
-    figure.suptitle("C1 looks for strokes through six filters; S2 keeps what they found, at a quarter of the places", fontsize=11)
-    axes = figure.subplots(3, 7)
-    rows = {
-        "filter 5x5:\nred adds, blue takes": (filters[:, 0], "RdBu_r", True),  # (6, 5, 5)
-        "C1, 28x28:\nbright where it answers": (c1[0], "gray", False),  # (6, 28, 28)
-        "S2, 14x14:\nblocks of 2x2 as one": (s2[0], "gray", False),  # (6, 14, 14)
-    }
-    for at, (said, (maps, colours, signed)) in enumerate(rows.items()):
-        row = axes[at]
-        row[0].text(0.98, 0.5, said, ha="right", va="center", fontsize=9, transform=row[0].transAxes)
-        for number, (place, one) in enumerate(zip(row[1:], maps.detach().float().cpu().numpy(), strict=True), 1):
-            most = max(float(abs(one).max()), 1e-12)
-            place.imshow(one, cmap=colours, vmin=-most if signed else None, vmax=most if signed else None)
-            if at == 0:
-                place.set_title(f"map {number}", fontsize=9)
-    for place in axes.flat:
-        place.axis("off")
-    digit = axes[0, 0].inset_axes((-0.05, 0.62, 0.45, 0.45))
-    digit.imshow(image[0, 0].float().cpu().numpy(), cmap="gray")
-    digit.axis("off")
-    return save(figure, path, dpi=160, colours=128)
 
 
 VARIANTS: dict[str, dict[str, object]] = {"lenet": {}, "1998": {"original": True}, "1998-marquardt": {"class": "lenet_marquardt.Model"}}

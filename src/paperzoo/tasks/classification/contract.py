@@ -80,6 +80,11 @@ class Classifier(Model):
         """Where in images (N, C, H, W) in [0, 1] each class is seen: see ``maps.activation_maps``."""
         return activation_maps(self, image)
 
+    def first_layers(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The first layer's filters (K, C, k, k), and what it (N, K, H, W) and the next (N, K, h, w) make of images, to be drawn; none by
+        default."""
+        return None
+
     def predict(self, input: Any) -> Any:
         """The class of an image given as path, PIL image or array; of a list of these, a list of classes.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.tasks.classification.draw import draw
+from paperzoo.tasks.classification.first_layers import draw_first_layers
 from paperzoo.tasks.classification.measure import errors
 from paperzoo.tasks.classification.room import room
 from paperzoo.tasks.graphs import Graph, Room, noise_of
@@ -31,7 +32,12 @@ class ImageClassification(Task):
         return errors(model, dataset, split)
 
     def show(self, model: Classifier, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        return draw(model, dataset, split, folder, stem)
+        paths = draw(model, dataset, split, folder, stem)
+        image = dataset[split].batch([0]).image.to(next(model.parameters()).device)
+        if (layers := model.first_layers(image)) is not None:
+            filters, first, second = layers
+            paths.append(draw_first_layers(filters, image, first, second, folder / f"{stem}-maps.png"))
+        return paths
 
     def judgement(self, model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
         hidden = model.features(images)
