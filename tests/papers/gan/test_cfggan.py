@@ -18,6 +18,7 @@ from paperzoo.data import Batch
 from paperzoo.engine.players import Players
 from paperzoo.papers.gan import cfggan, cfggan_networks, cfggan_toy
 from paperzoo.papers.gan.gan import ToyNetwork, generator_loss
+from paperzoo.tasks.generation.way import draw_way
 
 
 def log_ratio(mean: float, deviation: float) -> Any:
@@ -312,9 +313,9 @@ def test_digits_are_learnt_and_not_without_functional_steps(tmp_path: Path) -> N
 
 def test_the_way_of_points_is_drawn_from_the_approximators_answer_to_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Any] = []
-    monkeypatch.setattr(cfggan_toy, "save", lambda figure, path, **_: figures.append(figure) or path)
+    monkeypatch.setattr("paperzoo.tasks.generation.way.save", lambda figure, path, **_: figures.append(figure) or path)
     way = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[0.0, 0.5], [1.0, 0.0]], [[0.0, 1.0], [1.0, 2.0]]])  # (steps + 1, N, 2)
-    cfggan_toy.draw_way(way, torch.tensor([[0.0, 1.0], [1.0, 2.0]]), tmp_path / "a.png")
+    draw_way(way, torch.tensor([[0.0, 1.0], [1.0, 2.0]]), tmp_path / "a.png")
     left, right = figures[0].axes
     assert "2 functional steps move a sample by 1.5" in figures[0].get_suptitle()
     assert left.lines[0].get_xydata().tolist() == [[0, 1], [1, 2]]

@@ -163,3 +163,7 @@ class PointGenerator(Sampler):
     """Generates points (N, D)."""
 
     tasks: ClassVar[tuple[Task, ...]] = (PointGeneration(),)
+
+    def way(self, z: Tensor) -> Tensor | None:
+        """Where latent vectors (N, latent) are after each step (steps + 1, N, D), of a generator that goes by steps; ``None`` of others."""
+        return None

@@ -14,6 +14,7 @@ from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.tasks.generation import draw, measure
 from paperzoo.tasks.generation.room import room
+from paperzoo.tasks.generation.way import draw_way
 from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.pictures import grid, save, save_frames
 from paperzoo.tasks.task import Task
@@ -106,7 +107,11 @@ class PointGeneration(Generation):
         return measure.of_points(model, dataset, split)
 
     def show(self, model: PointGenerator, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        return [draw.points(model, dataset, split, folder, stem)]
+        way = model.way(model.latents(4000, 0).to(next(model.parameters()).device))
+        if way is None:
+            return [draw.points(model, dataset, split, folder, stem)]
+        real = dataset[split].batch(range(min(2000, len(dataset[split])))).point.cpu()
+        return [draw_way(way.float().cpu(), real, folder / f"{stem}-points.png")]
 
     def write(self, samples: Tensor, out: Path) -> str:
         """A line a point, as CSV."""
