@@ -13,9 +13,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
 SOURCE = re.compile(r"\[([^\]]*)\]\((?:\.\./)+src/[^)]*\)")
+#: an equation as LaTeX, which the code's host typesets, and the site as MathML, for which a browser needs no script
+EQUATION = re.compile(r"^```math\n(.*?)\n```$", re.M | re.S)
 #: the line of a paper's page that lists what stands in a file
 OUTLINE = re.compile(r"^- `(\w+\.py)`: .*$", re.M)
 PAPERS = Path(__file__).parent.parent / "src" / "paperzoo" / "papers"
@@ -63,7 +66,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if not page.file.src_uri.startswith("results/"):
         return SOURCE.sub(r"\1", markdown.replace("../results/", "results/"))
     text = re.sub(r"\]\(\.\./\.\./docs/", "](../../", markdown)
+    text = EQUATION.sub(lambda found: typeset(found[1]), text)
     return OUTLINE.sub(lambda found: _code(found[1]), SOURCE.sub(r"\1", text))
+
+
+def typeset(latex: str) -> str:
+    """An equation as MathML, in a frame that scrolls where the page is narrower; columns are aligned by style, as browsers read it."""
+    drawn = convert(re.sub(r"\{aligned\}", "{align*}", latex), display="block")
+    styled = re.sub('columnalign="([a-z]+)"', r'style="text-align: \1"', drawn)
+    return f'<div class="equation">{styled}</div>'
 
 
 def _code(name: str) -> str:

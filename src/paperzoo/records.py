@@ -196,6 +196,7 @@ class Paper:
 
     Attributes:
         parameters: trainable parameters by variant at the paper's size, pinned by a test.
+        equations: those of the file's docstring as LaTeX, one for each indented block; an empty one leaves its block as it is.
         recipes, variants: filled from the paper file's ``RECIPES`` and ``VARIANTS`` when it is loaded.
         findings, fails: what running it showed and how it fails, in plain words: of a user's own file only; what was found
             of a paper of the collection stands in ``results/<paper>/notes.md``.
@@ -213,6 +214,7 @@ class Paper:
     deviations: tuple[Deviation, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
+    equations: tuple[str, ...] = ()
     findings: str = ""
     fails: str = ""
     licence: str = "MIT, written from the paper"
@@ -308,7 +310,7 @@ def _record(kind: Any, given: Mapping[str, Any], where: str) -> Any:
     for part in dataclasses.fields(kind):
         if part.name not in given and part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING:
             raise PaperzooError(f"{where} has no {part.name}")
-    return kind(**given)
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 
 _types = cache(get_type_hints)
@@ -321,6 +323,8 @@ def _fits(value: Any, wanted: Any) -> bool:
         return value in parts
     if get_origin(wanted) is Mapping:
         return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
+    if get_origin(wanted) is tuple:
+        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
     if parts:
         return any(_fits(value, part) for part in parts)
     if isinstance(value, bool):
@@ -335,6 +339,8 @@ def _spelt(wanted: Any) -> str:
         return " or ".join(map(repr, parts))
     if get_origin(wanted) is Mapping:
         return f"a table of {_spelt(parts[1])}"
+    if get_origin(wanted) is tuple:
+        return f"a list, each {_spelt(parts[0])}"
     if parts:
         return " or ".join(_spelt(part) for part in parts if part is not type(None))
     return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[wanted]

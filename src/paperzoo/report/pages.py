@@ -7,6 +7,7 @@ import ast
 import html
 import re
 import textwrap
+from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +22,8 @@ from paperzoo.report.ending import minutes
 from paperzoo.report.row import figure, full_name, is_promised, seeds, status
 
 ROOT = Path(__file__).parents[3]
+#: lines of a docstring that are indented, with what is empty between them
+BLOCK = re.compile(r"^((?: {4}.*(?:\n|\Z)(?:[ ]*\n(?= {4}))*)+)", re.M)
 #: of a text that a run wrote, on its page
 LINES = 60
 #: pictures that say how well it was done rather than what was done: never a page's first, unless there is no other
@@ -68,7 +71,7 @@ def page(name: str, rows: list[dict[str, Any]]) -> str:
     parts = [
         f"# {name}",
         f"*{paper.title}*, {paper.authors}, {paper.year}. {link}",
-        f"## The idea\n\n{title}\n{_code_blocks(rest)}",
+        f"## The idea\n\n{title}\n{_code_blocks(rest, paper.equations)}",
         *first,
         f"## The code\n\n[`{source}`](../../{source}); train it: `paperzoo train {name}`.\n\n{_outline(name)}",
         "## What was measured\n\n" + _measured(paper, rows),
@@ -90,19 +93,13 @@ def page(name: str, rows: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _code_blocks(text: str) -> str:
-    """Indented equations of a docstring, fenced."""
-    lines, inside = [], False
-    for line in text.splitlines():
-        indented = line.startswith("    ")
-        if indented != inside and (indented or line.strip()):
-            lines.append("```text" if indented else "```")
-            inside = indented
-        lines.append(line[4:] if indented else line)
-    if inside:
-        lines.append("```")
-    lines = [line for at, line in enumerate(lines) if line.strip() or lines[at + 1 : at + 2] != ["```"]]
-    return "\n".join(lines)
+def _code_blocks(text: str, equations: Sequence[str] = ()) -> str:
+    """Indented blocks of a docstring, fenced; typeset where the record has them as LaTeX, in their order."""
+    parts, left = BLOCK.split(text), iter(equations)
+    for at in range(1, len(parts), 2):
+        latex, block = next(left, "").strip("\n"), re.sub("^ {4}", "", parts[at], flags=re.M).rstrip("\n")
+        parts[at] = f"```math\n{latex}\n```\n" if latex else f"```text\n{block}\n```\n"
+    return "".join(parts)
 
 
 def _outline(name: str) -> str:
