@@ -20,7 +20,8 @@ from paperzoo.data import Batch
 from paperzoo.data.augment import AUGMENTATIONS
 from paperzoo.engine.players import Players
 from paperzoo.errors import PaperzooError
-from paperzoo.papers.recognition.cnn import LOSSES, VARIANTS, Activation, Loss, Model, loss_of, optimizer_names
+from paperzoo.papers.recognition.cnn import LOSSES, VARIANTS, Activation, ConvNet, Loss, Model, loss_of, optimizer_names
+from paperzoo.tasks.classification.stages import fields, strongest
 
 PARAMETERS = catalog.paper("cnn").parameters
 
@@ -160,7 +161,7 @@ def test_pictures_show_filters_and_maps(tmp_path: Path) -> None:
     run = paperzoo.train("cnn", "smoke", out=tmp_path)
     assert run.metrics["error %"] < 15
     pictures = {path.name: path for path in run.figures}
-    assert {"final-confusion.png", "final-filters.png", "final-maps.png"} <= set(pictures)
+    assert {"final-confusion.png", "final-filters.png", "final-maps.png", "final-excited.png"} <= set(pictures)
     assert all(path.stat().st_size < 150_000 for path in pictures.values())
     filters = np.asarray(Image.open(pictures["final-filters.png"]).convert("L"))
     assert filters.shape == (36, 8 * 36 + 7 * 2)  # 8 filters of 3x3, each pixel 12 wide
@@ -201,3 +202,27 @@ def test_learns_what_no_linear_map_can(variant: str, learns: bool) -> None:
 def test_augmentations_never_leave_the_device_of_the_batch(name: str) -> None:
     changed = AUGMENTATIONS[name](torch.empty(4, 3, 302, 302, device="meta"))  # where any look at a number would be an error
     assert changed.device.type == "meta" and changed.shape[:2] == (4, 3)
+
+
+@pytest.mark.parametrize("convolutions, kernel", [(1, 3), (2, 3), (1, 5)])
+def test_a_place_sees_the_square_that_it_is_said_to_see(convolutions: int, kernel: int) -> None:
+    """By the gradient of one place in the middle: it is not 0 exactly within the square round the place's middle."""
+    network = ConvNet((2, 2), convolutions, kernel, "Identity", "average", False, 0.0, 1, 10, 64)
+    for stage, (side, step) in enumerate(fields(network.stages)):
+        image = torch.rand(1, 1, 64, 64, requires_grad=True)
+        answers = network.maps(image)[stage]
+        row, column = answers.shape[2] // 2, answers.shape[2] // 2 - 1
+        answers[0, 0, row, column].backward()
+        assert image.grad is not None
+        seen = torch.nonzero(image.grad[0, 0])
+        top, left = (round(step * (at + 0.5) - side / 2) for at in (row, column))
+        assert seen.min(0).values.tolist() == [top, left] and seen.max(0).values.tolist() == [top + side - 1, left + side - 1]
+        only = torch.zeros_like(answers[:, 0])
+        only[0, row, column] = 1
+        assert torch.equal(strongest(image.detach(), only, side, step)[0], image.detach()[0, :, top : top + side, left : left + side])
+
+
+def test_patches_begin_with_the_strongest_answer_and_are_of_different_images() -> None:
+    images, answers = torch.arange(3.0)[:, None, None, None].expand(3, 1, 8, 8), torch.zeros(3, 4, 4)
+    answers[0, 1, 1], answers[2, 2, 3], answers[2, 0, 0], answers[1, 3, 3] = 0.5, 2.0, 1.9, 1.0
+    assert [patch.amax().item() for patch in strongest(images, answers, 4, 2)] == [2.0, 1.0, 0.0]

@@ -33,7 +33,7 @@ from paperzoo.ranges import Eighths, Even, NotNegative, Share, Size
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.generation import ImageGenerator, spread
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.pictures import compact, grid, save
+from paperzoo.tasks.pictures import table
 from paperzoo.tasks.reconstruction import Autoencoder, check_range
 
 
@@ -268,15 +268,15 @@ class Model(Autoencoder, ImageGenerator):
         if "attributes" not in dataset.schema.fields:
             return paths
         vectors, items = self.attributes(dataset)[0], dataset[split].batch(spread(len(dataset[split]), 500))
-        codes, rows = self.codes(items.image), []
+        codes, rows, names = self.codes(items.image), {}, dataset.schema.arguments["attributes"]
         for k, vector in list(enumerate(torch.from_numpy(vectors).float()))[:20]:
             without = torch.nonzero(items.attributes[:, k] == 0)[:, 0]
             if len(without) and vector.isfinite().all():
                 index = without[k % len(without)]  # another face a row
                 steps = torch.linspace(0, 2, 5)[:, None] * vector  # (5, latent)
-                rows.append(torch.cat([items.image[index : index + 1].cpu(), self.render(codes[index] + steps)]))
-        picture = compact(grid(torch.cat(rows), 6)) if rows else None
-        return [*paths, save(picture, folder / f"{stem}-attributes.png")] if picture else paths
+                rows[names[k]] = torch.cat([items.image[index : index + 1].cpu(), self.render(codes[index] + steps)])
+        columns = ("face", "decoded", "+ 1/2", "+ 1", "+ 3/2", "+ 2")
+        return [*paths, table(rows, columns, folder / f"{stem}-attributes.png")] if rows else paths
 
 
 VARIANTS: dict[str, dict[str, object]] = {"vaegan": {}}

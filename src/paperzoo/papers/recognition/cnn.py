@@ -33,8 +33,8 @@ from paperzoo.nn.schedules import one_cycle
 from paperzoo.ranges import NotNegative, Part, Pixels, Size, Sizes
 from paperzoo.records import Recipe, Target
 from paperzoo.tasks.classification import Classifier
+from paperzoo.tasks.classification import stages as draw
 from paperzoo.tasks.model import Optimizers, Players
-from paperzoo.tasks.pictures import compact, grid, save
 
 
 class ConvNet(nn.Module):
@@ -197,34 +197,18 @@ class Model(Classifier):
         opt.network.minimize(loss_of(self.loss, self(batch.image), batch.label))
 
     def show(self, dataset: Dataset, split: str, folder: Path, stem: str) -> list[Path]:
-        """The task's pictures, the filters of the first layer, and what each stage makes of one image."""
-        paths = super().show(dataset, split, folder, stem)
-        return [*paths, self._filters(folder / f"{stem}-filters.png"), self._maps(dataset, split, folder / f"{stem}-maps.png")]
-
-    def _filters(self, path: Path) -> Path:
-        """Grey is 0, bright pulls the map up, dark pulls it down; in colour where the images are."""
-        weight = next(m.weight for m in self.modules() if isinstance(m, nn.Conv2d)).detach().float()  # (filters, C, k, k)
-        weight = weight if self.channels == 3 else weight.mean(1, keepdim=True)
-        return save(compact(grid(0.5 + 0.5 * weight / weight.abs().max().clamp(min=1e-12), columns=8, scale=12)), path)
-
-    def _maps(self, dataset: Dataset, split: str, path: Path, shown: int = 12) -> Path:
-        """A row a stage: its first maps, from the stage's least value (black) to its greatest (white)."""
-        from matplotlib.figure import Figure
-
+        """The task's pictures, the filters of the first layer, what each stage makes of one image, and what excites its filters most."""
         assert isinstance(self.network, ConvNet)
-        image = dataset[split].batch([0]).image.to(self.mean.device)
-        stages = [m[0, :shown].float() for m in self.network.maps(image - self.mean)]  # each (maps, H, W)
-        figure = Figure(figsize=(9, 1 + 0.95 * len(stages)), layout="constrained")
-        rows = figure.subplots(len(stages) + 1, 1, squeeze=False)[:, 0]
-        rows[0].imshow(grid(image), cmap="gray")
-        rows[0].set_title("the image", fontsize=8)
-        for number, (axes, maps) in enumerate(zip(rows[1:], stages, strict=True), 1):
-            scaled = (maps - maps.min()) / (maps.max() - maps.min()).clamp(min=1e-12)
-            axes.imshow(grid(scaled[:, None], columns=shown, gap=1), cmap="gray")
-            axes.set_title(f"stage {number}: {maps.shape[1]}x{maps.shape[2]} places", fontsize=8)
-        for axes in rows:
-            axes.axis("off")
-        return save(figure, path)
+        paths, items = super().show(dataset, split, folder, stem), dataset[split]
+        image = items.batch(range(min(1000, len(items)))).image.to(self.mean.device)
+        stages = [stage.float() for stage in self.network.maps(image - self.mean)]  # each (N, K, H, W)
+        weight = next(m.weight for m in self.modules() if isinstance(m, nn.Conv2d)).detach().float()  # (K, C, k, k)
+        return [
+            *paths,
+            draw.filters(weight, self.channels == 3, folder / f"{stem}-filters.png"),
+            draw.maps(image[:1], [stage[0, :12] for stage in stages], folder / f"{stem}-maps.png"),
+            draw.excited(image, stages, draw.fields(self.network.stages), folder / f"{stem}-excited.png"),
+        ]
 
 
 _DEEP = {"widths": (64, 128, 256), "convolutions": 2}
