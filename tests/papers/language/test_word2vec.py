@@ -463,8 +463,7 @@ class Given(Embedding):
 
 def planted(noise: float = 0.35) -> Given:
     """Vectors for the words of gensim's analogies in which many hold, and for those of WordSim-353."""
-    from gensim.test.utils import datapath
-
+    datapath = pytest.importorskip("gensim.test.utils").datapath
     random = np.random.default_rng(0)
     vectors: dict[str, np.ndarray] = {}
     shift = np.zeros(40)
