@@ -25,7 +25,8 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 demo: $(VENV)/core.stamp
 	$(BIN)/paperzoo demo $(if $(DEMO_STEPS),--steps $(DEMO_STEPS))
 
-# Tests of contract and learning that no change has reached since they passed here are left out: make test ALL=1 runs them too.
+# Tests of contract and learning that no change has reached since they passed, here or in .ci/run, are left out but for a quarter
+# the first time: make test ALL=1 runs them too.
 # make test PAPER=dcgan runs what is of one paper
 test: $(VENV)/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(ALL),--all) $(if $(PAPER),-k $(PAPER))

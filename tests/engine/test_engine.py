@@ -405,22 +405,6 @@ def test_two_processes_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert int((a["place"] > 0).sum()) > 60 and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_torchrun_makes_one_run_of_all_its_processes(tmp_path: Path) -> None:
-    """The world is what the environment says, without --devices; the first process makes the run."""
-    name = str(HERE / "two_players.py")
-    one = paperzoo.train(name, "smoke", out=tmp_path / "one")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "paperzoo", "train", name]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--recipe", "smoke", "--out", str(tmp_path / "two")], capture_output=True, text=True, timeout=300, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    (folder,) = [p for p in (tmp_path / "two").iterdir() if p.name[0] != "."]
-    assert done.stdout.strip().splitlines()[-1] == str(folder) and done.stdout.splitlines().count(str(folder)) == 1
-    a, b = checkpoint.tensors_of(one.model), checkpoint.tensors_of(paperzoo.load(folder))
-    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
-
-
 def test_torchrun_and_devices_that_contradict_it_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2"), ("RANK", "0")):
         monkeypatch.setenv(name, value)
