@@ -320,8 +320,7 @@ TOY = {"layers": 2, "width": 64, "inner": 256, "heads": 4, "dropout": 0.0, "norm
 RECIPES = {
     "paper": Recipe(
         data="wmt14-en-de", steps=100_000, batch_size=1, train_on="train@25000", variants=("base",),
-        targets=(Target("BLEU", at_least=27.3, claim="base-en-de"),),
-        note="a batch of 25,000 tokens a step, on 8 GPUs in the paper",
+        targets=(Target("BLEU", at_least=27.3, claim="base-en-de"),), note="a batch of 25,000 tokens a step, on 8 GPUs in the paper",
     ),
     "small": Recipe(
         data="libreoffice-pt-en", steps=1300, batch_size=1, train_on="train@1250", model={**SMALL, "dropout": 0.0},
@@ -336,9 +335,7 @@ RECIPES = {
     ),
 }  # fmt: skip
 RECIPES |= {
-    "paper-big": RECIPES["paper"].but(
-        steps=300_000, variants=("big",), targets=(Target("BLEU", at_least=28.4, claim="big-en-de"),)
-    ),
+    "paper-big": RECIPES["paper"].but(steps=300_000, variants=("big",), targets=(Target("BLEU", at_least=28.4, claim="big-en-de"),)),
     "small-long": Recipe(
         data="libreoffice-pt-en", steps=5200, batch_size=1, train_on="train@1250", model={**SMALL, "average_every": 40},
         optimizer={"lr": 1.2e-3, "warmup": 200, "schedule": "cosine"}, clip=1.0, variants=("base",),
