@@ -365,6 +365,8 @@ def test_a_family_is_the_papers_that_can_be_compared(capsys: pytest.CaptureFixtu
     capsys.readouterr()
     assert "dcgan" not in relatives("gan", "ring8", "smoke")
     assert "dcgan is left out: image generation needs data with image" in capsys.readouterr().err
+    assert not {"progan", "stylegan"} & set(relatives("gan", "digits", "small"))
+    assert "progan is left out: steps cannot be set: the recipe small of progan has stages" in capsys.readouterr().err
     with pytest.raises(PaperzooError, match="unknown family 'gans'"):
         relatives("gans", None, "smoke")
 

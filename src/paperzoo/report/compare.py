@@ -38,6 +38,8 @@ from paperzoo.report.page import data_uri, render
 
 #: steps before the clock starts, and steps that it times
 WARM, TIMED = 5, 20
+#: of a timing; the last one also logs, and is not reached
+STEPS = WARM + TIMED + 1
 #: samples in each paper's strip
 SAMPLES = 16
 
@@ -95,8 +97,7 @@ def check(names: Sequence[str], data: str | None, seeds: int, seconds: float, re
     if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
         raise PaperzooError(f"--seconds must be a positive number, not {seconds!r}")
     first = resolve(names[0], recipe, data)
-    # steps are those of the timing; the last one also logs, and is not reached
-    overrides = {"data": first.recipe.data, "judge": first.recipe.judge, "steps": WARM + TIMED + 1}
+    overrides = {"data": first.recipe.data, "judge": first.recipe.judge, "steps": STEPS}
     jobs = {name: resolve(name, recipe, overrides=overrides) for name in names}
     tasks = {name: job.entry.model_class.task for name, job in jobs.items()}
     if other := next((name for name in names if tasks[name] != tasks[names[0]]), None):
@@ -124,7 +125,8 @@ def relatives(family: str, data: str | None, recipe: str, besides: Sequence[str]
             say(f"{name} is left out: it is for {tasks[name]}, not {task}")
         elif name not in besides:
             try:
-                job = resolve(name, recipe, data)
+                asked = {"data": data} if data else {}
+                job = resolve(name, recipe, overrides={**asked, "steps": STEPS})
                 job.build(job.dataset())
             except PaperzooError as error:
                 say(f"{name} is left out: {error}")
