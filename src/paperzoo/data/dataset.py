@@ -37,7 +37,7 @@ class Schema:
     def prepared(self) -> dict[str, Any]:
         """What a saved model keeps of its data, as plain JSON values: how pictures were prepared; of domains or attributes, the name."""
         picture = {"picture": asdict(self.picture)} if self.picture else {}
-        named = {"image_a", "attributes"} & set(self.fields) and "/" not in self.name  # no path of the user's
+        named = {"image_a", "attributes"} & set(self.fields) and not {"/", "\\"} & set(self.name)  # no path of the user's
         return {**picture, "data": self.name} if named else picture
 
 

@@ -376,3 +376,5 @@ def test_a_set_knows_how_its_pictures_were_prepared() -> None:
     larger = dataset("digits", image_size=9).schema.picture
     assert larger is not None and (larger.square, larger.size, larger.ground) == (8, 9, how.ground)
     assert dataset("ring8").schema.picture is None and dataset("moving-digits-8x8").schema.prepared() == {}
+    for name, kept in (("emoji-pairs", True), ("unpaired:/home/me/a,/home/me/b", False), (r"unpaired:C:\me\a,C:\me\b", False)):
+        assert ("data" in Schema(name, ("image_a", "image_b")).prepared()) is kept  # a path of the user's does not travel
