@@ -236,6 +236,8 @@ def test_a_path_where_a_name_should_stand_is_recognised(run) -> None:
         Path("runs", name, "run.json").write_text("{}")
     said = run("sample", "runs/lenet-smal-s0")[2]
     assert said.startswith("paperzoo: there is no run or file runs/lenet-smal-s0; in runs there is lenet-small-s0")
+    for command in ("sample", "report", "resume"):
+        assert "; in runs there is lenet-small-s0, vae-small-s0" in run(command, "runs")[2]
 
 
 def test_a_file_of_ones_own_that_lacks_parts_or_breaks(run) -> None:

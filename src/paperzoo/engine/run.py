@@ -25,6 +25,7 @@ from paperzoo.engine.job import Job, from_json, to_json, unchanged
 from paperzoo.engine.machine import provenance
 from paperzoo.engine.weights import newest_model
 from paperzoo.errors import PaperzooError
+from paperzoo.files import nearest_run
 from paperzoo.tasks.model import Model
 
 #: checkpoints kept in a run
@@ -91,7 +92,7 @@ def open_run(directory: str | Path) -> Run:
     """
     folder = Path(directory).expanduser()
     if not (folder / "run.json").is_file():
-        raise PaperzooError(f"{folder} is no run: it has no run.json")
+        raise PaperzooError(f"{folder} is no run: it has no run.json{nearest_run(folder / folder.name)}")
     done = folder / "result.json"
     metrics = read_json(done).get("metrics") if done.exists() else {}
     if not isinstance(metrics, dict) or not all(isinstance(v, int | float) for v in metrics.values()):

@@ -13,6 +13,7 @@ from torch import Tensor
 from paperzoo import catalog
 from paperzoo.engine import checkpoint
 from paperzoo.errors import PaperzooError
+from paperzoo.files import nearest_run
 from paperzoo.pretrained.hub import PREFIX, fetched
 from paperzoo.saved import newest
 from paperzoo.tasks.model import Model
@@ -51,7 +52,8 @@ def load(source: str | Path, code: Sequence[str] = ()) -> Model:
         if (path / "run.json").is_file():
             return newest_model(path)
         if not (path / "config.json").is_file():
-            raise PaperzooError(f"{path} is no run: it has no run.json; nor a model's folder, which has a config.json")
+            told = f"{path} is no run: it has no run.json; nor a model's folder, which has a config.json"
+            raise PaperzooError(told + nearest_run(path / path.name))
         return load_file(path / "model.safetensors")
     return load_file(path) if path.suffix == ".safetensors" else named(str(source))
 
