@@ -43,13 +43,18 @@ def test_what_is_related_is_said_on_both_pages() -> None:
 def test_every_family_is_on_the_first_page_with_a_picture_that_is_there() -> None:
     families = {row.family for row in catalog.CATALOG.values()}
     assert families == set(tables.FAMILIES)
-    assert all((tables.ROOT / "results" / picture).is_file() for _, picture in tables.FAMILIES.values())
+    assert all((tables.ROOT / "results" / picture).is_file() for *_, picture in tables.FAMILIES.values())
     assert len((tables.ROOT / "README.md").read_bytes()) <= 12_000
 
 
 def test_the_best_row_is_one_that_met_most() -> None:
     rows = [{"status": status, "seeds": seeds} for status, seeds in (("missed", 9), ("scaled", 1), ("scaled", 3), ("unverified", 0))]
     assert tables.best(rows) == rows[2] and tables.best([]) is None
+
+
+def test_a_sign_is_that_of_the_best_promise_of_a_paper_and_of_no_other() -> None:
+    rows = [{"paper": paper, "status": status, "seeds": 1} for paper, status in (("a", "missed"), ("a", "scaled"), ("b", "stale"))]
+    assert [tables.sign(name, rows) for name in "abc"] == ["\N{CHECK MARK}", "\N{WHITE CIRCLE}", "\N{WHITE CIRCLE}"]
 
 
 def test_titles_of_studies_are_read_without_running_them() -> None:

@@ -29,7 +29,7 @@ LINES = 60
 #: pictures that say how well it was done rather than what was done: never a page's first, unless there is no other
 LATER = ("confusion", "mistakes", "reliability", "nearest", "errors", "importance", "spectrum", "kinds")
 #: pictures that say most of what was done, before any other
-FIRST = ("maps",)
+FIRST = ("excited", "maps", "vectors")
 #: what is to be seen in a picture, by its kind
 SEEN = {
     "samples": "drawn by the trained network, not chosen",
@@ -39,6 +39,8 @@ SEEN = {
     "reconstructions": "held-out examples over their reconstructions",
     "translations": "source, translation and, where there is one, the truth, from top to bottom",
     "attributes": "a row a face: as it was, each attribute changed by itself, then together",
+    "vectors": "a row an attribute: a face without it, decoded, then with the attribute's vector added, at half to twice its length",
+    "excited": "patches that six filters of each stage answer most to, a row a filter, the strongest first",
     "restored": "a row a photograph, and its most detailed part by the bicubic kernel, the network and as it was",
     "filters": "the first layer's: grey is nothing, bright pulls a map up, dark pulls it down",
     "filled": "with the hole, filled by a smooth surface, by the network, and as it was",

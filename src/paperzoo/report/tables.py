@@ -55,23 +55,28 @@ def text_blocks(rows: list[dict[str, Any]], width: int = 80) -> str:
     return "\n".join(lines[1:])
 
 
-#: family -> what it is called on the first page, and its picture there
+#: family -> what it is called on the first page, what is done there, and its picture
 FAMILIES = {
-    "gan": ("Images from noise", "cgan/conv-small-avatars-avatars-classes.png"),
-    "image_translation": ("Image to image", "cyclegan/nine_blocks-small-emoji-unpaired-noto-twemoji-translations.png"),
-    "autoencoder": ("Codes", "vae/vae-small-manifold-mnist-manifold.png"),
-    "recognition": ("What is it?", "cnn/cnn-small-mnist-maps.png"),
-    "detection": ("Where is it?", "yolov2/coco-small-scenes-boxes-found.png"),
-    "attention": ("Glimpses", "ram/cluttered-small-cluttered-cluttered-mnist-path.png"),
-    "restoration": ("Sharper, whole again", "srgan/bicubic_skip-small-photographs-scale-4-restored.png"),
-    "language": ("Words", "transformer/base-small-libreoffice-pt-en-attention.png"),
-    "vision_language": ("Pictures and words", "show_attend_tell/soft-small-scenes-attention-1.png"),
-    "video": ("Moving pictures", "mocogan/categorical-small-categorical-avatar-expressions-motions.png"),
-    "volumes": ("Shapes", "gan3d/gan3d-small-furniture-samples.png"),
-    "sound": ("Sound", "wavegan/wavegan-small-spoken-digits-4k-spectrograms.png"),
-    "series": ("Series", "forecaster/lstm-small-storms-storms-tracks.png"),
-    "wavelets": ("Without learning", "scattering/scattering-small-mnist@100-0-coefficients.png"),
-}
+    "gan": ("Images from noise", "a game of two networks, and what keeps it even", "cgan/conv-small-avatars-avatars-classes.png"),
+    "image_translation": (
+        "Image to image", "with pairs or without", "cyclegan/nine_blocks-small-emoji-unpaired-noto-twemoji-translations.png"
+    ),
+    "autoencoder": ("Codes", "few numbers that say what an image is", "vae/vae-small-manifold-mnist-manifold.png"),
+    "recognition": ("What is it?", "ways round layers, and what depth costs", "cnn/cnn-small-mnist-maps.png"),
+    "detection": ("Where is it?", "boxes, words, bodies", "yolov2/coco-small-scenes-boxes-found.png"),
+    "attention": ("Glimpses", "looking at little, and choosing where", "ram/cluttered-small-cluttered-cluttered-mnist-path.png"),
+    "restoration": ("Sharper, whole again", "what a photograph lost", "srgan/bicubic_skip-small-photographs-scale-4-restored.png"),
+    "language": ("Words", "vectors, tags, texts, translation", "transformer/base-small-libreoffice-pt-en-attention.png"),
+    "vision_language": ("Pictures and words", "captions, answers, pictures told", "show_attend_tell/soft-small-scenes-attention-1.png"),
+    "video": ("Moving pictures", "content apart from motion", "mocogan/categorical-small-categorical-avatar-expressions-motions.png"),
+    "volumes": ("Shapes", "chairs of voxels", "gan3d/gan3d-small-furniture-samples.png"),
+    "sound": ("Sound", "waves from noise", "wavegan/wavegan-small-spoken-digits-4k-spectrograms.png"),
+    "series": ("Series", "what comes next, and which machine fails", "forecaster/lstm-small-storms-storms-tracks.png"),
+    "wavelets": ("Without learning", "filters that nobody trained", "scattering/scattering-small-mnist@100-0-coefficients.png"),
+}  # fmt: skip
+#: how a paper's best result stands, in a sign
+SIGNS = {"reproduced": "\N{BLACK STAR}", "scaled": "\N{CHECK MARK}", "missed": "\N{BALLOT X}"}
+NEITHER = "\N{WHITE CIRCLE}"
 
 
 def readme_table(rows: list[dict[str, Any]]) -> str:
@@ -81,15 +86,23 @@ def readme_table(rows: list[dict[str, Any]]) -> str:
     lines = [
         f"{len(catalog.CATALOG)} papers, {len(promised)} promised results: {', '.join(links)}.",
         "",
-        "| | [every paper, its best figure and its status](results/README.md) |",
+        f"| | [every paper, its best figure and its status](results/README.md); its best here: {SIGNS['reproduced']} the paper's own "
+        f"figure, {SIGNS['scaled']} a smaller target met, {SIGNS['missed']} missed, {NEITHER} none yet |",
         "| --- | --- |",
     ]
     for family in sorted({row.family for row in catalog.CATALOG.values()}, key=lambda f: list(FAMILIES).index(f) if f in FAMILIES else 99):
-        named, picture = FAMILIES.get(family, (family, ""))
-        of_family = [f"[{name}](results/{name})" for name, row in catalog.CATALOG.items() if row.family == family]
+        named, about, picture = FAMILIES.get(family, (family, "", ""))
+        names = [name for name, row in catalog.CATALOG.items() if row.family == family]
+        of_family = [f"[{name}](results/{name})\N{NO-BREAK SPACE}{sign(name, promised)}" for name in names]
         shown = f'<img src="results/{picture}" width="150" alt="{named}">' if (ROOT / "results" / picture).is_file() else ""
-        lines.append(f"| {shown} | **{named}**: {', '.join(of_family)} |")
+        lines.append(f"| {shown} | **{named}**: {about}. {', '.join(of_family)} |")
     return "\n".join(lines)
+
+
+def sign(name: str, promised: list[dict[str, Any]]) -> str:
+    """How a paper's best promise stands."""
+    top = best([row for row in promised if row["paper"] == name])
+    return SIGNS.get(top["status"], NEITHER) if top else NEITHER
 
 
 def best(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

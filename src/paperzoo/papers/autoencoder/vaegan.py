@@ -276,7 +276,7 @@ class Model(Autoencoder, ImageGenerator):
                 steps = torch.linspace(0, 2, 5)[:, None] * vector  # (5, latent)
                 rows[names[k]] = torch.cat([items.image[index : index + 1].cpu(), self.render(codes[index] + steps)])
         columns = ("face", "decoded", "+ 1/2", "+ 1", "+ 3/2", "+ 2")
-        return [*paths, table(rows, columns, folder / f"{stem}-attributes.png")] if rows else paths
+        return [*paths, table(rows, columns, folder / f"{stem}-vectors.png")] if rows else paths
 
 
 VARIANTS: dict[str, dict[str, object]] = {"vaegan": {}}
