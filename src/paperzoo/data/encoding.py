@@ -8,14 +8,16 @@ Unicode counts as ends of lines (U+2028, U+0085, form feeds) stand inside of sen
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import io
+import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from paperzoo.data.paths import ordinary, shown
 from paperzoo.errors import PaperzooError
@@ -133,6 +135,51 @@ def numbered_lines(path: Path, longest: int = _LONGEST) -> Iterator[tuple[int, s
             raise PaperzooError(f"{shown(path)}, line {number + 1}, has more than {longest:,} characters: no file of this kind")
     if held := held.removesuffix("\r"):
         yield number + 1, held
+
+
+def as_json(text: str, where: str) -> Any:
+    """The content of a JSON text.
+
+    Raises:
+        PaperzooError: it is none, is nested too deeply, or holds half of a character (an escape that stands alone), which nothing prints.
+    """
+    try:
+        content = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise PaperzooError(f"{where} holds half of a character, \\u{ord(error.object[error.start]):x}, without the other half") from None
+    except (ValueError, RecursionError) as error:
+        raise PaperzooError(f"{where} is no JSON: {error}") from None
+    return content
+
+
+def as_id(value: Any, where: str, key: str = "id") -> str | int:
+    """What stands under a key by which others refer to it; raises ``PaperzooError`` if that is neither text nor a whole number."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise PaperzooError(f"{where}: {key} is a whole number or a string, not {json.dumps(value)[:40]}")
+    return value
+
+
+def csv_rows(text: Sequence[str], mark: str, where: str, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table by its lines, and the number of the line that each ends in.
+
+    Args:
+        mark: what parts the cells.
+        quoted: whether a cell may stand in quotation marks, and then hold ``mark``.
+
+    Raises:
+        PaperzooError: a quotation mark that is not closed, or comes in the middle; a cell of more than 131,072 characters.
+    """
+    reader = csv.reader(text, delimiter=mark, strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    began = 1
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+            began = reader.line_num + 1
+    except csv.Error as error:
+        why = "a quotation mark is not closed" if "unexpected end" in str(error) else str(error)
+        raise PaperzooError(f"{where}, line {began}, is no row of a table: {why}") from None
 
 
 def lines_with_ends(path: Path) -> Iterator[str]:
