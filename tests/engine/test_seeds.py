@@ -28,7 +28,7 @@ def test_seeds_are_a_list_or_a_range(text: str, meant: list[int]) -> None:
     assert seeds.parse(text) == meant
 
 
-@pytest.mark.parametrize("text", ["", "a", "1,,2", "2-1", "-1", "0,0", "0-2,1", "1.5", "0-99999999"])
+@pytest.mark.parametrize("text", ["", "a", "1,,2", "2-1", "-1", "0,0", "0-2,1", "1.5", "0-99999999", "\N{ARABIC-INDIC DIGIT ONE}"])
 def test_other_seeds_are_refused(text: str) -> None:
     with pytest.raises(PaperzooError, match="--seeds"):
         seeds.parse(text)

@@ -8,14 +8,16 @@ Unicode counts as ends of lines (U+2028, U+0085, form feeds) stand inside of sen
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import io
+import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from paperzoo.data.paths import ordinary, shown
 from paperzoo.errors import PaperzooError
@@ -35,7 +37,11 @@ _MARKS = (
 )
 #: what else a file may be, by its first bytes
 _OTHERS = {
-    b"PK\x03\x04": "a zip archive",
+    b"PK\x03\x04": "a zip archive, as spreadsheets (.xlsx, .ods) are too",
+    b"\xd0\xcf\x11\xe0": "an old Office document (.xls, .doc)",
+    b"PAR1": "a parquet file",
+    b"ARROW1": "a feather file",
+    b"\x89HDF": "an HDF5 file",
     b"\xfd7zXZ": "packed with xz",
     b"BZh": "packed with bzip2",
     b"\x28\xb5\x2f\xfd": "packed with zstd",
@@ -131,6 +137,68 @@ def numbered_lines(path: Path, longest: int = _LONGEST) -> Iterator[tuple[int, s
         yield number + 1, held
 
 
+def as_json(text: str, where: str) -> Any:
+    """The content of a JSON text.
+
+    Raises:
+        PaperzooError: it is none, is nested too deeply, or holds half of a character (an escape that stands alone), which nothing prints.
+    """
+    try:
+        content = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise PaperzooError(f"{where} holds half of a character, \\u{ord(error.object[error.start]):x}, without the other half") from None
+    except (ValueError, RecursionError) as error:
+        raise PaperzooError(f"{where} is no JSON: {error}") from None
+    return content
+
+
+def as_id(value: Any, where: str, key: str = "id") -> str | int:
+    """What stands under a key by which others refer to it; raises ``PaperzooError`` if that is neither text nor a whole number."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise PaperzooError(f"{where}: {key} is a whole number or a string, not {json.dumps(value)[:40]}")
+    return value
+
+
+def csv_rows(text: Sequence[str], mark: str, where: str, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table by its lines, and the number of the line that each ends in.
+
+    Args:
+        mark: what parts the cells.
+        quoted: whether a cell may stand in quotation marks, and then hold ``mark``.
+
+    Raises:
+        PaperzooError: a quotation mark that is not closed, or comes in the middle; a cell of more than 131,072 characters.
+    """
+    reader = csv.reader(text, delimiter=mark, strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    began = 1
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+            began = reader.line_num + 1
+    except csv.Error as error:
+        why = "a quotation mark is not closed" if "unexpected end" in str(error) else str(error)
+        raise PaperzooError(f"{where}, line {began}, is no row of a table: {why}") from None
+
+
+def lines_with_ends(path: Path) -> Iterator[str]:
+    """The lines of a file of any size with what ends each, LF, CR LF or CR: as ``csv`` wants them.
+
+    Raises:
+        PaperzooError: see ``blocks``; or a line is longer than those of a table.
+    """
+    held = ""
+    for block in blocks(path):
+        text = held + block
+        end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1  # to a CR at the end of a block an LF may belong
+        yield from io.StringIO(text[:end], newline="")
+        held = text[end:]
+        if len(held) > _LONGEST:
+            raise PaperzooError(f"{shown(path)} has a line of more than {_LONGEST:,} characters: no file of this kind")
+    yield from io.StringIO(held, newline="")
+
+
 def _decoded(read: Callable[[int], bytes], where: str) -> Iterator[str]:
     block = read(_BLOCK)
     mark, name = next(((mark, name) for mark, name in _MARKS if block.startswith(mark)), (b"", "utf-8"))
@@ -162,6 +230,8 @@ def _check_zeros(block: bytes, where: str) -> None:
     if len(block) < 4:
         return
     even, odd = (2 * part.count(0) > len(part) for part in (block[::2], block[1::2]))
+    if (even or odd) and (kind := _kind(block)):
+        raise PaperzooError(f"{where} is no text: it is {kind}")
     if even and odd:
         raise PaperzooError(f"{where} is no text: most of its first {len(block):,} bytes are zero")
     if even or odd:
@@ -169,9 +239,14 @@ def _check_zeros(block: bytes, where: str) -> None:
         raise PaperzooError(f"{where} looks like {name} without a byte order mark: convert it (iconv -f {name} -t UTF-8 OLD > NEW)")
 
 
+def _kind(first: bytes) -> str:
+    """What a file is that begins so, if it is known for it; else ``""``."""
+    return next((kind for begin, kind in _OTHERS.items() if first.startswith(begin)), "")
+
+
 def _hint(content: bytes, at: int, name: str, first: bytes, ascii_only: bool, reason: str) -> str:
     """A guess at a file's format, from its first bytes and those around the offset ``at`` of the decoding error."""
-    if kind := next((kind for begin, kind in _OTHERS.items() if first.startswith(begin)), ""):
+    if kind := _kind(first):
         return f"it is {kind}"
     if name == "utf-8" and ascii_only and not _SEVERAL_BYTES.search(content) and not _CONTROL.search(content):
         begin = max(content.rfind(blank, 0, at) for blank in b" \t\r\n,;") + 1

@@ -18,7 +18,10 @@ from paperzoo.errors import PaperzooError
 from paperzoo.files import kind_of
 from paperzoo.terminal import plain
 
-SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+SPLITS = {
+    "train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test",
+    "training": "train", "dev": "validation", "testing": "test",
+}  # fmt: skip
 
 #: a file and its label
 Item = tuple[Path, int]
@@ -69,7 +72,8 @@ def split_folders(root: Path) -> dict[str, Path]:
     """The folders that stand for splits; ``{"train": root}`` where there are none, or others beside them.
 
     Raises:
-        PaperzooError: the folder cannot be read, or two folders stand for one split.
+        PaperzooError: the folder cannot be read, two folders stand for one split, or one holds the very folders that ``train`` does and
+            is called otherwise than a split.
     """
     folders = folders_of(root)
     by_split: dict[str, Path] = {}
@@ -78,6 +82,7 @@ def split_folders(root: Path) -> dict[str, Path]:
         if split in by_split:
             raise PaperzooError(f"{plain(root)} has both {by_split[split].name} and {folder.name} for its {split} images: keep one")
         by_split[split] = folder
+    _same_inside(root, folders, by_split)
     if "train" not in by_split:
         return {"train": root}
     others = [f.name for f in folders if f not in by_split.values()]
@@ -88,6 +93,27 @@ def split_folders(root: Path) -> dict[str, Path]:
             stacklevel=4,
         )
     return {"train": root} if others else by_split
+
+
+def _same_inside(root: Path, folders: Sequence[Path], by_split: Mapping[str, Path]) -> None:
+    """Raises ``PaperzooError`` for a folder with the same folders in it as that of the training images: as a class it would be wrong."""
+    train = by_split.get("train") or next((f for f in folders if "train" in f.name.lower()), None)
+    if train is None or not (classes := _names_inside(train)):
+        return
+    known = by_split.values() if train in by_split.values() else ()  # of train_images, test is a split no more than any other
+    for folder in (f for f in folders if f != train and f not in known):
+        if _names_inside(folder) == classes:
+            raise PaperzooError(
+                f"{plain(root)}: {plain(train.name)} and {plain(folder.name)} hold the same folders ({some(sorted(classes))}), as splits do"
+                f"; call splits {', '.join(SPLITS)}"
+            )
+
+
+def _names_inside(folder: Path) -> set[str]:
+    try:
+        return {inner.name for inner in folders_of(folder)}
+    except PaperzooError:
+        return set()  # what may not be read is said where it is read
 
 
 def class_name(folder: Path) -> str:
@@ -176,6 +202,15 @@ def some(names: Sequence[object], most: int = 3) -> str:
 def below(path: Path, root: Path) -> str:
     """A path as seen from a folder."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def some_of_each(items: Iterable[Item], names: Sequence[str], bad: Collection[Path], root: Path, what: str = "image") -> None:
+    """Raises ``PaperzooError`` for a class of which no file to train on can be read: it would be a class without an example."""
+    there = {label for path, label in items if path not in bad} if bad else set(range(len(names)))
+    for label, name in enumerate(names):
+        if label not in there:
+            fault = f"no {what} of the class {plain(name)} can be used to train on"
+            raise PaperzooError(f"{plain(root)}: {fault}; mend its folder or take it away")
 
 
 # Files of equal content ----------------------------------------------------------------------------------------------

@@ -197,6 +197,12 @@ def test_what_cannot_be_used_is_counted_and_named(tmp_path: Path) -> None:
         for part in ("nothing.wav has no samples", "silent.wav is silent", "text.wav cannot be read as a sound")
     )
     assert sum(len(split) for split in built.splits.values()) == 24
+    for rate in (1, 2**31 - 1):  # a damaged header: hours of sound, or nothing of it
+        content = bytearray((own / "low" / "nothing.wav").read_bytes() + bytes(4000))
+        content[24:28] = rate.to_bytes(4, "little")
+        content[40:44] = (4000).to_bytes(4, "little")
+        with pytest.raises(PaperzooError, match=f"says that it has {rate:,} samples a second; read are 1,000 to 768,000"):
+            sounds.read(bytes(content))
     with pytest.raises(PaperzooError, match="3 of 27"):
         dataset(f"sounds:{own}#length=1024", strict=True)
 

@@ -192,6 +192,9 @@ def test_vocs_own_lists_say_the_splits_year_by_year(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="pictures in none of the lists of splits"):
         built = dataset(f"voc:{tmp_path}", image_size=32)
     assert {split: len(items) for split, items in built.splits.items()} == {"train": 4, "validation": 1, "test": 2}
+    (tmp_path / "VOC2012" / "ImageSets" / "Main" / "train.txt").write_bytes(b"04\n\xe4\n")
+    with pytest.raises(PaperzooError, match=r"train\.txt is not UTF-8: byte 0xe4 .*\(line 2\)"):
+        dataset(f"voc:{tmp_path}", image_size=48)
 
 
 def test_a_folder_of_coco_by_the_names_of_its_files(tmp_path: Path) -> None:

@@ -230,9 +230,48 @@ def test_two_folders_for_one_split_and_folders_beside_splits(tmp_path: Path) -> 
     with pytest.raises(PaperzooError, match="has both val and valid for its validation images: keep one"):
         image_folder(tmp_path, 8)
     (tmp_path / "valid").rename(tmp_path / "extra")
+    kinds(tmp_path / "extra", "c", each=3)
     built, said = read(tmp_path)
     assert built.schema.names == ("extra", "train", "val")
     assert any("has extra beside train and val: all are taken as classes, none as a split" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("Training", "Testing"), {"train", "validation", "test"}),
+        (("train", "dev"), {"train", "validation", "test"}),
+        (("train", "eval"), "train and eval hold the same folders"),
+        (("train_images", "test_images"), "train_images and test_images hold the same folders"),
+        (("train", "test", "holdout"), "train and holdout hold the same folders"),
+        (("seg_train", "test"), "seg_train and test hold the same folders"),
+    ],
+)
+def test_splits_under_other_names_are_no_classes(names: tuple[str, ...], splits: set[str] | str, tmp_path: Path) -> None:
+    for number, split in enumerate(names):
+        kinds(tmp_path / split, "a", "b", each=12 + number)
+    if isinstance(splits, str):
+        with pytest.raises(PaperzooError, match=rf"{splits} \(a, b\), as splits do; call splits train, validation"):
+            image_folder(tmp_path, 8)
+    else:
+        built, _ = read(tmp_path)
+        assert set(sizes(built)) == splits and built.schema.names == ("a", "b")
+        assert sizes(built)["test" if "Testing" in names else "validation"] == 26
+
+
+def test_a_class_of_which_nothing_can_be_read_is_named(tmp_path: Path) -> None:
+    kinds(tmp_path, "a", "b", each=3)
+    for path in (tmp_path / "a").iterdir():
+        path.write_text("no picture")
+    with pytest.raises(PaperzooError, match="no image of the class a can be used to train on"), pytest.warns(UserWarning):
+        image_folder(tmp_path, 8)
+
+
+def test_class_folders_in_a_folder_are_found(tmp_path: Path) -> None:
+    kinds(tmp_path / "data" / "images", "a", "b", each=6)
+    _, said = read(tmp_path)
+    hint = f"read without labels; if a, b are classes, give their folder, {tmp_path}/data/images"
+    assert any(hint in text for text in said)
 
 
 # Copies --------------------------------------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import warnings
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,17 @@ def test_times_since_1970_are_times(name: str, unit: str, factor: int, tmp_path:
         read_series(write(tmp_path, f"{name},x", rows))
 
 
+@pytest.mark.parametrize("form", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_dates_in_digits_alone_are_no_numbers_since_1970(form: str, tmp_path: Path) -> None:
+    hours = [datetime(2020, 1, 30) + timedelta(hours=hour) for hour in range(60)]
+    path = write(tmp_path, "time,x", [f"{hour.strftime(form)},{hour.hour}.5" for hour in hours])
+    series = read_series(path)
+    assert (series.step, series.labels[0], series.last) == ((1, "h"), "2020-01-30 00:00:00", hours[-1])
+    log = write(tmp_path, "machine,time,heat,event", [f"a,{hour.strftime(form)},1.5," for hour in hours])
+    with pytest.raises(PaperzooError, match=rf"row 2: the time is '{hours[0].strftime(form)}'; times are written as"):
+        list(logs.read(log))
+
+
 def test_a_logs_times_since_1970_are_times(tmp_path: Path) -> None:
     first = int(np.datetime64("2024-02-28", "s").astype(int))
     for factor in (1, 1000):
@@ -217,6 +230,21 @@ def test_the_parts_of_a_time_may_stand_apart(head: str, rows: list[str], tmp_pat
     assert series.bounds == (0, 40) and series.values[:, 0].tolist() == [i + 0.5 for i in range(40)]
     hourly = "hour" in head or "ime" in head
     assert (series.step, series.labels[26][:13]) == (((1, "h"), "2006-12-17 02") if hourly else ((1, "month"), "2002-03-01"))
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "part"),
+    [
+        ("date,hour,x", [f"2020-01-{1 + h // 24:02d},{h % 24},{h}.5" for h in range(60)], "hour"),
+        ("date,hour,x", [f"2020-01-{1 + h // 24:02d},{h % 24},{h // 24}.5" for h in range(60)], "hour"),  # no day says two things
+        ("date,time,x", [f"2020-01-{1 + h // 12:02d},{1 + h % 12}:00 AM,{h}.5" for h in range(60)], "time"),
+        ("year,quarter,x", [f"{2000 + q // 4},{1 + q % 4},{q}.5" for q in range(60)], "quarter"),
+        ("year,week,x", [f"{2000 + w // 52},{1 + w % 52},{w}.5" for w in range(120)], "week"),
+    ],
+)
+def test_a_part_of_a_time_that_is_not_read_is_named(head: str, rows: list[str], part: str, tmp_path: Path) -> None:
+    with pytest.raises(PaperzooError, match=f"times of {head.split(',')[0]} come again with another {part} .* write both in one column"):
+        read_series(write(tmp_path, head, rows), targets=("x",))
 
 
 @pytest.mark.parametrize("bad", ["0000-01-01", "99999-01-01", "2026-02-30", "2026-13-01", "2026-01-01 25:00", "-2026-01-01"])
@@ -346,12 +374,42 @@ def each_reader(path: Path) -> list[str]:
     return said
 
 
-def test_other_encodings_are_named_with_their_place(tmp_path: Path) -> None:
-    for encoding, place in (("latin-1", "byte 0xfc in line 3, after 'K'"), ("utf-16", "byte 0xff in line 1")):
-        (tmp_path / "some.csv").write_bytes("machine,time,heat,event\na,2020-01-01,1,\nKühler,2020-01-01,1,\n".encode(encoding))
-        assert all(f"some.csv is not UTF-8: {place}" in said for said in each_reader(tmp_path / "some.csv"))
-    (tmp_path / "some.csv").write_bytes(b"machine,time,heat,event\n" + b"a,2020-01-01,1,\n" * 40_000 + b"\xe4,2020-01-01,1,\n")
-    assert all("byte 0xe4 in line 40002" in said for said in each_reader(tmp_path / "some.csv"))
+def test_other_encodings_are_read_or_named_with_their_place(tmp_path: Path) -> None:
+    path, text = tmp_path / "some.csv", "machine,time,heat,event\r\na,2020-01-01,1,\r\nKühler,2020-01-01,1,\r\n"
+    for content in (text.encode("utf-8-sig"), text.encode("utf-16"), text.encode("utf-32"), gzip.compress(text.encode())):
+        path.write_bytes(content)
+        assert read_table(path).cells["machine"] == ["a", "Kühler"] == [*next(logs.read(path)).machine]
+    for content, said in (
+        (text.encode("latin-1"), r"some\.csv is not UTF-8: byte 0xfc at .*\(line 3\); if 'Kühler' is right there, it is Windows-1252"),
+        (text.encode("utf-16-le"), "looks like UTF-16LE without a byte order mark"),
+        (b"machine,time,heat,event\n" + b"a,2020-01-01,1,\n" * 140_000 + b"\xe4,2020-01-01,1,\n", r"byte 0xe4 at .*\(line 140002\)"),
+        (b"PK\3\4\x14\0\0\0\x08\0\xf4\x8b", "it is a zip archive, as spreadsheets"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), "it is an old Office document"),
+        (b'[{"machine": "a", "time": 1}]', "is JSON; a table is a CSV or parquet file"),
+        (b"<html><table>", "is XML or HTML; a table is"),
+    ):
+        path.write_bytes(content)
+        assert all(re.search(said, one) for one in each_reader(path))
+
+
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [
+        ([f"{day},{at}.5" for at, day in enumerate(DAYS)], ""),
+        ([f"{at}.5" for at in range(9)], ""),
+        ([f"{at},{at}.5" for at in range(9)], ""),
+        (["0,1", *(f"{at}.5,{at % 3}" for at in range(9))], "01"),  # as a table is written whose columns have no names
+        (["1", *(f"{at}.5" for at in range(9))], "1"),
+        (["unit,2019,2020", *(f"{at},{at}.5,{at % 3}" for at in range(9))], ""),
+    ],
+)
+def test_a_first_row_of_values_is_no_header(rows: list[str], names: str, tmp_path: Path) -> None:
+    path = write(tmp_path, rows[0], rows[1:])
+    if names or "unit" in rows[0]:
+        assert len(read_table(path).rows) == 9 and (not names or "".join(read_table(path).names) == names)
+    else:
+        with pytest.raises(PaperzooError, match=f"without a header: its first row, '{rows[0].replace(',', ', ')}', holds values"):
+            read_series(path)
 
 
 @pytest.mark.parametrize("content", [b'a,b\n1,"2\n', b'a,b\n1,"2"3\n', b"a,b\n1," + b"2" * 200_000 + b"\n"])

@@ -17,9 +17,13 @@ import numpy as np
 import pytest
 
 import paperzoo
+from paperzoo.data.bodies import readers as bodies
+from paperzoo.data.boxes import readers as boxes
+from paperzoo.data.captions import readers as captions
 from paperzoo.data.encoding import blocks, decode, lines, numbered_lines, opened, read_text
-from paperzoo.data.images import raphael
+from paperzoo.data.images import attributes, raphael
 from paperzoo.data.paths import exists, ordinary, path_of, shown
+from paperzoo.data.questions import readers as questions
 from paperzoo.data.text import glue, parallel
 from paperzoo.data.text import running as text
 from paperzoo.data.text.corpus import text_file, text_files
@@ -476,3 +480,36 @@ def test_the_reader_hands_on_the_bytes(tmp_path: Path) -> None:
         assert file.read() == b"\xff\0"
     (tmp_path / "b").write_bytes(b"")
     assert list(blocks(tmp_path / "b")) == [""]
+
+
+# --- tables and JSON ---------------------------------------------------------------------------------------------------
+
+UNCLOSED, ID = "line 2, is no row of a table: a quotation mark is not closed", "id is a whole number or a string, not "
+LOST = "holds half of a character, .ud83d, without the other half"
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "content", "said"),
+    [
+        (captions.table, "a.csv", 'file,caption\n0.png,"a dog\n1.png,a cat\n', UNCLOSED),
+        (captions.table, "a.csv", f"file,caption\n0.png,{'x' * 200_000}\n", "line 2, is no row .* field larger than field limit"),
+        (questions.table, "a.csv", 'file,question,answer\n0.png,what,"a\n', UNCLOSED),
+        (attributes.csv_table, "a.csv", f"file,smile\n0.png,{'1' * 200_000}\n", "line 2, is no row .* field larger than field limit"),
+        (captions.json_lines, "a.jsonl", "[" * 100_000, "line 1 is no JSON: maximum recursion depth"),
+        (captions.json_lines, "a.jsonl", '{"file": "0.png", "caption": "\\ud83d"}', f"line 1 {LOST}"),
+        (captions.of_json, "a.json", '{"images": [{"id": [], "file_name": "0.png"}], "annotations": []}', rf"images\[0\]: {ID}\[\]"),
+        (captions.of_json, "a.json", f'{{"images": {"9" * 5000}}}', "is no JSON: Exceeds the limit"),
+        (questions.table, "a.jsonl", "[" * 100_000, "line 1, is no JSON: maximum recursion depth"),
+        (questions.table, "a.jsonl", '{"file": "0.png", "question": "\\uD83D", "answer": "a"}', f"line 1, {LOST}"),
+        (boxes.of_coco, "a.json", '{"categories": [{"id": {}, "name": "a"}]}', rf"categories\[0\]: {ID}\{{\}}"),
+        (boxes.of_coco, "a.json", '{"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}', r"\[1\] has the id 1 of another"),
+        (boxes.of_coco, "a.json", '{"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}', r"\[1\] has the name a of another"),
+        (bodies.of_densepose, "a.json", '{"images": [], "annotations": [{"dp_x": [], "image_id": []}]}', rf"image_{ID}\[\]"),
+    ],
+)  # fmt: skip
+def test_tables_and_json_that_cannot_be_read_are_one_sentence(
+    read: Callable[[Path], Any], name: str, content: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(PaperzooError, match=said):
+        list(read(tmp_path if read is questions.table else tmp_path / name))

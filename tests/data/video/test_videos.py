@@ -259,6 +259,9 @@ def test_hmdb51(tmp_path: Path) -> None:
     with pytest.raises(PaperzooError, match=r"no files CLASS_test_split3.txt"):
         hmdb51(tmp_path, fold=3)
     assert DATASETS["hmdb51-3"].arguments == {"fold": 3}
+    (lists / "wave_test_split1.txt").write_bytes("w_ä.avi 1\nw_1.avi 2\n".encode("latin-1"))
+    with pytest.raises(PaperzooError, match=r"wave_test_split1\.txt is not UTF-8: byte 0xe4 .*\(line 1\)"):
+        hmdb51(tmp_path)
 
 
 # Digits that drift ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import torch
 from paperzoo.data.audio.sounds import (
     ENDINGS,
     PEAK,
+    RATES,
     SILENCE,
     Sounds,
     fitted,
@@ -44,6 +45,7 @@ from paperzoo.data.listing import (
     folders_of,
     say_copies,
     say_few,
+    some_of_each,
     split_folders,
 )
 from paperzoo.data.options import options
@@ -61,8 +63,8 @@ OPTIONS = {
 LEAST = {"rate": 1000, "length": 64, "channels": 1, "peak": 0}
 RATE, LENGTH = 16_000, 16_384
 #: more samples a second than any recording has
-FASTEST = 768_000
-_VERSION = 1  # of the prepared arrays: change it whenever they come out differently
+FASTEST = RATES[1]
+_VERSION = 2  # of the prepared arrays: change it whenever they come out differently
 
 
 def sound_folder(path: Path, text: str = "", strict: bool = False) -> Dataset:
@@ -95,6 +97,7 @@ def sound_folder(path: Path, text: str = "", strict: bool = False) -> Dataset:
     arrays = keep(path, files, rate, length, channels, peak, True)
     bad = {files[int(number)]: str(why) for number, why in zip(arrays["bad"], arrays["why"], strict=True)}
     _complain_unread(path, bad, len(files), strict)
+    some_of_each(by_split["train"], names, bad, path, "sound")
     kept = {split: [item for item in items if item[0] not in bad] for split, items in by_split.items()}
     groups = copies(file for items in kept.values() for file, _ in items)
     splits = cut(kept, path, groups, "sounds")

@@ -30,6 +30,8 @@ PEAK = 0.9
 FADE = 0.01
 #: the longest sound that is read, in samples a channel: three hours at 48 kHz
 LONGEST = 2**29
+#: samples a second of what a sound's header may say; what says less or more is damaged, and would be hours long or nothing
+RATES = 1000, 768_000
 
 
 def read(source: Path | bytes, name: str = "") -> tuple[np.ndarray, int]:
@@ -55,6 +57,8 @@ def read(source: Path | bytes, name: str = "") -> tuple[np.ndarray, int]:
         raise PaperzooError(f"{name} cannot be read as a sound: {why}") from error
     if not len(samples):
         raise PaperzooError(f"{name} has no samples")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise PaperzooError(f"{name} says that it has {rate:,} samples a second; read are {RATES[0]:,} to {RATES[1]:,}")
     if not np.isfinite(samples).all():
         raise PaperzooError(f"{name} has samples that are not finite numbers")
     return np.ascontiguousarray(samples.T), rate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from paperzoo.data.boxes.columns import FramedFiles
 from paperzoo.data.boxes.geometry import Letterbox
 from paperzoo.data.boxes.readers import number
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
-from paperzoo.data.encoding import read_text
+from paperzoo.data.encoding import as_id, as_json, read_text
 from paperzoo.data.images.folders import size_of
 from paperzoo.data.listing import SPLITS, Item, Skipped, complain, copies, cut, pictures_in, say_copies
 from paperzoo.data.paths import below, names_in
@@ -95,11 +94,11 @@ def of_densepose(path: Path) -> list[Picture]:
     """
     where = plain(path)
     try:
-        whole = json.loads(read_text(path))
+        whole = as_json(read_text(path), where)
         images, annotations = whole["images"], whole["annotations"]
         size = {row["id"]: (str(row["file_name"]), (int(row["width"]), int(row["height"]))) for row in images}
-    except (ValueError, RecursionError) as error:
-        raise PaperzooError(f"{where} is no JSON: {error}") from None
+    except ValueError as error:
+        raise PaperzooError(f"{where}: {error}") from None
     except (KeyError, TypeError) as error:
         raise PaperzooError(f"{where} lacks the key {plain(str(error))} of COCO's annotations, or has another value there") from None
     people = defaultdict[Any, list[Annotated]](list)
@@ -107,7 +106,7 @@ def of_densepose(path: Path) -> list[Picture]:
         here = f"{where}, annotations[{i}]"
         if not isinstance(row, dict) or "dp_x" not in row:
             continue  # of the 100 people of a photograph those that nobody has marked
-        if row.get("image_id") not in size:
+        if as_id(row.get("image_id"), here, "image_id") not in size:
             raise PaperzooError(f"{here} is of image_id {plain(str(row.get('image_id')))}, which no entry of images has")
         people[row["image_id"]].append(_person(row, here))
     return [Picture(file, sides, people[key]) for key, (file, sides) in size.items() if key in people]

@@ -19,6 +19,7 @@ from paperzoo.data.boxes.columns import FramedFiles, Marked, Marks, read_framed
 from paperzoo.data.boxes.geometry import Letterbox
 from paperzoo.data.boxes.readers import Annotated, Mark, of_coco, of_icdar, of_voc, of_yolo, yolo_names
 from paperzoo.data.dataset import Column, Dataset, Images, Schema, Split, Values
+from paperzoo.data.encoding import blocks
 from paperzoo.data.images import folders
 from paperzoo.data.images.folders import complain_unread
 from paperzoo.data.listing import SPLITS, Item, Skipped, complain, copies, cut, pictures_in, say_copies, some
@@ -152,7 +153,7 @@ def _voc(root: Path, skipped: Skipped, said: Said) -> Told:
     lists = dict[tuple[Path, str], str]()  # which picture is in which split, of the year that the list is of
     for path in sorted(root.rglob("ImageSets/Main/*.txt")):
         if path.stem in SPLITS:
-            lists |= {(path.parents[2], name): SPLITS[path.stem] for name in path.read_text(encoding="utf-8").split()}
+            lists |= {(path.parents[2], name): SPLITS[path.stem] for name in "".join(blocks(path)).split()}
     split = dict(annotations.split)
     for file in annotations.marked:
         for place in file.parents:

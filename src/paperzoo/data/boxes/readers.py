@@ -7,7 +7,6 @@ seen and said by ``paperzoo.data.boxes.checks``.
 from __future__ import annotations
 
 import csv
-import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paperzoo.data.encoding import lines, read_text
+from paperzoo.data.encoding import as_id, as_json, lines, read_text
 from paperzoo.errors import PaperzooError, listed
 from paperzoo.terminal import plain
 
@@ -114,25 +113,27 @@ def of_coco(path: Path) -> Coco:
         PaperzooError: it is no JSON, or of another layout; an annotation is of a picture or a category that is not listed.
     """
     where = plain(path)
-    try:
-        whole = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise PaperzooError(f"{where} is no JSON: {error}") from None
+    whole = as_json(read_text(path), where)
     categories = _list(whole, "categories", where)
     title: dict[Any, str] = {}
     for i, row in enumerate(categories):
-        title[_of(row, "id", f"{where}, categories[{i}]")] = str(_of(row, "name", f"{where}, categories[{i}]"))
+        here = f"{where}, categories[{i}]"
+        key, name = as_id(_of(row, "id", here), here), str(_of(row, "name", here))
+        if key in title or name in title.values():
+            raise PaperzooError(f"{here} has the {f'id {key}' if key in title else f'name {plain(name)}'} of another before it")
+        title[key] = name
     by_id: dict[Any, Annotated] = {}
     for i, row in enumerate(_list(whole, "images", where)):
         here = f"{where}, images[{i}]"
-        key, wide, tall = _of(row, "id", here), row.get("width"), row.get("height")
+        key, wide, tall = as_id(_of(row, "id", here), here), row.get("width"), row.get("height")
         if key in by_id:
             raise PaperzooError(f"{here} has the id {plain(key)} of another before it")
         size = (int(number(wide, here, "width")), int(number(tall, here, "height"))) if wide and tall else None
         by_id[key] = Annotated(str(_of(row, "file_name", here)), [], size)
     for i, row in enumerate(_list(whole, "annotations", where)):
         here = f"{where}, annotations[{i}]"
-        image, category, box = (_of(row, key, here) for key in ("image_id", "category_id", "bbox"))
+        image, category = (as_id(_of(row, key, here), here, key) for key in ("image_id", "category_id"))
+        box = _of(row, "bbox", here)
         if image not in by_id:
             raise PaperzooError(f"{here} is of image_id {plain(image)}, which no entry of images has")
         if category not in title:

@@ -3,8 +3,6 @@ et al. (2016), CSV, and JSON lines."""
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paperzoo.data.encoding import lines, numbered_lines, read_text
+from paperzoo.data.encoding import as_id, as_json, csv_rows, lines, numbered_lines, read_text
 from paperzoo.data.listing import SPLITS
 from paperzoo.data.paths import names_in, suffix_of
 from paperzoo.errors import PaperzooError, listed, unknown
@@ -198,8 +196,9 @@ def table(path: Path) -> Told:
     """
     rows = lines(read_text(path))
     mark = max(",;\t|", key=rows[0].count)
-    head = [cell.strip().lower() for cell in next(csv.reader(rows[:1], delimiter=mark))]
-    file, caption, split = (next((i for i, cell in enumerate(head) if cell in names), None) for names in (FILE, CAPTION, SPLIT))
+    _, names = next(csv_rows(rows[:1], mark, plain(path), mark != "|"))
+    head = [cell.strip().lower() for cell in names]
+    file, caption, split = (next((i for i, cell in enumerate(head) if cell in known), None) for known in (FILE, CAPTION, SPLIT))
     if file is None or caption is None:
         lacking = "file" if file is None else "caption"
         raise PaperzooError(f"{plain(path)} has no column {lacking} in its first line; it has {plain(', '.join(head))}")
@@ -213,11 +212,12 @@ def table(path: Path) -> Told:
                     raise PaperzooError(f"{plain(path)}, line {number}: {plain(row[:60])!r} is no name| number| caption")
                 _add(captions, bars[1].strip(), bars[2])
         return _checked(path, captions, splits)
-    reader = csv.reader(rows[1:], delimiter=mark, quoting=csv.QUOTE_MINIMAL if mark != "|" else csv.QUOTE_NONE)
-    for cells in reader:
+    table_rows = csv_rows(rows, mark, plain(path), mark != "|")
+    next(table_rows)
+    for number, cells in table_rows:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f"{plain(path)}, line {reader.line_num + 1}"
+        where = f"{plain(path)}, line {number}"
         if len(cells) != len(head):
             hint = "; a caption with commas stands in quotation marks" if mark == "," and len(cells) > len(head) else ""
             raise PaperzooError(f"{where} has {len(cells)} columns, not {len(head)}{hint}")
@@ -240,10 +240,7 @@ def json_lines(path: Path) -> Told:
         if not line.strip():
             continue
         where = f"{plain(path)}, line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise PaperzooError(f"{where} is no JSON: {error}") from None
+        row = as_json(line, where)
         name, text = (_of(row, keys, where) for keys in (FILE, (*CAPTION, "captions")))
         texts = text if isinstance(text, list) else [text]
         if not isinstance(name, str) or not all(isinstance(one, str) for one in texts):
@@ -271,10 +268,7 @@ def of_json(path: Path) -> Told:
     Raises:
         PaperzooError: it is no JSON, or of another layout; the key that is missing is named.
     """
-    try:
-        whole = json.loads(read_text(path))
-    except ValueError as error:
-        raise PaperzooError(f"{plain(path)} is no JSON: {error}") from None
+    whole = as_json(read_text(path), plain(path))
     images = _list(whole, "images", plain(path))
     if isinstance(whole, dict) and "annotations" not in whole and images and isinstance(images[0], dict) and "sentences" in images[0]:
         return _karpathy(path, images)
@@ -286,12 +280,12 @@ def _coco(path: Path, images: Sequence[Any], annotations: Sequence[Any]) -> Told
     name_of: dict[Any, str] = {}
     for number, image in enumerate(images):
         where = f"{plain(path)}, images[{number}]"
-        name_of[_of(image, ("id",), where)] = str(_of(image, ("file_name",), where))
+        name_of[as_id(_of(image, ("id",), where), where)] = str(_of(image, ("file_name",), where))
     for name in name_of.values():
         captions[name] = []
     for number, row in enumerate(annotations):
         where = f"{plain(path)}, annotations[{number}]"
-        image, caption = _of(row, ("image_id",), where), _of(row, ("caption",), where)
+        image, caption = as_id(_of(row, ("image_id",), where), where, "image_id"), _of(row, ("caption",), where)
         if image not in name_of:
             raise PaperzooError(f"{where} is of image_id {plain(image)}, which no entry of images has")
         _add(captions, name_of[image], str(caption))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.dataset import Column, Dataset, Images, Schema, Split, Values
-from paperzoo.data.encoding import lines, read_text
+from paperzoo.data.encoding import csv_rows, lines, read_text
 from paperzoo.data.images import folders
 from paperzoo.data.images.folders import ImageFiles, complain_unread, is_grey, read_all, size_of
 from paperzoo.data.listing import SPLITS, Item, Skipped, complain, copies, cut, pictures_in, say_copies, some
@@ -169,7 +168,7 @@ def csv_table(path: Path, wanted: Sequence[str] = ()) -> Table:
     """
     text = lines(read_text(path))
     mark = max(",;\t", key=(text or [""])[0].count)
-    rows = [(n, [cell.strip() for cell in cells]) for n, cells in enumerate(csv.reader(text, delimiter=mark), 1) if any(cells)]
+    rows = [(n, [cell.strip() for cell in cells]) for n, cells in csv_rows(text, mark, plain(path)) if any(cells)]
     if len(rows) < 2 or len(rows[0][1]) < 2:
         raise PaperzooError(f"{plain(path)} needs a line with the columns' names and a row for each picture")
     head, split, body = rows[0][1], {}, []

@@ -30,6 +30,7 @@ from paperzoo.data.listing import (
     say_copies,
     say_few,
     some,
+    some_of_each,
     split_folders,
 )
 from paperzoo.data.pictures import Preparation, as_channels, read_rgb, read_square, suffixes
@@ -170,6 +171,7 @@ def image_folder(path: Path, image_size: int | None = None, channels: int | None
     read, bad = read_all([p for items in files.values() for p, _ in items], size)
     if bad:
         complain_unread(path, bad, total, strict)
+        some_of_each(files["train"], names, bad, path)
     splits = _cut({split: [item for item in items if item[0] in read] for split, items in files.items()}, path, names)
     wanted = channels or (1 if all(is_grey(image) for image in read.values()) else 3)
     pixels = {split: np.stack([as_channels(read[p], wanted) for p, _ in items]) for split, items in splits.items()}
@@ -263,7 +265,13 @@ def _files(root: Path, strict: bool = False) -> tuple[dict[str, list[Item]], tup
             extra = f"the class {plain(strange[0])}" if strange[0] else "images outside class folders"
             raise PaperzooError(f"{plain(folder_of[split])} has {extra}, which train has not")
     if len(names) == 1:
-        warnings.warn(f"{plain(root)} has only one class folder, {plain(names[0])}: its images are read without labels", stacklevel=4)
+        holder, inner = folder_of["train"], [folder_of["train"] / names[0]]
+        for _ in range(4):  # an archive is often unpacked into a folder in a folder
+            holder, inner = (inner[0], folders_of(inner[0])) if len(inner) == 1 else (holder, inner)
+        found = f"; if {some([f.name for f in inner])} are classes, give their folder, {plain(holder)}"
+        hint = found if len(inner) > 1 else ""
+        message = f"{plain(root)} has only one class folder, {plain(names[0])}: its images are read without labels{hint}"
+        warnings.warn(message, stacklevel=4)
         names = []
     single = [name for name in names if len(by_split["train"][name]) == 1]
     if "test" not in by_split and 0 < len(single) < len(names):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 import torch
 
 from paperzoo.data.dataset import Column, Dataset, Images
-from paperzoo.data.encoding import lines, read_text
+from paperzoo.data.encoding import as_json, csv_rows, lines, read_text
 from paperzoo.data.images import folders
 from paperzoo.data.images.folders import ImageFiles, complain_unread, is_grey, read_all, size_of
 from paperzoo.data.listing import SPLITS, Item, Skipped, complain, copies, cut, pictures_in, say_copies, some
@@ -140,10 +138,7 @@ def _json(folder: Path, names: Sequence[str]) -> tuple[str, Any]:
     path = first_of(folder, names)
     if path is None:
         raise PaperzooError(f"{shown(folder)} has no {names[0]}; it has: {names_in(folder)}")
-    try:
-        return shown(path), json.loads(read_text(path))
-    except ValueError as error:
-        raise PaperzooError(f"{shown(path)} is no JSON: {error}") from error
+    return shown(path), as_json(read_text(path), shown(path))
 
 
 def _list(content: Any, key: str, name: str) -> list[Any]:
@@ -277,7 +272,7 @@ _KEYS = ("file", "question", "answer")
 def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     text = lines(read_text(path))
     mark = max(",;\t", key=(text or [""])[0].count)
-    rows = ((n, [cell.strip() for cell in cells]) for n, cells in enumerate(csv.reader(text, delimiter=mark), 1) if any(cells))
+    rows = ((n, [cell.strip() for cell in cells]) for n, cells in csv_rows(text, mark, plain(path)) if any(cells))
     _, head = next(rows, (0, []))
     names = [name.lower() for name in head]
     if missing := [key for key in _KEYS if key not in names]:
@@ -292,10 +287,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(lines(read_text(path)), 1):
         if not line.strip():
             continue
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise PaperzooError(f"{plain(path)}, line {number}, is no JSON: {error}") from error
+        values = as_json(line, f"{plain(path)}, line {number},")
         for key in _KEYS:
             _of(values, key, plain(path), number)
         yield number, values

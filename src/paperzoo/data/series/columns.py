@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from paperzoo.data.encoding import blocks, lines_with_ends
 from paperzoo.data.series.calendars import calendar
 from paperzoo.errors import PaperzooError, unknown
 
@@ -30,6 +31,8 @@ EMPTY = {"", "na", "n/a", "nan", "null", "none"}
 PART = 100_000
 
 _DAYS = ("%Y-%m", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+#: dates in digits alone that go on to hours, minutes or seconds, by how many digits
+_COMPACT = {10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _WRITINGS = ("iso", "%Y", "%Y%m", *(f"{day}{clock}" for clock in ("", " %H:%M", " %H:%M:%S") for day in _DAYS))
 
 
@@ -45,8 +48,8 @@ def header(path: Path) -> tuple[str, ...]:
     if is_parquet(path):
         return tuple(str(name).strip() for name in open_parquet(path).schema_arrow.names)
     delimiter = _delimiter(path)
-    with readable(path), _text(path) as file:
-        return tuple(name.strip() for name in next(csv.reader(file, delimiter=delimiter, strict=True), []))
+    with readable(path):
+        return tuple(name.strip() for name in next(csv.reader(lines_with_ends(path), delimiter=delimiter, strict=True), []))
 
 
 def csv_parts(
@@ -60,8 +63,8 @@ def csv_parts(
         PaperzooError: no CSV, or a row of another length; ``ragged`` says so.
     """
     width, delimiter = len(header(path)), _delimiter(path)
-    with readable(path), _text(path) as file:
-        reader, row = csv.reader(file, delimiter=delimiter, strict=True), 2
+    with readable(path):
+        reader, row = csv.reader(lines_with_ends(path), delimiter=delimiter, strict=True), 2
         next(reader)
         while lines := list(islice(reader, size)):
             kept: list[list[str]] = []
@@ -113,8 +116,6 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except PaperzooError:
         raise
-    except UnicodeDecodeError as error:
-        raise PaperzooError(_undecodable(path) if not is_parquet(path) else f"{path.name} is damaged: {error}") from error
     except csv.Error as error:
         raise PaperzooError(f"{path.name} is no CSV file: {error}") from error
     except (OSError, ValueError, OverflowError, MemoryError, KeyError, RuntimeError, NotImplementedError) as error:
@@ -124,22 +125,6 @@ def readable(path: Path) -> Iterator[None]:
         raise PaperzooError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _text(path: Path) -> Any:
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _undecodable(path: Path) -> str:
-    """The first byte that is not UTF-8, and its line."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                before = line[: error.start][-20:].decode(errors="replace")
-                return f"{path.name} is not UTF-8: byte {line[error.start]:#04x} in line {number}, after {before!r}; save it in UTF-8"
-    return f"{path.name} is not UTF-8; save it in UTF-8"
-
-
 def parts_by_comma(path: Path) -> bool:
     """Whether a comma parts the cells of a file, and so cannot be a decimal sign outside quotes."""
     return not is_parquet(path) and _delimiter(path) == ","
@@ -147,10 +132,13 @@ def parts_by_comma(path: Path) -> bool:
 
 def _delimiter(path: Path) -> str:
     """The delimiter: the one that gives the header most names, and the row below it as many cells."""
-    with readable(path), _text(path) as file:
-        begin = file.read(2**16)
+    with readable(path):
+        begin = next(blocks(path), "")[: 2**16]
     if not begin.strip():
         raise PaperzooError(f"{path.name} is empty")
+    if begin.lstrip().startswith(('{"', "[{", "[[", "<")):
+        kind = "XML or HTML" if begin.lstrip().startswith("<") else "JSON"
+        raise PaperzooError(f"{path.name} is {kind}; a table is a CSV or parquet file: save it as one")
 
     def fit(delimiter: str) -> tuple[bool, bool, int]:
         first, second = ([*islice(csv.reader(io.StringIO(begin, newline=""), delimiter=delimiter), 2), [], []])[:2]
@@ -328,9 +316,16 @@ def read_table(path: Path) -> Table:
     names = header(path)
     if not any(names):
         raise PaperzooError(f"{path.name} begins without a header, a row that names the columns")
+    first: dict[str, int] = {}
     for at, name in enumerate(names):
-        if not name or name in names[:at]:
-            raise PaperzooError(f"{path.name}: column {at + 1} has " + (f"the name {name!r} of another" if name else "no name"))
+        if not name or first.setdefault(name, at) != at:
+            fault = f"the name {name!r} of another" if name else f"no name in the first row, which begins {', '.join(names)[:40]!r}"
+            raise PaperzooError(f"{path.name}: column {at + 1} has {fault}")
+    if not is_parquet(path) and _values(names):
+        raise PaperzooError(
+            f"{path.name} begins without a header: its first row, {', '.join(names)[:40]!r}, holds values; write a row above it that "
+            "names the columns"
+        )
     columns: list[list[str]] = [[] for _ in names]
     rows: list[int] = []
     for row, part in _parquet_parts(path) if is_parquet(path) else csv_parts(path):
@@ -340,6 +335,12 @@ def read_table(path: Path) -> Table:
     if not rows:
         raise PaperzooError(f"{path.name} has a header and no rows")
     return Table(path.name, dict(zip(names, columns, strict=True)), rows, parts_by_comma(path))
+
+
+def _values(names: Sequence[str]) -> bool:
+    """Whether a first row holds numbers and dates throughout, and so is no header; whole numbers that count the columns may be one."""
+    counts = [[str(at + first) for at in range(len(names))] for first in (0, 1)]
+    return list(names) not in counts and all(is_number(name) or writings(name) for name in names)
 
 
 def _parquet_parts(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
@@ -393,7 +394,7 @@ def writings(cell: str) -> list[str]:
 
 def _parse(cell: str, writing: str) -> datetime | None:
     try:
-        if cell.isdigit() and len(cell) != {"iso": 8, "%Y": 4, "%Y%m": 6}.get(writing):
+        if cell.isdigit() and len(cell) != {"iso": 8, "%Y": 4, "%Y%m": 6}.get(writing) and _COMPACT.get(len(cell)) != writing:
             return None  # 1611111111000 is no time of the year 1611
         return datetime.fromisoformat(cell) if writing == "iso" else datetime.strptime(cell, writing)
     except ValueError:
@@ -415,6 +416,15 @@ def since_1970(cell: str) -> tuple[str, int] | None:
     return ("nanoseconds", int(value) // 1000) if 1e17 <= value < 8e18 else None
 
 
+def compact(cells: Sequence[str]) -> str:
+    """The format of dates in digits alone, with hours at least (``202001310600``), if all cells are such; ``""`` if not.
+
+    They are numbers since 1970 too, of another time altogether; but hardly any of those makes a date.
+    """
+    form = _COMPACT.get(len(cells[0]), "") if cells else ""
+    return form if form and all(re.fullmatch(r"(19|20)\d+", cell, re.ASCII) and _parse(cell, form) for cell in cells) else ""
+
+
 def read_times(table: Table, column: str) -> list[datetime]:
     """A column of dates, all written alike, as times without a zone; or of numbers since 1970, see ``since_1970``.
 
@@ -426,6 +436,8 @@ def read_times(table: Table, column: str) -> list[datetime]:
             or some with an offset from UTC and some without. With the row number.
     """
     cells, rows, where = table.cells[column], table.rows, f"{table.name}: row"
+    if form := compact(cells):
+        return [datetime.strptime(cell, form) for cell in cells]
     if numbers := since_1970(cells[0]):
         return _from_numbers(table, column, numbers[0])
     read: dict[str, list[datetime]] = {}

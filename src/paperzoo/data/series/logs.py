@@ -19,6 +19,7 @@ import numpy as np
 from paperzoo.data.series.columns import (
     Numbers,
     WrongCell,
+    compact,
     csv_parts,
     is_parquet,
     open_parquet,
@@ -183,6 +184,8 @@ def _seconds(path: Path, row: int, cells: Any, layout: str) -> tuple[np.ndarray,
         if cells.dtype.kind == "M":
             return _in_years(path, row, cells.astype(np.int64)), layout
         cells = [f"{cell:.6f}" for cell in cells]
+    if not layout and compact(cells):
+        raise PaperzooError(f"{path.name}, row {row}: the time is {cells[0]!r}; times are written as 2024-01-31 13:45:00")
     if layout in _NUMBERS or (not layout and since_1970(cells[0])):
         return _since_1970(path, row, cells, layout)
     text = np.array(cells)

@@ -29,6 +29,7 @@ from paperzoo.data.series.calendars import DAY, PUT_BACK, Calendar, calendar, cl
 from paperzoo.data.series.columns import (
     EMPTY,
     Table,
+    compact,
     is_number,
     microseconds,
     numbers,
@@ -548,20 +549,20 @@ def _times(table: Table, date: str) -> tuple[list[datetime] | None, str]:
         table.check([date])
         return read_times(table, date), date
     called = [c for c in table.names if called_time(c)]
-    dates = [c for c in called if _holds_dates(table, c, lambda c: bool(writings(c) or since_1970(c)))]
+    dates = [c for c in called if _holds_dates(table, c, lambda c: bool(writings(c) or since_1970(c) or compact([c])))]
     dates.sort(key=lambda c: c.casefold() in _PARTS)
     if dates:
         return read_times(_joined(table, dates[0], called), dates[0]), dates[0]
     words = {c: set(re.findall(r"[^\W\d_]+", c.casefold())) for c in table.names}
     for column in (c for c in table.names if words[c] & {*_MOMENTS, "epoch", "unix", "ts"} and c not in called):
-        if _holds_dates(table, column, lambda c: bool(since_1970(c) or (len(c) == 8 and writings(c)))):
+        if _holds_dates(table, column, lambda c: bool(since_1970(c) or compact([c]) or (len(c) == 8 and writings(c)))):
             return read_times(table, column), column
     for column in table.names:
         if _holds_dates(table, column, lambda c: False):
             return read_times(table, column), column
     for column in called:
         for cell, row in zip(table.cells[column], table.rows, strict=True):
-            if not writings(cell) and not since_1970(cell):
+            if not writings(cell) and not since_1970(cell) and not compact([cell]):
                 raise PaperzooError(
                     f"{table.name}: row {row}, column {column}: {cell[:40]!r} is no date (2020-01-31, 2020-01-31 06:00), nor seconds or "
                     f"milliseconds since 1970; name the column of dates, #date=..., or say #date=none if rows simply follow each other"
@@ -601,8 +602,13 @@ def _choose(table: Table, targets: Sequence[str], covariates: Sequence[str], dat
         return tuple(dict.fromkeys([*targets, *covariates]))
     numeric = [c for c in numeric if not called_time(c)]
     if len(numeric) != 1:
-        candidates = f"columns of numbers {', '.join(numeric)}" if numeric else "no column of numbers"
-        raise PaperzooError(f"{table.name} has {candidates}: name what to forecast, series:{table.name}#target={(numeric or ['NAME'])[0]}")
+        if not numeric:
+            cells = [f"{c} has {table.cells[c][0][:20]!r}" for c in table.names if c != date and not called_time(c)]
+            raise PaperzooError(f"{table.name} has no column of numbers, written as 1234.5" + "".join(f"; {cell}" for cell in cells[:3]))
+        candidates = ", ".join(numeric[:10]) + (", ..." if len(numeric) > 10 else "")
+        raise PaperzooError(
+            f"{table.name} has columns of numbers {candidates}: name what to forecast, series:{table.name}#target={numeric[0]}"
+        )
     return (numeric[0],)
 
 
@@ -612,6 +618,13 @@ def _check_one(table: Table, clock: np.ndarray, date: str, targets: Sequence[str
     again = len(clock) - len(np.unique(clock))
     if not again and (np.diff(clock) > 0).all():
         return
+    for column in (c for c in table.names if c != date and called_time(c)):
+        code = np.unique(np.array(table.cells[column]), return_inverse=True)[1]
+        if again and np.unique(np.stack([code, clock]), axis=1).shape[1] == len(clock):
+            raise PaperzooError(
+                f"{table.name}: times of {date} come again with another {column} ({table.cells[column][0][:20]!r}), which is not read as "
+                f"a part of them: write both in one column, as 2020-01-31 06:00"
+            )
     others = [c for c in table.names if c not in (date, *targets) and not called_time(c)]
     codes = {c: np.unique(np.array(table.cells[c]), return_inverse=True)[1] for c in others}
     for names in [*((c,) for c in others), *combinations(others, 2)]:
@@ -657,8 +670,11 @@ def _places(times: Sequence[datetime], clock: np.ndarray, rows: np.ndarray, name
         sizes, often = np.unique(apart, return_counts=True)
         step = int(sizes[often.argmax()])
         odd = int(np.flatnonzero(apart % step)[0])
-        note = f"{apart[odd] / step:.3g} times as long after the row above it as most are"
-        raise PaperzooError(f"{name}: row {rows[odd + 1]} ({times[odd + 1]}) comes {note}: steps of equal length are needed")
+        note = f"{apart[odd] / step:.6g} times as long after the row above it as most are"
+        raise PaperzooError(
+            f"{name}: row {rows[odd + 1]} ({times[odd + 1]}) comes {note}: steps of equal length are needed; say #date=none if rows simply "
+            "follow each other"
+        )
     rule, place = fit
     apart = np.diff(place)
     holidays = (apart > 1) & (apart <= 6) & (rule.rule == "business")

@@ -112,7 +112,8 @@ def _text(path: Path) -> Found:
         if len(fields) <= dim or not dim or (len(word) > 1 and _is_value(word[-1], values)):
             raise PaperzooError(f"{shown(path)}, line {number}: {len(fields) - 1} values, but {says} says {dim or 'none'}")
         try:
-            rows.append(np.array(values, np.float32))
+            with np.errstate(over="ignore"):  # said below, by its word
+                rows.append(np.array(values, np.float32))
         except ValueError as error:
             raise PaperzooError(f"{shown(path)}, line {number}: {error}") from error
         words.append(" ".join(word))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from paperzoo.data.dataset import Column, Dataset, Schema, Split, Values
+from paperzoo.data.encoding import blocks, lines
 from paperzoo.data.listing import (
     Item,
     Skipped,
@@ -30,6 +31,7 @@ from paperzoo.data.listing import (
     say_copies,
     say_few,
     some,
+    some_of_each,
     split_folders,
 )
 from paperzoo.data.pictures import as_channels, read_square, suffixes
@@ -348,6 +350,7 @@ def video_folder(
         if strict or not reels:
             raise PaperzooError(message)
         warnings.warn(f"{message}. They are left out", stacklevel=2)
+        some_of_each(by_split["train"], names, bad, path, "video")
     kept = {split: [item for item in items if item[0] in reels] for split, items in by_split.items()}
     groups = copies(reels)
     splits = cut(kept, path, groups, "videos")
@@ -426,7 +429,7 @@ def _visible(folder: Path, wanted: Sequence[str]) -> list[Path]:
 
 def _by_number(file: Path) -> tuple[tuple[int, int | str], ...]:
     """A key that sorts frame2 before frame10."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", file.stem) if part)
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", file.stem) if part)
 
 
 # Published sets ------------------------------------------------------------------------------------------------------
@@ -486,7 +489,7 @@ def _lines(file: Path, pattern: str) -> list[tuple[str, str]]:
     if not file.is_file():
         raise PaperzooError(f"there is no list {file}")
     groups = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines("".join(blocks(file))), 1):
         if line := line.strip():
             match = re.fullmatch(pattern, line)
             if not match:

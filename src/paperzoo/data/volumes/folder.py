@@ -13,7 +13,19 @@ import torch
 from paperzoo.data.dataset import Dataset, Schema, Split, Values
 from paperzoo.data.fetch.fingerprint import digest, fingerprint
 from paperzoo.data.fetch.prepared import prepared, writable
-from paperzoo.data.listing import SPLITS, Item, Skipped, below, complain, copies, cut, say_copies, say_few, some
+from paperzoo.data.listing import (
+    SPLITS,
+    Item,
+    Skipped,
+    below,
+    complain,
+    copies,
+    cut,
+    say_copies,
+    say_few,
+    some,
+    some_of_each,
+)
 from paperzoo.data.options import options
 from paperzoo.data.paths import files_below
 from paperzoo.data.volumes.columns import Volumes
@@ -109,7 +121,9 @@ def _built(
         few = some([below(f, root) for f in hollow])
         warning = f"{len(hollow)} of {len(files)} meshes in {plain(root)} are not watertight: {few}"
         warnings.warn(f"{warning}. What is open at {size} voxels stays hollow", stacklevel=4)
-    items, names = _classes(root, [file for file, number in row.items() if not why[number]], strict)
+    by_split, names = _classes(root, files, strict)
+    some_of_each(by_split.get("train", []), names, {file for file, number in row.items() if why[number]}, root, "shape")
+    items = {split: [item for item in every if not why[row[item[0]]]] for split, every in by_split.items()}
     groups = copies(file for items_here in items.values() for file, _ in items_here)
     splits = cut(items, root, groups, "shapes")
     say_copies(items, groups, root, stacklevel=4)
