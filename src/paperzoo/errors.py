@@ -19,6 +19,11 @@ class Interrupted(PaperzooError):
     """The user stopped a run; what was done is saved. The command line exits with code 130."""
 
 
+def diverged(error: PaperzooError) -> bool:
+    """Whether a training ended since a loss was infinite or no number: a finding about its settings, not a fault of what was asked."""
+    return "is not finite at step" in str(error)
+
+
 def listed(names: Iterable[object], most: int = 3) -> str:
     """The first names of several, as text: ``a, b, c, ...``."""
     some = list(map(str, names))

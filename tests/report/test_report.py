@@ -358,6 +358,38 @@ def test_a_comparison_is_fixed_once_and_goes_on(tmp_path: Path) -> None:
     assert Image.open(folder / "compare.png").height > 200
 
 
+def test_a_run_whose_loss_is_not_finite_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
+    from paperzoo.report import compare as module
+    from paperzoo.report import tables
+
+    once, fallen = module.run_once, {("wgan_gp", 0)}
+
+    def run_once(name: str, recipe: str, seed: int, *more: Any) -> Any:
+        if (name, seed) in fallen:
+            raise PaperzooError("the loss 'critic' is not finite at step 3; the checkpoint of step 2 is kept.")
+        return once(name, recipe, seed, *more)
+
+    monkeypatch.setattr(module, "run_once", run_once)
+    table = compare(["dcgan", "wgan_gp"], None, 2, 0.05, "smoke", tmp_path).splitlines()
+    assert table[1].startswith("dcgan ") and table[2].startswith("wgan_gp (1 of 2 seeds: the others' losses were not finite)")
+    (folder,) = tmp_path.iterdir()
+    record = json.loads((folder / "compare.json").read_text())
+    assert record["not finite"] == {"wgan_gp": [0]} and record["seeds"] == 2
+    assert [(run["paper"], run["seed"]) for run in record["runs"]] == [("dcgan", 0), ("dcgan", 1), ("wgan_gp", 1)]
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    (tmp_path / "docs" / "comparisons").mkdir(parents=True)
+    shutil.copy(folder / "compare.json", tmp_path / "docs" / "comparisons" / "one.json")
+    assert "| seeds left out, whose losses were not finite |  | 0 |" in tables.comparison("one")
+    fallen |= {("wgan_gp", 1)}
+    assert "wgan_gp (0 of 2 seeds" in compare(["dcgan", "wgan_gp"], None, 2, 0.05, "smoke", tmp_path).splitlines()[2]
+    fallen |= {("dcgan", 0), ("dcgan", 1)}
+    with pytest.raises(PaperzooError, match="no run of dcgan, wgan_gp came to its end"):
+        compare(["dcgan", "wgan_gp"], None, 2, 0.05, "smoke", tmp_path)
+    monkeypatch.setattr(module, "run_once", lambda *_: (_ for _ in ()).throw(PaperzooError("no room")))
+    with pytest.raises(PaperzooError, match="no room"):
+        compare(["dcgan", "wgan_gp"], None, 2, 0.05, "smoke", tmp_path)
+
+
 def test_a_family_is_the_papers_that_can_be_compared(capsys: pytest.CaptureFixture[str]) -> None:
     found = relatives("gan", "digits", "smoke")
     assert {"dcgan", "wgan_gp"} <= set(found) and all(catalog.CATALOG[name].task == "image generation" for name in found)

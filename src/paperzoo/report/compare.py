@@ -31,7 +31,7 @@ from paperzoo.engine.machine import hardware
 from paperzoo.engine.processes import fabric
 from paperzoo.engine.run import Run, create, open_run, read_json, write_json
 from paperzoo.engine.train import resume, train
-from paperzoo.errors import PaperzooError
+from paperzoo.errors import PaperzooError, diverged
 from paperzoo.files import write
 from paperzoo.report.figures import bars
 from paperzoo.report.page import data_uri, render
@@ -51,7 +51,7 @@ def compare(
 
     Steps are fixed once for each paper, from 20 timed ones, and kept in ``compare.json`` in a folder below ``out``. The
     same call again goes on where it was stopped: a finished run is reused, an unfinished one resumed, and more seeds
-    may be asked for.
+    may be asked for. A run that ends since a loss is not finite is left out, and the table says so.
 
     Args:
         names: two or more papers of one task.
@@ -81,9 +81,13 @@ def compare(
     ]
     done = dict(spread.spread(calls, _one, workers, on))
     runs: dict[str, list[Run]] = {name: [] for name in names}
-    for number, (name, _) in enumerate(wanted):
-        runs[name].append(open_run(folder / "runs" / Path(done[number]).name))
-    return publish(folder, key, runs, first)
+    lost: dict[str, list[int]] = {}
+    for number, (name, seed) in enumerate(wanted):
+        if done[number]:
+            runs[name].append(open_run(folder / "runs" / Path(done[number]).name))
+        else:
+            lost.setdefault(name, []).append(seed)
+    return publish(folder, key, runs, lost, first)
 
 
 def check(names: Sequence[str], data: str | None, seeds: int, seconds: float, recipe: str) -> dict[str, Job]:
@@ -214,32 +218,49 @@ def run_once(name: str, recipe: str, seed: int, overrides: Mapping[str, Any], ou
 
 
 def _one(name: str, number: int, recipe: str, seed: int, overrides: Mapping[str, Any], out: str) -> str:
-    """A run's directory. It may be made in a process of its own, on another machine."""
+    """A run's directory; empty where a loss was not finite. It may be made in a process of its own, on another machine."""
     catalog.allow(name)
-    return str(run_once(name, recipe, seed, overrides, Path(out)).directory)
+    try:
+        return str(run_once(name, recipe, seed, overrides, Path(out)).directory)
+    except PaperzooError as error:
+        if not diverged(error):
+            raise
+        say(f"{name}, seed {seed}, is left out: {error}")
+        return ""
 
 
-def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Run]], first: Job) -> str:
-    """Writes ``compare.json``, ``compare.png`` and ``compare.html``; returns the table and their paths."""
+def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Run]], lost: Mapping[str, Sequence[int]], first: Job) -> str:
+    """Writes ``compare.json``, ``compare.png`` and ``compare.html``; returns the table and their paths.
+
+    Args:
+        lost: by paper, the seeds whose losses were not finite.
+
+    Raises:
+        PaperzooError: that is so of every run.
+    """
+    if not any(runs.values()):
+        raise PaperzooError(f"no run of {', '.join(runs)} came to its end: each had a loss that was not finite; try other recipes or seeds")
     record = read_json(folder / "compare.json")
     metrics = list(dict.fromkeys(metric for group in runs.values() for run in group for metric in run.metrics))
     values = {m: {n: [r.metrics[m] for r in group if m in r.metrics] for n, group in runs.items()} for m in metrics}
     listed = []
     for name, group in runs.items():
-        for seed, run in enumerate(group):
+        for run in group:
             place = run.directory.relative_to(folder).as_posix()
-            listed.append({"paper": name, "seed": seed, "directory": place, **read_json(run.directory / "result.json")})
-    seeds = max(len(group) for group in runs.values())
-    write_json(folder / "compare.json", {**record, "seeds": seeds, "metrics": values, "runs": listed})
+            listed.append({"paper": name, "seed": run.info["seed"], "directory": place, **read_json(run.directory / "result.json")})
+    seeds = max(len(group) + len(lost.get(name, ())) for name, group in runs.items())
+    write_json(folder / "compare.json", {**record, "seeds": seeds, "metrics": values, "runs": listed, "not finite": dict(lost)})
 
     header = ["paper", "steps", "seconds", *metrics]
     table = [header]
     for name in runs:
         of_paper = [run for run in listed if run["paper"] == name]
         scores = [figure(values[metric][name]) for metric in metrics]
-        table.append([name, f"{of_paper[0]['steps']:,}", figure([run["seconds"] for run in of_paper]), *scores])
-    strips = {name: row for name, group in runs.items() if (row := strip(group[0])) is not None}
-    shared = {m: by_name for m, by_name in values.items() if all(by_name.values())}  # metrics that a paper lacks stand in the table alone
+        ended = f"{name} ({len(of_paper)} of {seeds} seeds: the others' losses were not finite)" if lost.get(name) else name
+        table.append([ended, f"{record['papers'][name]['steps']:,}", figure([run["seconds"] for run in of_paper]), *scores])
+    strips = {name: row for name, group in runs.items() if group and (row := strip(group[0])) is not None}
+    ended_at_all = {m: {n: some for n, some in by_name.items() if runs[n]} for m, by_name in values.items()}
+    shared = {m: by_name for m, by_name in ended_at_all.items() if all(by_name.values())}  # what a paper lacks stands in the table alone
     picture = bars(shared, strips)
     write(folder / "compare.png", picture)
     words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]

@@ -31,7 +31,7 @@ from paperzoo.engine.job import code_hash, resolve
 from paperzoo.engine.run import Run, open_run, read_json, write_json
 from paperzoo.engine.train import resume, train
 from paperzoo.engine.weights import export
-from paperzoo.errors import PaperzooError
+from paperzoo.errors import PaperzooError, diverged
 from paperzoo.report.compare import text
 from paperzoo.studies.trial import Candidate, Outcome
 
@@ -91,7 +91,7 @@ def one(name: str, number: int, quick: bool, out: str) -> str:
         trained = _trained(study, candidate, folder)
         numbers: dict[str, Any] = {**study.analyse(trained, candidate), "diverged": False}
     except PaperzooError as error:
-        if "is not finite at step" not in str(error):
+        if not diverged(error):
             raise
         print(f"candidate {number + 1} diverged, and counts as 0: {error}", file=sys.stderr, flush=True)
         trained = _begun(folder)[0]

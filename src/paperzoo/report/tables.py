@@ -10,7 +10,7 @@ from typing import Any
 
 from paperzoo import catalog, results
 from paperzoo.engine.run import read_json
-from paperzoo.errors import PaperzooError, unknown
+from paperzoo.errors import PaperzooError, listed, unknown
 from paperzoo.files import write
 from paperzoo.report import pages, reproduced, sizes, study
 from paperzoo.report.drawings import DRAWINGS, drawing
@@ -164,6 +164,8 @@ def comparison(name: str) -> str:
     papers = list(record["papers"])
     lines = ["| | " + " | ".join(f"`{p}`" for p in papers) + " |", "| --- |" + " --- |" * len(papers)]
     lines.append("| steps | " + " | ".join(f"{record['papers'][p]['steps']:,}" for p in papers) + " |")
+    if lost := record.get("not finite"):
+        lines.append("| seeds left out, whose losses were not finite | " + " | ".join(listed(lost.get(p, [])) for p in papers) + " |")
     for metric, values in record["metrics"].items():
         lines.append(f"| {metric} | " + " | ".join(over_seeds(values.get(p, [])) for p in papers) + " |")
     return "\n".join(lines)
