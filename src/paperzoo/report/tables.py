@@ -62,7 +62,7 @@ FAMILIES = {
         "Image to image", "with pairs or without", "cyclegan/nine_blocks-small-emoji-unpaired-noto-twemoji-translations.png"
     ),
     "autoencoder": ("Codes", "few numbers that say what an image is", "vae/vae-small-manifold-mnist-manifold.png"),
-    "recognition": ("What is it?", "ways round layers, and what depth costs", "cnn/cnn-small-mnist-maps.png"),
+    "recognition": ("What is it?", "ways round layers, and what depth costs", "cnn/cnn-small-mnist-excited.png"),
     "detection": ("Where is it?", "boxes, words, bodies", "yolov2/coco-small-scenes-boxes-found.png"),
     "attention": ("Glimpses", "looking at little, and choosing where", "ram/cluttered-small-cluttered-cluttered-mnist-path.png"),
     "restoration": ("Sharper, whole again", "what a photograph lost", "srgan/bicubic_skip-small-photographs-scale-4-restored.png"),

@@ -64,10 +64,11 @@ def excited(images: Tensor, stages: Sequence[Tensor], squares: Sequence[tuple[in
     columns = figure.subplots(1, len(stages), squeeze=False)[0]
     for number, (axes, some, (side, step)) in enumerate(zip(columns, stages, squares, strict=True), 1):
         patches = [strongest(images, some[:, k], side, step) for k in range(min(shown, some.shape[1]))]  # each (PATCHES, C, side, side)
-        axes.imshow(grid(F.interpolate(torch.cat(patches), size=24, mode="nearest"), columns=len(patches[0])), cmap="gray")
+        sheet = grid(F.interpolate(torch.cat(patches), size=24, mode="nearest"), columns=len(patches[0]))
+        axes.imshow(sheet, cmap="gray", interpolation="nearest")
         axes.set_title(f"stage {number}: {side}x{side} pixels", fontsize=8)
         axes.axis("off")
-    return save(figure, path, dpi=160)
+    return save(figure, path, dpi=120, colours=32)
 
 
 def strongest(images: Tensor, answers: Tensor, side: int, step: int) -> Tensor:
