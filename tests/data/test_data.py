@@ -235,3 +235,9 @@ def test_two_processes_prepare_once(tmp_path: Path) -> None:
     both = [subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) for _ in range(2)]
     assert [p.communicate()[0].strip() for p in both] == [b"3", b"3"]
     assert (tmp_path / "mark").read_text() == "x"
+
+
+@pytest.mark.parametrize("side", [0, -1, 4097, 10**9])
+def test_no_image_is_of_a_size_that_cannot_be(side: int) -> None:
+    with pytest.raises(PaperzooError, match=f"image_size must be from 1 to 4,096 pixels, not {side:,}"):
+        dataset("digits", side)

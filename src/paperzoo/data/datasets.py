@@ -60,6 +60,8 @@ KINDS = {
     "meshes": (".off", ".obj", ".stl", ".ply", ".glb"), "volumes": (".binvox",),
 }  # fmt: skip
 
+#: the longest side that images are asked for, as in ``ranges.Pixels``
+MOST_PIXELS = 4096
 #: a folder that has one of these below it is one of pictures
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -94,9 +96,11 @@ def dataset(name: str, image_size: int | None = None, channels: int | None = Non
         strict: refuse a folder with unreadable files rather than skipping them.
 
     Raises:
-        PaperzooError: the name is unknown, or its files cannot be had or read.
+        PaperzooError: the name is unknown, its files cannot be had or read, or no image can be of that size.
     """
     check_name(name)
+    if image_size is not None and not 1 <= image_size <= MOST_PIXELS:
+        raise PaperzooError(f"image_size must be from 1 to {MOST_PIXELS:,} pixels, not {image_size:,}")
     return _dataset(parse(name), image_size, channels, strict)
 
 
