@@ -185,7 +185,9 @@ def _build(name: DataName, image_size: int | None, channels: int | None, strict:
 
 
 def prepare(name: str, image_size: int | None = None, channels: int | None = None, workers: int = 1) -> int:
-    """Prepares a data set that is larger than memory in shards on disk, see ``images.shards``: ``dataset`` reads them from then on.
+    """Prepares a data set that is larger than memory in shards on disk: ``dataset`` reads them from then on.
+
+    Pictures are prepared as ``images.shards`` has it, running text as ``text.streams``.
 
     Returns:
         How many columns were prepared; 0 for data that are kept in memory, or prepared when they are first asked for.
@@ -198,7 +200,13 @@ def prepare(name: str, image_size: int | None = None, channels: int | None = Non
     check_name(name)
     if workers < 1:
         raise PaperzooError(f"--workers must be at least 1, not {workers}")
-    done = shards.prepare(_unprepared(parse(name).entire(), image_size, channels, False), workers)
+    whole = parse(name).entire()
+    own = OWN[_read_as(whole, whole.path)] if whole.path else None
+    if own and own.prepare:
+        done = int(getattr(import_module(f"paperzoo.data.{own.prepare.rpartition('.')[0]}"), own.prepare.rpartition(".")[2])(
+            whole.path, print, **own.arguments))  # fmt: skip
+    else:
+        done = shards.prepare(_unprepared(whole, image_size, channels, False), workers)
     _build.cache_clear()
     _changed.cache_clear()
     return done
