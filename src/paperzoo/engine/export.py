@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
+from paperzoo.nn import letters
 from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.model import Model
 
@@ -148,12 +150,16 @@ def _halve(path: Path) -> None:
 @contextmanager
 def traceable() -> Iterator[None]:
     """What Python does with a tensor's values or with its length cannot be traced. While a network is, checks of values are left out,
-    sequences are not packed, since a graph's have no padding, and ``len`` in this package's modules reads a tensor's shape, which may be
-    a symbol."""
+    sequences are neither packed nor stripped of their padding, since a graph's have none, and ``len`` in this package's modules reads a
+    tensor's shape, which may be a symbol."""
     kept: list[tuple[dict[str, Any], str, Any]] = []
     for name, module in list(sys.modules.items()):
         names = vars(module) if name.startswith("paperzoo.") else {}
-        for word, instead in (("check_range", lambda image: image), ("pack_padded_sequence", _unpadded), ("len", _length)):
+        without: list[tuple[str, Any]] = [("padding", partial(_unstripped, names["Padding"]))] if "Padding" in names else []
+        if names.get("mirror") is letters.mirror and names is not vars(letters):  # letters of a word have padding even so
+            without.append(("mirror", _turned))
+        usual = (("check_range", lambda image: image), ("pack_padded_sequence", _unpadded), ("len", _length))
+        for word, instead in (*without, *usual):
             if word in names or (word == "len" and names):
                 kept.append((names, word, names.get(word)))
                 names[word] = instead
@@ -189,6 +195,16 @@ def decided(model: nn.Module) -> Iterator[None]:
 
 def _unpadded(sequence: Tensor, length: Tensor, **options: Any) -> Tensor:
     return sequence
+
+
+def _unstripped(padding: Any, length: Tensor, steps: int) -> Any:
+    """What ``padding`` in a paper's file gives for a batch in which nothing is padded, without a look at the lengths."""
+    return padding((length.shape[0], steps), None, None)
+
+
+def _turned(sequence: Tensor, length: Tensor) -> Tensor:
+    """``mirror`` without padding. To gather the steps of what an LSTM gave would fix their number, which tracing takes for known."""
+    return sequence.flip(1)
 
 
 def _length(given: Any) -> Any:
@@ -241,7 +257,7 @@ def _about(model: Model, graph: Graph) -> dict[str, str]:
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     about = {
         "name": model.name, "arguments": model.arguments, "names": list(getattr(model, "names", ())), "prepared": model.prepared,
-        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), "weights sha256": digest.hexdigest(),
+        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), **graph.beside, "weights sha256": digest.hexdigest(),
         "licence": "MIT for the code; weights as the data that they were learnt from",
     }  # fmt: skip
     return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in about.items()}

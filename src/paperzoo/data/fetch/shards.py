@@ -34,8 +34,9 @@ from paperzoo.files import write
 
 #: bytes of rows in a shard, and of those that are put together before they are written
 SHARD, BLOCK = 2**30, 2**24
-#: after so many bytes were read, the pages that they came from are given back: what is mapped counts as memory of the process
-LET_GO = 2**27
+#: after so many rows the pages that they came from are given back: what is mapped counts as memory of the process, and a page that is
+#: touched may bring its neighbours, 2 MB in all
+LET_GO = 64
 #: shards that are open at a time: each holds a file descriptor
 OPEN = 512
 
@@ -99,7 +100,7 @@ class Shards:
         _arrow()
         self.folder, self.layout = folder, layout
         self._open: dict[int, _Open] = {}
-        self._read = 0
+        self._touched: list[mmap.mmap] = []
         self.unread: dict[int, str] = {}
         for number in range(layout.shards):
             self.unread |= {int(row): why for row, why in _said(folder, number)["unread"].items()}
@@ -118,16 +119,21 @@ class Shards:
         for into, row in zip(taken, rows.tolist(), strict=True):
             number, inside = divmod(row, layout.rows_per_shard)
             block, place = divmod(inside, layout.rows_per_block)
-            values, checks = self._opened(number).blocks[block]
+            shard = self._opened(number)
+            values, checks = shard.blocks[block]
             into[:] = values[place]
             if zlib.crc32(into.data) != checks[place]:
                 raise Damaged(f"{_path(self.folder, number)} is damaged: row {inside} is not as it was written; {MENDED}")
-        self._read += taken.nbytes
-        if self._read > LET_GO and hasattr(mmap, "MADV_DONTNEED"):
-            self._read = 0
-            for each in self._open.values():
-                each.mapped.madvise(mmap.MADV_DONTNEED)
+            self._touched.append(shard.mapped)
+            if len(self._touched) >= LET_GO:
+                self._let_go()
+        self._let_go()
         return taken.view(layout.dtype).reshape(len(rows), *layout.shape)  # (N, bytes) -> (N, *shape)
+
+    def _let_go(self) -> None:
+        for mapped in {id(each): each for each in self._touched}.values() if hasattr(mmap, "MADV_DONTNEED") else ():
+            mapped.madvise(mmap.MADV_DONTNEED)
+        self._touched.clear()
 
     def _opened(self, number: int) -> _Open:
         if number not in self._open:
