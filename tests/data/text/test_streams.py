@@ -69,8 +69,20 @@ def test_a_text_in_shards_equals_one_in_memory(kind: str, tmp_path: Path) -> Non
     for iteration in (7, 2):
         a, b = (built["train"].batch(order.batch(iteration)) for built in (kept, memory))
         assert torch.equal(a.tokens, b.tokens) and torch.equal(a.target, b.target)
-    a, b = (built.joined("train+test").batch(range(5)) for built in (kept, memory))
+    joined = [built.joined("train+test") for built in (kept, memory)]
+    a, b = (split.batch(range(len(split))) for split in joined)
     assert torch.equal(a.tokens, b.tokens) and torch.equal(a.target, b.target)
+
+
+@pytest.mark.parametrize("content", [b"a\r\nb\r\r\n\rc\r", b"a\rb\r\rc\r", b"a\nb\r\n\n"])
+def test_a_part_at_a_time_a_file_has_the_same_characters(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is cut, also between the two characters that end a line."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    whole = encoding.read_text(path)
+    for size in range(1, len(content) + 2):
+        monkeypatch.setattr(encoding, "_BLOCK", size)
+        assert "".join(encoding.chunks(path)) == whole
 
 
 @pytest.mark.parametrize("kind", ["characters", "words"])
