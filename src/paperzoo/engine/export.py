@@ -82,20 +82,20 @@ def write_graph(model: Model, graph: Graph, out: Path, kind: Kind, precision: Pr
     model.eval()
     with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / f"draft{ENDS[kind]}"
-        about = _about(model, graph)
+        told = about(model, graph)
         graph.call(*graph.example(TRACED))  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
             with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable(), decided(model):
                 warnings.simplefilter("ignore")
-                _quiet()
+                quiet()
                 if kind == "onnx":
-                    _as_onnx(Traced(model, graph), graph, draft, about, folded=precision == "float32")
+                    _as_onnx(Traced(model, graph), graph, draft, told, folded=precision == "float32")
                 else:
-                    _as_torch(Traced(model, graph), graph, draft, about)
+                    _as_torch(Traced(model, graph), graph, draft, told)
             if precision == "float16":
                 _halve(draft)
         except Exception as error:  # whatever the tracer stumbled over, deep inside torch
-            raise PaperzooError(f"{model.name} cannot be exported to {kind}: {_reason(error)}") from error
+            raise PaperzooError(f"{model.name} cannot be exported to {kind}: {reason(error)}") from error
         _compare(model.name, graph, draft, kind)
         write(path, draft.read_bytes())
     return path
@@ -211,14 +211,15 @@ def _length(given: Any) -> Any:
     return given.shape[0] if isinstance(given, Tensor) else builtins.len(given)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The first line of what lies at the bottom of a chain of errors."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Only errors of the tracers are logged."""
     for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -250,28 +251,28 @@ def _as_torch(traced: Traced, graph: Graph, path: Path, told: dict[str, str]) ->
     torch.export.save(program, path, extra_files={"paperzoo.json": json.dumps(told)})
 
 
-def _about(model: Model, graph: Graph) -> dict[str, str]:
+def about(model: Model, graph: Graph) -> dict[str, str]:
     """What travels in the file: names, arguments, classes, preparation, meaning of inputs and outputs, and a digest of the weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    about = {
+    told = {
         "name": model.name, "arguments": model.arguments, "names": list(getattr(model, "names", ())), "prepared": model.prepared,
         "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), **graph.beside, "weights sha256": digest.hexdigest(),
         "licence": "MIT for the code; weights as the data that they were learnt from",
     }  # fmt: skip
-    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in about.items()}
+    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in told.items()}
 
 
 def _compare(name: str, graph: Graph, path: Path, kind: Kind) -> None:
     """Raises ``PaperzooError`` unless the file answers as the model does, for other numbers of items than the traced one."""
     for items in TRIED:
         given = graph.example(items)
-        wanted = _several(graph.call(*given))
+        wanted = several(graph.call(*given))
         try:
             found = answers(path, given, kind)
         except Exception as error:
-            told = f"{name}: what was exported to {kind} cannot answer {items} items: {_reason(error)}; it is not kept"
+            told = f"{name}: what was exported to {kind} cannot answer {items} items: {reason(error)}; it is not kept"
             raise PaperzooError(told) from error
         for output, mine, theirs in zip(graph.outputs, wanted, found, strict=True):
             if theirs.shape != tuple(mine.shape):
@@ -285,7 +286,7 @@ def _compare(name: str, graph: Graph, path: Path, kind: Kind) -> None:
 def answers(path: Path, given: Sequence[Tensor], kind: Kind) -> list[np.ndarray]:
     """What an exported file answers."""
     if kind == "torch":
-        return [each.numpy() for each in _several(torch.export.load(path).module()(*given))]
+        return [each.numpy() for each in several(torch.export.load(path).module()(*given))]
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
@@ -297,7 +298,8 @@ def answers(path: Path, given: Sequence[Tensor], kind: Kind) -> list[np.ndarray]
     return found
 
 
-def _several(answer: Any) -> list[Tensor]:
+def several(answer: Any) -> list[Tensor]:
+    """What a graph answers, as a list also where it is one tensor."""
     return [answer] if isinstance(answer, Tensor) else list(answer)
 
 
