@@ -52,7 +52,7 @@ def test_a_generator_is_the_same_while_it_is_rewritten_and_as_before_afterwards(
     graph, before, seen = graph_of(model), F.conv_transpose2d, []
     with torch.no_grad():
         wanted = graph.call(*graph.example(3))
-        with litert.stuffed():
+        with litert.rewritten():
             stuffed = F.conv_transpose2d
 
             def noted(*given: Any, **named: Any) -> Tensor:
@@ -61,6 +61,8 @@ def test_a_generator_is_the_same_while_it_is_rewritten_and_as_before_afterwards(
 
             F.conv_transpose2d = noted
             found = graph.call(*graph.example(3))
+            label = torch.tensor([[0, 3], [2, 1]])
+            assert torch.equal(F.one_hot(label, 4), torch.eye(4, dtype=torch.int64)[label])
     assert len(seen) >= 2 and (found - wanted).abs().max() < 1e-5 and F.conv_transpose2d is before
 
 
@@ -82,13 +84,14 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.skipif(find_spec("litert_torch") is None, reason="litert-torch is not installed")
-@pytest.mark.parametrize("name", ["lenet", "dcgan", "cgan:conv", "vae:conv"])
+@pytest.mark.parametrize("name", ["dcgan", "cgan:conv"])
 def test_its_own_interpreter_answers_as_the_model_does(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = paperzoo.load(name)
     graph = graph_of(model)
     path = litert.export(model, graph, tmp_path / "net", items=2)
     told = json.loads((tmp_path / "net.json").read_text())
-    assert path == tmp_path / "net.tflite" and told["items"] == 2 and max(told["apart"].values()) < 1e-4
+    assert "int64" not in told["inputs"] + litert.use(path, graph) and path == tmp_path / "net.tflite"
+    assert told["items"] == 2 and max(told["apart"].values()) < 1e-4
     given = tuple(each[:2] for each in graph.example(5))
     with torch.no_grad():
         wanted = exporting.several(graph.call(*given))

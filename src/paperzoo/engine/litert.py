@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from io import StringIO
@@ -58,7 +59,7 @@ def export(model: Model, graph: Graph, out: Path, items: int = 1) -> Path:
         graph.call(*given)  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
             said = StringIO()
-            with warnings.catch_warnings(), redirect_stdout(said), redirect_stderr(said), traceable(), decided(model), stuffed():
+            with warnings.catch_warnings(), redirect_stdout(said), redirect_stderr(said), traceable(), decided(model), rewritten():
                 warnings.simplefilter("ignore")
                 quiet()
                 import litert_torch  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -68,7 +69,7 @@ def export(model: Model, graph: Graph, out: Path, items: int = 1) -> Path:
             raise PaperzooError(f"{model.name} cannot be exported to litert: {reason(error)}") from error
         other = tuple(each[:items] for each in graph.example(items + 7))
         apart = _apart(model.name, graph, draft, other)
-        told = {**about(model, graph), "items": items, "apart": apart, "tolerance": TOLERANCE}
+        told = {**about(model, taken(graph)), "items": items, "apart": apart, "tolerance": TOLERANCE}
         write(path, draft.read_bytes())
         write(path.with_suffix(".json"), json.dumps(told, indent=1))
     return path
@@ -80,8 +81,11 @@ def _apart(name: str, graph: Graph, path: Path, given: Sequence[Tensor]) -> dict
     Raises:
         PaperzooError: further than ``TOLERANCE``, or of another shape.
     """
-    wanted, found = several(graph.call(*given)), answers(path, given)
-    apart = {}
+    wanted, apart = several(graph.call(*given)), {}
+    try:
+        found = answers(path, given)
+    except Exception as error:
+        raise PaperzooError(f"{name}: what was exported to litert cannot answer: {reason(error)}; it is not kept") from error
     for output, mine, theirs in zip(graph.outputs, wanted, found, strict=True):
         if theirs.shape != tuple(mine.shape):
             told = f"{name}: {output} is {theirs.shape} and not {tuple(mine.shape)} in what was exported to litert"
@@ -97,30 +101,46 @@ def answers(path: Path, given: Sequence[Tensor]) -> list[np.ndarray]:
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     run = Interpreter(model_path=str(path)).get_signature_runner()
-    found = run(**{f"args_{number}": each.numpy() for number, each in enumerate(given)})
+    details = run.get_input_details()
+    found = run(**{name: each.numpy().astype(details[name]["dtype"]) for name, each in zip(_names(given), given, strict=True)})
     return [found[f"output_{number}"] for number in range(len(found))]
+
+
+def _names(given: Iterable[Any]) -> list[str]:
+    """What the format calls its inputs."""
+    return [f"args_{number}" for number, _ in enumerate(given)]
+
+
+def taken(graph: Graph) -> Graph:
+    """The graph as the file takes it: whole numbers are int32 there."""
+    return replace(graph, inputs={name: meaning.replace("int64", "int32") for name, meaning in graph.inputs.items()})
 
 
 def use(path: Path, graph: Graph) -> str:
     """Some lines of Python that run the file."""
-    told = "".join(f"# {name}  {meaning}\n" for name, meaning in graph.inputs.items())
+    told = "".join(f"# {name}  {meaning}\n" for name, meaning in taken(graph).inputs.items())
     told += "".join(f"# -> output_{number}: {name}  {meaning}\n" for number, (name, meaning) in enumerate(graph.outputs.items()))
-    given = ", ".join(f"args_{number}={name}" for number, name in enumerate(graph.inputs))
+    given = ", ".join(f"{theirs}={name}" for theirs, name in zip(_names(graph.inputs), graph.inputs, strict=True))
     lines = f'run = Interpreter(model_path="{path}").get_signature_runner()\nanswer = run({given})["output_0"]'
     return f"from ai_edge_litert.interpreter import Interpreter\n{told}{lines}"
 
 
 @contextmanager
-def stuffed() -> Iterator[None]:
-    """Transposed convolutions are zeros between the pixels and a convolution."""
-    kept = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
-    for axes in kept:
-        setattr(F, f"conv_transpose{axes}d", partial(_transposed, axes))
+def rewritten() -> Iterator[None]:
+    """Transposed convolutions are zeros between the pixels and a convolution; ``one_hot`` does not look at what it is given."""
+    instead: dict[str, Any] = {f"conv_transpose{axes}d": partial(_transposed, axes) for axes in (1, 2, 3)} | {"one_hot": _one_hot}
+    kept = {name: getattr(F, name) for name in instead}
+    for name, function in instead.items():
+        setattr(F, name, function)
     try:
         yield
     finally:
-        for axes, function in kept.items():
-            setattr(F, f"conv_transpose{axes}d", function)
+        for name, function in kept.items():
+            setattr(F, name, function)
+
+
+def _one_hot(label: Tensor, num_classes: int) -> Tensor:
+    return (label[..., None] == torch.arange(num_classes)).to(torch.int64)
 
 
 def _transposed(
