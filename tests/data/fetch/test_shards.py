@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import torch
 from fixtures.files import picture, type_in
 from PIL import Image
 
+import paperzoo
 from paperzoo.data import Dataset, datasets
 from paperzoo.data.datasets import dataset, prepare
 from paperzoo.data.fetch import shards
@@ -93,6 +96,28 @@ def test_shards_equal_memory_and_files_item_for_item(tmp_path: Path, monkeypatch
     datasets._build.cache_clear()
     monkeypatch.setattr(folders, "LARGE", 2**30)
     assert same(few, dataset(f"{name}@3", SIDE))
+
+
+def test_a_training_and_one_that_goes_on_are_those_of_files(tmp_path: Path) -> None:
+    """Weights are equal bit for bit: of a run on files, of one on shards, and of one that began on files and went on upon shards."""
+    name = f"folder:{photographs(tmp_path / 'pictures')}"
+    settings = {"steps": 4, "batch_size": 5, "checkpoint_every": 2, "model.image_size": SIDE * 4}
+
+    def weights(run: Any) -> dict[str, torch.Tensor]:
+        return dict(run.model.state_dict())
+
+    files = paperzoo.train("lenet", "smoke", data=name, out=tmp_path / "files", overrides=settings)
+    halfway = files.directory.parent / "halfway"
+    shutil.copytree(files.directory, halfway)
+    for last in (halfway / "checkpoints" / "00000004.safetensors", halfway / "result.json"):  # as if it was killed
+        last.unlink()
+    assert prepare(name, SIDE * 4, files.model.channels) == 3
+    stored(dataset(name, SIDE * 4, files.model.channels))
+    kept = paperzoo.train("lenet", "smoke", data=name, out=tmp_path / "shards", overrides=settings)
+    gone_on = paperzoo.resume(halfway)
+    assert (halfway / "checkpoints" / "00000004.safetensors").is_file()
+    assert [key for key, value in weights(files).items() if not torch.equal(value, weights(kept)[key])] == []
+    assert [key for key, value in weights(files).items() if not torch.equal(value, weights(gone_on)[key])] == []
 
 
 def test_imagenet_is_prepared_at_its_own_sizes(tmp_path: Path) -> None:
