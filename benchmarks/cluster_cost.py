@@ -1,6 +1,6 @@
 """What a training would cost on 1 to 1,000 GPUs: computed, not measured.
 
-    python benchmarks/cluster_cost.py [--json] [--matrices 0.35] [--convolutions 0.08] [--price 2.5] [--check]
+    python benchmarks/cluster_cost.py [--json | --markdown] [--matrices 0.35] [--convolutions 0.08] [--price 2.5] [--check]
 
 Counted here, on one item of the paper's size: the operations of a whole training step (convolutions and matrices, forward and backward,
 penalties included), and the bytes that it keeps for its backward passes. All else is an assumption, and every assumption is a line of
@@ -140,6 +140,23 @@ def estimate(work: Work, gpus: int, a: dict[str, float]) -> dict[str, float]:
     return row
 
 
+#: a column of the page: its name, the row's key, and how its numbers are written
+COLUMNS = (
+    ("GPUs", "gpus", "{:,.0f}"), ("batch", "batch", "{:,.0f}"), ("ms a step", "ms", "{:.0f}"), ("computing", "busy %", "{:.0f} %"),
+    ("hours", "hours", "{:.3g}"), ("GPU-hours", "GPU hours", "{:.3g}"), ("dollars", "dollars", "{:.3g}"), ("GB a GPU", "GB", "{:.1f}"),
+    ("GB sharded", "GB sharded", "{:.1f}"), ("ms sharded", "ms sharded", "{:.0f}"),
+)  # fmt: skip
+
+
+def markdown(work: Work, rows: list[dict[str, float]]) -> list[str]:
+    """What docs/cluster.md says of a training: the end of the sentence, and the lines of the table."""
+    counted = f"{work.operations / 1e9:.0f} billion operations and {work.saved / 1e6:,.0f} MB kept an item in a step:"
+    columns = [column for column in COLUMNS if column[1] in rows[-1]]
+    lines = [f"{work.each} items on each GPU; {work.weights / 1e6:.1f} million weights, {counted}", ""]
+    lines += ["| " + " | ".join(name for name, _, _ in columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
+    return lines + ["| " + " | ".join(form.format(row[key]) if key in row else "-" for _, key, form in columns) + " |" for row in rows]
+
+
 def check() -> dict[str, float]:
     """ResNet-50's step on this processor, in seconds of one core, so that other programs count little."""
     torch.set_num_threads(1)
@@ -170,6 +187,7 @@ def check() -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--markdown", action="store_true", help="the tables of docs/cluster.md")
     parser.add_argument("--check", action="store_true", help="also one step on this processor")
     own = ("matrices", "convolutions", "price")
     for name in own:
@@ -180,6 +198,9 @@ def main() -> None:
     checked = check() if asked.check else {}
     if asked.json:
         print(json.dumps({"assumptions": a, "rows": {work.name: row for work, row in rows.items()}, "check": checked}))
+        return
+    if asked.markdown:
+        print("\n\n".join("\n".join(markdown(work, row)) for work, row in rows.items()))
         return
     print("Computed, not measured.\n")
     for name, (_, unit, source) in ASSUMPTIONS.items():

@@ -45,6 +45,9 @@ def built(name: str, recipe: str) -> Any:
         ("maintenance:lstm", "smoke"),
         ("forecaster", "smoke"),
         ("cfggan", "smoke"),
+        ("bert", "smoke"),
+        ("bert:classify", "smoke-classify"),
+        ("bilstm_crf:bilstm", "smoke"),
     ],
 )
 def test_another_program_answers_as_the_model_does_for_any_number_of_items(name: str, recipe: str, tmp_path: Path) -> None:
@@ -71,6 +74,49 @@ def test_a_network_that_has_grown_half_way_is_exported_as_it_stands(tmp_path: Pa
     [found] = answers(export(model, tmp_path / "grown.onnx"), given, "onnx")
     with torch.no_grad():
         np.testing.assert_allclose(found, model.generate(*given).numpy(), atol=1e-4)
+
+
+def test_a_taggers_chain_travels_beside_its_graph_and_finds_the_models_tags(tmp_path: Path) -> None:
+    """Viterbi in numpy, over the file's scores and the chain in its metadata; with letters, spelling, and tags that are scored finer."""
+    job = resolve("bilstm_crf", "smoke", overrides={"model.spelling": True, "model.characters": "lstm", "model.scheme": "IOBES"})
+    torch.manual_seed(0)
+    model = job.build(job.dataset()).eval()
+    with torch.no_grad():
+        for weight in model.parameters(recurse=False):
+            weight.normal_(0, 2)
+        model.network.emit.weight.mul_(20)
+        model.network.spelled.weight.normal_()
+    words = [["Anna", "saw", "Rome"], ["the", "sea", "of", "Bob"]]
+    path = export(model, tmp_path / "tagger")
+    told = {each.key: each.value for each in onnx.load(path).metadata_props}
+    chain, tags = {name: np.array(values) for name, values in json.loads(told["chain"]).items()}, json.loads(told["tags of the scores"])
+    assert chain["pair"].shape == (len(tags), len(tags)) and len(tags) > len(model.tags) and set(chain) == {"start", "end", "pair"}
+    for sentence in words:
+        rows, length = model._padded([sentence])
+        [[scores]] = answers(path, (rows,), "onnx")
+        best, back = chain["start"] + scores[0], []
+        for emission in scores[1:]:
+            paths = best[:, None] + chain["pair"]
+            back.append(paths.argmax(0))
+            best = paths.max(0) + emission
+        found = [int((best + chain["end"]).argmax())]
+        for step in reversed(back):
+            found.append(int(step[found[-1]]))
+        with torch.no_grad():
+            [wanted] = model.tag(rows, length).tolist()
+        assert [model.coarse[tag].item() for tag in reversed(found)] == wanted
+
+
+def test_bert_tags_pieces_and_is_as_it_was_after_tracing(tmp_path: Path) -> None:
+    """Texts with padding are still read without it afterwards."""
+    torch.manual_seed(0)
+    sizes = {"layers": 2, "width": 16, "heads": 2, "inner": 32, "positions": 32}
+    model = paperzoo.create("bert:tag", pieces=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##c"), **sizes).eval()
+    tokens = torch.tensor([[2, 5, 6, 7, 3, 0, 0], [2, 5, 5, 5, 6, 7, 3]])
+    [scores] = answers(export(model, tmp_path / "tag"), (tokens[:1, :5],), "onnx")
+    with torch.no_grad():
+        found, rows, _ = model._scores(torch.stack([tokens, torch.tensor([[0, 1, 2, 0, 0, 0, 0], [0, 1, 2, 3, 4, 0, 0]])], 1))
+    np.testing.assert_allclose(scores[0, 1:3], found[rows == 0].numpy(), atol=1e-5)
 
 
 def test_weights_in_half_precision_answer_as_the_rounded_model_does(tmp_path: Path) -> None:

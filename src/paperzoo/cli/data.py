@@ -98,10 +98,26 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="Data sets.")]) -
             print(f"{name}: nothing to fetch ({dataset(name).source})")
 
 
+@data_app.command("prepare")
+def data_prepare(
+    names: Annotated[list[str], typer.Argument(help="Data sets, KIND:PATH of your own among them.")],
+    size: Annotated[int | None, typer.Option(help="Height and width of the images, as the model will ask for them.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 or 3.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that prepare at a time.")] = 1,
+) -> None:
+    """Prepare data larger than memory once, in shards on disk; killed, the same command goes on."""
+    from paperzoo.data.datasets import prepare
+
+    for name in names:
+        if not prepare(name, size, channels, workers):
+            print(f"{plain(name)}: kept in memory, or prepared when it is first asked for; nothing to do")
+
+
 @data_app.command("verify")
 def data_verify() -> None:
-    """Check every file that was fetched, put into the cache by hand, or installed, against its hash."""
+    """Check every file that was fetched, put into the cache by hand, installed, or prepared in shards, against its hash."""
     from paperzoo.data.datasets import sources
+    from paperzoo.data.fetch import shards
     from paperzoo.data.fetch.sources import cache
     from paperzoo.data.fetch.weights import weights
 
@@ -120,5 +136,8 @@ def data_verify() -> None:
             continue
         good = f"good, but for this: {source.unpinned}" if source.unpinned and source.transport != "installed" else "good"
         print(f"{source.name}: {good if there else 'not fetched'}")
+    for folder, fault in shards.verify():
+        print(f"prepared {folder}: {fault or 'good'}")
+        wrong += [folder] if fault else []
     if wrong:
         raise PaperzooError(f"not as they should be: {', '.join(wrong)}; the lines above say what to do")

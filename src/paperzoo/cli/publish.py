@@ -32,9 +32,10 @@ def new(
 @app.command(rich_help_panel=MAKE)
 def export(
     source: Source,
-    to: Annotated[str, typer.Option(help="onnx, which other programs read, or torch, torch's own exported program.")] = "onnx",
+    to: Annotated[str, typer.Option(help="onnx, which other programs read; torch, torch's own exported program; or litert.")] = "onnx",
     precision: Annotated[str, typer.Option(help="float32, or float16: weights of half the length, for onnx.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="The file to write; default: the paper's name.")] = None,
+    items: Annotated[int, typer.Option(help="For litert: how many items the file takes at a time.")] = 1,
     code: Code = None,
 ) -> None:
     """Take a trained network out of Python: a file that other programs run, compared with the model before it is kept."""
@@ -42,11 +43,19 @@ def export(
     from paperzoo.engine.export import export as write_graph
     from paperzoo.engine.weights import load
 
-    if to not in ENDS:
-        raise unknown("format", to, ENDS)
+    if to not in (*ENDS, "litert"):
+        raise unknown("format", to, (*ENDS, "litert"))
     if precision not in ("float32", "float16"):
         raise unknown("precision", precision, ("float32", "float16"))
     model = load(source, code or ())
+    if to == "litert":
+        from paperzoo.engine import litert
+
+        if precision != "float32":
+            raise PaperzooError("LiteRT files keep weights in float32: float16 is for onnx")
+        written = litert.export(model, graph_of(model), out or Path(model.name.replace(":", "-")), items)
+        print(f"{plain(written)}\n\n{litert.use(written, graph_of(model))}")
+        return
     path = write_graph(model, out or Path(model.name.replace(":", "-")), to, precision)  # type: ignore[arg-type]
     print(f"{plain(path)}\n\n{use(path, graph_of(model), to)}")  # type: ignore[arg-type]
 

@@ -182,7 +182,42 @@ def _build(name: DataName, image_size: int | None, channels: int | None, strict:
         part = few(_build(name.entire(), image_size, channels, strict), *name.few)
         return dataclasses.replace(part, schema=dataclasses.replace(part.schema, name=name.text))
     from paperzoo.data.change.picture import with_picture
+    from paperzoo.data.images.shards import with_shards
 
+    built = with_shards(_unprepared(name, image_size, channels, strict))
+    return with_picture(built)
+
+
+def prepare(name: str, image_size: int | None = None, channels: int | None = None, workers: int = 1) -> int:
+    """Prepares a data set that is larger than memory in shards on disk: ``dataset`` reads them from then on.
+
+    Pictures are prepared as ``images.shards`` has it, running text as ``text.streams``.
+
+    Returns:
+        How many columns were prepared; 0 for data that are kept in memory, or prepared when they are first asked for.
+
+    Raises:
+        PaperzooError: as ``dataset``; or see ``fetch.shards.prepare``.
+    """
+    from paperzoo.data.images import shards
+
+    check_name(name)
+    if workers < 1:
+        raise PaperzooError(f"--workers must be at least 1, not {workers}")
+    whole = parse(name).entire()
+    own = OWN[_read_as(whole, whole.path)] if whole.path else None
+    if own and own.prepare:
+        done = int(getattr(import_module(f"paperzoo.data.{own.prepare.rpartition('.')[0]}"), own.prepare.rpartition(".")[2])(
+            whole.path, print, **own.arguments))  # fmt: skip
+    else:
+        done = shards.prepare(_unprepared(whole, image_size, channels, False), workers)
+    _build.cache_clear()
+    _changed.cache_clear()
+    return done
+
+
+def _unprepared(name: DataName, image_size: int | None, channels: int | None, strict: bool) -> Dataset:
+    """What a row's function builds, under its name and licence."""
     if path := name.path:
         kind = OWN[_read_as(name, path)]
         sizes = {"image_size": image_size, "channels": channels} if kind.sized else {}
@@ -194,7 +229,7 @@ def _build(name: DataName, image_size: int | None, channels: int | None, strict:
         size = {"image_size": image_size} if entry.sized and image_size else {}
         built = _function(entry.build)(*(source.fetch() for source in entry.sources), **entry.arguments, **size)
         licence = entry.licence or built.licence
-    return with_picture(dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name.text), licence=licence))
+    return dataclasses.replace(built, schema=dataclasses.replace(built.schema, name=name.text), licence=licence)
 
 
 def _function(build: str) -> Callable[..., Dataset]:

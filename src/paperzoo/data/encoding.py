@@ -107,6 +107,25 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
 
 
+def chunks(path: Path) -> Iterator[str]:
+    """What ``read_text`` gives, of a file of any size, a part of it in memory at a time.
+
+    Raises:
+        PaperzooError: see ``read_text``.
+    """
+    end = "\r\n" if any("\n" in block for block in blocks(path)) else "\r"
+    held, empty = "", True
+    for block in blocks(path):
+        text = held + block
+        held = "\r" if end == "\r\n" and text.endswith("\r") else ""
+        text = text.removesuffix(held).replace(end, "\n")
+        empty = empty and not text.strip()
+        yield text
+    yield held
+    if empty and not held.strip():
+        raise PaperzooError(f"{shown(path)} is empty")
+
+
 def decode(content: bytes, where: str) -> str:
     """Bytes as text, see the module; raises ``PaperzooError`` that names ``where``, the first wrong byte, its offset and line."""
     return "".join(_decoded(io.BytesIO(content).read, where))

@@ -46,6 +46,8 @@ class Own:
         changes: or by what is done to labels or pixels, as of a listed set: ``folder:PATH#labels=0.5``.
         sized: the function takes ``image_size`` and ``channels``.
         strict: the function takes ``strict``: refuse what cannot be read rather than skip it.
+        prepare: module and function that puts what is larger than memory in shards; called with the path, a function that is told how
+            far it is, and ``arguments``; it returns how many there were.
         several: two paths may stand there, with a comma between them, which the function takes as one, see ``paths.apart``.
     """
 
@@ -56,4 +58,5 @@ class Own:
     sized: bool = False
     strict: bool = False
     several: bool = False
+    prepare: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
+from paperzoo.nn import letters
 from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.model import Model
 
@@ -80,20 +82,20 @@ def write_graph(model: Model, graph: Graph, out: Path, kind: Kind, precision: Pr
     model.eval()
     with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / f"draft{ENDS[kind]}"
-        about = _about(model, graph)
+        told = about(model, graph)
         graph.call(*graph.example(TRACED))  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
             with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable(), decided(model):
                 warnings.simplefilter("ignore")
-                _quiet()
+                quiet()
                 if kind == "onnx":
-                    _as_onnx(Traced(model, graph), graph, draft, about, folded=precision == "float32")
+                    _as_onnx(Traced(model, graph), graph, draft, told, folded=precision == "float32")
                 else:
-                    _as_torch(Traced(model, graph), graph, draft, about)
+                    _as_torch(Traced(model, graph), graph, draft, told)
             if precision == "float16":
                 _halve(draft)
         except Exception as error:  # whatever the tracer stumbled over, deep inside torch
-            raise PaperzooError(f"{model.name} cannot be exported to {kind}: {_reason(error)}") from error
+            raise PaperzooError(f"{model.name} cannot be exported to {kind}: {reason(error)}") from error
         _compare(model.name, graph, draft, kind)
         write(path, draft.read_bytes())
     return path
@@ -148,12 +150,16 @@ def _halve(path: Path) -> None:
 @contextmanager
 def traceable() -> Iterator[None]:
     """What Python does with a tensor's values or with its length cannot be traced. While a network is, checks of values are left out,
-    sequences are not packed, since a graph's have no padding, and ``len`` in this package's modules reads a tensor's shape, which may be
-    a symbol."""
+    sequences are neither packed nor stripped of their padding, since a graph's have none, and ``len`` in this package's modules reads a
+    tensor's shape, which may be a symbol."""
     kept: list[tuple[dict[str, Any], str, Any]] = []
     for name, module in list(sys.modules.items()):
         names = vars(module) if name.startswith("paperzoo.") else {}
-        for word, instead in (("check_range", lambda image: image), ("pack_padded_sequence", _unpadded), ("len", _length)):
+        without: list[tuple[str, Any]] = [("padding", partial(_unstripped, names["Padding"]))] if "Padding" in names else []
+        if names.get("mirror") is letters.mirror and names is not vars(letters):  # letters of a word have padding even so
+            without.append(("mirror", _turned))
+        usual = (("check_range", lambda image: image), ("pack_padded_sequence", _unpadded), ("len", _length))
+        for word, instead in (*without, *usual):
             if word in names or (word == "len" and names):
                 kept.append((names, word, names.get(word)))
                 names[word] = instead
@@ -191,18 +197,29 @@ def _unpadded(sequence: Tensor, length: Tensor, **options: Any) -> Tensor:
     return sequence
 
 
+def _unstripped(padding: Any, length: Tensor, steps: int) -> Any:
+    """What ``padding`` in a paper's file gives for a batch in which nothing is padded, without a look at the lengths."""
+    return padding((length.shape[0], steps), None, None)
+
+
+def _turned(sequence: Tensor, length: Tensor) -> Tensor:
+    """``mirror`` without padding. To gather the steps of what an LSTM gave would fix their number, which tracing takes for known."""
+    return sequence.flip(1)
+
+
 def _length(given: Any) -> Any:
     return given.shape[0] if isinstance(given, Tensor) else builtins.len(given)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The first line of what lies at the bottom of a chain of errors."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Only errors of the tracers are logged."""
     for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -234,28 +251,28 @@ def _as_torch(traced: Traced, graph: Graph, path: Path, told: dict[str, str]) ->
     torch.export.save(program, path, extra_files={"paperzoo.json": json.dumps(told)})
 
 
-def _about(model: Model, graph: Graph) -> dict[str, str]:
+def about(model: Model, graph: Graph) -> dict[str, str]:
     """What travels in the file: names, arguments, classes, preparation, meaning of inputs and outputs, and a digest of the weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    about = {
+    told = {
         "name": model.name, "arguments": model.arguments, "names": list(getattr(model, "names", ())), "prepared": model.prepared,
-        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), "weights sha256": digest.hexdigest(),
+        "inputs": dict(graph.inputs), "outputs": dict(graph.outputs), **graph.beside, "weights sha256": digest.hexdigest(),
         "licence": "MIT for the code; weights as the data that they were learnt from",
     }  # fmt: skip
-    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in about.items()}
+    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in told.items()}
 
 
 def _compare(name: str, graph: Graph, path: Path, kind: Kind) -> None:
     """Raises ``PaperzooError`` unless the file answers as the model does, for other numbers of items than the traced one."""
     for items in TRIED:
         given = graph.example(items)
-        wanted = _several(graph.call(*given))
+        wanted = several(graph.call(*given))
         try:
             found = answers(path, given, kind)
         except Exception as error:
-            told = f"{name}: what was exported to {kind} cannot answer {items} items: {_reason(error)}; it is not kept"
+            told = f"{name}: what was exported to {kind} cannot answer {items} items: {reason(error)}; it is not kept"
             raise PaperzooError(told) from error
         for output, mine, theirs in zip(graph.outputs, wanted, found, strict=True):
             if theirs.shape != tuple(mine.shape):
@@ -269,7 +286,7 @@ def _compare(name: str, graph: Graph, path: Path, kind: Kind) -> None:
 def answers(path: Path, given: Sequence[Tensor], kind: Kind) -> list[np.ndarray]:
     """What an exported file answers."""
     if kind == "torch":
-        return [each.numpy() for each in _several(torch.export.load(path).module()(*given))]
+        return [each.numpy() for each in several(torch.export.load(path).module()(*given))]
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
@@ -281,7 +298,8 @@ def answers(path: Path, given: Sequence[Tensor], kind: Kind) -> list[np.ndarray]
     return found
 
 
-def _several(answer: Any) -> list[Tensor]:
+def several(answer: Any) -> list[Tensor]:
+    """What a graph answers, as a list also where it is one tensor."""
     return [answer] if isinstance(answer, Tensor) else list(answer)
 
 

@@ -17,6 +17,7 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.data.text.sentences import NEGATIVES, Books, Segments
 from paperzoo.data.text.wordpiece import MASK, MORE, SPECIAL, WordPiece
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.graphs import Graph, full, pieces_meant, pieces_of
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
 from paperzoo.tasks.task import Task
@@ -122,6 +123,18 @@ class MaskedPretraining(Task):
         length = (tokens != model.special[0]).sum(1)
         second = torch.zeros_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor([1]), True)
         return torch.cat(model.scores(tokens, segment, length, second), 1)
+
+    def graph(self, model: Pretrainer) -> Graph:
+        """Scores at every position, those of words behind masks among them."""
+        size = len(model.vocabulary) or 30_522
+        outputs = {
+            "pieces": f"float32 (N, T, {size:,}), scores of the pieces at each position; hide a word behind [MASK] and look there",
+            "follows": "float32 (N, 2), scores that B follows A, and that it does not",
+        }
+        return Graph(
+            lambda tokens, segment: model.scores(tokens, segment, full(tokens), ...),  # type: ignore[arg-type]  # every position
+            pieces_of(size), pieces_meant(size), outputs, ("tokens", "segment"),
+        )  # fmt: skip
 
 
 class Pretrainer(Model):

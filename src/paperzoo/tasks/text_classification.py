@@ -20,6 +20,7 @@ from paperzoo.metrics.interval import wilson
 from paperzoo.metrics.matthews import matthews
 from paperzoo.metrics.rank_correlation import spearman
 from paperzoo.tasks.classification import confusion
+from paperzoo.tasks.graphs import Graph, full, pieces_meant, pieces_of
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
 from paperzoo.tasks.pretraining import special
@@ -119,6 +120,16 @@ class TextClassification(Task):
     def answer(self, model: TextClassifier, inputs: Tensor) -> Tensor:
         tokens, segment = inputs.unbind(1)
         return model.logits(Rows(tokens, segment, (tokens != special(model.vocabulary)[0]).sum(1), []))
+
+    def graph(self, model: TextClassifier) -> Graph:
+        size = len(model.vocabulary) or 30_522
+        outputs = {"logits": f"float32 (N, {model.classes}), of the classes {', '.join(model.names)}"}
+        if model.classes == 1:
+            outputs = {"score": "float32 (N, 1)"}
+        return Graph(
+            lambda tokens, segment: model.logits(Rows(tokens, segment, full(tokens), [])),
+            pieces_of(size), pieces_meant(size), outputs, ("tokens", "segment"),
+        )  # fmt: skip
 
 
 class TextClassifier(Model):

