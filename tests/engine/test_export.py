@@ -48,6 +48,16 @@ def built(name: str, recipe: str) -> Any:
         ("bert", "smoke"),
         ("bert:classify", "smoke-classify"),
         ("bilstm_crf:bilstm", "smoke"),
+        ("pix2pix", "smoke"),
+        ("cyclegan", "smoke"),
+        ("stargan", "smoke"),
+        ("context_encoder", "smoke"),
+        ("t3d", "smoke"),
+        ("wavegan", "smoke"),
+        ("east", "smoke"),
+        ("ctpn", "smoke"),
+        ("densepose", "smoke"),
+        ("vqa", "smoke"),
     ],
 )
 def test_another_program_answers_as_the_model_does_for_any_number_of_items(name: str, recipe: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from paperzoo.data.video.videos import Held, Reel, Videos, open_video, videos_of
 from paperzoo.errors import PaperzooError
 from paperzoo.files import is_folder, ordinary, path_of
 from paperzoo.tasks.classification import Classification, confusion
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.images import read_image
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import compact, grid, save
@@ -88,6 +89,11 @@ class ClipClassification(Task):
 
     def answer(self, model: VideoClassifier, inputs: Tensor) -> Tensor:
         return model(inputs)  # type: ignore[no-any-return]
+
+    def graph(self, model: VideoClassifier) -> Graph:
+        shape = (model.channels, model.frames, model.image_size, model.image_size)
+        about = "float32 (N, {}, {}, {}, {}) in [0, 1], frames in order".format(*shape)
+        return Graph(model, noise_of(*shape), {"video": about}, {"logits": "float32 (N, classes)"})
 
 
 class VideoClassifier(Model):

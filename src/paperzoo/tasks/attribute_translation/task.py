@@ -11,6 +11,7 @@ from torch import Tensor
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.attribute_translation import draw, measure
+from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.image_translation.task import ImageTranslation
 from paperzoo.tasks.pictures import compact, save
 from paperzoo.terminal import plain
@@ -49,3 +50,19 @@ class AttributeTranslation(ImageTranslation):
         target = torch.zeros(len(inputs), len(model.attributes), device=inputs.device)
         target[:, 0] = 1
         return model.edit(inputs, target).flatten(1)
+
+    def graph(self, model: AttributeTranslator) -> Graph:  # type: ignore[override]
+        """Images and the attributes that they shall have; those that they have are read off them by ``seen``, outside."""
+        size, count = model.image_size, len(model.attributes)
+
+        def example(items: int) -> tuple[Tensor, ...]:
+            draws = torch.Generator().manual_seed(items)
+            image = torch.rand(items, model.channels, size, size, generator=draws)
+            return image, torch.randint(0, 2, (items, count), generator=draws).float()
+
+        inputs = {"image": f"float32 (N, {model.channels}, {size}, {size}) in [0, 1]"}
+        inputs["attributes"] = f"float32 (N, {count}), 1 for what shall be there: {', '.join(model.attributes)}"
+        return Graph(model.edit, example, inputs, {"changed": "the image's shape, in [0, 1]"})
+
+    def room(self, model: AttributeTranslator) -> None:  # type: ignore[override]
+        """None yet."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.tasks.dense_pose import draw, measure
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -35,3 +36,10 @@ class DensePose(Task):
     def answer(self, model: DensePoser, inputs: Tensor) -> Tensor:
         """All that the network says."""
         return model.answers(inputs)
+
+    def graph(self, model: DensePoser) -> Graph:
+        """What the network says of a picture, or of each as one region; people are told apart outside."""
+        shape = (model.channels, model.image_size, model.image_size)
+        about = "float32 (N, {}, {}, {}) in [0, 1]".format(*shape)
+        maps = "float32 (N, 88, h, w): logits of 15 masks and of 25 parts, then U and V of 24 parts"
+        return Graph(model.answers, noise_of(*shape), {"image": about}, {"maps": maps})

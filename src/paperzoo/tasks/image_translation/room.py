@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,23 +14,31 @@ if TYPE_CHECKING:
     from paperzoo.tasks.image_translation.contract import ImageTranslator
 
 
-def room(model: ImageTranslator) -> Room | None:
-    """Of a translator of pictures of one size, by themselves: the same drawing gives the same picture, so dropout's noise is left out."""
-    size = getattr(model, "image_size", 0)
+def graph(model: ImageTranslator, domains: Sequence[str] = ()) -> Graph | None:
+    """Images of one size to each of the domains; the same image gives the same answer, so dropout's noise is left out.
+
+    Of a translator that is trained on no size of its own there is none.
+    """
+    size, domains = getattr(model, "image_size", 0), domains or model.domains
     if not size:
         return None
+
+    def call(image: Tensor) -> tuple[Tensor, ...]:
+        with undropped(model):
+            return tuple(model.translate(image, domain) for domain in domains)
+
+    about = f"float32 (N, {model.channels}, {size}, {size}) in [0, 1]"
+    alone = "; give one at a time: the network's statistics are those of what it is given" if model.alone else ""
+    names = {"translated" if len(domains) == 1 else f"to_{domain}": "the same shape" for domain in domains}
+    return Graph(call, noise_of(model.channels, size, size), {"image": about + alone}, names)
+
+
+def room(model: ImageTranslator) -> Room | None:
+    """Of a translator of pictures of one size, by themselves."""
+    graphs = {domain: made for domain in model.domains if (made := graph(model, [domain]))}
     data = str(model.prepared.get("data", ""))
-
-    def to(domain: str) -> Graph:
-        def call(image: Tensor) -> Tensor:
-            with undropped(model):
-                return model.translate(image, domain)
-
-        about = f"float32 (N, {model.channels}, {size}, {size}) in [0, 1]"
-        return Graph(call, noise_of(model.channels, size, size), {"image": about}, {"translated": "the same shape"})
-
-    facts = {"size": size, "channels": model.channels, "domains": list(model.domains), "edges": data.startswith("edges>")}
-    return Room("translate", {domain: to(domain) for domain in model.domains}, facts, "image_a")
+    facts = {"size": getattr(model, "image_size", 0), "channels": model.channels, "domains": list(model.domains)}
+    return Room("translate", graphs, {**facts, "edges": data.startswith("edges>")}, "image_a") if graphs else None
 
 
 @contextmanager

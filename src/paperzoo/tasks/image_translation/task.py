@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.tasks.graphs import Room
+from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.image_translation import draw, measure
-from paperzoo.tasks.image_translation.room import room
+from paperzoo.tasks.image_translation.room import graph, room
 from paperzoo.tasks.image_translation.whole import seeded
 from paperzoo.tasks.pictures import compact, save
 from paperzoo.tasks.task import Task
@@ -52,6 +52,9 @@ class ImageTranslation(Task):
             with seeded(0, inputs.device):
                 answers.append(torch.cat([model.translate(part, to) for to in model.domains], 1).flatten(1))
         return torch.cat(answers)
+
+    def graph(self, model: ImageTranslator) -> Graph | None:
+        return graph(model)
 
     def room(self, model: ImageTranslator) -> Room | None:
         return room(model)

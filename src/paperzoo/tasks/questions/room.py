@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from paperzoo.tasks.questions.contract import Answerer
 
 
-def room(model: Answerer) -> Room | None:
-    """Of a model with words: a picture and a question, all words of which are real, to scores of the answers."""
-    if not model.vocabulary:
-        return None
+def graph(model: Answerer) -> Graph:
+    """A picture and a question, all words of which are real, to scores of the answers."""
     pictures, questions = noise_of(model.channels, model.image_size, model.image_size), tokens_of(len(model.vocabulary), first=len(SPECIAL))
 
     def ask(image: Tensor, question: Tensor) -> Tensor:
@@ -28,8 +26,14 @@ def room(model: Answerer) -> Room | None:
 
     picture = f"float32 (N, {model.channels}, {model.image_size}, {model.image_size}) in [0, 1]"
     inputs = {"image": picture, "question": f"int64 (N, T), numbers below {len(model.vocabulary)}, no padding"}
-    graph = Graph(ask, example, inputs, {"logits": "float32 (N, answers)"}, lengths=("question",))
+    return Graph(ask, example, inputs, {"logits": "float32 (N, answers)"}, lengths=("question",))
+
+
+def room(model: Answerer) -> Room | None:
+    """Of a model with words."""
+    if not model.vocabulary:
+        return None
     facts = {"size": model.image_size, "channels": model.channels, "words": list(model.vocabulary), "unknown": UNKNOWN}
-    return Room("question", {"ask": graph}, {**facts, "names": list(model.names)})
+    return Room("question", {"ask": graph(model)}, {**facts, "names": list(model.names)})
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.captions.words import SPECIAL
-from paperzoo.tasks.graphs import Room
+from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.questions.draw import draw
 from paperzoo.tasks.questions.measure import accuracies
-from paperzoo.tasks.questions.room import room
+from paperzoo.tasks.questions.room import graph, room
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class QuestionAnswering(Task):
         question = torch.arange(len(model.vocabulary), device=inputs.device)[len(SPECIAL) :][:4].expand(len(inputs), -1)  # (N, 4)
         logits: Tensor = model(inputs, question, torch.full((len(inputs),), question.shape[1]))
         return logits
+
+    def graph(self, model: Answerer) -> Graph | None:
+        return graph(model) if model.vocabulary else None
 
     def room(self, model: Answerer) -> Room | None:
         return room(model)

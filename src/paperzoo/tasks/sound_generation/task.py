@@ -14,6 +14,7 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.data.audio.sounds import wav_bytes
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
+from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.sound_generation import draw, measure
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
@@ -73,3 +74,8 @@ class SoundGeneration(Task):
 
     def answer(self, model: SoundGenerator, inputs: Tensor) -> Tensor:
         return model.generate(inputs)
+
+    def graph(self, model: SoundGenerator) -> Graph:
+        outputs = {"sound": f"float32 (N, {model.channels}, {model.length}) in [-1, 1], {model.rate:,} samples a second"}
+        inputs = {"noise": f"float32 (N, {model.latent}), drawn as in training"}
+        return Graph(model.generate, lambda items: (model.latents(items, items),), inputs, outputs)

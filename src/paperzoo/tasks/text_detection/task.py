@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.tasks.graphs import Room
+from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.task import Task
 from paperzoo.tasks.text_detection import draw, measure
-from paperzoo.tasks.text_detection.room import room
+from paperzoo.tasks.text_detection.room import graph, room
 
 if TYPE_CHECKING:
     from paperzoo.tasks.text_detection.contract import TextDetector
@@ -37,6 +37,9 @@ class TextDetection(Task):
     def answer(self, model: TextDetector, inputs: Tensor) -> Tensor:
         """All that the network says."""
         return model.answers(inputs)
+
+    def graph(self, model: TextDetector) -> Graph:
+        return graph(model)
 
     def room(self, model: TextDetector) -> Room | None:
         return room(model)
