@@ -76,6 +76,39 @@ def test_another_program_answers_as_the_model_does_for_any_number_of_items(name:
             np.testing.assert_allclose(theirs, mine.numpy(), atol=1e-4 * max(1.0, float(mine.abs().max())))
 
 
+def test_graphs_answer_as_the_models_own_methods_do() -> None:
+    """What is exported is what ``predict`` and ``sample`` use: holes are filled, known pixels stay, each domain in its place."""
+    painter = built("context_encoder", "smoke")
+    image, hole = graph_of(painter).example(3)
+    with torch.no_grad():
+        found = graph_of(painter).call(image, hole)
+        assert torch.equal(found, graph_of(painter).call(torch.where(hole > 0, 0.3, image), hole))  # what lies in the hole is not seen
+    np.testing.assert_allclose(found, painter.filled(image, hole), atol=1e-6)
+    assert torch.equal(found.where(hole == 0, 0), image.where(hole == 0, 0)) and float(hole.mean()) > 0
+
+    both = built("cyclegan", "smoke")
+    (image,) = graph_of(both).example(2)
+    with torch.no_grad():
+        answers_of = dict(zip(graph_of(both).outputs, graph_of(both).call(image), strict=True))
+    assert list(answers_of) == ["to_b", "to_a"]
+    for domain in both.domains:
+        np.testing.assert_allclose(answers_of[f"to_{domain}"], both.translated(image, domain), atol=1e-6)
+    noisy = built("pix2pix", "smoke")
+    (image,) = graph_of(noisy).example(1)
+    with torch.no_grad():
+        assert torch.equal(graph_of(noisy).call(image)[0], graph_of(noisy).call(image)[0])
+        assert not torch.equal(noisy.translate(image), noisy.translate(image))  # and its noise is there again
+
+    changing = built("stargan", "smoke")
+    image, wanted = graph_of(changing).example(4)
+    with torch.no_grad():
+        np.testing.assert_allclose(graph_of(changing).call(image, wanted), changing.edited(image, wanted), atol=1e-5)
+    sound = built("wavegan", "smoke")
+    with torch.no_grad():
+        found = graph_of(sound).call(*graph_of(sound).example(2))
+    assert found.shape == (2, sound.channels, sound.length)
+
+
 def test_a_network_that_has_grown_half_way_is_exported_as_it_stands(tmp_path: Path) -> None:
     model = built("progan", "smoke")
     model.stage("8 fading")
