@@ -14,6 +14,7 @@ from fixtures.files import type_in
 import paperzoo
 from paperzoo.engine import export as exporting
 from paperzoo.engine.export import answers, export, graph_of
+from paperzoo.engine.gates import gated
 from paperzoo.engine.job import resolve
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.graphs import Graph
@@ -41,6 +42,7 @@ def built(name: str, recipe: str) -> Any:
         ("gan:toy", "smoke-toy"),
         ("mocogan:categorical", "smoke-categorical"),
         ("char_rnn", "smoke"),
+        ("char_rnn:char-rnn", "smoke"),
         ("transformer", "smoke"),
         ("maintenance:lstm", "smoke"),
         ("forecaster", "smoke"),
@@ -107,6 +109,23 @@ def test_graphs_answer_as_the_models_own_methods_do() -> None:
     with torch.no_grad():
         found = graph_of(sound).call(*graph_of(sound).example(2))
     assert found.shape == (2, sound.channels, sound.length)
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_a_plain_recurrent_layer_is_a_gated_one_to_the_last_digits_and_comes_back(both_ways: bool) -> None:
+    holder = torch.nn.Sequential(torch.nn.RNN(3, 5, 2, batch_first=True, bidirectional=both_ways))
+    layer, x = holder[0], 3 * torch.randn(4, 7, 3)
+    state = torch.randn(4 if both_ways else 2, 4, 5)
+    wanted, last = layer(x, state)
+    with gated(holder):
+        assert isinstance(holder[0], torch.nn.GRU)
+        found, end = holder[0](x, state)
+    assert holder[0] is layer
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(end, last, rtol=0, atol=1e-6)
+    rectified = torch.nn.Sequential(torch.nn.RNN(3, 5, nonlinearity="relu"))
+    with gated(rectified):
+        assert type(rectified[0]) is torch.nn.RNN
 
 
 def test_a_network_that_has_grown_half_way_is_exported_as_it_stands(tmp_path: Path) -> None:

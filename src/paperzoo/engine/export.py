@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from paperzoo.engine.gates import gated
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.nn import letters
@@ -85,7 +86,7 @@ def write_graph(model: Model, graph: Graph, out: Path, kind: Kind, precision: Pr
         told = about(model, graph)
         graph.call(*graph.example(TRACED))  # what is computed once and kept must be numbers, not what stands for them in tracing
         try:
-            with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable(), decided(model):
+            with warnings.catch_warnings(), redirect_stdout(StringIO()), traceable(), decided(model), gated(model):
                 warnings.simplefilter("ignore")
                 quiet()
                 if kind == "onnx":

@@ -142,6 +142,8 @@ class Model(DensePoser):
         threshold: least score of a person. weights: ``imagenet`` for published ones.
     """
 
+    by_region = True
+
     def __init__(
         self, *, channels: Size = 3, image_size: Pixels = 512, blocks: Sizes = (3, 4, 6, 3), bottleneck: bool = True, trunk: Size = 64,
         width: Size = 256, hidden: Size = 1024, layers: Size = 8, head: Size = 512, cascade: bool = False, anchor: Positive = 32.0,

@@ -51,10 +51,12 @@ class DensePoser(Model):
 
     Attributes:
         stride: both sides of what the network is given are multiples of it.
+        by_region: whether it answers for the regions of a detector, whose number each picture decides.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = (DensePose(),)
     stride: int = 32
+    by_region: ClassVar[bool] = False
 
     def __init__(self, channels: int, image_size: int) -> None:
         super().__init__()

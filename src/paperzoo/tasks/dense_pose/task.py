@@ -37,8 +37,10 @@ class DensePose(Task):
         """All that the network says."""
         return model.answers(inputs)
 
-    def graph(self, model: DensePoser) -> Graph:
-        """What the network says of a picture, or of each as one region; people are told apart outside."""
+    def graph(self, model: DensePoser) -> Graph | None:
+        """What the network says of a picture; people are told apart outside. Of one that says it by region there is none."""
+        if model.by_region:
+            return None
         shape = (model.channels, model.image_size, model.image_size)
         about = "float32 (N, {}, {}, {}) in [0, 1]".format(*shape)
         maps = "float32 (N, 88, h, w): logits of 15 masks and of 25 parts, then U and V of 24 parts"
