@@ -28,9 +28,9 @@ from paperzoo.engine.evaluate import redraw
 from paperzoo.engine.run import Run, open_run
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Claim
-from paperzoo.report import cards, skeleton
-from paperzoo.report.compare import compare, relatives
-from paperzoo.report.figures import bars, by_scale, collect, loss_curves, measured_curves
+from paperzoo.report import cards, figures, skeleton
+from paperzoo.report.compare import compare, primary, relatives
+from paperzoo.report.figures import by_scale, collect, loss_curves, measured_curves
 from paperzoo.report.page import measured_rows, setting, spread, write_page
 
 OVERRIDES = {"steps": 20, "checkpoint_every": 5, "measure_every": 10, "model.width": 9}
@@ -178,12 +178,26 @@ def test_splits_of_a_metric_share_a_picture() -> None:
     assert ink(drawn["fid[zoo-digits]"], BLUE) > 50 and ink(drawn["fid[zoo-digits]"], ORANGE) > 15
 
 
-def test_bars_have_one_bar_a_paper_and_stand_one_seed() -> None:
+def test_a_comparison_is_of_one_metric_with_the_best_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
     strip = np.full((16, 100), 255, np.uint8)
-    png = bars({"m": {"a": [1.0, 2.0], "b": [3.0, 3.0]}, "n": {"b": [1.0]}}, {"a": strip})
-    assert Image.open(io.BytesIO(png)).format == "PNG"
-    taller = bars({"m": {"a": [1.0, 2.0], "b": [3.0, 3.0]}, "n": {"b": [1.0]}}, {"a": strip, "b": strip})
+    axes: list[Any] = []
+    monkeypatch.setattr(figures, "plain", axes.append)
+    values = {"a": [3.0, 3.0], "b": [1.0, 2.0], "c": [9.0]}
+    png = figures.ranked("error %", "lower", values, {"a": strip})
+    taller = figures.ranked("accuracy", "higher", values, {"a": strip, "b": strip})
+    figures.ranked("loss", "", values)
+    assert [[label.get_text() for label in each.get_yticklabels()] for each in axes] == [["b", "a", "c"], ["c", "a", "b"], ["a", "b", "c"]]
+    assert [each.get_title() for each in axes] == ["error %: lower is better", "accuracy: higher is better", "loss"]
+    assert axes[0].yaxis_inverted() and [bar.get_width() for bar in axes[0].patches] == [1.5, 3.0, 9.0]
     assert Image.open(io.BytesIO(taller)).height > Image.open(io.BytesIO(png)).height
+
+
+def test_the_metric_of_a_comparison_is_the_one_that_most_targets_name() -> None:
+    names = ["acgan", "dcgan", "wgan_gp"]
+    seen = ["inception score[j]", "fid floor[j]", "fid over floor[j]", "kid[j]"]
+    assert primary(seen, names) == ("fid over floor[j]", "lower")
+    assert primary(["loss", "error %"], ["lenet", "resnet"]) == ("error %", "lower")
+    assert primary(["seconds", "warmth"], names) == ("seconds", "")
 
 
 # The card ------------------------------------------------------------------------------------------------------------

@@ -33,11 +33,13 @@ from paperzoo.engine.run import Run, create, open_run, read_json, write_json
 from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError, diverged
 from paperzoo.files import write
-from paperzoo.report.figures import bars
+from paperzoo.report.figures import ranked
 from paperzoo.report.page import data_uri, render
 
 #: steps before the clock starts, and steps that it times
 WARM, TIMED = 5, 20
+#: metrics that say most of a method where it has them; of both less is better
+MAIN = ("error %", "fid over floor")
 #: of a timing; the last one also logs, and is not reached
 STEPS = WARM + TIMED + 1
 #: samples in each paper's strip
@@ -260,8 +262,9 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
         table.append([ended, f"{record['papers'][name]['steps']:,}", figure([run["seconds"] for run in of_paper]), *scores])
     strips = {name: row for name, group in runs.items() if group and (row := strip(group[0])) is not None}
     ended_at_all = {m: {n: some for n, some in by_name.items() if runs[n]} for m, by_name in values.items()}
-    shared = {m: by_name for m, by_name in ended_at_all.items() if all(by_name.values())}  # what a paper lacks stands in the table alone
-    picture = bars(shared, strips)
+    shared = [m for m, by_name in ended_at_all.items() if all(by_name.values())]  # what a paper lacks stands in the table alone
+    metric, direction = primary(shared or metrics, list(runs))
+    picture = ranked(metric, direction, {n: some for n, some in values[metric].items() if some}, strips)
     write(folder / "compare.png", picture)
     words = ["paperzoo", "compare", *key["names"], "--data", key["data"], "--recipe", key["recipe"]]
     words += ["--seconds", f"{key['seconds']:g}", "--seeds", str(seeds)]
@@ -273,6 +276,7 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
         timed=TIMED,
         hardware=next(iter(record["papers"].values()))["hardware"],
         table=table,
+        metric=metric,
         picture=data_uri(picture, "png"),
         strips=bool(strips),
         runs=listed,
@@ -280,6 +284,18 @@ def publish(folder: Path, key: Mapping[str, Any], runs: Mapping[str, Sequence[Ru
     )
     write(folder / "compare.html", page)
     return "\n".join([text(table), *(str(folder / f"compare.{kind}") for kind in ("json", "png", "html"))])
+
+
+def primary(metrics: Sequence[str], names: Sequence[str]) -> tuple[str, str]:
+    """The metric by which papers are ranked, a judge in brackets apart, and whether ``"lower"`` or ``"higher"`` is better.
+
+    One of ``MAIN``, or the one that most targets of these papers' recipes name, or else the first, of which nobody says what is better.
+    """
+    targets = [target for name in names for recipe in catalog.load(name).paper.recipes.values() for target in recipe.targets]
+    named = Counter((target.metric.partition("[")[0], "lower" if target.at_most is not None else "higher") for target in targets)
+    order = [*((what, "lower") for what in MAIN), *(each for each, _ in named.most_common())]
+    found = ((metric, way) for what, way in order for metric in metrics if metric.partition("[")[0] == what)
+    return next(found, (metrics[0], ""))
 
 
 def figure(values: Sequence[float]) -> str:

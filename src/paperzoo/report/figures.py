@@ -83,33 +83,32 @@ def panel(title: str, curves: Curves) -> bytes:
     return png(figure)
 
 
-def bars(metrics: Mapping[str, Mapping[str, Sequence[float]]], strips: Mapping[str, Any] | None = None) -> bytes:
-    """Means with their spread, a panel a metric and a bar a paper, a dot a seed; below them a strip of samples a paper.
+def ranked(metric: str, direction: str, values: Mapping[str, Sequence[float]], strips: Mapping[str, Any] | None = None) -> bytes:
+    """Means of one metric with their spread, the best on top, a dot a seed; below them a strip of samples a paper, in the same order.
 
     Args:
-        metrics: metric -> paper -> one value a seed.
+        direction: ``"lower"`` or ``"higher"``, which is better; empty where nobody says: then the order is that of ``values``.
+        values: paper -> one value a seed.
         strips: paper -> picture (H, W) or (H, W, 3), uint8.
     """
-    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
-    colour, strips = dict(zip(names, _colours(len(names)), strict=True)), strips or {}
-    columns = min(2, max(1, len(metrics)))
-    rows = -(-len(metrics) // columns)
-    height = 0.7 + 0.32 * len(names)
-    figure = _figure(9.2 if strips else 4.6 * columns, rows * height + 0.95 * len(strips))
-    grid = figure.add_gridspec(rows + len(strips), columns, height_ratios=[height] * rows + [0.95] * len(strips))
-    for index, (metric, values) in enumerate(metrics.items()):
-        axes = figure.add_subplot(grid[index // columns, index % columns])
-        for row, (name, per_seed) in enumerate(values.items()):
-            mean, spread = statistics.fmean(per_seed), statistics.stdev(per_seed) if len(per_seed) > 1 else None
-            axes.barh(row, mean, height=0.65, xerr=spread, color=colour[name], alpha=0.75, ecolor=GREY, capsize=3)
-            axes.plot(per_seed, [row] * len(per_seed), ".", color=GREY, markersize=4)
-        axes.set_yticks(range(len(values)), list(values))
-        axes.invert_yaxis()
-        axes.set_title(metric, fontsize=9, color=GREY)
-        plain(axes)
-    for row, (name, picture) in enumerate(strips.items()):
-        axes = figure.add_subplot(grid[rows + row, :])
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    means = {name: statistics.fmean(per_seed) for name, per_seed in values.items()}
+    names = sorted(means, key=lambda name: means[name], reverse=direction == "higher") if direction else list(means)
+    shown = [name for name in names if name in (strips or {})]
+    height = 0.9 + 0.32 * len(names)
+    figure = _figure(9.2, height + 0.95 * len(shown))
+    grid = figure.add_gridspec(1 + len(shown), 1, height_ratios=[height] + [0.95] * len(shown))
+    axes = figure.add_subplot(grid[0, 0])
+    for row, name in enumerate(names):
+        spread = statistics.stdev(values[name]) if len(values[name]) > 1 else None
+        axes.barh(row, means[name], height=0.65, xerr=spread, color=_colours(1)[0], alpha=0.75, ecolor=GREY, capsize=3)
+        axes.plot(values[name], [row] * len(values[name]), ".", color=GREY, markersize=4)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_title(f"{metric}: {direction} is better" if direction else metric, fontsize=9, color=GREY)
+    plain(axes)
+    for row, name in enumerate(shown, 1):
+        axes = figure.add_subplot(grid[row, 0])
+        axes.imshow((strips or {})[name], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_title(name, fontsize=9, color=GREY)
         axes.axis("off")
     return png(figure)
