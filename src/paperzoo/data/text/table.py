@@ -253,12 +253,12 @@ OWN = {
     "text": Own("a text file, for word vectors", "text.corpus.text_file"),
     "characters": Own(
         "a text file or a folder of .txt files, for a language model by characters",
-        "text.running.own",
+        "text.streams.own",
         prepare="text.streams.prepare",
         arguments={"unit": "character"},
     ),
     "words": Own(
-        "the same, for a language model by words", "text.running.own", prepare="text.streams.prepare", arguments={"unit": "word"}
+        "the same, for a language model by words", "text.streams.own", prepare="text.streams.prepare", arguments={"unit": "word"}
     ),
     "cooccurrences": Own("the same of any size, for glove: its words are counted from the disk", "text.pairs.text_pairs"),
     "conll": Own(
