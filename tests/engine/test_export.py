@@ -140,7 +140,7 @@ def test_a_network_that_has_grown_half_way_is_exported_as_it_stands(tmp_path: Pa
 
 def test_a_taggers_chain_travels_beside_its_graph_and_finds_the_models_tags(tmp_path: Path) -> None:
     """Viterbi in numpy, over the file's scores and the chain in its metadata; with letters, spelling, and tags that are scored finer."""
-    job = resolve("bilstm_crf", "smoke", overrides={"model.spelling": True, "model.characters": "lstm", "model.scheme": "IOBES"})
+    job = resolve("bilstm_crf", "smoke", overrides={"model.spelling": True, "model.characters": "cnn", "model.scheme": "IOBES"})
     torch.manual_seed(0)
     model = job.build(job.dataset()).eval()
     with torch.no_grad():
