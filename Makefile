@@ -25,11 +25,11 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 demo: $(VENV)/core.stamp
 	$(BIN)/paperzoo demo $(if $(DEMO_STEPS),--steps $(DEMO_STEPS))
 
-# Tests of contract and learning that no change has reached since they passed, here or in .ci/run, are left out but for a quarter
-# the first time: make test ALL=1 runs them too.
+# Tests of contract and learning that no change has reached since they passed, here, in .ci/run or .ci/nightly, are left out but for
+# a quarter the first time: make test ALL=1 runs them too, WATCHED=1/2 with it the first half of them.
 # make test PAPER=dcgan runs what is of one paper
 test: $(VENV)/dev.stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(ALL),--all) $(if $(PAPER),-k $(PAPER))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(if $(ALL),--all) $(if $(WATCHED),--watched $(WATCHED)) $(if $(PAPER),-k $(PAPER))
 
 # What could hang on the processor, as on a laptop of 2015: no AVX-512, no bf16; SHARE=2/6 runs the second of six parts
 test-older: $(VENV)/dev.stamp

@@ -111,3 +111,10 @@ def test_a_fresh_checkout_with_changes_runs_what_they_reach_and_without_a_histor
     shutil.rmtree(checkout / ".pytest_cache")
     shutil.rmtree(checkout / ".git")
     assert passed(checkout) == (81, 0)
+
+
+def test_of_the_watched_tests_one_part_can_be_asked_for_beside_all_others(checkout: Path) -> None:
+    (checkout / "gan.py").write_text("x = 1")  # what a change reaches is in its part like all else
+    halves = [passed(checkout, "--all", "--watched", f"{part}/2")[0] for part in (1, 2)]
+    assert sum(halves) == 82 and min(halves) > 25  # the one other test is in both
+    assert passed(checkout, "--all") == (81, 0)

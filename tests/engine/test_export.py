@@ -12,6 +12,7 @@ import torch
 from fixtures.files import type_in
 
 import paperzoo
+from paperzoo.data.captions.words import END, PAD
 from paperzoo.engine import export as exporting
 from paperzoo.engine.export import answers, export, graph_of
 from paperzoo.engine.gates import gated
@@ -60,6 +61,9 @@ def built(name: str, recipe: str) -> Any:
         ("ctpn", "smoke"),
         ("densepose", "smoke"),
         ("vqa", "smoke"),
+        ("alignment", "smoke"),
+        ("stackgan", "smoke"),
+        ("discogan:toy", "smoke-toy"),
     ],
 )
 def test_another_program_answers_as_the_model_does_for_any_number_of_items(name: str, recipe: str, tmp_path: Path) -> None:
@@ -109,6 +113,27 @@ def test_graphs_answer_as_the_models_own_methods_do() -> None:
     with torch.no_grad():
         found = graph_of(sound).call(*graph_of(sound).example(2))
     assert found.shape == (2, sound.channels, sound.length)
+
+
+@pytest.mark.parametrize("name", ["show_and_tell", "show_attend_tell:hard"])
+def test_an_exported_caption_is_the_greedy_search_s(name: str, tmp_path: Path) -> None:
+    model = built(name, "smoke")
+    model.longest = 6  # words are written out one by one in the file, which takes a second for each
+    export(model, tmp_path / "net")  # compared there
+    (image,) = graph_of(model).example(6)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(3)  # so that captions differ, and some end before they must
+        told = dict(zip(graph_of(model).outputs, graph_of(model).call(image), strict=True))
+    captions = model.captions(image, beam=1, alpha=0.0)
+    assert len({caption.text for caption in captions}) > 1
+    for words, score, caption in zip(told["words"].tolist(), told["score"].tolist(), captions, strict=True):
+        count = words.index(END)
+        assert tuple(model.vocabulary[i] for i in words[:count]) == caption.words and set(words[count + 1 :]) <= {PAD}
+        assert score == pytest.approx(caption.score, abs=1e-4)
+    if model.grid[0]:
+        for where, caption in zip(told["attention"], captions, strict=True):
+            torch.testing.assert_close(where[: len(caption.words)], caption.attention.flatten(1))
 
 
 @pytest.mark.parametrize("both_ways", [False, True])

@@ -21,6 +21,7 @@ from paperzoo.data.bicubic import enlarge
 from paperzoo.data.captions.words import tokenise
 from paperzoo.data.fetch.weights import BROWSER_RUNTIME
 from paperzoo.data.images.centred import centred, shares
+from paperzoo.data.text.bpe import Bpe, learn
 from paperzoo.engine.export import answers, halved, write_graph
 from paperzoo.engine.job import resolve
 from paperzoo.errors import PaperzooError
@@ -64,6 +65,13 @@ def test_shares_of_a_line_are_areas() -> None:
     np.testing.assert_allclose(shares(2, 4), [[1, 0], [1, 0], [0, 1], [0, 1]])
 
 
+#: with accents in one sign and in two, blanks of several kinds, clitics, digits, signs of three and four bytes, nothing
+SENTENCES = [
+    "este é o primeiro livro que eu fiz.", "They're here; I'll don't, it's 42 'times'.", "a  b\n\n c\t ",
+    "cafe\u0301 ca\u00f1o\u00a0x\u0085y\ufeffz", "日本語 🙂👍🏽!? ١٢", " leading", "   ", "x" * 40 + "ABCabc",
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def computed() -> tuple[dict[str, Any], dict[str, Any]]:
     """What was asked of the pages' JavaScript, and what it answered."""
@@ -75,12 +83,16 @@ def computed() -> tuple[dict[str, Any], dict[str, Any]]:
     sizes = chance.random((60, 2)) * 20 + 4
     turned = chance.random(60) - 0.5
     quads = rotated_boxes(torch.tensor(np.concatenate([sizes, sizes], 1)), torch.tensor(turned), torch.tensor(low)).numpy()
+    pieces, merges = learn([*SENTENCES[:4] * 2, "the theatre they thought through"] * 2, 300)
+    bpe = Bpe(pieces, merges)
     asked = {
         "drawings": [(one.ravel().tolist(), *one.shape) for one in drawings()],
         "planes": [(plane.ravel().tolist(), *plane.shape, scale) for plane, scale in planes],
         "colours": chance.random((3, 20)).tolist(), "quads": quads.tolist(), "scores": chance.random(60).tolist(),
         "texts": ["What colour is it?", "Don't! The dog's  café-bar -x-", "ÀÉ 3 日本", "a 'yellow' one, -'so'-"],
-        "ends": chance.normal(size=(2, 9)).tolist(),
+        "ends": chance.normal(size=(2, 9)).tolist(), "tone": np.sin(2 * np.pi * 16 * np.arange(512) / 128).tolist(),
+        "bpe": {"vocabulary": pieces, "merges": merges}, "sentences": SENTENCES,
+        "rows": [*bpe.encode(SENTENCES), [0, 1, 2, *bpe.encode(["日"])[0][1:3]]],
     }  # fmt: skip
     done = subprocess.run(
         [node, str(Path(__file__).with_name("gallery.mjs")), str(SITE), json.dumps(asked)], capture_output=True, text=True, timeout=60
@@ -113,6 +125,30 @@ def test_pages_merge_quadrilaterals_as_python_does(computed: tuple[dict[str, Any
     np.testing.assert_allclose(told["box"], expected, atol=1e-9)
 
 
+def test_pages_cut_texts_as_python_does_and_translate_to_the_likeliest(computed: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    asked, told = computed
+    bpe = Bpe(asked["bpe"]["vocabulary"], asked["bpe"]["merges"])
+    assert told["encoded"] == bpe.encode(asked["sentences"]) and len(asked["bpe"]["merges"]) > 20
+    assert told["decoded"] == bpe.decode(asked["rows"]) and "\ufffd" in told["decoded"][-1]
+    source = bpe.encode(SENTENCES)[0]
+    assert told["repeated"]["text"] == SENTENCES[0] and told["repeated"]["tokens"] == source
+    assert told["repeated"]["pieces"][-1] == "■" and len(told["repeated"]["attention"]) == len(source) + 1
+    assert np.argmax(told["repeated"]["attention"], 1).tolist() == list(range(len(source) + 1))
+    assert len(told["endless"]["tokens"]) == len(source) + 1 + 4 - 1  # the last of the longest is always the end
+    assert told["blank"]["text"] == "" and "more than the model's 3 positions" in told["long"]
+
+
+def test_pages_play_and_change(computed: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    _, told = computed
+    assert told["faster"] == [[[0, 1, 2, 0, -2, -2], 8000], [[0, 2, -2], 16000]]
+    levels = np.array(told["levels"])
+    assert levels.shape == (7, 65) and (levels.argmax(1) == 16).all() and np.delete(levels, [15, 16, 17], 1).max() < -100
+    np.testing.assert_allclose(levels[:, 15], -20 * np.log10(2), atol=1e-3)  # Hann's window leaks half of it to the next
+    # given: the others of its group go; taken away, or of no group: they stay
+    assert told["asked"] == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1]]
+    assert told["changed"] == [{"seen": [1, 0], "pixels": [6]}, {"seen": [1, 0], "pixels": [7]}]
+
+
 def test_pages_draw_and_write(computed: tuple[dict[str, Any], dict[str, Any]]) -> None:
     asked, told = computed
     ends = torch.tensor(asked["ends"])
@@ -136,6 +172,7 @@ pytest.importorskip("onnxruntime")
         ("dcgan", "smoke", "latent"), ("cgan:conv", "smoke-conv", "latent"), ("gan3d", "smoke", "volume"),
         ("show_attend_tell", "smoke", "caption"), ("vqa", "smoke", "question"), ("char_rnn", "smoke", "write"), ("east", "smoke", "text"),
         ("pix2pix", "smoke", "translate"), ("cyclegan", "smoke", "translate"),
+        ("stargan", "smoke", "attributes"), ("wavegan", "smoke", "sound"), ("transformer", "smoke", "sentence"),
     ],
 )  # fmt: skip
 def test_a_room_answers_as_its_model_does(name: str, recipe: str, kind: str, tmp_path: Path) -> None:
@@ -173,6 +210,29 @@ def test_captions_go_on_by_the_states_that_a_room_gives() -> None:
             state = [told[f"next{i}"] for i in range(len(room.facts["states"]))]
             told = dict(zip(room.graphs["say"].outputs, room.graphs["say"].call(torch.tensor([best]), *kept, *state), strict=True))
     assert (tuple(words), score) == (caption.words, pytest.approx(caption.score, abs=1e-4))
+
+
+def test_a_sentence_goes_on_by_what_a_room_gives() -> None:
+    job = resolve("transformer", "smoke")
+    model = job.build(job.dataset()).eval()
+    room = gallery.room_of(model)
+    assert room is not None
+    source = torch.randint(3, len(model.vocabulary), (1, 6), generator=torch.Generator().manual_seed(0))
+    source[0, -1] = room.facts["end"]
+    tokens, score, seen = list[int](), 0.0, []
+    while True:
+        with torch.no_grad():
+            scores, attention = room.graphs["next"].call(source, torch.tensor([[room.facts["start"], *tokens]]))
+        logs = scores[0].log_softmax(0).index_fill(0, torch.tensor(room.facts["never"]), -torch.inf)
+        last = len(tokens) == min(6 + room.facts["more"], room.facts["positions"]) - 1
+        best = room.facts["end"] if last else int(logs.argmax())
+        score, seen = score + float(logs[best]), [*seen, attention[0]]
+        if best == room.facts["end"]:
+            break
+        tokens.append(best)
+    with torch.no_grad():
+        assert model.translate(source, beam=1)[0] == [tokens]
+    torch.testing.assert_close(torch.stack(seen), model._attention(source[0].numpy(), tokens).mean(0))
 
 
 @pytest.fixture(scope="module")

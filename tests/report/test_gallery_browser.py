@@ -29,6 +29,8 @@ if not (GALLERY / "rooms.json").is_file() or not CHROMIUM or not DRIVER:
     pytest.skip("`make gallery` builds one and looks at it; needs chromium and chromedriver", allow_module_level=True)
 webdriver = pytest.importorskip("selenium.webdriver")
 ROOMS = json.loads((GALLERY / "rooms.json").read_text())["rooms"]
+#: papers whose rooms are of a kind that no model that ships may have
+TRAINED = ("stargan", "wavegan", "transformer")
 
 
 class Browser:
@@ -192,10 +194,57 @@ def translated(model: Any, room: Any, facts: Any, compute: Any) -> None:
         near(compute({"pixels": image.flatten().tolist(), "to": domain})["pixels"], graph.call(image))
 
 
+def changed(model: Any, room: Any, facts: Any, compute: Any) -> None:
+    image = picture(room, facts["size"])
+    seen = model.seen(image)
+    told = compute({"pixels": image.flatten().tolist()})
+    assert told["seen"] == seen[0].tolist()
+    near(told["pixels"], model.edit(image, seen))
+    other = 1 - seen
+    near(compute({"pixels": image.flatten().tolist(), "wanted": other[0].tolist()})["pixels"], model.edit(image, other))
+
+
+def sound(model: Any, room: Any, facts: Any, compute: Any) -> None:
+    z = model.latents(1, 5)
+    told = compute({"z": z[0].tolist()})
+    assert told["dims"] == [1, model.channels, facts["length"]]
+    near(told["sound"], model.generate(z).clamp(-1, 1))
+
+
+def sentence(model: Any, room: Any, facts: Any, compute: Any) -> None:
+    for text in ("a b c d", "é 日本 don't"):
+        told, source = compute({"text": text}), torch.from_numpy(model.numbers([text])[0])[None]
+        (tokens,), (score,) = model.translate(source, beam=1)
+        assert (told["tokens"], told["text"]) == (tokens, model.bpe.decode([tokens])[0])
+        penalty = ((5 + len(tokens) + 1) / 6) ** model.alpha
+        assert told["score"] / penalty == pytest.approx(score, abs=1e-3)
+
+
 CHECKS = {
     "digit": digit, "latent": latent, "volume": volume, "enlarge": enlarged, "caption": caption, "question": question, "write": writing,
-    "text": text, "translate": translated,
+    "text": text, "translate": translated, "attributes": changed, "sound": sound, "sentence": sentence,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_run_has_a_room_too(name: str, tmp_path: Path) -> None:
+    run = paperzoo.train(name, recipe="smoke", out=tmp_path / "run")
+    out = tmp_path / "gallery"
+    gallery.build(out, [str(run.directory)], runtime=False)
+    (out / "runtime").symlink_to((GALLERY / "runtime").resolve())
+    (room,) = json.loads((out / "rooms.json").read_text())["rooms"]
+    one = Browser(out)
+    try:
+        one.open(room["id"])
+        assert one.state(room["id"]) == "ready" and not one.errors(), one.text()
+        with torch.no_grad():
+            CHECKS[room["kind"]](halved(run.model), room, room["facts"], lambda given: one.compute(room["id"], given))
+        assert not one.errors()
+        folder = Path(os.environ.get("PAPERZOO_SCREENS", ""))
+        if folder.name:
+            one.driver.save_screenshot(str(folder / f"{name}.png"))
+    finally:
+        one.close()
 
 
 def test_the_first_room_is_usable_soon_and_fits_a_phone(browser: Browser) -> None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+#: the longest translation: pieces of the source and these (section 6.1 of Vaswani et al. 2017)
+MORE = 50
 #: ``step(tokens, sentences, parents) -> log-probabilities``; see ``beam_search``
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 

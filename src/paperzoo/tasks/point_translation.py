@@ -12,6 +12,7 @@ from torch import Tensor
 from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.errors import PaperzooError
 from paperzoo.metrics.modes import modes
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import save
 from paperzoo.tasks.task import Task
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: points that are translated for a measurement, and for a picture
 ITEMS, SHOWN = 10_000, 2000
+#: coordinates of a point
+PLANE = 2
 
 
 class PointTranslation(Task):
@@ -82,6 +85,19 @@ class PointTranslation(Task):
         there = model.translate(inputs)
         back = model.back(there)
         return there if back is None else torch.cat([there, back], 1)
+
+    def graph(self, model: PointTranslator) -> Graph:
+        """Points of A to points of B and, where there is a way back, there and back."""
+
+        def call(point: Tensor) -> tuple[Tensor, ...]:
+            there = model.translate(point)
+            back = model.back(there)
+            return (there,) if back is None else (there, back)
+
+        with torch.no_grad():
+            ways = len(call(torch.zeros(1, PLANE)))
+        outputs = {"translated": f"float32 (N, {PLANE})", "back": "the same, translated back"}
+        return Graph(call, noise_of(PLANE), {"point": f"float32 (N, {PLANE})"}, dict(list(outputs.items())[:ways]))
 
 
 def scatter(axes: Axes, points: np.ndarray, mode: np.ndarray, crosses: np.ndarray, title: str) -> None:

@@ -103,11 +103,11 @@ def test_it_finds_and_reads_eight_people() -> None:
     data = first(plain_people(64), 8)
     model = Model(**TINY)
     opt = Players(optimizers(model, {"name": "AdamW", "lr": 4e-3, "warmup": 10, "fall": True}))
-    opt.total = opt.stage_steps = 60
+    opt.total = opt.stage_steps = 80  # ten seeds: 67 to 84 % of the points, AP 0.84 to 1
     batch = data["train"].batch(range(8))
     before = of_points(model.eval(), data, "test")
     model.train()
-    for opt.iteration in range(60):
+    for opt.iteration in range(80):
         model.step(batch, opt)
     after = of_points(model.eval(), data, "test")
     assert after["part accuracy"] > 0.5 and after["AP 50"] > 0.5 and before["part accuracy"] < 0.2

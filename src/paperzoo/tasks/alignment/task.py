@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.data.captions.words import SPECIAL
+from paperzoo.data.captions.words import PAD, SPECIAL
 from paperzoo.tasks.alignment.draw import draw
 from paperzoo.tasks.alignment.measure import figures
+from paperzoo.tasks.graphs import Graph, noise_of
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -39,3 +40,21 @@ class Alignment(Task):
         words = torch.arange(len(SPECIAL), min(model.count, len(SPECIAL) + 12), device=inputs.device)[None]  # (1, T)
         regions = model.see(inputs)
         return torch.cat([regions.flatten(1), model.score(regions, model.read(words), words != 0)], 1)  # (N, R, h) -> (N, R h)
+
+    def graph(self, model: Aligner) -> Graph:
+        """Pictures and sentences to the vectors of their regions and words; how well they fit (Eq. 8) is computed of these, outside."""
+        side, longest = model.image_size, model.longest - 2  # <start> and <end> are not read
+        pictures = noise_of(model.channels, side, side)
+
+        def example(items: int) -> tuple[Tensor, ...]:
+            words = torch.randint(len(SPECIAL), model.count, (items, longest), generator=torch.Generator().manual_seed(items))
+            words[0, longest // 2 :] = PAD
+            return *pictures(items), words
+
+        inputs = {
+            "image": f"float32 (N, {model.channels}, {side}, {side}) in [0, 1]",
+            "words": f"int64 (N, {longest}), from {len(SPECIAL)} to {model.count - 1:,}, without ends, {PAD} behind the last",
+        }
+        outputs = {"regions": "float32 (N, R, h)", "said": f"float32 (N, {longest}, h), of no meaning behind the last word"}
+        beside = {"vocabulary": list(model.vocabulary)}
+        return Graph(lambda image, words: (model.see(image), model.read(words)), example, inputs, outputs, beside=beside)

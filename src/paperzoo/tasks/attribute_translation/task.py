@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from paperzoo.data import Batch, Dataset, Schema
+from paperzoo.data.images.attributes import exclusive
 from paperzoo.errors import PaperzooError
 from paperzoo.tasks.attribute_translation import draw, measure
-from paperzoo.tasks.graphs import Graph
+from paperzoo.tasks.graphs import Graph, Room, noise_of
 from paperzoo.tasks.image_translation.task import ImageTranslation
 from paperzoo.tasks.pictures import compact, save
 from paperzoo.terminal import plain
@@ -64,5 +65,11 @@ class AttributeTranslation(ImageTranslation):
         inputs["attributes"] = f"float32 (N, {count}), 1 for what shall be there: {', '.join(model.attributes)}"
         return Graph(model.edit, example, inputs, {"changed": "the image's shape, in [0, 1]"})
 
-    def room(self, model: AttributeTranslator) -> None:  # type: ignore[override]
-        """None yet."""
+    def room(self, model: AttributeTranslator) -> Room:  # type: ignore[override]
+        """Two graphs: what the model sees in a picture, and the picture changed."""
+        size, graph = model.image_size, self.graph(model)
+        shape = (model.channels, size, size)
+        see = Graph(model.seen, noise_of(*shape), {"image": graph.inputs["image"]}, {"attributes": graph.inputs["attributes"]})
+        groups = [list(group) for group in exclusive(model.attributes)]
+        facts = {"size": size, "channels": model.channels, "attributes": list(model.attributes), "groups": groups}
+        return Room("attributes", {"change": graph, "see": see}, facts, "image")

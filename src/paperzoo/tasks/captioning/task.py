@@ -11,9 +11,10 @@ from torch import Tensor
 from paperzoo.data import Batch, Dataset
 from paperzoo.data.captions.words import SPECIAL, START
 from paperzoo.tasks.captioning.draw import draw
+from paperzoo.tasks.captioning.graph import graph
 from paperzoo.tasks.captioning.measure import scores
 from paperzoo.tasks.captioning.room import room
-from paperzoo.tasks.graphs import Room
+from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class Captioning(Task):
         words = torch.arange(len(SPECIAL), min(len(model.vocabulary), len(SPECIAL) + model.longest - 2), device=inputs.device)
         words = torch.cat([words.new_tensor([START]), words]).expand(len(inputs), 1, -1)  # (N, 1, T)
         return model.say(model.see(inputs), words).logits
+
+    def graph(self, model: Captioner) -> Graph | None:
+        return graph(model)
 
     def room(self, model: Captioner) -> Room | None:
         return room(model)

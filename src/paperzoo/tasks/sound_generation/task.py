@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,8 @@ from paperzoo.data import Batch, Dataset, Schema
 from paperzoo.data.audio.sounds import wav_bytes
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
-from paperzoo.tasks.graphs import Graph
+from paperzoo.tasks.generation.room import room
+from paperzoo.tasks.graphs import Graph, Room
 from paperzoo.tasks.sound_generation import draw, measure
 from paperzoo.tasks.task import Task
 from paperzoo.terminal import plain
@@ -79,3 +81,8 @@ class SoundGeneration(Task):
         outputs = {"sound": f"float32 (N, {model.channels}, {model.length}) in [-1, 1], {model.rate:,} samples a second"}
         inputs = {"noise": f"float32 (N, {model.latent}), drawn as in training"}
         return Graph(model.generate, lambda items: (model.latents(items, items),), inputs, outputs)
+
+    def room(self, model: SoundGenerator) -> Room | None:
+        graph = self.graph(model)
+        named = replace(graph, inputs={"z": graph.inputs["noise"]})
+        return room(model, named, "sound", rate=model.rate, length=model.length)

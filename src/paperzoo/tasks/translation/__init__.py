@@ -1,7 +1,8 @@
 """Translating sentences: beam search, BLEU beside two baselines, translations with their attention."""
 
 from paperzoo.data.text.bpe import END, PAD, START
-from paperzoo.tasks.translation.contract import MORE, Translation, Translator
+from paperzoo.nn.beam import MORE
+from paperzoo.tasks.translation.contract import Translation, Translator
 from paperzoo.tasks.translation.measure import retrieved
 from paperzoo.tasks.translation.task import SentenceTranslation
 

@@ -14,13 +14,10 @@ from torch import Tensor
 from paperzoo.data.text.bpe import END, PAD, SPECIAL, START, Bpe
 from paperzoo.data.text.parallel import buckets, encode, padded
 from paperzoo.errors import PaperzooError
-from paperzoo.nn.beam import beam_search
+from paperzoo.nn.beam import MORE, beam_search
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.task import Task
 from paperzoo.tasks.translation.task import SentenceTranslation
-
-#: the longest translation: pieces of the source and these (section 6.1 of Vaswani et al.)
-MORE = 50
 
 
 @dataclass(frozen=True)

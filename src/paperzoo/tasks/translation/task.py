@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from paperzoo.data import Batch, Dataset
-from paperzoo.tasks.graphs import Graph, tokens_of
+from paperzoo.tasks.graphs import Graph, Room, tokens_of
 from paperzoo.tasks.task import Task
 from paperzoo.tasks.translation.draw import draw
 from paperzoo.tasks.translation.measure import scores
+from paperzoo.tasks.translation.room import room
 
 if TYPE_CHECKING:
     from paperzoo.tasks.translation.contract import Translator
@@ -49,3 +50,6 @@ class SentenceTranslation(Task):
         inputs = {name: f"int64 (N, T), pieces from 1 to {size - 1:,} of the vocabulary, 0 where padded" for name, size in sizes.items()}
         outputs = {"scores": "float32 (N, T, V), of the piece that follows each of the target's: search stays outside"}
         return Graph(model.logits, example, inputs, outputs, lengths=("source", "target"))
+
+    def room(self, model: Translator) -> Room | None:
+        return room(model)
