@@ -58,7 +58,7 @@ def layouts(side: int, width: int, clips: int, repeats: int) -> dict[str, float]
 
 
 def step(repeats: int) -> dict[str, float]:
-    """Milliseconds of a step of the recipe ``small-shapes``: in float32, and as it comes."""
+    """Milliseconds of a step of the recipe ``small-long-shapes``: in float32, and as it comes."""
     from paperzoo.engine import logbook, processes, run
     from paperzoo.engine.job import resolve, stages
     from paperzoo.engine.loop import Loop
@@ -68,7 +68,7 @@ def step(repeats: int) -> dict[str, float]:
     one.launch()
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("float32", "auto"):
-            job = resolve("mocogan", "small-shapes", overrides={"precision": kind})
+            job = resolve("mocogan", "small-long-shapes", overrides={"precision": kind})
             loop = Loop(one, job, run.create(job, Path(folder) / kind))
             loop.begin(stages(job.recipe)[0], 0)
             loop.every = dict.fromkeys(loop.every, 0)
@@ -96,7 +96,7 @@ def main() -> None:
     rows: dict[str, dict[str, Any]] = {"D_V, 32 px, width 16, 16 clips": layouts(32, 16, 16, repeats)}
     if not given.quick:
         rows["D_V, 64 px, width 64, 4 clips"] = layouts(64, 64, 4, repeats)
-    rows |= {"a step of small-shapes": step(repeats), "data": reading()}
+    rows |= {"a step of small-long-shapes": step(repeats), "data": reading()}
     if given.json:
         print(json.dumps({**rows, "threads": torch.get_num_threads()}))
         return

@@ -78,7 +78,11 @@ CATALOG = Catalogue()
 
 #: former names of variants, and of a paper's recipes, and those of today: saved runs have the former ones, and they go on working
 FORMER = {"inception:v1": "googlenet:v1", "inception:v1_bn": "googlenet:v1_bn"}
-FORMER_RECIPES = {"googlenet": {"paper-v1": "paper", "small-v1": "small", "smoke-v1": "smoke"}}
+FORMER_RECIPES = {
+    "dcgan": {"small-avatars": "small-long-avatars"},
+    "googlenet": {"paper-v1": "paper", "small-v1": "small", "smoke-v1": "smoke"},
+    "mocogan": {"small-shapes": "small-long-shapes", "small-shapes-categorical": "small-long-shapes-categorical"},
+}
 
 
 def list_papers(task: str | None = None, family: str | None = None) -> list[str]:

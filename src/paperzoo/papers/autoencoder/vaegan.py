@@ -285,7 +285,7 @@ RECIPES = {
     "paper": Recipe(data="celeba", steps=250_000, batch_size=64, note="the length is not known here: about 100 epochs of CelebA"),
     "small": Recipe(
         data="avatars",
-        steps=3000,
+        steps=2300,
         batch_size=32,
         model={"image_size": 32, "width": 24, "latent": 64, "gamma": 1e-2, "margin": 0.35},
         optimizer={"lr": 1e-3, "decay_from": 0.5},

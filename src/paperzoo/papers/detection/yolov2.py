@@ -304,7 +304,7 @@ RECIPES = {
         variants=("coco", "paper"), note="160 epochs; darknet's random crop is a zoom, its hue is left out",
     ),
     "small": Recipe(
-        data="scenes-boxes", steps=2200, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
+        data="scenes-boxes", steps=1800, batch_size=16, augment=("flip",), model=_LITTLE, optimizer=_FAST,
         targets=(Target("AP50", at_least=0.25), Target("class-agnostic AP50", at_least=0.55)), variants=("coco",),
     ),
     "smoke": Recipe(

@@ -162,7 +162,7 @@ RECIPES = {
             Target("least class share %[zoo-digits]", at_least=5),
         ),
     ),
-    "small-avatars": Recipe(
+    "small-long-avatars": Recipe(
         data="avatars",
         steps=2500,
         batch_size=64,

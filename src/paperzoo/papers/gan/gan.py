@@ -260,7 +260,7 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist",
-        steps=10_000,
+        steps=5400,
         batch_size=100,
         model={"average": 0.998},
         precision="float32",

@@ -244,7 +244,7 @@ _PAPER = {4: 16, 8: 16, 16: 16, 32: 16, 64: 16, 128: 16, 256: 14, 512: 6, 1024: 
 _SMALL = Recipe(
     data="avatars", steps=0, batch_size=32, model={"image_size": 64, "latent": 64, "width": 128, "most": 512, "average": 0.99},
     judge="zoo-avatars", optimizer={"lr": 1e-2},
-    targets=(Target("fid over floor[zoo-avatars]", at_most=0, than="dcgan:dcgan:small-avatars"),),
+    targets=(Target("fid over floor[zoo-avatars]", at_most=0, than="dcgan:dcgan:small-long-avatars"),),
 )  # fmt: skip
 _STAGES = (
     Stage("4", 100), Stage("8 fading", 100), Stage("8", 150), Stage("16 fading", 150), Stage("16", 250),

@@ -240,3 +240,12 @@ RECIPES = {
         precision="float32",
     ),
 }
+
+RECIPES["small-light"] = RECIPES["small"].but(
+    model={"critic_width": 8},
+    targets=(
+        Target("there %[zoo-avatars]", at_least=90),
+        Target("others kept %[zoo-avatars]", at_least=85),
+    ),
+    note="a discriminator of half the width, so that weights ship: it says which attributes a picture has",
+)

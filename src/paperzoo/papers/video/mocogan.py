@@ -256,10 +256,10 @@ RECIPES = {
     ),
     "paper-shapes": Recipe(data="shape-motion", steps=100_000, batch_size=32, variants=("mocogan",), note="not run here; as above"),
     "small": Recipe(
-        data="avatar-expressions", steps=1500, batch_size=16, model=_SMALL, optimizer=_FALL, judge="zoo-motions", variants=("mocogan",),
+        data="avatar-expressions", steps=1050, batch_size=16, model=_SMALL, optimizer=_FALL, judge="zoo-motions", variants=("mocogan",),
         targets=(Target("acd excess %[zoo-avatars]", at_most=20), _STEADY[1]),
     ),
-    "small-shapes": Recipe(
+    "small-long-shapes": Recipe(
         data="shape-motion", steps=1500, batch_size=16, model=_SMALL, optimizer=_FALL, variants=("mocogan",), targets=_STEADY,
     ),
     "small-categorical": Recipe(
@@ -274,7 +274,7 @@ RECIPES = {
 }  # fmt: skip
 RECIPES = {
     **RECIPES,
-    "small-shapes-categorical": RECIPES["small-shapes"].but(
+    "small-long-shapes-categorical": RECIPES["small-long-shapes"].but(
         variants=("categorical",), targets=(*_STEADY, Target("motion as asked %", at_least=95))
     ),
     "smoke-categorical": RECIPES["smoke"].but(variants=("categorical",)),
