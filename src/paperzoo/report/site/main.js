@@ -5,7 +5,7 @@ import { make } from "./ui.js";
 const TITLES = {
   digit: "Draw a digit", latent: "Walk through latent space", enlarge: "Enlarge a photograph", caption: "Caption a picture",
   question: "Ask about a picture", write: "Write on", volume: "Turn a shape", text: "Find text", translate: "Translate a drawing",
-  attributes: "Change a face", sound: "Listen to sounds", sentence: "Translate a sentence",
+  attributes: "Change a picture", sound: "Listen to sounds", sentence: "Translate a sentence",
 };
 const host = document.getElementById("room");
 const opened = new Map(); // the networks of rooms that were opened, by id

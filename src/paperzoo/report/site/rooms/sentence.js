@@ -31,20 +31,24 @@ export async function open(host, room, run) {
   const { facts } = room, [from, to] = facts.languages;
   const input = make("textarea", { rows: 2, value: SAID[from.slice(0, 2).toLowerCase()] ?? "", ariaLabel: `a sentence in ${from}` });
   const out = make("p", { ariaLive: "polite" }), told = make("p", { className: "facts" }), map = make("canvas", { className: "smooth" });
+  const seen = make("figure", { hidden: true }, map,
+    make("figcaption", {}, "Where the last layer looked: a row a piece that was written, a column a piece of the sentence; ■ is its end."));
   const translate = async () => {
     out.textContent = "…";
     try {
       const got = await run({ text: input.value });
       out.textContent = got.text;
       told.textContent = got.tokens.length ? `log p of this translation: ${got.score.toFixed(2)}.` : "";
+      seen.hidden = !got.tokens.length;
       draw(map, got);
     } catch (error) {
+      seen.hidden = true;
       [out.textContent, told.textContent] = ["", error.message];
     }
   };
   host.append(make("div", { className: "row" },
     make("div", { className: "col" }, make("label", {}, `In ${from}`, input), button(`translate to ${to}`, translate), out, told),
-    make("figure", {}, map, make("figcaption", {}, "Where the last layer looked: a row a piece that was written, a column a piece of the sentence; ■ is its end."))));
+    seen));
   if (input.value) await translate();
 }
 
