@@ -289,6 +289,27 @@ def notes(paper: Paper) -> tuple[str, str]:
 
 
 @cache
+def _times() -> dict[str, dict[str, Any]]:
+    path = folder() / "times.json"
+    return read_json(path) if path.exists() else {}
+
+
+def took(name: str, recipe: str) -> tuple[float, str] | None:
+    """Seconds of training that a recipe takes, and on what; ``None`` where it was never run.
+
+    On free cores, by its first steps (``benchmarks/small_recipes.py``), where that was measured. Else the least of the recorded runs,
+    which others may have run beside.
+    """
+    entry = catalog.load(name)
+    row = _times().get(f"{entry.name} {recipe}")
+    if row and recipe in entry.paper.recipes:
+        return row["seconds"] * entry.paper.recipes[recipe].steps / row["steps"], str(row["hardware"])
+    runs = [run for path in (folder() / entry.paper.name).glob(f"{entry.variant}-{recipe}-*.json") for run in read_json(path)["runs"]]
+    least = min(runs, key=lambda run: run["seconds"], default=None)
+    return None if least is None else (least["seconds"], str(least["hardware"]))
+
+
+@cache
 def _files() -> list[dict[str, Any]]:
     papers = catalog.list_papers()  # beside them, studies have a folder of their own
     return [json.loads(path.read_text(encoding="utf-8")) for name in papers for path in sorted((folder() / name).glob("*.json"))]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import paperzoo
-from paperzoo import catalog
+from paperzoo import catalog, results
 from paperzoo.engine.run import Run, open_run, read_json, write_json
 from paperzoo.records import Target
 from paperzoo.report.ending import after_demo, coloured, ending, minutes, program, took
@@ -45,6 +45,15 @@ def test_how_long_a_recipe_took_is_said_if_it_was_ever_measured() -> None:
     assert re.fullmatch(r"dcgan, small: \d+ minutes where it was measured \(.*cores.*\)", took("dcgan", "small"))
     assert took("dcgan", "paper") == "" and took("nothing", "small") == "" and took("dcgan", "no such") == ""
     assert [minutes(s) for s in (0.2, 40, 600, 7200)] == ["2 seconds", "40 seconds", "10 minutes", "2.0 hours"]
+
+
+def test_a_recipe_takes_what_it_took_alone_for_all_its_steps_and_else_the_least_of_its_runs(monkeypatch) -> None:
+    steps = catalog.load("gan").paper.recipes["small"].steps
+    monkeypatch.setattr(results, "_times", lambda: {"gan small": {"seconds": 100, "hardware": "2 cores", "steps": 2 * steps}})
+    assert results.took("gan", "small") == (50, "2 cores")
+    seconds = [run["seconds"] for run in read_json(results.folder() / "dcgan" / "dcgan-small-mnist.json")["runs"]]
+    assert len(seconds) > 1 and results.took("dcgan", "small")[0] == min(seconds)
+    assert results.took("dcgan", "paper") is None
 
 
 def test_what_is_missed_or_worse_is_red() -> None:

@@ -92,9 +92,9 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _took(*runs: tuple[str, str]) -> str:
-    """What was trained and how long the first seed of each took."""
-    seconds = [(name, recipe, recorded(name, recipe)["runs"][0]["seconds"]) for name, recipe in runs]
-    return "; ".join(f"{name}, recipe {recipe}, trained for {minutes(took)}" for name, recipe, took in seconds)
+    """What was trained, and how long that took."""
+    seconds = [(name, recipe, results.took(name, recipe)) for name, recipe in runs]
+    return "; ".join(f"{name}, recipe {recipe}, trained for {minutes(took[0])}" for name, recipe, took in seconds if took)
 
 
 def _by_depth(kinds: Sequence[tuple[str, str]], title: str = DEGRADATION) -> Panel:

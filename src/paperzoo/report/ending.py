@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paperzoo import catalog
+from paperzoo import catalog, results
 from paperzoo.catalog import Entry
-from paperzoo.engine.run import Run, job_of, open_run, read_json
+from paperzoo.engine.run import Run, job_of, open_run
 from paperzoo.errors import PaperzooError
 from paperzoo.records import Target
-from paperzoo.results import folder
 from paperzoo.terminal import plain
 
 if TYPE_CHECKING:
@@ -64,11 +63,8 @@ def took(name: str, recipe: str) -> str:
         full, _ = entry.recipe(recipe)
     except PaperzooError:  # the training itself says what is wrong
         return ""
-    runs = [run for path in (folder() / entry.paper.name).glob(f"{entry.variant}-{full}-*.json") for run in read_json(path)["runs"]]
-    if not runs:
-        return ""
-    seconds = statistics.fmean(run["seconds"] for run in runs)
-    return f"{entry.name}, {full}: {minutes(seconds)} where it was measured ({runs[0]['hardware']})"
+    measured = results.took(entry.name, full)
+    return f"{entry.name}, {full}: {minutes(measured[0])} where it was measured ({measured[1]})" if measured else ""
 
 
 def minutes(seconds: float) -> str:

@@ -181,9 +181,10 @@ def _caption(path: Path, runs: dict[str, dict[str, Any]], short: bool = False) -
     if file is None:
         by = path.stem.removesuffix(kind).strip("-")
         return f"{words}.{f' Drawn by weights that ship: {by}.' if by else ''}"
-    took = next((run["seconds"] for run in file["runs"] if run["seed"] == 0), file["runs"][0]["seconds"])
-    name = catalog.load(f"{file['paper']}:{file['variant']}").name
-    return f"{words}. {name}, recipe {file['recipe_name']}, {file['recipe']['data']}, trained for {minutes(took)}."
+    name, recipe = catalog.load(f"{file['paper']}:{file['variant']}").name, file["recipe_name"]
+    measured = results.took(name, recipe)
+    assert measured is not None  # of the file's own runs at least
+    return f"{words}. {name}, recipe {recipe}, {file['recipe']['data']}, trained for {minutes(measured[0])}."
 
 
 @cache
