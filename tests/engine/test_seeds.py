@@ -6,6 +6,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fixtures import dying
@@ -143,6 +144,28 @@ def test_without_ray_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(PaperzooError, match=r'needs Ray: pip install "paperzoo\[ray\]"'):
         seeds.train_seeds([0, 1], "lenet", "smoke", out=tmp_path / "r", on="ray")
     assert not (tmp_path / "r").exists()
+
+
+def test_a_cluster_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    class RayError(Exception):
+        pass
+
+    kinds = {name: type(name, (RayError,), {}) for name in ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "RayTaskError")}
+
+    def get(ready: int) -> str:
+        raise RayError("The task's local raylet died. Check raylet.out.\nMore.")
+
+    calls: list[str] = []
+    fake = SimpleNamespace(
+        exceptions=SimpleNamespace(RayError=RayError, **kinds), is_initialized=lambda: False, init=lambda **how: calls.append("init"),
+        cluster_resources=dict, remote=lambda **how: lambda one: SimpleNamespace(remote=lambda *call: 1),
+        wait=lambda waiting, num_returns: (waiting, []), get=get, shutdown=lambda: calls.append("shutdown"),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(PaperzooError, match=r"^Ray has failed: The task's local raylet died\. Check raylet\.out; .*same command goes on$"):
+        list(on_ray([("lenet", 0)], 1, str))
+    assert calls == ["init", "shutdown"]
 
 
 # ---------------------------------------------------------------- Ray, where it is installed

@@ -115,6 +115,9 @@ def on_ray(calls: Sequence[Call], workers: int, one: Callable[..., str]) -> Iter
                 continue
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None  # as it was raised there
+            except ray.exceptions.RayError as error:  # of the cluster itself
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+                raise PaperzooError(f"Ray has failed: {reason[:200]}; runs that are finished are kept, the same command goes on") from error
             done += 1
             print(f"{done} of {len(calls)} runs", file=sys.stderr)
             yield call[1], directory
