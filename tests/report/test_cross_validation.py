@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ def test_all_images_are_counted_once_and_a_class_that_is_plain_to_see_is_learnt(
     runs = train_folds(3, *call)
     text = of_folds(runs, tmp_path)
     assert "of 18 wrong in 3 folds" in text and int(text.split()[0]) <= 4
-    assert [line.split()[:2] for line in text.splitlines() if line.startswith(("dark", "light"))] == [["dark", "9"], ["light", "9"]]
+    assert [line.split()[:2] for line in text.splitlines() if line.startswith(("dark ", "light "))] == [["dark", "9"], ["light", "9"]]
+    unsure = text.partition("least sure of")[2].splitlines()[1:11]
+    assert len(unsure) == 10 and all(re.fullmatch(r"(dark|light)/\d\.png +\1 +(dark|light) +\d+%", line) for line in unsure), text
     assert list(tmp_path.glob("folds-*.png"))
     assert [open_run(r.directory).directory for r in train_folds(3, *call)] == [r.directory for r in runs]  # found again
     assert list(runs[0].directory.glob("figures/final-least-sure.png"))

@@ -69,11 +69,12 @@ class Images:
 
     Args:
         name: of the field: ``image``, or of two domains ``image_a`` and ``image_b``.
+        files: what the files are called that they were read from, so that a user can find them again; empty where there are none.
     """
 
-    def __init__(self, pixels: Tensor, name: str = "image") -> None:
-        assert pixels.dtype == torch.uint8 and pixels.ndim == 4
-        self.pixels, self.name = pixels, name
+    def __init__(self, pixels: Tensor, name: str = "image", files: Sequence[str] = ()) -> None:
+        assert pixels.dtype == torch.uint8 and pixels.ndim == 4 and len(files) in (0, len(pixels))
+        self.pixels, self.name, self.files = pixels, name, tuple(files)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -83,14 +84,15 @@ class Images:
         return {self.name: self.pixels[index].to(torch.float32).div_(255)}  # (N, C, H, W)
 
     def to(self, device: torch.device) -> Images:
-        return Images(self.pixels.to(device), self.name) if self.pixels.nbytes < 2**30 else self
+        return Images(self.pixels.to(device), self.name, self.files) if self.pixels.nbytes < 2**30 else self
 
     def join(self, other: Column) -> Images:
         assert isinstance(other, Images) and other.name == self.name
-        return Images(torch.cat([self.pixels, other.pixels]), self.name)
+        files = self.files + other.files if self.files and other.files else ()
+        return Images(torch.cat([self.pixels, other.pixels]), self.name, files)
 
     def some(self, indices: np.ndarray) -> Images:
-        return Images(self.pixels[torch.from_numpy(indices)], self.name)
+        return Images(self.pixels[torch.from_numpy(indices)], self.name, [self.files[i] for i in indices] if self.files else ())
 
 
 class Values:
@@ -205,6 +207,11 @@ class Split:
         """The numbers of items that an ``Order`` needs: one, or one for each unpaired domain."""
         first = self.columns[0]
         return first.lengths if isinstance(first, Unpaired) else (len(self),)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What the file of each item is called; empty where items have none."""
+        return tuple(getattr(self.columns[0], "files", ()))
 
     def batch(self, indices: np.ndarray | Sequence[int]) -> Batch:
         """The items with these numbers, in this order; of D domains that are not paired, numbers (N, D) name one of each."""

@@ -23,7 +23,7 @@ from paperzoo.terminal import plain
 if TYPE_CHECKING:
     from paperzoo.tasks.classification import Classifier
 
-#: images that it was least sure of, by name of class and place in the data
+#: images that it was least sure of
 SHOWN = 10
 
 
@@ -56,11 +56,12 @@ def of_folds(runs: Sequence[Run], out: Path) -> str:
     Args:
         out: the folder that the picture ``folds-NAME.png`` is written to.
     """
-    guesses, labels, sure = [], [], []
+    guesses, labels, sure, files = [], [], [], list[str]()
     names: tuple[str, ...] = ()
     for run in runs:
         data, model = job_of(run).dataset(), cast("Classifier", run.model)
         data, names = data.named(model.names), model.names
+        files += data["test"].files or [""] * len(data["test"])
         with torch.no_grad():
             for logits, true in model.outputs(data, "test"):
                 best = logits.float().softmax(1).max(1)
@@ -76,7 +77,8 @@ def of_folds(runs: Sequence[Run], out: Path) -> str:
         others = [f"{plain(names[j])} {n}" for j, n in enumerate(np.bincount(taken, minlength=len(names))) if n]
         rows.append((plain(name), str(int(of_class.sum())), str(len(taken)), ", ".join(others)))
     least = p.argsort()[:SHOWN]
-    unsure = ", ".join(f"{plain(names[label[i]])} as {plain(names[guess[i]])} {p[i]:.0%}" for i in least)
+    unsure = [("least sure of", "is", "taken for", "")]
+    unsure += [(plain(files[i]), plain(names[label[i]]), plain(names[guess[i]]), f"{p[i]:.0%}") for i in least]
     picture = confusion(guess, label, names, out / f"folds-{runs[0].directory.name}.png")
     about = f"{wrong} of {total} wrong in {len(runs)} folds: {100 * wrong / total:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
-    return "\n".join(["", about, "", *columns(rows), "", f"least sure of: {unsure}", str(picture)])
+    return "\n".join(["", about, "", *columns(rows), "", *columns(unsure), "", str(picture)])

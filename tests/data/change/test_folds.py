@@ -38,6 +38,9 @@ def test_each_image_is_tested_once_and_never_by_what_it_was_trained_on(tmp_path:
         assert set(one.splits) == {"train", "test"} and not set(rows(one, "train")) & set(rows(one, "test"))
         assert len(one["train"]) + len(one["test"]) == 18 and 3 <= len(one["test"]) <= 4
         tested += rows(one, "test")
+        for image, file in zip(one["test"].batch(range(len(one["test"]))).image, one["test"].files, strict=True):
+            pixels = torch.from_numpy(np.array(Image.open(tmp_path / "photos" / file))).float()
+            assert float((255 * image.mean() - pixels.mean()).abs()) < 3  # enlarged from it
         labels.append(torch.bincount(one["test"].batch(range(len(one["test"]))).label, minlength=2))
     assert len(set(tested)) == len(tested) == 18
     assert all(2 <= count[0] <= 3 and 1 <= count[1] <= 2 for count in labels)

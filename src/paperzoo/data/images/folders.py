@@ -127,6 +127,11 @@ class ImageFiles:
             path = source if isinstance(source, Path) else source[0]
             raise PaperzooError(f"{path} cannot be read as an image: {error}") from error
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """As of ``Images``; a file by its name and its folder's."""
+        return tuple("/".join((source if isinstance(source, Path) else source[0]).parts[-2:]) for source in self.paths)
+
     def to(self, device: torch.device) -> ImageFiles:
         """The column itself: it is decoded on the host."""
         return self
@@ -175,7 +180,10 @@ def image_folder(path: Path, image_size: int | None = None, channels: int | None
     splits = _cut({split: [item for item in items if item[0] in read] for split, items in files.items()}, path, names)
     wanted = channels or (1 if all(is_grey(image) for image in read.values()) else 3)
     pixels = {split: np.stack([as_channels(read[p], wanted) for p, _ in items]) for split, items in splits.items()}
-    columns = {split: Images(torch.from_numpy(array)) for split, array in pixels.items()}
+    columns = {
+        split: Images(torch.from_numpy(array), files=["/".join(file.parts[-2:]) for file, _ in splits[split]])
+        for split, array in pixels.items()
+    }
     return _dataset(path, size, wanted, names, columns, splits)
 
 

@@ -39,7 +39,9 @@ def draw(model: Classifier, dataset: Dataset, split: str, folder: Path, stem: st
     if not dataset.pictures:  # of one's own: which of them to look at again
         unsure = p.amax(1).argsort()[:24]
         images = dataset[split].batch(unsure.numpy()).image
-        paths.append(_mistakes(images, guess[unsure], label[unsure], names, folder / f"{stem}-least-sure.png", p.amax(1)[unsure]))
+        files = [dataset[split].files[i] for i in unsure.tolist()] if dataset[split].files else []
+        out = folder / f"{stem}-least-sure.png"
+        paths.append(_mistakes(images, guess[unsure], label[unsure], names, out, p.amax(1)[unsure], files))
     some = np.linspace(0, len(label) - 1, min(8, len(label))).astype(int)
     images = dataset[split].batch(some).image
     maps = model.activation_maps(images.to(outputs[0][0].device))
@@ -105,10 +107,16 @@ def _activations(images: Tensor, maps: Tensor, titles: Sequence[str], path: Path
     return save(figure, path)
 
 
+def shortened(file: str, most: int = 20) -> str:
+    """The end of a file's name that fits over its picture."""
+    name = file.rpartition("/")[2]
+    return name if len(name) <= most else f"…{name[1 - most:]}"
+
+
 def _mistakes(
-    images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str], path: Path, sure: Tensor | None = None
+    images: Tensor, guess: Tensor, label: Tensor, names: Sequence[str], path: Path, sure: Tensor | None = None, files: Sequence[str] = ()
 ) -> Path:  # fmt: skip
-    """Images (N, C, H, W) with what they are and were taken for; with ``sure`` (N), the probability of that instead."""
+    """Images (N, C, H, W) with what they are and were taken for; with ``sure`` (N), the probability of that instead, and their files."""
     from matplotlib.figure import Figure
 
     rows = -(-len(images) // 8)
@@ -118,6 +126,7 @@ def _mistakes(
         axes.imshow(np.asarray(grid(image[None])), cmap="gray" if image.shape[0] == 1 else None)
         taken = names[int(guess[index])]
         title = f"{names[int(label[index])]} as {taken}" if sure is None else f"{taken} {float(sure[index]):.0%}"
+        title += f"\n{shortened(files[index])}" if files else ""
         right = sure is None or guess[index] == label[index]
         axes.set_title(plain(title), fontsize=7, parse_math=False, color="black" if right else "tab:red")
         axes.axis("off")
