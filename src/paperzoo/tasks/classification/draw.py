@@ -120,14 +120,14 @@ def _mistakes(
     from matplotlib.figure import Figure
 
     rows = -(-len(images) // 8)
-    figure = Figure(figsize=(8, 1.25 * rows), layout="constrained")
+    figure = Figure(figsize=(8, (1.4 if files else 1.25) * rows), layout="constrained")
     for index, image in enumerate(images):
         axes = figure.add_subplot(rows, 8, index + 1)
         axes.imshow(np.asarray(grid(image[None])), cmap="gray" if image.shape[0] == 1 else None)
         taken = names[int(guess[index])]
         title = f"{names[int(label[index])]} as {taken}" if sure is None else f"{taken} {float(sure[index]):.0%}"
-        title += f"\n{shortened(files[index])}" if files else ""
+        lines = [plain(title), *([plain(shortened(files[index]))] if files else [])]
         right = sure is None or guess[index] == label[index]
-        axes.set_title(plain(title), fontsize=7, parse_math=False, color="black" if right else "tab:red")
+        axes.set_title("\n".join(lines), fontsize=7, parse_math=False, color="black" if right else "tab:red")
         axes.axis("off")
     return save(figure, path)
