@@ -219,9 +219,9 @@ RECIPES = {
     ),
     "small": Recipe(
         data="avatars",
-        steps=2000,
+        steps=3600,
         batch_size=16,
-        model={"image_size": 64, "width": 12, "critic_width": 16, "blocks": 3, "layers": 5, "chosen": SEEN},
+        model={"image_size": 64, "width": 12, "critic_width": 8, "blocks": 3, "layers": 5, "chosen": SEEN},
         optimizer={"lr": 1e-3},
         augment=("flip",),
         judge="zoo-avatars",
@@ -240,12 +240,3 @@ RECIPES = {
         precision="float32",
     ),
 }
-
-RECIPES["small-light"] = RECIPES["small"].but(
-    model={"critic_width": 8},
-    targets=(
-        Target("there %[zoo-avatars]", at_least=90),
-        Target("others kept %[zoo-avatars]", at_least=85),
-    ),
-    note="a discriminator of half the width, so that weights ship: it says which attributes a picture has",
-)
