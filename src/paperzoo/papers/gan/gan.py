@@ -260,7 +260,7 @@ RECIPES = {
     ),
     "small": Recipe(
         data="mnist",
-        steps=5400,
+        steps=7500,
         batch_size=100,
         model={"average": 0.998},
         precision="float32",
