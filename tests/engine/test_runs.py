@@ -450,7 +450,8 @@ def test_a_result_of_another_type_is_said(changes: dict[str, Any], said: str, fi
 
 def test_what_is_logged_are_numbers_by_name(tmp_path: Path) -> None:
     path, good = tmp_path / "metrics.jsonl", {"step": 1, "seconds": 0.1, "loss": {"a": 1.0}, "first": [[0, "a", 1.0]]}
-    for odd in ({"loss": 3}, {"loss": {"a": "x"}}, {"loss": {"a": None}}, {"measured": [1]}, {"step": True}, {"step": 10**400}, {"first": 5}):
+    steps, groups = ({"step": True}, {"step": 10**400}), ({"loss": 3}, {"loss": {"a": "x"}}, {"loss": {"a": None}}, {"measured": [1]})
+    for odd in (*steps, *groups, {"first": 5}):
         path.write_text(f"{json.dumps(good)}\n{json.dumps({**good, **odd})}\n")
         assert runs.read_lines(path) == [good]
     path.unlink()
@@ -485,9 +486,11 @@ def test_a_checkpoint_of_another_paper_or_step_is_named(again: runs.Run) -> None
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"names": 5}, "names must be a list"), ({"names": [1]}, "names must be a list, each a string"), ({"prepared": "x"}, "prepared must be"),
-        ({"iteration": -1}, "is of step -1"), ({"iteration": True}, "iteration must be a whole number"), ({"optimizers": 5}, "optimizers must be"),
-        ({"optimizers": {"a": 1}}, "state 'a' of no optimiser"), ({"optimizers": {"optimizer/network/x/step": 1}}, "'optimizer/network/x/step'"),
+        ({"names": 5}, "names must be a list"), ({"names": [1]}, "names must be a list, each a string"),
+        ({"prepared": "x"}, "prepared must be"), ({"optimizers": 5}, "optimizers must be"),
+        ({"iteration": -1}, "is of step -1"), ({"iteration": True}, "iteration must be a whole number"),
+        ({"optimizers": {"a": 1}}, "state 'a' of no optimiser"),
+        ({"optimizers": {"optimizer/network/x/step": 1}}, "'optimizer/network/x/step'"),
     ],
 )  # fmt: skip
 def test_a_header_that_cannot_be_meant_is_said(changes: dict[str, Any], said: str, again: runs.Run) -> None:
