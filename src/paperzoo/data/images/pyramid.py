@@ -182,7 +182,7 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         PaperzooError: the disk is too small for it.
     """
     try:
-        array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)  # type: ignore[no-untyped-call]
+        array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
         if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
