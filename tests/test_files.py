@@ -91,7 +91,10 @@ def test_nothing_is_written_through_a_link_that_has_the_scratch_file_s_old_name(
     assert (tmp_path / "victim").read_text() == "safe"
 
 
-def test_paths_that_users_type() -> None:
+def test_paths_that_users_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home := tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    assert write(Path("~/a.txt"), "x") == home / "a.txt" and names(home) == ["a.txt"]  # --out=~/a.txt, which no shell reads
     assert path_of("~").is_dir() and path_of("~nosuchuser/x") == Path("~nosuchuser/x")
     assert not any(map(exists, ("~nosuchuser", "n" * 5000, "a\0b", "a/" * 5000)))
     for place in ("~nosuchuser", "n" * 5000, "a\0b"):

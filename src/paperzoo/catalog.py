@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from paperzoo import ranges, records
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.files import nearest_run
+from paperzoo.files import nearest_run, path_of
 from paperzoo.records import Paper, Recipe
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _no_paper(name: str) -> PaperzooError:
 def _file(name: str) -> tuple[Path, str]:
     """``./mine.py:large`` as file and variant."""
     place, _, variant = name.partition(".py")
-    return Path(place + ".py").expanduser(), variant.removeprefix(":")
+    return path_of(place + ".py"), variant.removeprefix(":")
 
 
 def load(name: str) -> Entry:
@@ -310,6 +310,12 @@ def files(name: str) -> list[Path]:
         return [load(name).place[0]]
     first = CATALOG[base].record.with_suffix(".py")
     return [first, *sorted(p for p in first.parent.glob(f"{base}_*.py") if not p.with_suffix(".toml").exists())]
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names are those of one paper and variant, however they are spelt, and wherever a file of the user's own lies."""
+    first, second = load(one), load(other)
+    return (first.file, first.variant) == (second.file, second.variant)
 
 
 def paper(name: str) -> Paper:

@@ -77,7 +77,7 @@ def ordinary(place: str | Path, what: str = "file") -> Path:
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object] | bytes | str) -> Path:
-    """Writes a file under a temporary name beside it and renames it, so that it is whole or as before.
+    """Writes a file under a temporary name beside it and renames it, so that it is whole or as before; its path, with ``~`` read.
 
     An ordinary file that may be written to is replaced and keeps its permissions. Folders above it are made.
 
@@ -87,6 +87,7 @@ def write(path: Path, fill: Callable[[IO[bytes]], object] | bytes | str) -> Path
     Raises:
         PaperzooError: what is there is a link, a folder, a pipe, a device, or read-only; or the disk does not take it.
     """
+    path = path_of(path)  # no shell reads the ~ of --out=~/a.png
     scratch = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         mode = _replaceable(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.ranges import shown
 
 #: How a claim's figure was obtained. ``memory`` is printed as "reported, not re-checked".
 Mark = Literal["checked", "seen", "memory", "measured"]
@@ -243,7 +244,7 @@ def read(path: Path) -> Paper:
         if claim.id in seen:
             raise PaperzooError(f"{path}: two claims have the id {claim.id!r}")
         seen.add(claim.id)
-    paper: Paper = _record(Paper, {**table, "name": path.stem}, str(path))
+    paper: Paper = record(Paper, {**table, "name": path.stem}, str(path))
     return dataclasses.replace(paper, claims=tuple(claims), deviations=tuple(deviations), exemptions=tuple(exemptions))
 
 
@@ -252,7 +253,7 @@ def _tables(path: Path, given: dict[str, Any], key: str, kind: Any) -> list[Any]
     tables = given.pop(key, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise PaperzooError(f"{path}: {key} must be tables, each under [[{key}]]")
-    return [_record(kind, table, f"{path}: {key} {at}") for at, table in enumerate(tables, 1)]
+    return [record(kind, table, f"{path}: {key} {at}") for at, table in enumerate(tables, 1)]
 
 
 #: keys that belong in no record, and where they belong
@@ -281,7 +282,7 @@ def head(path: Path) -> Head:
         PaperzooError: as ``read``.
     """
     keys = _toml(path, re.split(r"^\[", _text(path), maxsplit=1, flags=re.M)[0])
-    header: Head = _record(Head, {key: keys[key] for key in _types(Head) if key in keys}, str(path))
+    header: Head = record(Head, {key: keys[key] for key in _types(Head) if key in keys}, str(path))
     return header
 
 
@@ -299,14 +300,18 @@ def _toml(path: Path, text: str) -> dict[str, Any]:
         raise PaperzooError(f"{path} is not TOML: {error}") from error
 
 
-def _record(kind: Any, given: Mapping[str, Any], where: str) -> Any:
-    """A record from plain values, checked by name and by the type that its field is annotated with."""
+def record(kind: Any, given: Mapping[str, Any], where: str) -> Any:
+    """A record, a dataclass, from plain values, checked by name and by the type that its field is annotated with.
+
+    Raises:
+        PaperzooError: a value is missing, unknown or of a wrong type; it names ``where`` and the field.
+    """
     types = _types(kind)
     for key, value in given.items():
         if key not in types:
             raise unknown("key", key, types, f"in {where}")
         if not _fits(value, types[key]):
-            raise PaperzooError(f"{where}: {key} must be {_spelt(types[key])}, not {value!r}")
+            raise PaperzooError(f"{where}: {key} must be {_spelt(types[key])}, not {shown(value)}")
     for part in dataclasses.fields(kind):
         if part.name not in given and part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING:
             raise PaperzooError(f"{where} has no {part.name}")
@@ -314,11 +319,15 @@ def _record(kind: Any, given: Mapping[str, Any], where: str) -> Any:
 
 
 _types = cache(get_type_hints)
+#: whole numbers beyond it are no numbers to reckon with
+LARGE = 10**300
 
 
 def _fits(value: Any, wanted: Any) -> bool:
     """Whether a plain value is what a field's annotation says; a whole number does for a float, a truth value for neither."""
     parts = get_args(wanted)
+    if wanted is Any:
+        return True
     if get_origin(wanted) is Literal:
         return value in parts
     if get_origin(wanted) is Mapping:
@@ -329,7 +338,9 @@ def _fits(value: Any, wanted: Any) -> bool:
         return any(_fits(value, part) for part in parts)
     if isinstance(value, bool):
         return wanted is bool
-    return isinstance(value, (int, float) if wanted is float else wanted)
+    if wanted is float and isinstance(value, int):
+        return abs(value) < LARGE
+    return isinstance(value, wanted)
 
 
 def _spelt(wanted: Any) -> str:
@@ -343,4 +354,4 @@ def _spelt(wanted: Any) -> str:
         return f"a list, each {_spelt(parts[0])}"
     if parts:
         return " or ".join(_spelt(part) for part in parts if part is not type(None))
-    return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[wanted]
+    return {str: "a string", int: "a whole number", float: "a number", bool: "true or false", Any: "anything"}[wanted]

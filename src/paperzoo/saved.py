@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from paperzoo.errors import PaperzooError
+from paperzoo.files import ordinary
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -48,12 +50,11 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         PaperzooError: not there, cut short, changed, or not written by this program.
     """
+    path = ordinary(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (clones outlive the mapping)
-    except FileNotFoundError as error:
-        raise PaperzooError(f"there is no file {path}") from error
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise PaperzooError(f"{path} is damaged or no safetensors file ({error})") from error
     text = metadata.get("paperzoo")
@@ -81,6 +82,13 @@ def digest(tensors: Mapping[str, Tensor], header: str = "") -> str:
     return total.hexdigest()
 
 
+def checkpoints(directory: Path) -> list[Path]:
+    """The checkpoints of a run, by step. What else a user keeps beside them, such as a copy by another name, is none: it is neither taken
+    for the newest nor counted, nor ever removed."""
+    numbered = [path for path in (directory / "checkpoints").glob("*.safetensors") if re.fullmatch(r"[0-9]{8,}", path.stem)]
+    return sorted(numbered, key=lambda path: int(path.stem))
+
+
 def newest(directory: Path) -> tuple[Path, str]:
     """The newest good checkpoint of a run's directory, and a note on those that were passed over.
 
@@ -88,7 +96,7 @@ def newest(directory: Path) -> tuple[Path, str]:
         PaperzooError: there is none that can be read.
     """
     notes: list[str] = []
-    for path in sorted((directory / "checkpoints").glob("*.safetensors"), reverse=True):
+    for path in reversed(checkpoints(directory)):
         try:
             read(path)
             return path, " ".join(notes)

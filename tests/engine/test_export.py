@@ -336,3 +336,11 @@ def test_from_the_command_line_to_lines_that_work(
     assert scope["answer"][0].shape == (2, 10)
     code, _, complaint = type_in("export", "lenet", "--to", "onxx", capsys=capsys, monkeypatch=monkeypatch)
     assert code == 2 and "did you mean onnx" in complaint
+
+
+@pytest.mark.parametrize("place", [".", "..", "/", ""])
+def test_a_folder_is_no_file_to_write(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PaperzooError, match="is a folder: name a file in it"):
+        export(paperzoo.load("lenet"), Path(place))
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from paperzoo import catalog
 from paperzoo.engine import checkpoint, machine
 from paperzoo.engine import run as runs
 from paperzoo.errors import PaperzooError
-from paperzoo.saved import newest, read
+from paperzoo.report.page import write_page
+from paperzoo.saved import checkpoints, newest, read
+from paperzoo.tasks.model import Model
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 HERE = Path(__file__).parent
@@ -138,8 +141,6 @@ def test_no_file_runs_that_was_not_named(tmp_path: Path) -> None:
     (tmp_path / "theirs" / "run.json").write_text(json.dumps({**info, "name": str(evil)}))
     (tmp_path / "theirs" / "result.json").unlink()
     forged(path, tmp_path / "theirs" / "checkpoints" / path.name, name=str(evil))
-    from paperzoo.report.page import write_page
-
     tries = [
         lambda: paperzoo.load(file),
         lambda: paperzoo.load(tmp_path / "theirs"),
@@ -363,3 +364,190 @@ def test_no_room_at_any_writing_call_of_a_resume_is_one_sentence(tmp_path: Path)
     assert set(codes) <= {0, 2} and codes[0] == 2 and len(codes) == 7, (done.stdout, done.stderr[-2000:])
     for copy in copies:
         assert same(read(newest(paperzoo.resume(copy).directory)[0])[0], end)
+
+
+# ---------------------------------------------------------------- what else may lie in a run's directory
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Model, "show", lambda *_: [])
+    run = trained(tmp_path_factory.mktemp("finished"))
+    patch.undo()
+    return run.directory
+
+
+@pytest.fixture
+def again(finished: Path, tmp_path: Path) -> runs.Run:
+    """A copy, as if it had been stopped."""
+    shutil.copytree(finished, tmp_path / "x")
+    (tmp_path / "x" / "result.json").unlink()
+    return runs.Run(tmp_path / "x")
+
+
+def file_of(run: runs.Run, step: int) -> Path:
+    return run.directory / "checkpoints" / f"{step:08d}.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": None}, "seed must be a whole number, not None"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
+        ({"name": 5}, "name must be a string, not 5"),
+        ({"recipe_name": 3}, "recipe_name must be a string"),
+        ({"notes": 5}, "notes must be a list"),
+        ({"options": {"log_every": "x"}}, "options must be a table of a whole number"),
+        ({"options": {"log_every": -1}}, "log_every must be a whole number from 0"),
+        ({"recipe_hash": 3}, "recipe_hash must be a string"),
+        ({"versions": 3}, "versions must be a table"),
+        ({"recipe": {"steps": "ten"}}, "its recipe: steps must be a whole number, not 'ten'"),
+        ({"recipe": {"steps": -1}}, "steps must be a whole number from 1, not -1"),
+        ({"recipe": {"stages": [3]}}, "its recipe is no recipe"),
+        ({"recipe": {"stages": [{"name": "a"}]}}, "a stage of its recipe has no steps"),
+        ({"recipe": {"model": 3}}, "model must be a table"),
+        ({"recipe": {"augment": ["nope"]}}, "unknown augmentation 'nope'"),
+        ({"recipe": {"clip": "x"}}, "clip must be"),
+    ],
+)
+def test_a_part_of_another_type_is_said_by_whatever_reads_it(changes: dict[str, Any], said: str, again: runs.Run) -> None:
+    """Of the report and the card, too, which look at little else than this file."""
+    file = again.directory / "run.json"
+    info = json.loads(file.read_text())
+    parts = {key: {**info[key], **value} if key == "recipe" else value for key, value in changes.items()}
+    file.write_text(json.dumps({**info, **parts}))
+    for use in (runs.job_of, write_page, paperzoo.resume, lambda run: paperzoo.load(run)):
+        with pytest.raises(PaperzooError, match=f"run.json is damaged: .*{said}"):
+            use(again if use in (runs.job_of, write_page) else again.directory)
+
+
+def test_a_part_that_is_missing_is_named(again: runs.Run) -> None:
+    file = again.directory / "run.json"
+    info = json.loads(file.read_text())
+    for key in ("name", "seed", "init", "options", "overrides", "recipe_hash", "hardware"):
+        file.write_text(json.dumps({k: v for k, v in info.items() if k != key}))
+        with pytest.raises(PaperzooError, match=f"run.json is damaged: it has no {key}$"):
+            runs.job_of(again)
+    file.write_text(json.dumps({k: v for k, v in info.items() if k not in ("protocol_hash", "command", "classes")}))
+    runs.job_of(again)  # an older version's
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": {"error %": 10**400}}, "metrics must be a table of a number"), ({"metrics": {"error %": True}}, "metrics must be"),
+        ({"seconds": "x"}, "seconds must be a number"), ({"precision": "fp8"}, "precision must be '' or 'bf16' or 'float32'"),
+    ],
+)  # fmt: skip
+def test_a_result_of_another_type_is_said(changes: dict[str, Any], said: str, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "x")
+    file = tmp_path / "x" / "result.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    with pytest.raises(PaperzooError, match=f"result.json is damaged: it: {said}"):
+        runs.open_run(tmp_path / "x")
+
+
+def test_what_is_logged_are_numbers_by_name(tmp_path: Path) -> None:
+    path, good = tmp_path / "metrics.jsonl", {"step": 1, "seconds": 0.1, "loss": {"a": 1.0}, "first": [[0, "a", 1.0]]}
+    steps, groups = ({"step": True}, {"step": 10**400}), ({"loss": 3}, {"loss": {"a": "x"}}, {"loss": {"a": None}}, {"measured": [1]})
+    for odd in (*steps, *groups, {"first": 5}):
+        path.write_text(f"{json.dumps(good)}\n{json.dumps({**good, **odd})}\n")
+        assert runs.read_lines(path) == [good]
+    path.unlink()
+    os.mkfifo(path)
+    assert runs.read_lines(path) == []  # and does not wait for whoever writes it
+
+
+def test_copies_beside_the_checkpoints_are_no_checkpoints_and_stay(again: runs.Run) -> None:
+    """They would be taken for the newest, by their names, and the newest be removed for them."""
+    kept = [file_of(again, 2).with_name(name) for name in ("2.safetensors", "a.safetensors", "b.safetensors", "best (copy).safetensors")]
+    for copy in kept:
+        shutil.copy(file_of(again, 2), copy)
+    (file_of(again, 2).parent / "._00000006.safetensors").write_bytes(b"of a Mac")
+    assert newest(again.directory) == (file_of(again, 6), "")
+    runs.tidy(again.directory)
+    assert [path.name for path in checkpoints(again.directory)] == [file_of(again, step).name for step in (2, 4, 6)]
+    assert all(copy.exists() for copy in kept)
+
+
+def test_a_checkpoint_of_another_paper_or_step_is_named(again: runs.Run) -> None:
+    """One of equal tensors would go on with another method, and be asked in its name."""
+    forged(file_of(again, 4), file_of(again, 6), name="cnn")
+    for use in (paperzoo.resume, paperzoo.evaluate, paperzoo.load):
+        with pytest.raises(PaperzooError, match=r"00000006.safetensors is a checkpoint of cnn, in a run of lenet: take it out"):
+            use(again.directory)
+    for step in (7, 10**9):
+        forged(file_of(again, 4), file_of(again, 6), iteration=step)
+        with pytest.raises(PaperzooError, match=rf"is of step {step:,}, and this run has 6 steps"):
+            paperzoo.resume(again.directory)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"names": 5}, "names must be a list"), ({"names": [1]}, "names must be a list, each a string"),
+        ({"prepared": "x"}, "prepared must be"), ({"optimizers": 5}, "optimizers must be"),
+        ({"iteration": -1}, "is of step -1"), ({"iteration": True}, "iteration must be a whole number"),
+        ({"optimizers": {"a": 1}}, "state 'a' of no optimiser"),
+        ({"optimizers": {"optimizer/network/x/step": 1}}, "'optimizer/network/x/step'"),
+    ],
+)  # fmt: skip
+def test_a_header_that_cannot_be_meant_is_said(changes: dict[str, Any], said: str, again: runs.Run) -> None:
+    file_of(again, 6).unlink()
+    forged(file_of(again, 4), file_of(again, 4), **changes)
+    with pytest.raises(PaperzooError, match=said):
+        paperzoo.resume(again.directory)
+
+
+def test_weights_of_other_numbers_are_refused_and_no_numbers_warned_of(again: runs.Run, tmp_path: Path) -> None:
+    tensors, header = read(file_of(again, 6))
+    name = next(k for k in tensors if not k.startswith("optimizer/"))
+    for kind in (torch.int32, torch.complex64, torch.bool):
+        checkpoint.write(tmp_path / "a.safetensors", {**tensors, name: tensors[name].to(kind)}, header)
+        with pytest.raises(PaperzooError, match=rf"{name} is {kind}, not torch.float32"):
+            paperzoo.load(tmp_path / "a.safetensors")
+    checkpoint.write(tmp_path / "a.safetensors", {**tensors, name: tensors[name] * torch.nan}, header)
+    with pytest.warns(UserWarning, match=rf"holds what is no number \(NaN\) in {name}"):
+        paperzoo.load(tmp_path / "a.safetensors")
+
+
+def test_pipes_and_folders_in_the_place_of_weights_are_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.safetensors")
+    (tmp_path / "b.safetensors").mkdir()
+    for name, said in (("a.safetensors", "is a pipe, not a file"), ("b.safetensors", "is no run"), ("c.safetensors", "there is no file")):
+        with pytest.raises(PaperzooError, match=said):
+            paperzoo.load(tmp_path / name)
+    for name in ("~nosuchuser", "~nosuchuser/x.safetensors", "n" * 300):
+        with pytest.raises(PaperzooError):
+            paperzoo.load(name)
+        with pytest.raises(PaperzooError):
+            paperzoo.evaluate(name)
+
+
+def test_a_kill_leaves_nothing_half_written_once_the_run_goes_on_and_a_full_disk_nothing_at_all(
+    again: runs.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = [again.directory / ".run.json.part", again.directory / "checkpoints" / ".x.part", again.directory / "figures" / ".0a1b.part"]
+    for half in halves:
+        half.write_bytes(b"half")
+    with runs.locked(again):
+        assert not any(half.exists() for half in halves)
+
+    def full(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = {path: path.read_bytes() for path in again.directory.iterdir() if path.is_file()}
+    monkeypatch.setattr(os, "replace", full)
+    for write in (lambda: runs.write_json(again.directory / "run.json", {}), lambda: runs.cut_back(again.directory / "metrics.jsonl", 2)):
+        with pytest.raises(OSError, match="No space"):
+            write()
+    assert {path: path.read_bytes() for path in again.directory.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("picture", [3, {"side": "x"}, {"side": 28, "square": 28, "channels": 1, "ground": 5}, {"side": 28, "square": 28,
+                         "channels": 1, "filter": "none"}])  # fmt: skip
+def test_what_is_said_of_pictures_and_is_not_so_is_named(picture: Any, again: runs.Run) -> None:
+    forged(file_of(again, 6), file_of(again, 6), prepared={"picture": picture})
+    with pytest.raises(PaperzooError, match="how the pictures of a model's data were prepared"):
+        paperzoo.load(again.directory).predict(Image.new("L", (8, 8)))  # type: ignore[operator]

@@ -337,3 +337,25 @@ def test_a_gallery_without_its_runtime_says_where_to_put_it(tmp_path: Path, monk
         gallery.build(tmp_path / "site", ["lenet"])
     assert not list(tmp_path.iterdir())
 
+
+
+def test_a_gallery_is_replaced_from_within_and_kept_where_it_cannot_be(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made must not lie in what is replaced, and that must not be gone before."""
+    monkeypatch.setattr(gallery, "_written", lambda *_: {"id": "lenet"})
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    monkeypatch.chdir(out)
+    gallery.build(Path(), ["lenet"], runtime=False)
+    assert (out / "rooms.json").is_file() and not (out / "models").exists() and [path.name for path in tmp_path.iterdir()] == ["out"]
+    monkeypatch.chdir(tmp_path)
+
+    def busy(source: Path, target: Path) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    before = sorted(path.name for path in out.rglob("*"))
+    monkeypatch.setattr(Path, "rename", busy)
+    with pytest.raises(OSError, match="busy"):
+        gallery.build(out, ["lenet"], runtime=False)
+    assert sorted(path.name for path in out.rglob("*")) == before and [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -106,3 +106,12 @@ def test_a_model_of_a_hub_is_fetched_by_revision_and_no_other_files_are(tmp_path
     for name in ("hf:lenet", "hf:a/b/c", "hf:/b", "hf:a/"):
         with pytest.raises(PaperzooError, match="write hf:owner/name@revision"):
             paperzoo.load(name)
+
+
+def test_a_folder_is_named_in_any_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "find_spec", lambda name: None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "deep").mkdir()
+    for place in (tmp_path / "deep" / ".." / "a", Path("~/b")):
+        assert len(hub.folder("lenet", place)) == 3
+    assert {p.name for p in tmp_path.iterdir()} == {"a", "b", "deep"}

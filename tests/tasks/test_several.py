@@ -22,6 +22,7 @@ from paperzoo.data.video.whole import Frames
 from paperzoo.errors import PaperzooError
 from paperzoo.papers.restoration import context_encoder, vdsr
 from paperzoo.tasks import several as module
+from paperzoo.tasks.images import read_whole
 from paperzoo.tasks.restoration import tiles
 from paperzoo.tasks.several import Animated, Pictures, several
 
@@ -367,3 +368,24 @@ def test_the_number_of_parts_is_that_of_the_calls(monkeypatch: pytest.MonkeyPatc
         calls, given = [], torch.rand(1, 1, *shape)
         tiles.by_tiles(given, scale, 1, lambda part, scale=scale, calls=calls: calls.append(1) or enlarge(part, scale))  # type: ignore
         assert tiles.number(given, scale) == len(calls)
+
+
+def test_kinds_that_shrink_what_is_written_become_png(tmp_path: Path) -> None:
+    """Pillow writes an icon at sizes of its own: 24 x 20 became 16 x 13 without a word."""
+    image(size=(24, 20)).save(tmp_path / "favicon.ico", sizes=[(24, 20)])
+    answer = several(tmp_path, str(tmp_path / "out"), inverted, "turning")
+    assert isinstance(answer, Pictures) and answer.written == 1
+    assert Image.open(tmp_path / "out" / "favicon.ico.png").size == (48, 40)
+
+
+def test_a_gif_of_more_pixels_than_it_can_have_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    gif(tmp_path / "wide.gif", [image(size=(33_000, 1), seed=seed) for seed in (0, 1)])
+    with pytest.raises(PaperzooError, match=r"at most 65,535 pixels a side, not 66,000"):
+        several(tmp_path / "wide.gif", str(tmp_path / "out"), inverted, "turning")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_further_pages_and_frames_are_said_where_the_first_alone_is_used(tmp_path: Path) -> None:
+    path = gif(tmp_path / "pages.tif", [image(seed=seed) for seed in range(3)])
+    with pytest.warns(UserWarning, match=r"pages.tif has 3 pictures, and the first alone is used"):
+        assert read_whole(path).size == (12, 9)

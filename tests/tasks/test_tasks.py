@@ -238,7 +238,7 @@ def test_predict_sees_the_training_tensor(name: str, tmp_path: Path, monkeypatch
 class Told(ImageGenerator):
     def sample(
         self, items: int = 16, seed: int = 0, label: int | str | Sequence[int] | None = None, top_k: Annotated[int, Ge(0), Le(9)] = 0,
-        heat: Annotated[float | None, Gt(0), Lt(2)] = None, loud: bool = False, mask: Sequence[int] = (), **more: Any,
+        heat: Annotated[float | None, Gt(0), Lt(2)] = None, loud: bool = False, far: float = 1.0, mask: Sequence[int] = (), **more: Any,
     ) -> Any:  # fmt: skip
         """Draws.
 
@@ -252,7 +252,7 @@ class Told(ImageGenerator):
 
 def test_options_are_read_off_a_signature() -> None:
     found = options(Told().sample)
-    assert list(found) == ["label", "top_k", "heat", "loud"]  # a sequence is no word
+    assert list(found) == ["label", "top_k", "heat", "loud", "far"]  # a sequence is no word
     assert found["label"] == Option(str, None, (), "the class, by number or name.")
     assert (found["top_k"].kind, found["top_k"].default, found["top_k"].wanted()) == (int, 0, "a whole number from 0 to 9")
     assert (found["heat"].kind, found["heat"].wanted()) == (float, "a number above 0 below 2")
@@ -279,11 +279,13 @@ def test_words_become_values(typed: tuple[str, str], value: dict[str, Any]) -> N
         (("--heat", "0"), "--heat is a number above 0 below 2, not 0"),
         (("--heat", "2"), "--heat is a number above 0"),
         (("--heat", "nan"), "--heat is a number above 0"),
+        (("--far", "nan"), "--far is a number, not nan"),
+        (("--far", "-inf"), "--far is a number, not -inf"),
         (("--loud", "2"), "--loud is true or false, not 2"),
         (("--label", None), "--label is a text, not left empty"),
         (("--lable", "3"), "unknown option '--lable' of mine: did you mean --label"),
         (("--mask", "3"), "unknown option '--mask' of mine"),
-        (("--prompt", "x"), "unknown option '--prompt' of mine: there is --heat, --label, --loud, --seed, --top-k."),
+        (("--prompt", "x"), "unknown option '--prompt' of mine: there is --far, --heat, --label, --loud, --seed, --top-k."),
     ],
 )
 def test_words_that_are_none_are_one_sentence(typed: tuple[str, str | None], said: str) -> None:

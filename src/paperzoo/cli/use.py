@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from paperzoo import catalog
 from paperzoo.cli.app import USE, Code, Source, app, complain
 from paperzoo.errors import PaperzooError
+from paperzoo.files import path_of
 from paperzoo.terminal import plain, rich_text
 
 #: samples at a time
@@ -62,13 +63,12 @@ def _own(ctx: typer.Context) -> list[str]:
 
 
 def _more(source: str, verb: str) -> str:
-    """What ``sample`` or ``predict`` of a run's or a listed paper's model takes, a line an option."""
-    from paperzoo.engine.run import read_json
+    """What ``sample`` or ``predict`` of a run's, a weights file's or a listed paper's model takes, a line an option."""
+    from paperzoo.engine.weights import paper_of
     from paperzoo.tasks.options import options
 
-    record = Path(source) / "run.json"
     catalog.allow(source)
-    function = getattr(catalog.load(read_json(record)["name"] if record.is_file() else source).model_class, verb, None)
+    function = getattr(catalog.load(paper_of(source)).model_class, verb, None)
     if function is None:
         return f"{source} has nothing to {verb}.\n"
     lines = [f"  --{name.replace('_', '-')}  {option.about or option.wanted()}" for name, option in options(function).items()]
@@ -161,12 +161,11 @@ def _learnt_from(source: str) -> str:
     """The data that a run, or weights that ship, were trained on; empty where that is not written down."""
     from paperzoo.data.datasets import parse
     from paperzoo.engine import checkpoint
-    from paperzoo.engine.run import read_json
+    from paperzoo.engine.run import open_run
     from paperzoo.engine.weights import shipped
 
-    record = Path(source) / "run.json"
-    if record.is_file():
-        return parse(read_json(record)["recipe"]["data"]).short
+    if (path_of(source) / "run.json").is_file():
+        return parse(open_run(source).info["recipe"]["data"]).short
     try:
         path = Path(source) if source.endswith(".safetensors") else shipped(source)
         licence = str(checkpoint.read(path)[1].get("licence", ""))  # learnt from mnist: see LICENSES.md

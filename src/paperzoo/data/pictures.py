@@ -15,6 +15,9 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from paperzoo.errors import PaperzooError
+from paperzoo.ranges import shown
+
 #: formats that Pillow knows by name only, or reads by running another program (Ghostscript): files of them are never opened
 _CLOSED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
 
@@ -56,10 +59,20 @@ class Preparation:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Preparation:
-        """The inverse of ``dataclasses.asdict``; unknown keys are ignored."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        fields = {k: v for k, v in plain.items() if k in known}
-        return cls(**{**fields, "ground": tuple(fields["ground"]) if fields.get("ground") else None})
+        """The inverse of ``dataclasses.asdict``; unknown keys are ignored.
+
+        Raises:
+            PaperzooError: a part is missing, or has another type.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        fields = {k: plain[k] for k in known if k in plain} if isinstance(plain, Mapping) else {}
+        ground = fields.get("ground") or None
+        sides = [fields.get(k, 0) for k in ("side", "square", "channels", "size")]
+        good = {"side", "square", "channels"} <= fields.keys() and str(fields.get("filter", "bicubic")) in _FILTERS
+        good = good and all(isinstance(side, int) for side in sides) and isinstance(ground, list | tuple | None)
+        if not good or (ground and not (len(ground) == 2 and all(isinstance(end, int | float) for end in ground))):
+            raise PaperzooError(f"how the pictures of a model's data were prepared cannot be read in its file: {shown(plain)}")
+        return cls(**{**fields, "ground": tuple(ground) if ground else None})
 
 
 @cache

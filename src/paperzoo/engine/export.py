@@ -32,6 +32,7 @@ from paperzoo.files import write
 from paperzoo.nn import letters
 from paperzoo.tasks.graphs import Graph
 from paperzoo.tasks.model import Model
+from paperzoo.terminal import plain
 
 Kind = Literal["onnx", "torch"]
 Precision = Literal["float32", "float16"]
@@ -79,7 +80,7 @@ def write_graph(model: Model, graph: Graph, out: Path, kind: Kind, precision: Pr
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" and find_spec(name) is None]
     if missing:
         raise PaperzooError(f"to write ONNX needs {', '.join(missing)}: pip install 'paperzoo[onnx]'")
-    path = out if out.suffix == ENDS[kind] else out.with_name(out.name + ENDS[kind])
+    path = named(out, ENDS[kind])
     model.eval()
     with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / f"draft{ENDS[kind]}"
@@ -100,6 +101,17 @@ def write_graph(model: Model, graph: Graph, out: Path, kind: Kind, precision: Pr
         _compare(model.name, graph, draft, kind)
         write(path, draft.read_bytes())
     return path
+
+
+def named(out: Path, end: str) -> Path:
+    """The file that is written for what a user named, with its ending if that is missing.
+
+    Raises:
+        PaperzooError: it is a folder by its name alone, as ``.`` and ``/``.
+    """
+    if not out.name or out.name == "..":
+        raise PaperzooError(f"--out {plain(out)} is a folder: name a file in it")
+    return out if out.suffix == end else out.with_name(out.name + end)
 
 
 def graph_of(model: Model) -> Graph:

@@ -19,7 +19,7 @@ def signals(loop: Stoppable) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM sets ``loop.stop``; a second Ctrl-C ends at once."""
 
     def ask(number: int, frame: Any) -> None:
-        if loop.stop:
+        if loop.stop and number == signal.SIGINT:
             raise KeyboardInterrupt
         loop.stop = True
 

@@ -20,7 +20,8 @@ from paperzoo.data.datasets import absolute, check_name, dataset
 from paperzoo.engine.hashes import method_hash, protocol_hash
 from paperzoo.engine.judge import JUDGES, judge
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.records import Recipe, Stage
+from paperzoo.files import exists, path_of
+from paperzoo.records import Recipe, Stage, record
 from paperzoo.tasks.model import Model
 
 #: how a run is done, not what is trained: these never enter the recipe's hash
@@ -124,8 +125,8 @@ def resolve(
         if key.startswith("model."):
             value = changes[key] = ranges.as_meant(value, legal_model[key[6:]])
             ranges.check(key, value, legal_model[key[6:]])
-            if key[6:] in ("weights", "vectors") and Path(value).expanduser().exists():
-                value = changes[key] = str(Path(value).expanduser().absolute())  # so that the run means the same from every folder
+            if key[6:] in ("weights", "vectors") and exists(value):
+                value = changes[key] = str(path_of(value).absolute())  # so that the run means the same from every folder
             model[key[6:]] = value
         elif key.startswith("optimizer."):
             value = changes[key] = ranges.as_meant(value, legal_optimizer[key[10:]])
@@ -157,9 +158,9 @@ def resolve(
         raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {ranges.shown(seed)}")
     if not begins:
         raise PaperzooError(f"--init {init}: there is no such run or file")
-    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(Path(name).expanduser().resolve())
+    own = name if name in catalog.CATALOG or name.partition(":")[0] in catalog.CATALOG else str(path_of(name).resolve())
     kept = {k: v for k, v in changes.items() if k not in OPTIONS}
-    return Job(own, full, final, kept, seed, str(Path(init).expanduser().resolve()) if init else "", options, tuple(notes))
+    return Job(own, full, final, kept, seed, str(path_of(init).resolve()) if init else "", options, tuple(notes))
 
 
 def _field(key: str, value: Any) -> Any:
@@ -258,14 +259,34 @@ def unchanged(info: Mapping[str, Any], job: Job) -> bool:
     if "method_hash" not in info:
         return bool(info["code_hash"] == code_hash(job.entry.file))
     now = method_hash(job.entry, job.recipe.model), protocol_hash(job.entry, job.recipe.judge)
-    return (info["method_hash"], info["protocol_hash"]) == now
+    return (info["method_hash"], info.get("protocol_hash")) == now
 
 
 def from_json(plain: Mapping[str, Any]) -> Job:
-    """The job that ``to_json`` wrote; unknown keys are left to whoever added them."""
-    values = {f.name: plain[f.name] for f in dataclasses.fields(Job) if f.name in plain}
-    settings = dict(values["recipe"])
-    settings["stages"] = tuple(Stage(**s) for s in settings["stages"])
-    settings["augment"], settings["compile"] = tuple(settings["augment"]), tuple(settings["compile"])
-    values["recipe"], values["notes"] = Recipe(**settings), tuple(values.get("notes", ()))
-    return Job(**values)
+    """The job that ``to_json`` wrote; unknown keys are left to whoever added them.
+
+    Raises:
+        PaperzooError: a part is missing, or of a wrong type or range.
+    """
+    names = [f.name for f in dataclasses.fields(Job)]
+    if missing := [name for name in names if name not in plain]:
+        raise PaperzooError(f"it has no {missing[0]}")
+    job: Job = record(Job, {**{name: plain[name] for name in names}, "recipe": _recipe(plain["recipe"])}, "it")
+    if not 0 <= job.seed < 2**63:
+        raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {ranges.shown(job.seed)}")
+    for key in OPTIONS.keys() & job.options.keys():
+        _field(key, job.options[key])
+    return job
+
+
+def _recipe(plain: Any) -> Recipe:
+    """The recipe of these plain values, each checked as one that a user sets."""
+    parts = plain.get("stages", []) if isinstance(plain, dict) else None
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        raise PaperzooError("its recipe is no recipe")
+    made: Recipe = record(Recipe, {**plain, "stages": [record(Stage, part, "a stage of its recipe") for part in parts]}, "its recipe")
+    for key in _SETTABLE & plain.keys():
+        _field(key, plain[key])
+    for part in parts:
+        _field("steps", part["steps"])
+    return made

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paperzoo.engine.export import TOLERANCE, Traced, about, decided, quiet, reason, several, traceable
+from paperzoo.engine.export import TOLERANCE, Traced, about, decided, named, quiet, reason, several, traceable
 from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.tasks.graphs import Graph
@@ -51,7 +51,7 @@ def export(model: Model, graph: Graph, out: Path, items: int = 1) -> Path:
         raise PaperzooError("to write LiteRT needs litert-torch: pip install 'paperzoo[litert]' (2 GB); --to onnx needs far less")
     if items < 1:
         raise PaperzooError(f"--items must be at least 1, not {items}")
-    path = out if out.suffix == END else out.with_name(out.name + END)
+    path = named(out, END)
     model.eval()
     given = graph.example(items)
     with torch.no_grad(), tempfile.TemporaryDirectory() as scratch:

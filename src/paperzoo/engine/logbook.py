@@ -17,6 +17,7 @@ from paperzoo.engine.processes import Everyone
 from paperzoo.engine.progress import Reporter
 from paperzoo.engine.run import cut_back, read_lines
 from paperzoo.errors import PaperzooError
+from paperzoo.saved import checkpoints
 from paperzoo.tasks.model import Model
 
 #: steps whose losses are kept one by one, so that a rewritten method can be held against them
@@ -83,7 +84,7 @@ class Logbook:
             return
         bad = next(((i, n) for (i, n, _), good in zip(taken, finite.tolist(), strict=True) if not good), None)
         step, name = bad or (iteration - 1, "another process's loss")
-        saved = sorted((self.directory / "checkpoints").glob("*.safetensors"))
+        saved = checkpoints(self.directory)
         kept = f"the checkpoint of step {int(saved[-1].stem)} is kept." if saved else "no checkpoint had been written yet."
         raise PaperzooError(
             f"the loss {name!r} is not finite at step {step}; {kept} A lower learning rate "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -225,6 +226,9 @@ def optimizers(model: Model, arguments: Mapping[str, Any]) -> Optimizers:
             "{name: (optimizer, schedule)}"
         )
     legal = catalog.keywords(type(model).optimizers)
+    takes_more = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(model.optimizers).parameters.values())
+    if legal and not takes_more and (strange := sorted(arguments.keys() - legal.keys())):
+        raise unknown("override", f"optimizer.{strange[0]}", [f"optimizer.{name}" for name in legal], f"of {model.name}")
     for name in legal.keys() & arguments.keys():
         ranges.check(f"optimizer.{name}", arguments[name], legal[name])
     return model.optimizers(**arguments)

@@ -90,8 +90,11 @@ def prepare(
     if precision == "bf16":
         for network in model.children():
             _cast(network, device)
+    networks = dict(model.named_modules())
     for name in compiled:
-        model.get_submodule(name).compile()
+        if not name or name not in networks:
+            raise unknown("network to compile", name, [n for n, _ in model.named_children()])
+        networks[name].compile()
 
 
 def _cast(network: nn.Module, device: torch.device) -> None:

@@ -6,17 +6,18 @@ TensorBoard events, and ``result.json`` when it is done.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from paperzoo.data.dataset import Dataset
 from paperzoo.data.datasets import parse
@@ -25,12 +26,45 @@ from paperzoo.engine.job import Job, from_json, to_json, unchanged
 from paperzoo.engine.machine import provenance
 from paperzoo.engine.weights import newest_model
 from paperzoo.errors import PaperzooError
-from paperzoo.files import nearest_run
+from paperzoo.files import is_folder, nearest_run, ordinary, path_of
+from paperzoo.records import record
+from paperzoo.saved import checkpoints
 from paperzoo.tasks.model import Model
 
 #: checkpoints kept in a run
 KEPT = 3
+#: what is logged in a line of ``metrics.jsonl``, by name
+_LOGGED = ("loss", "measured")
 _PAIR = re.compile(r"\[\s+(-?[\d.e+-]+),\s+(-?[\d.e+-]+)\s+\]")  # in JSON with an indent
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What ``run.json`` holds beside the job. The later parts came with later versions."""
+
+    paper: str
+    variant: str
+    recipe_hash: str
+    code_hash: str
+    commit: str
+    versions: Mapping[str, str]
+    hardware: str
+    method_hash: str = ""
+    protocol_hash: str = ""
+    command: str = ""
+    classes: tuple[str, ...] = ()
+    data_files: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What ``result.json`` holds; the later parts came with later versions."""
+
+    metrics: Mapping[str, float]
+    steps: int
+    seconds: float
+    seed: int = 0
+    precision: Literal["", "bf16", "float32"] = ""
 
 
 @dataclass
@@ -52,8 +86,19 @@ class Run:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What ``run.json`` says."""
-        return read_json(self.directory / "run.json")
+        """What ``run.json`` says.
+
+        Raises:
+            PaperzooError: it lacks a part, or has one of another type.
+        """
+        path = self.directory / "run.json"
+        info = read_json(path)
+        try:
+            from_json(info)
+            _known(_Beside, info)
+        except PaperzooError as error:
+            raise PaperzooError(f"{path} is damaged: {error}") from error
+        return info
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -71,8 +116,8 @@ class Run:
         known, path = info.get("data_files"), parse(data.name).path
         if known and path is not None:
             now, listing = fingerprint(path), self.directory / "data.json"
-            if digest(now) != known["digest"]:
-                change = difference(read_json(listing), now) if listing.exists() else f"{len(now)} files, then {known['files']}"
+            if digest(now) != known.get("digest"):
+                change = difference(read_json(listing), now) if listing.exists() else f"{len(now)} files, then {known.get('files')}"
                 notes.append(f"the data in {path} are no longer those that this run began with: {change}")
         if not unchanged(info, job_of(self)):
             notes.append(f"the code of {info['name']} is no longer that which this run began with")
@@ -90,14 +135,23 @@ def open_run(directory: str | Path) -> Run:
     Raises:
         PaperzooError: it is no run's directory.
     """
-    folder = Path(directory).expanduser()
-    if not (folder / "run.json").is_file():
+    folder = path_of(directory)
+    if not is_folder(folder) or not (folder / "run.json").is_file():
         raise PaperzooError(f"{folder} is no run: it has no run.json{nearest_run(folder / folder.name)}")
     done = folder / "result.json"
-    metrics = read_json(done).get("metrics") if done.exists() else {}
-    if not isinstance(metrics, dict) or not all(isinstance(v, int | float) for v in metrics.values()):
-        raise PaperzooError(f"{done} is damaged: it has no metrics")
-    return Run(folder, metrics)
+    if not done.exists():
+        return Run(folder)
+    try:
+        result: _Result = _known(_Result, read_json(done))
+    except PaperzooError as error:
+        raise error if str(done) in str(error) else PaperzooError(f"{done} is damaged: {error}") from error
+    return Run(folder, dict(result.metrics))
+
+
+def _known(kind: Any, plain: Mapping[str, Any]) -> Any:
+    """The parts of a file that are ours, checked; others are left to whoever added them."""
+    names = {part.name for part in dataclasses.fields(kind)}
+    return record(kind, {name: value for name, value in plain.items() if name in names}, "it")
 
 
 def create(job: Job, out: str | Path, names: tuple[str, ...] = ()) -> Run:
@@ -121,8 +175,8 @@ def create(job: Job, out: str | Path, names: tuple[str, ...] = ()) -> Run:
         info["data_files"] = {"path": str(own), "files": len(files), "digest": digest(files)}
     scratch = None
     try:
-        Path(out).expanduser().mkdir(parents=True, exist_ok=True)
-        out = Path(out).expanduser()
+        out = path_of(out)
+        out.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
         scratch.chmod(0o777 & ~_umask())
         for part in ("checkpoints", "figures"):
@@ -155,7 +209,8 @@ def _umask() -> int:
 
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
-    """Holds the run against other processes that would write it; the lock dies with this one.
+    """Holds the run against other processes that would write it; the lock dies with this one. What one that was killed has left half
+    written is removed.
 
     Raises:
         PaperzooError: another process is writing it, or nothing can be written there.
@@ -170,6 +225,10 @@ def locked(run: Run) -> Iterator[None]:
     except OSError as error:
         raise PaperzooError(f"cannot write to {run.directory}: {error.strerror or error}") from error
     try:
+        for folder in (run.directory, run.directory / "checkpoints", run.directory / "figures"):
+            for part in folder.glob(".*.part"):
+                with suppress(OSError):
+                    part.unlink()
         yield
     finally:
         held.release()
@@ -181,15 +240,12 @@ def job_of(run: Run) -> Job:
     Raises:
         PaperzooError: its ``run.json`` lacks a part, or has one of another type.
     """
-    try:
-        return from_json(run.info)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PaperzooError(f"{run.directory / 'run.json'} is damaged: {type(error).__name__}: {error}") from error
+    return from_json(run.info)
 
 
 def tidy(directory: Path) -> None:
     """Removes all but the newest checkpoints."""
-    for path in sorted((directory / "checkpoints").glob("*.safetensors"))[:-KEPT]:
+    for path in checkpoints(directory)[:-KEPT]:
         path.unlink(missing_ok=True)
 
 
@@ -200,7 +256,7 @@ def read_json(path: Path) -> dict[str, Any]:
         PaperzooError: it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(ordinary(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise PaperzooError(f"{path} is damaged: {error}") from error
     except OSError as error:
@@ -212,28 +268,52 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes JSON under a temporary name and renames it; pairs of numbers, such as a curve's points, on one line each."""
+    _replace(path, _PAIR.sub(r"[\1, \2]", json.dumps(value, indent=1)))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes under a temporary name and renames it; what cannot be written leaves nothing."""
     scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(_PAIR.sub(r"[\1, \2]", json.dumps(value, indent=1)), encoding="utf-8")
-    os.replace(scratch, path)
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        os.replace(scratch, path)
+    except OSError:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a JSON-lines file with a step and seconds; a line cut short by a kill, or damaged, ends it."""
     lines = []
-    for text in path.read_bytes().split(b"\n") if path.exists() else []:
+    for text in path.read_bytes().split(b"\n") if path.is_file() else []:
         try:
             line = json.loads(text)
-            if not isinstance(line["step"], int) or not isinstance(line["seconds"], int | float):
-                break
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(line, dict) or not _whole(line):
             break
         lines.append(line)
     return lines
 
 
+def _whole(line: Mapping[str, Any]) -> bool:
+    """Whether a line says when it was written, and whatever it has logged are numbers by name."""
+    step, seconds = line.get("step"), line.get("seconds")
+    logged = [line.get(group, {}) for group in _LOGGED]
+    first = line.get("first", [])
+    return (
+        _number(step) and isinstance(step, int) and step >= 0 and _number(seconds)
+        and all(isinstance(group, dict) and all(map(_number, group.values())) for group in logged)
+        and isinstance(first, list) and all(isinstance(row, list) and len(row) == 3 for row in first)
+    )  # fmt: skip
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**53)
+
+
 def cut_back(path: Path, step: int) -> None:
     """Drops the lines of a JSON-lines file that lie after ``step``."""
     kept = [json.dumps(line) for line in read_lines(path) if line["step"] <= step]
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    os.replace(scratch, path)
+    _replace(path, "".join(f"{line}\n" for line in kept))

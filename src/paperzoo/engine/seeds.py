@@ -15,6 +15,7 @@ from paperzoo.engine.run import Run, open_run
 from paperzoo.engine.spread import check, spread
 from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError
+from paperzoo.files import path_of
 
 #: seeds that one call trains
 MOST = 1000
@@ -57,17 +58,17 @@ def train_seeds(
     jobs = [resolve(name, recipe, data, init, seed, overrides) for seed in seeds]  # all are refused before the first is trained
     if workers == 1 and on == "local":
         return [_trained(job, data, out, devices, overrides, code) for job in jobs]
-    place, files = str(Path(out).expanduser().absolute()), [str(Path(file).expanduser().absolute()) for file in code]
+    place, files = str(path_of(out).absolute()), [str(path_of(file).absolute()) for file in code]
     given = [{**job.overrides, **job.options} for job in jobs]
     calls = [(job.name, i, recipe, job.seed, job.init, given[i], place, files) for i, job in enumerate(jobs)]
     done = dict(spread(calls, _one, workers, on))
-    return [open_run(Path(out).expanduser() / Path(done[number]).name) for number in range(len(jobs))]
+    return [open_run(path_of(out) / Path(done[number]).name) for number in range(len(jobs))]
 
 
 def _trained(
     job: Job, data: str | None, out: str | Path, devices: int, overrides: Mapping[str, Any] | None, code: Sequence[str]
 ) -> Run:
-    known = begun(job, Path(out).expanduser())
+    known = begun(job, path_of(out))
     if known:
         return resume(known.directory, devices, code)
     return train(job.name, job.recipe_name, data, job.init or None, job.seed, out, devices, overrides, code)

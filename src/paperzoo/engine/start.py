@@ -15,9 +15,9 @@ from paperzoo.engine import checkpoint
 from paperzoo.engine.chance import seed_all
 from paperzoo.engine.job import Job
 from paperzoo.engine.run import Run
-from paperzoo.engine.weights import load, load_into, name_classes
+from paperzoo.engine.weights import load, load_into, name_classes, of_paper
 from paperzoo.errors import PaperzooError, compared
-from paperzoo.saved import newest
+from paperzoo.saved import checkpoints, newest
 from paperzoo.tasks.model import Model
 
 #: arguments that say what the numbers in the data mean; filled in from the data, and fixed once a model has been trained
@@ -65,7 +65,7 @@ class Start:
         Raises:
             PaperzooError: the data cannot be had, or are not those that the model has learnt.
         """
-        if not any((run.directory / "checkpoints").glob("*.safetensors")):
+        if not checkpoints(run.directory):
             data = job.dataset()
             seed_all(job.seed, -1, 0)  # the same weights on every process
             start = cls.fresh(job, data, job.build(data))
@@ -73,11 +73,15 @@ class Start:
             return start
         path, note = newest(run.directory)
         tensors, header = checkpoint.read(path)
+        of_paper(path, _part(header, "name", str, path), job.name)
         arguments = _part(header, "arguments", dict, path)
+        _part(header, "optimizers", dict, path)
         data, model = job.dataset(arguments=arguments), catalog.build(job.entry, arguments)
         load_into(model, tensors, path)
         data = fitting(data, model, header)
         iteration, seconds = _part(header, "iteration", int, path), float(_part(header, "seconds", (int, float), path))
+        if not 0 <= iteration <= job.recipe.steps:
+            raise PaperzooError(f"{path} is of step {iteration:,}, and this run has {job.recipe.steps:,} steps: take it out of the run")
         return cls(data, model, (tensors, header), iteration, seconds, (note, *run.changes(data)))
 
 

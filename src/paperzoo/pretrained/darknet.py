@@ -22,7 +22,7 @@ from paperzoo.data.boxes.names import COCO, VOC
 from paperzoo.data.encoding import decode
 from paperzoo.data.fetch.sources import Source
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.files import ordinary, write
+from paperzoo.files import ordinary, path_of, write
 from paperzoo.terminal import plain
 
 _TERMS = "public domain (YOLO licence of darknet, Joseph Redmon); trained on COCO or PASCAL VOC"
@@ -138,7 +138,7 @@ def load(network: nn.Module, weights: str, published: Mapping[str, Source], clas
     if weights in published:
         read_weights(network, published[weights].fetch())
         return {len(COCO): COCO, len(VOC): VOC}.get(classes, ())
-    path = Path(weights).expanduser()
+    path = path_of(weights)
     if not path.is_file():
         raise unknown("weights", weights, [*published, "a .weights file of darknet's"])
     read_weights(network, path, partly=re.search(r"\.conv\.\d+$", path.name) is not None)

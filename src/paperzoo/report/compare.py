@@ -25,14 +25,15 @@ from paperzoo import catalog
 from paperzoo.engine import spread
 from paperzoo.engine.evaluate import as_trained
 from paperzoo.engine.hashes import method_hash
-from paperzoo.engine.job import Job, resolve, stages, unchanged
+from paperzoo.engine.job import Job, resolve, stages
 from paperzoo.engine.loop import Loop
 from paperzoo.engine.machine import hardware
 from paperzoo.engine.processes import fabric
 from paperzoo.engine.run import Run, create, open_run, read_json, write_json
+from paperzoo.engine.seeds import begun
 from paperzoo.engine.train import resume, train
 from paperzoo.errors import PaperzooError, diverged
-from paperzoo.files import write
+from paperzoo.files import path_of, write
 from paperzoo.report.figures import ranked
 from paperzoo.report.page import data_uri, render
 
@@ -74,7 +75,7 @@ def compare(
     first = jobs[names[0]]
     data, judge = first.recipe.data, first.recipe.judge
     key = {"names": list(names), "data": data, "recipe": recipe, "seconds": seconds, "judge": judge}
-    folder = Path(out) / folder_name(key)
+    folder = path_of(out) / folder_name(key)
     steps = {name: entry["steps"] for name, entry in fixed(folder, key, jobs)["papers"].items()}
     wanted = [(name, seed) for name in names for seed in range(seeds)]
     calls = [
@@ -210,12 +211,9 @@ def now(device: torch.device) -> float:
 
 def run_once(name: str, recipe: str, seed: int, overrides: Mapping[str, Any], out: Path) -> Run:
     """The run of this job: a finished one is reused, an unfinished one resumed, else a new one trained."""
-    job = resolve(name, recipe, seed=seed, overrides=overrides)
-    for folder in sorted(p.parent for p in out.glob("*/run.json")):
-        info = read_json(folder / "run.json")
-        if (info["name"], info["seed"]) == (job.name, job.seed) and unchanged(info, job):
-            say(f"{name}, seed {seed}: {folder}")
-            return resume(folder)
+    if known := begun(resolve(name, recipe, seed=seed, overrides=overrides), out):
+        say(f"{name}, seed {seed}: {known.directory}")
+        return resume(known.directory)
     return train(name, recipe, seed=seed, out=out, overrides=overrides)
 
 

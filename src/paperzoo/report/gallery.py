@@ -26,7 +26,7 @@ from paperzoo.data.fetch.weights import BROWSER_RUNTIME
 from paperzoo.engine import checkpoint, weights
 from paperzoo.engine.export import halved, write_graph
 from paperzoo.errors import PaperzooError
-from paperzoo.files import write
+from paperzoo.files import path_of, write
 from paperzoo.tasks.graphs import Room
 from paperzoo.tasks.model import Model
 from paperzoo.tasks.pictures import grid, save
@@ -64,10 +64,12 @@ def build(
     Raises:
         PaperzooError: something else lies in ``out``, a model has no room, or the runtime cannot be fetched.
     """
+    out = path_of(out)
     if out.exists() and not out.is_dir():
         raise PaperzooError(f"{plain(out)} is a file: name a folder that is not there yet")
     if out.is_symlink():
         raise PaperzooError(f"{plain(out)} is a link: name the folder itself")
+    out = out.resolve()  # of "." what is made would otherwise lie in what it replaces
     there = {path.name for path in out.iterdir()} if out.exists() else set()
     ours = {path.name for path in (files("paperzoo.report") / "site").iterdir()} | {"models", "examples", "runtime", "rooms.json"}
     if there and (strange := sorted(there - ours) or ([] if "rooms.json" in there else sorted(there))):
@@ -97,7 +99,7 @@ def build(
         }  # fmt: skip
         write(made / "rooms.json", json.dumps(about))
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(Path(scratch) / "before")  # where it stays until all of it is replaced
         made.rename(out)
     return [room["id"] for room in rooms]
 

@@ -19,7 +19,7 @@ from paperzoo.data.datasets import listed, parse
 from paperzoo.engine import checkpoint, weights
 from paperzoo.engine.run import open_run
 from paperzoo.errors import PaperzooError
-from paperzoo.files import write
+from paperzoo.files import path_of, write
 from paperzoo.report.cards import idea
 from paperzoo.results import command_of, notes
 from paperzoo.tasks.model import Model
@@ -48,11 +48,12 @@ def folder(source: str, out: Path, code: tuple[str, ...] = ()) -> list[Path]:
     Raises:
         PaperzooError: something lies in ``out``, or as ``paperzoo.load``.
     """
+    out = path_of(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PaperzooError(f"{plain(out)} is {'not empty' if out.is_dir() else 'a file'}: name a folder that is not there yet")
-    model, about = weights.load(source, code), _about(source)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+    model, about, place = weights.load(source, code), _about(source), out.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         made = Path(scratch) / "made"
         weights.export(model, made / "model.safetensors", False, about)
         config = {
@@ -62,9 +63,9 @@ def folder(source: str, out: Path, code: tuple[str, ...] = ()) -> list[Path]:
         write(made / "config.json", json.dumps(config, indent=2, default=str) + "\n")
         graph = _graph(model, made)
         write(made / "README.md", page(model, about, graph))
-        if out.exists():
-            out.rmdir()
-        shutil.move(made, out)
+        if place.exists():
+            place.rmdir()
+        shutil.move(made, place)
     return sorted(out.iterdir())
 
 
@@ -84,7 +85,7 @@ def _graph(model: Model, made: Path) -> str:
 def _about(source: str) -> dict[str, Any]:
     """The provenance that a run or a weights file records."""
     keys = ("recipe_name", "recipe_hash", "seed", "commit", "hardware", "metrics", "command")
-    path = Path(source).expanduser()
+    path = path_of(source)
     if path.is_dir() and (path / "run.json").is_file():
         run = open_run(path)
         record: dict[str, Any] = {**run.info, "metrics": run.metrics, "command": command_of(run.info)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def write_page(run: Run) -> Path:
     last = read_json(done) if finished else {"steps": at["step"], "seconds": at["seconds"]}
     changed = {k: v for k, v in info["overrides"].items() if k not in OPTIONS}
     pictures = [p for p in run.figures if p.suffix == ".png"]
-    steps = [p for p in pictures if p.stem[:8].isdigit()]
+    steps = [p for p in pictures if re.match(r"[0-9]{8}", p.stem)]
     fragments = sorted((run.directory / "figures").glob("final-*.html"))  # text that can be selected, instead of its picture
     finals = [p for p in pictures if p.stem.startswith("final") and p.with_suffix(".html") not in fragments]
     curves = [*loss_curves(lines).items(), *measured_curves(lines).items()]
@@ -54,7 +55,7 @@ def write_page(run: Run) -> Path:
         measured=measured_rows(entry, info["recipe_name"], info["recipe"]["data"], run.metrics),
         changed=", ".join(f"{k} = {v}" for k, v in changed.items()),
         finals=[picture(p, p.stem.removeprefix("final-")) for p in finals],
-        fragments=[p.read_text(encoding="utf-8") for p in fragments],
+        fragments=[p.read_text(encoding="utf-8", errors="backslashreplace") for p in fragments],
         strip=[picture(p, f"step {int(p.stem[:8]):,}") for p in spread(steps, STRIP)],
         moving=[picture(p, moving_caption(p)) for p in run.figures if p.suffix == ".gif"],
         curves=[(title, data_uri(drawn, "png")) for title, drawn in curves],
@@ -135,7 +136,7 @@ def commands(run: Run, info: Mapping[str, Any], entry: catalog.Entry) -> dict[st
     again = ["paperzoo", "train", info["name"], "--recipe", info["recipe_name"], "--seed", str(info["seed"])]
     overrides = {**info["overrides"], **info["options"]}
     if "data" in overrides:
-        again += ["--data", overrides.pop("data")]
+        again += ["--data", str(overrides.pop("data"))]
     if info["init"]:
         again += ["--init", info["init"]]
     for key, value in overrides.items():

@@ -12,6 +12,7 @@ import jinja2
 
 from paperzoo.catalog import CATALOG, OURS, load
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import path_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -29,7 +30,7 @@ def write(name: str, folder: str | Path = ".", source: str = "") -> list[Path]:
         PaperzooError: the name cannot be a module's or is taken, there is no paper ``source``, one of the files exists, or the
             folder cannot be written to. Nothing is ever overwritten.
     """
-    folder = Path(folder)
+    folder = path_of(folder)
     for path in (folder / file for file in (f"{name}.py", f"{name}.toml", f"test_{name}.py")):
         if path.exists():
             raise PaperzooError(f"{path} exists already, and is not overwritten")

@@ -31,7 +31,7 @@ from paperzoo.engine.machine import provenance
 from paperzoo.engine.run import open_run, read_json, write_json
 from paperzoo.engine.spread import check, spread
 from paperzoo.errors import PaperzooError, unknown
-from paperzoo.files import write
+from paperzoo.files import path_of, write
 from paperzoo.report import search
 from paperzoo.report.compare import run_once, text
 from paperzoo.studies.trial import Outcome, Trial
@@ -75,7 +75,7 @@ def run(
     check(workers, on)
     if budget is not None and not hasattr(study, "searches"):
         raise PaperzooError(f"the study {name} takes no --budget: what it trains is fixed")
-    folder = Path(out) / (f"{name}-quick" if quick else name)
+    folder = path_of(out) / (f"{name}-quick" if quick else name)
     if hasattr(study, "searches"):
         outcomes = search.run(study, quick, budget, folder, partial(spread, workers=workers, on=on))
     else:
@@ -127,7 +127,7 @@ def record(name: str, out: str | Path = "runs/studies", root: Path | None = None
         PaperzooError: the study has not been run in ``out``.
     """
     load(name)
-    folder, place = Path(out) / name, (root or Path(__file__).parents[3]) / "results" / "studies"
+    folder, place = path_of(out) / name, (root or Path(__file__).parents[3]) / "results" / "studies"
     if not (folder / "study.json").is_file():
         raise PaperzooError(f"{folder} has no study.json: run paperzoo study {name} first")
     place.mkdir(parents=True, exist_ok=True)

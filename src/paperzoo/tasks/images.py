@@ -20,6 +20,9 @@ from paperzoo.terminal import plain
 
 Read = TypeVar("Read")
 
+#: formats whose further pictures are frames or pages; of others, such as what a phone's camera writes, they are other sizes of the first
+MANY = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
+
 
 def read_image(source: Any, channels: int, size: int, prepared: Preparation | Mapping[str, Any] | None = None) -> Tensor:
     """A path, PIL image, array or tensor as float32 (1, C, size, size) in [0, 1]: of a training file the training tensor.
@@ -66,7 +69,19 @@ def read_whole(source: Any) -> Image.Image:
         source = ordinary(os.fspath(source), "image")
     elif not isinstance(source, Image.Image):
         source = _eight_bits(array_of(source))
-    return _read(source, name, lambda: read_layers(source))
+    picture = _read(source, name, lambda: read_layers(source))
+    if isinstance(source, Path) and (more := _further(source)):
+        warnings.warn(f"{name} has {more + 1} pictures, and the first alone is used", stacklevel=3)
+    return picture
+
+
+def _further(path: Path) -> int:
+    """How many frames or pages a picture that can be read has beside its first."""
+    try:
+        with Image.open(path, formats=formats()) as opened:
+            return getattr(opened, "n_frames", 1) - 1 if opened.format in MANY else 0
+    except Exception:  # what lies behind the first is broken
+        return 0
 
 
 def new_file(source: Any, ending: str, out: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Option:
         if self.kind is bool:
             return {"true": True, "false": False}[word.lower()] if word.lower() in ("true", "false") else _refused(word)
         value = self.kind(word)
+        if isinstance(value, float) and not math.isfinite(value):
+            return _refused(word)
         within = {Ge: lambda b: value >= b.ge, Gt: lambda b: value > b.gt, Le: lambda b: value <= b.le, Lt: lambda b: value < b.lt}
         return value if all(within[type(bound)](bound) for bound in self.bounds) else _refused(word)
 

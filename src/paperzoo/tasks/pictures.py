@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from paperzoo.errors import PaperzooError
 from paperzoo.files import write
 from paperzoo.terminal import plain
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: height of a line of caption, in pixels
 LINE = 14
+#: endings of pictures of other kinds than are written here
+OTHERS = (".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".svg", ".pdf", ".avif")
 
 
 def grid(images: Tensor, columns: int | None = None, scale: int = 1, gap: int = 2) -> Image.Image:
@@ -96,6 +99,8 @@ def save(picture: Image.Image | Figure, path: Path, dpi: int = 80, colours: int 
     Raises:
         PaperzooError: it cannot be written, or what is there is no ordinary file; see ``files.write``.
     """
+    if path.suffix.lower() in OTHERS:
+        raise PaperzooError(f"pictures are written as PNG: name a file that ends in .png, not {plain(path.suffix)}")
     if isinstance(picture, Image.Image):
         return write(path, lambda file: picture.save(file, format="PNG", optimize=True))
     if not colours:

@@ -26,6 +26,11 @@ from paperzoo.terminal import plain
 
 Answer = TypeVar("Answer")
 
+#: kinds of which Pillow writes no picture as it is: shrunk to sizes of its own choice, or in black and white alone
+_OTHERWISE = ("ICO", "ICNS", "XBM", "MSP")
+#: the longest side that a GIF has
+_GIF = 2**16 - 1
+
 #: whether a bar is shown: within it no other is
 _shown = False
 
@@ -148,13 +153,13 @@ def looked_at(source: str, look: Callable[[Path], Answer]) -> tuple[tuple[Answer
 
 
 def target_of(path: Path, name: Path, out: str) -> Path:
-    """Where what was made of a file goes: under this name below ``out``; of a kind that Pillow reads and does not write, as PNG.
+    """Where what was made of a file goes: under this name below ``out``; of a kind that Pillow does not write, or not as it is, as PNG.
 
     Raises:
         PaperzooError: the file itself would be overwritten.
     """
     kind = Image.registered_extensions().get(name.suffix.lower(), "")
-    target = path_of(out) / (name if kind in Image.SAVE else name.with_name(f"{name.name}.png"))
+    target = path_of(out) / (name if kind in Image.SAVE and kind not in _OTHERWISE else name.with_name(f"{name.name}.png"))
     if target.exists() and target.resolve() == path.resolve():
         raise PaperzooError(f"{plain(path)} would be overwritten: name another folder by --out")
     return target
@@ -237,6 +242,8 @@ def _write_gif(file: IO[bytes], frames: Iterator[tuple[Image.Image, int]], loop:
     began = False
     for picture, duration in frames:
         if not began:
+            if max(picture.size) > _GIF:
+                raise PaperzooError(f"a GIF has at most {_GIF:,} pixels a side, not {max(picture.size):,}: nothing is written")
             file.write(b"GIF89a" + struct.pack("<HHBBB", *picture.size, 0, 0, 0))  # no palette for all
             if loop is not None:
                 file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", loop, 0))

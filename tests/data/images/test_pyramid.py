@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,3 +152,18 @@ def test_a_network_that_grows_reads_each_level_at_its_side(tmp_path: Path, monke
     assert run.metrics
     steps = [side for side, number in seen if number == 6]
     assert [steps.count(side) for side in (4, 8)] == [2, 4] and steps.count(16) >= 4
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space cannot be asked for here")
+def test_a_disk_that_is_too_small_is_said_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is mapped and has no place on the disk ends the process when it is written to, by SIGBUS."""
+
+    def full(file: int, start: int, length: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(PaperzooError, match=r"tmp has no room for .* MB of pictures: No space left on device; set TMPDIR"):
+        load(f"pyramid:{pictures(tmp_path / 'p')}", image_size=16)
+    assert not list((tmp_path / "tmp").iterdir()) and not [p for p in (tmp_path / "cache" / "prepared").iterdir() if p.is_dir()]

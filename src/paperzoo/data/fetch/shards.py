@@ -14,7 +14,9 @@ import mmap
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -37,6 +39,8 @@ SHARD, BLOCK = 2**30, 2**24
 #: after so many rows the pages that they came from are given back: what is mapped counts as memory of the process, and a page that is
 #: touched may bring its neighbours, 2 MB in all
 LET_GO = 64
+#: seconds that a worker has to end when its parent has
+PATIENCE = 60
 #: shards that are open at a time: each holds a file descriptor
 OPEN = 512
 
@@ -330,7 +334,7 @@ def _each(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[None]:
         for job in jobs:
             yield job()
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -341,13 +345,16 @@ def _each(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[None]:
             pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+def end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever. It is told to end, as a training does after its step; if it does not
+    in time, it is ended."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
         if parent is not None:
             parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(PATIENCE)
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -30,6 +30,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from paperzoo.errors import PaperzooError
+from paperzoo.files import path_of
 
 
 @dataclass(frozen=True)
@@ -325,7 +326,7 @@ def cache() -> Path:
 
         return Path(platformdirs.user_cache_dir("paperzoo"))
     try:
-        place = Path(override).expanduser().absolute()
+        place = path_of(override).absolute()
         if place.exists() and not place.is_dir():
             raise PaperzooError(f"cannot write to {place}, which is no folder: set PAPERZOO_DATA to a folder that is yours")
     except RuntimeError as error:

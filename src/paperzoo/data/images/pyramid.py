@@ -7,6 +7,8 @@ pixels of the largest, is memory-mapped, and is read as far as a batch asks for 
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -161,7 +163,7 @@ def _levels(paths: Sequence[Path], side: int, channels: int) -> dict[str, np.nda
     sides, why = [4, *(each for each in SIDES if each <= side)], [""] * len(paths)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ThreadPoolExecutor() as pool:
         shapes = {each: (len(paths), channels, each, each) for each in sides}
-        arrays = {each: np.lib.format.open_memmap(Path(scratch, f"{each}.npy"), "w+", np.uint8, shape) for each, shape in shapes.items()}
+        arrays = {each: _reserved(Path(scratch, f"{each}.npy"), shape) for each, shape in shapes.items()}
         for start in range(0, len(paths), AT_ONCE):
             part = paths[start : start + AT_ONCE]
             for row, tried in enumerate(pool.map(partial(_tried, side=side, channels=channels), part), start):
@@ -171,6 +173,24 @@ def _levels(paths: Sequence[Path], side: int, channels: int) -> dict[str, np.nda
                 for each, array in arrays.items():
                     array[row] = shrunk(tried, each)
         return {"why": np.array(why), **{str(each): array for each, array in arrays.items()}}
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A new array on disk, all of whose bytes are there: to write to one that is mapped and has none would kill the process.
+
+    Raises:
+        PaperzooError: the disk is too small for it.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        short = f"{path.parents[1]} has no room for {math.prod(shape) / 1e6:,.1f} MB of pictures: {error.strerror or error}"
+        raise PaperzooError(f"{short}; set TMPDIR to a folder that has") from error
+    made: np.ndarray = array
+    return made
 
 
 def _tried(path: Path, side: int, channels: int) -> np.ndarray | str:

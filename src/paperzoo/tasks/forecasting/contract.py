@@ -15,6 +15,7 @@ from paperzoo.data.options import options, with_options
 from paperzoo.data.series.patterns import described
 from paperzoo.data.series.series import OPTIONS, TRANSFORMS, Windows, read_series
 from paperzoo.errors import PaperzooError, unknown
+from paperzoo.files import path_of
 from paperzoo.metrics import baselines
 from paperzoo.metrics.coverage import conformal, followed
 from paperzoo.metrics.forecasts import best_lag, errors, repeats
@@ -301,7 +302,7 @@ class Forecaster(Model):
         if isinstance(input, str | Path):
             place, text = with_options(str(input))
             chosen = options(text, {name: OPTIONS[name] for name in ("date", "where")}, place)
-            series = read_series(Path(place).expanduser(), columns=self.columns, **chosen)
+            series = read_series(path_of(place), columns=self.columns, **chosen)
             values, bounds, dates = series.values[series.bounds[-2] :], series.bounds, series.ahead(self.horizon)
             gap = f", since the gap before {series.labels[bounds[-2]]}" if len(bounds) > 2 else ""
         else:

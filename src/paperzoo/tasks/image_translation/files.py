@@ -24,8 +24,8 @@ from paperzoo.terminal import plain
 if TYPE_CHECKING:
     from paperzoo.tasks.image_translation.contract import ImageTranslator
 
-#: formats whose further pictures are frames of an animation
-_MOVING = ("GIF", "PNG", "WEBP", "AVIF")
+#: formats whose further pictures are frames of an animation, or pages
+_MOVING = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
 
 
 @dataclass(frozen=True)
