@@ -425,11 +425,11 @@ def test_a_part_of_another_type_is_said_by_whatever_reads_it(changes: dict[str, 
 def test_a_part_that_is_missing_is_named(again: runs.Run) -> None:
     file = again.directory / "run.json"
     info = json.loads(file.read_text())
-    for key in ("name", "seed", "init", "options", "overrides", "recipe_hash", "hardware"):
+    for key in ("name", "seed", "overrides", "recipe_hash", "hardware"):
         file.write_text(json.dumps({k: v for k, v in info.items() if k != key}))
         with pytest.raises(PaperzooError, match=f"run.json is damaged: it has no {key}$"):
             runs.job_of(again)
-    file.write_text(json.dumps({k: v for k, v in info.items() if k not in ("protocol_hash", "command", "classes")}))
+    file.write_text(json.dumps({k: v for k, v in info.items() if k not in ("protocol_hash", "command", "classes", "init", "options", "notes")}))
     runs.job_of(again)  # an older version's
 
 

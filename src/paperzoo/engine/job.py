@@ -268,10 +268,11 @@ def from_json(plain: Mapping[str, Any]) -> Job:
     Raises:
         PaperzooError: a part is missing, or of a wrong type or range.
     """
-    names = [f.name for f in dataclasses.fields(Job)]
-    if missing := [name for name in names if name not in plain]:
+    names, needed = [f.name for f in dataclasses.fields(Job)], ("name", "recipe_name", "recipe", "overrides", "seed")
+    if missing := [name for name in needed if name not in plain]:  # the others came with later versions
         raise PaperzooError(f"it has no {missing[0]}")
-    job: Job = record(Job, {**{name: plain[name] for name in names}, "recipe": _recipe(plain["recipe"])}, "it")
+    known = {name: plain[name] for name in names if name in plain}
+    job: Job = record(Job, {**known, "recipe": _recipe(plain["recipe"])}, "it")
     if not 0 <= job.seed < 2**63:
         raise PaperzooError(f"seed must be a whole number from 0 to 2^63 - 1, not {ranges.shown(job.seed)}")
     for key in OPTIONS.keys() & job.options.keys():
