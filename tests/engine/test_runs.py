@@ -429,7 +429,8 @@ def test_a_part_that_is_missing_is_named(again: runs.Run) -> None:
         file.write_text(json.dumps({k: v for k, v in info.items() if k != key}))
         with pytest.raises(PaperzooError, match=f"run.json is damaged: it has no {key}$"):
             runs.job_of(again)
-    file.write_text(json.dumps({k: v for k, v in info.items() if k not in ("protocol_hash", "command", "classes", "init", "options", "notes")}))
+    later = ("protocol_hash", "command", "classes", "init", "options", "notes")
+    file.write_text(json.dumps({k: v for k, v in info.items() if k not in later}))
     runs.job_of(again)  # an older version's
 
 
