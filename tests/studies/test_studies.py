@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 
 import paperzoo
 from paperzoo.engine.spread import on_processes, on_ray
-from paperzoo.errors import Interrupted, PaperzooError
+from paperzoo.errors import PaperzooError
 from paperzoo.papers.recognition import preact_resnet, resnet
 from paperzoo.report import compare, study
 from paperzoo.studies import degradation, lesion
@@ -89,14 +88,6 @@ def test_a_run_whose_worker_dies_is_done_again_once_and_it_is_said(tmp_path: Pat
     assert said.count("a worker died") == 1 and "2" in said.partition("done again")[2].splitlines()[0]
     with pytest.raises(PaperzooError, match=r"died twice.*of degradation"):
         list(on_processes(calls[:1], 2, dying.always))
-
-
-def test_when_one_run_is_told_to_stop_all_save_and_none_goes_on(tmp_path: Path) -> None:
-    calls = [("degradation", number, True, str(tmp_path)) for number in range(9)]
-    with pytest.raises(Interrupted, match="what each run has done is saved, and the same command goes on"):
-        list(on_processes(calls, 2, dying.stopped))
-    assert (tmp_path / "saved-1").exists() and not (tmp_path / "began-8").exists()
-    assert not multiprocessing.active_children()
 
 
 def test_an_interrupted_study_goes_on_and_a_stale_run_is_trained_anew(

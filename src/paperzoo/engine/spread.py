@@ -5,18 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Any
 
-from paperzoo.data.fetch.shards import end_with_parent
-from paperzoo.errors import Interrupted, PaperzooError, unknown
+from paperzoo.errors import PaperzooError, unknown
 
 #: what the run is of, its number, and what else the function takes; plain values, and paths that mean the same everywhere
 Call = tuple[Any, ...]
@@ -48,25 +44,19 @@ def spread(calls: Sequence[Call], one: Callable[..., str], workers: int = 1, on:
 def _share_cores(workers: int) -> None:
     import torch
 
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who waits for the workers stops them; a training has its own handler
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
 def on_processes(calls: Sequence[Call], workers: int, one: Callable[..., str], again: bool = False) -> Iterator[tuple[int, str]]:
-    """Each call's number and directory, as they are done. A run whose worker dies is done once more.
-
-    Raises:
-        Interrupted: Ctrl-C or SIGTERM; what the trainings have done is saved, and none that waited is begun.
-    """
+    """Each call's number and directory, as they are done. A run whose worker dies is done once more."""
     if workers == 1:
         for call in calls:
             yield call[1], one(*call)
         return
     context = multiprocessing.get_context("spawn")
-    lost: list[Call] = []
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,)) as pool, _stopping(pool):
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,)) as pool:
         waiting = {pool.submit(one, *call): call for call in calls}
+        lost = []
         for done, future in enumerate(as_completed(waiting), 1):
             try:
                 directory = future.result()
@@ -82,27 +72,6 @@ def on_processes(calls: Sequence[Call], workers: int, one: Callable[..., str], a
             raise PaperzooError(f"a worker died twice, out of memory perhaps, at run {which} of {lost[0][0]}: try --workers 1")
         print(f"a worker died: what it had not finished is done again, run {which}", file=sys.stderr)
         yield from on_processes(lost, workers, one, again=True)
-
-
-@contextmanager
-def _stopping(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """When this process, or a training, is told to stop within it, all trainings are: each ends its step and saves."""
-
-    def told(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    ours = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, told) if ours else None
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt) as error:
-        for worker in multiprocessing.active_children():
-            worker.terminate()
-        pool.shutdown(cancel_futures=True)  # and waits for them
-        raise Interrupted("stopped; what each run has done is saved, and the same command goes on") from error
-    finally:
-        if ours:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str) -> None:

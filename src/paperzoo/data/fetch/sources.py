@@ -30,7 +30,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from paperzoo.errors import PaperzooError
-from paperzoo.files import path_of
 
 
 @dataclass(frozen=True)
@@ -326,7 +325,7 @@ def cache() -> Path:
 
         return Path(platformdirs.user_cache_dir("paperzoo"))
     try:
-        place = path_of(override).absolute()
+        place = Path(override).expanduser().absolute()
         if place.exists() and not place.is_dir():
             raise PaperzooError(f"cannot write to {place}, which is no folder: set PAPERZOO_DATA to a folder that is yours")
     except RuntimeError as error:
