@@ -12,12 +12,13 @@ import torch
 from fixtures.files import type_in
 
 import paperzoo
-from paperzoo.data.captions.words import END, PAD
+from paperzoo.data.captions.words import END, PAD, SPECIAL
 from paperzoo.engine import export as exporting
 from paperzoo.engine.export import answers, export, graph_of
 from paperzoo.engine.gates import gated
 from paperzoo.engine.job import resolve
 from paperzoo.errors import PaperzooError
+from paperzoo.tasks.captioning.contract import Captioner, Told
 from paperzoo.tasks.graphs import Graph
 
 onnx = pytest.importorskip("onnx")
@@ -134,6 +135,32 @@ def test_an_exported_caption_is_the_greedy_search_s(name: str, tmp_path: Path) -
     if model.grid[0]:
         for where, caption in zip(told["attention"], captions, strict=True):
             torch.testing.assert_close(where[: len(caption.words)], caption.attention.flatten(1))
+
+
+class Counting(Captioner):
+    """Writes as many words as a picture is bright, then <end>; asked on, it would write further words."""
+
+    grid = (1, 2)
+
+    def __init__(self) -> None:
+        super().__init__((*SPECIAL, "a", "b"), 1, 2, 6, 1, 0.0)
+
+    def see(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (image.amax((1, 2, 3))[:, None],)  # (N, 1)
+
+    def say(self, seen: Any, words: torch.Tensor, state: Any = None) -> Told:
+        written = words.new_zeros((len(words), 1, 1)).float() if state is None else state[0]  # (N, K, 1)
+        best = torch.where(written == seen[0][:, None], END, len(SPECIAL))  # (N, K, 1)
+        logits = torch.nn.functional.one_hot(best, len(self.vocabulary)).float()  # (N, K, 1, V)
+        return Told(logits, (written + 1,), torch.cat([written, 1 - written], 2)[:, :, None])  # (N, K, 1, 2)
+
+
+def test_an_exported_caption_ends_where_it_ends() -> None:
+    words, score, attention = graph_of(Counting()).call(torch.tensor([0.0, 2, 9])[:, None, None, None].expand(-1, 1, 2, 2))
+    assert words.tolist() == [[END, PAD, PAD, PAD, PAD], [4, 4, END, PAD, PAD], [4, 4, 4, 4, END]]
+    best, other = torch.tensor([1.0, 0, 0, 0, 0, 0]).log_softmax(0)[:2].tolist()  # where no room is left, <end> is not the best
+    np.testing.assert_allclose(score, [best, 3 * best, 4 * best + other], rtol=1e-6)
+    assert attention.shape == (3, 5, 2) and attention[2, :, 0].tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("both_ways", [False, True])

@@ -57,6 +57,7 @@ console.log(JSON.stringify({
   long: await sentence.compute(repeating(true), { ...language, positions: 3 }, { text: "abc def ghi" }).catch((error) => error.message),
   faster: [faster([0, 2, -2], 4000), faster([0, 2, -2], 16000)].map(({ sound, rate }) => [Array.from(sound), rate]),
   levels: levels(asked.tone),
+  click: levels(Array.from({ length: 256 }, (_, i) => Number(i === 64))),
   asked: [[0, true], [0, false], [3, true], [2, true]].map(([which, given]) => attributes.asked([0, 1, 0, 1], which, given, [[0, 1, 2]])),
   changed: [await attributes.compute(counted, {}, { pixels: [5] }), await attributes.compute(counted, {}, { pixels: [5], wanted: [1, 1] })],
   strange: await write.compute(counting, facts, { prompt: "axbx", length: 4 }),

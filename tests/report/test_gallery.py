@@ -144,6 +144,8 @@ def test_pages_play_and_change(computed: tuple[dict[str, Any], dict[str, Any]]) 
     levels = np.array(told["levels"])
     assert levels.shape == (7, 65) and (levels.argmax(1) == 16).all() and np.delete(levels, [15, 16, 17], 1).max() < -100
     np.testing.assert_allclose(levels[:, 15], -20 * np.log10(2), atol=1e-3)  # Hann's window leaks half of it to the next
+    click = np.array(told["click"])  # in the middle of the first frame, at the edge of the second, where the window is zero
+    assert click.shape == (3, 65) and np.allclose(click[0], 0) and (click[1:] <= -119).all()
     # given: the others of its group go; taken away, or of no group: they stay
     assert told["asked"] == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1]]
     assert told["changed"] == [{"seen": [1, 0], "pixels": [6]}, {"seen": [1, 0], "pixels": [7]}]
@@ -213,7 +215,7 @@ def test_captions_go_on_by_the_states_that_a_room_gives() -> None:
 
 
 def test_a_sentence_goes_on_by_what_a_room_gives() -> None:
-    job = resolve("transformer", "smoke")
+    job = resolve("transformer", "smoke", overrides={"model.layers": 2})  # the last layer is not the first
     model = job.build(job.dataset()).eval()
     room = gallery.room_of(model)
     assert room is not None
