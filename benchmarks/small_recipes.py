@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from paperzoo import catalog, results
-from paperzoo.engine.machine import hardware
+from paperzoo.engine.machine import hardware, provenance
 from paperzoo.engine.run import read_json, write_json
 
 #: seconds after which a recipe is given up: its data may have to be fetched
@@ -85,7 +85,11 @@ def main() -> None:
     for name, recipe in [("lenet", "smoke")] if given.quick else small(given.names):
         took = seconds(name, recipe, 0.0 if given.quick else given.window)
         print(f"{name}, {recipe}: {took:.0f} s", flush=True)
-        rows[f"{name} {recipe}"] = {"seconds": round(took), "hardware": hardware(), "steps": catalog.load(name).paper.recipes[recipe].steps}
+        timed = catalog.load(name).paper.recipes[recipe]
+        rows[f"{name} {recipe}"] = {
+            "seconds": round(took), "steps": timed.steps, "step_hash": results.step_hash(timed),
+            "hardware": hardware(), "commit": provenance()["commit"],
+        }  # fmt: skip
         if given.write and not given.quick:
             write_json(path, dict(sorted({**(read_json(path) if path.exists() else {}), **rows}.items())))
 

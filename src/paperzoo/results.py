@@ -288,6 +288,11 @@ def notes(paper: Paper) -> tuple[str, str]:
     return sections.get(NOTES[0], ""), sections.get(NOTES[1], "")
 
 
+def step_hash(recipe: Recipe) -> str:
+    """Of all that a recipe says but how many steps there are: while it stays, so does what a step takes."""
+    return recipe.but(steps=1).hash()
+
+
 @cache
 def _times() -> dict[str, dict[str, Any]]:
     path = folder() / "times.json"
@@ -301,9 +306,9 @@ def took(name: str, recipe: str) -> tuple[float, str] | None:
     which others may have run beside.
     """
     entry = catalog.load(name)
-    row = _times().get(f"{entry.name} {recipe}")
-    if row and recipe in entry.paper.recipes:
-        return row["seconds"] * entry.paper.recipes[recipe].steps / row["steps"], str(row["hardware"])
+    row, now = _times().get(f"{entry.name} {recipe}"), entry.paper.recipes.get(recipe)
+    if row and now and row["step_hash"] == step_hash(now):
+        return row["seconds"] * now.steps / row["steps"], str(row["hardware"])
     runs = [run for path in (folder() / entry.paper.name).glob(f"{entry.variant}-{recipe}-*.json") for run in read_json(path)["runs"]]
     least = min(runs, key=lambda run: run["seconds"], default=None)
     return None if least is None else (least["seconds"], str(least["hardware"]))
