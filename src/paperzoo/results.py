@@ -294,8 +294,8 @@ def step_hash(recipe: Recipe) -> str:
 
 
 @cache
-def _times() -> dict[str, dict[str, Any]]:
-    path = folder() / "times.json"
+def _times(results: Path) -> dict[str, dict[str, Any]]:
+    path = results / "times.json"
     return read_json(path) if path.exists() else {}
 
 
@@ -306,7 +306,7 @@ def took(name: str, recipe: str) -> tuple[float, str] | None:
     which others may have run beside.
     """
     entry = catalog.load(name)
-    row, now = _times().get(f"{entry.name} {recipe}"), entry.paper.recipes.get(recipe)
+    row, now = _times(folder()).get(f"{entry.name} {recipe}"), entry.paper.recipes.get(recipe)
     if row and now and row["step_hash"] == step_hash(now):
         return row["seconds"] * now.steps / row["steps"], str(row["hardware"])
     runs = [run for path in (folder() / entry.paper.name).glob(f"{entry.variant}-{recipe}-*.json") for run in read_json(path)["runs"]]

@@ -50,7 +50,7 @@ def test_how_long_a_recipe_took_is_said_if_it_was_ever_measured() -> None:
 def test_a_recipe_takes_what_it_took_alone_for_all_its_steps_and_else_the_least_of_its_runs(monkeypatch) -> None:
     recipe = catalog.load("gan").paper.recipes["small"]
     row = {"seconds": 100, "hardware": "2 cores", "steps": 2 * recipe.steps, "step_hash": results.step_hash(recipe)}
-    monkeypatch.setattr(results, "_times", lambda: {"gan small": row})
+    monkeypatch.setattr(results, "_times", lambda _: {"gan small": row})
     assert results.took("gan", "small") == (50, "2 cores")
     row["step_hash"] = results.step_hash(recipe.but(batch_size=7))  # what was timed were other steps
     assert results.took("gan", "small") != (50, "2 cores")
